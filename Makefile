@@ -1,0 +1,95 @@
+# A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
+.PHONY: build demo test lint format packages test-c fuzz test-py bench stubs clean
+.NOTPARALLEL:
+
+# The interpreter itself, not a version manager's shim, which answers differently in another folder.
+PYTHON ?= $(shell for p in python3 /usr/bin/python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.executable)' 2>/dev/null && break; done)
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+# Folders are in it too: one changes when a file in it is removed.
+sources := $(shell find csrc engine bus -name __pycache__ -prune -o -print) meson.build meson.options pyproject.toml
+c_files := $(wildcard csrc/*.[ch] csrc/include/*.h tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.[ch] examples/*.[ch])
+typed := $(wildcard csrc engine bus tests benchmarks examples)
+
+# What the tests run is a plain install, not an editable one: tests that change privileges and namespaces must not start a
+# compiler on import.
+build: .venv/.installed
+
+.venv/.tools: pyproject.toml
+	@test -n '$(PYTHON)' || { echo 'needed: Python 3.11 or later'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, os, sys, sysconfig; os.path.exists(sysconfig.get_path("include") + "/Python.h") or sys.exit(1)' \
+		2>/dev/null || .ci/need python3-venv python3-dev
+	test -x .venv/bin/pip || { rm -rf build && $(PYTHON) -m venv --clear .venv; }
+	pip install -q --upgrade 'pip>=25.1'
+	pip install -q --group build
+	@touch $@
+
+.venv/.installed: .venv/.tools $(sources)
+	pip install -q --no-build-isolation -C build-dir=build/python .
+	@touch $@
+
+.venv/.dev: .venv/.tools pyproject.toml
+	pip install -q --group dev
+	@touch $@
+
+demo: build
+	python examples/demo.py
+
+test: lint test-c test-py
+
+lint: build .venv/.dev
+	ruff check
+	ruff format --check
+	mypy $(typed)
+	@echo clang-format --dry-run -Werror
+	@clang-format --dry-run -Werror $(c_files)
+
+format: .venv/.dev
+	ruff check --fix-only -q
+	ruff format -q
+	clang-format -i $(c_files)
+
+# Of Debian, for the tests.
+packages:
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf
+
+# The C library and its tests: with gcc, with gcc's sanitizers, and with clang and its sanitizers for the fuzz targets.
+options = --werror -Dpython=false -Dtests=true
+sanitized = -Db_sanitize=address,undefined -Db_lundef=false
+meson_test = ninja --quiet -C $(1) && meson test -C $(1) --no-rebuild --print-errorlogs --timeout-multiplier 3
+
+build/c/build.ninja: .venv/.tools
+	@rm -rf $(@D)
+	@CC=gcc meson setup $(@D) $(options) >/dev/null
+build/asan/build.ninja: .venv/.tools
+	@rm -rf $(@D)
+	@CC=gcc meson setup $(@D) $(options) $(sanitized) >/dev/null
+build/fuzz/build.ninja: .venv/.tools
+	@rm -rf $(@D)
+	@CC=clang meson setup $(@D) $(options) $(sanitized) -Dfuzz=true >/dev/null
+
+test-c: packages build/c/build.ninja build/asan/build.ninja
+	$(call meson_test,build/c)
+	$(call meson_test,build/asan)
+	@if echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null; \
+	then $(MAKE) --no-print-directory fuzz; \
+	else echo 'skipped: the fuzz targets and the build with clang: there is no clang with libFuzzer'; fi
+
+fuzz: build/fuzz/build.ninja
+	$(call meson_test,build/fuzz)
+
+test-py: packages build .venv/.dev
+	pytest
+
+bench: build
+	python -m benchmarks
+
+# After a change to nsplane.h.
+stubs: .venv/.tools
+	python csrc/core_stub.py >engine/nsplane/_core.pyi.new && mv engine/nsplane/_core.pyi.new engine/nsplane/_core.pyi
+
+clean:
+	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

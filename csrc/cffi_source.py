@@ -1,0 +1,28 @@
+"""What cffi compiles `nsplane._core` from: the public header, and nothing beside it.
+
+The build runs this file through `python -m cffi.gen_src exec-python`, which takes `ffibuilder`.
+"""
+
+import re
+from pathlib import Path
+
+from cffi import FFI
+
+HEADER = Path(__file__).parent / "include" / "nsplane.h"
+
+
+def cdef(header: str) -> str:
+    """The header's text between the `cdef:` marks as cffi's parser takes it.
+
+    That is without comments and attributes, and with `...` for a macro's value, which then comes from the compiler.
+    """
+    text = "\n".join(re.findall(r"/\* cdef: begin \*/(.*?)/\* cdef: end \*/", header, re.DOTALL))
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    text = re.sub(r"\\\n", " ", text)
+    text = re.sub(r"\bNSP_API\s+", "", text)
+    return re.sub(r"^(#define\s+\w+)\s.*$", r"\1 ...", text, flags=re.MULTILINE)
+
+
+ffibuilder = FFI()
+ffibuilder.cdef(cdef(HEADER.read_text()))
+ffibuilder.set_source("nsplane._core", '#include "nsplane.h"')

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nsplane.h - Linux network namespaces and rtnetlink at high rate.
+ *
+ * The error contract
+ * ------------------
+ * A function that can fail returns a negative errno (-ENOENT, -EPERM, ...) and zero or a useful positive number (a descriptor,
+ * a count) otherwise. Where the last argument is `struct nsp_error *err` it is filled in on failure only: `code` is the positive
+ * errno and `text` a sentence that names the object ("open /run/netns/red: No such file or directory"). `err` may be NULL.
+ * Functions without that argument fail in one documented way.
+ *
+ * Nothing here prints, exits, keeps state between calls outside the objects the caller holds, or leaves a thread that lives on in
+ * another namespace than it was in: what must be done inside a namespace is done by a short-lived thread that enters, acts, ends.
+ * Descriptors are opened with O_CLOEXEC. Objects are not thread-safe unless their description says so.
+ *
+ * The caller owns every buffer: a `struct nsp_batch` wraps memory it is given, a socket is a plain struct. The one object with
+ * memory and a thread of its own is `struct nsp_core` (the row table, its slots and the writer).
+ *
+ * Sources: rtnetlink(7), netlink(7), netns(7), setns(2), pidfd_open(2), linux/rtnetlink.h, linux/if_link.h, linux/net_namespace.h.
+ */
+#ifndef NSPLANE_H
+#define NSPLANE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define NSP_API __attribute__((visibility("default")))
+#else
+#define NSP_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* cdef: begin */
+#define NSP_VERSION_MAJOR 0
+#define NSP_VERSION_MINOR 1
+
+struct nsp_error {
+	int code;
+	char text[252];
+};
+
+/* "0.1": of the library that is loaded, which may be newer than this header. */
+NSP_API const char *nsp_version(void);
+
+/* ---- namespaces (netns.c) ---------------------------------------------------------------------------------------------- */
+
+/* A namespace's identity: a path or a PID is only a way to it (stat(2) of the nsfs file). */
+struct nsp_netns_id {
+	uint64_t dev;
+	uint64_t ino;
+};
+
+/* Opens a network namespace by an nsfs path. -EINVAL where the file is something else. Returns the descriptor. */
+NSP_API int nsp_netns_open(const char *path, struct nsp_error *err);
+
+/* Opens the namespace of a process. `pidfd` receives a pidfd of it that was alive after the namespace was opened, so the number
+ * was not reused in between; the caller closes both. -ESRCH: no such process, or it has ended. */
+NSP_API int nsp_netns_open_pid(int pid, int *pidfd, struct nsp_error *err);
+
+/* The same for one thread: /proc/PID/task/TID/ns/net. Where the kernel has no pidfd of a thread (before 6.9), `pidfd` is of the
+ * process. */
+NSP_API int nsp_netns_open_task(int pid, int tid, int *pidfd, struct nsp_error *err);
+
+/* Opens /run/netns/NAME. -EINVAL for a name that `ip netns` would not make: empty, longer than 255 bytes, with '/', "." or "..";
+ * -ENOENT where there is none; -EINVAL where the file is there but nothing is bound on it (yet). */
+NSP_API int nsp_netns_open_name(const char *name, struct nsp_error *err);
+
+/* Creates a namespace as `ip netns add` does - /run/netns a shared mount point, the file made with O_EXCL, the new namespace bound
+ * on it - and sets its `lo` up. Returns a descriptor of it. -EEXIST where the name is taken. Nothing stays behind on failure. */
+NSP_API int nsp_netns_create(const char *name, struct nsp_error *err);
+
+/* Deletes the name as `ip netns del` does: the namespace itself lives on while processes or descriptors hold it. -ENOENT. */
+NSP_API int nsp_netns_delete(const char *name, struct nsp_error *err);
+
+/* Creates a namespace without a name, held by the returned descriptor alone, with its `lo` up. */
+NSP_API int nsp_netns_create_anonymous(struct nsp_error *err);
+
+/* The names under /run/netns on which a namespace is bound, each followed by a NUL. Returns the number of bytes that all of them
+ * take; what does not fit into `cap` is left out, so call again with more where the result is larger. */
+NSP_API long nsp_netns_list(char *buf, size_t cap, struct nsp_error *err);
+
+NSP_API int nsp_netns_identify(int fd, struct nsp_netns_id *id, struct nsp_error *err);
+
+/* Moves the calling thread, for good, into a namespace: for the child between fork and exec. Nothing happens where the thread is
+ * there already (setns would want privileges for it all the same). */
+NSP_API int nsp_netns_enter(int fd, struct nsp_error *err);
+
+/* Moves the calling thread, for good, into a new namespace and sets its `lo` up: for the child between fork and exec. */
+NSP_API int nsp_netns_unshare(struct nsp_error *err);
+
+/* ---- sockets and batches (socket.c, batch.c) ---------------------------------------------------------------------------- */
+
+/* A rtnetlink command socket. `window` is how many messages one sendmsg may carry so that an answer to each fits the receive
+ * buffer (at most 256). */
+struct nsp_socket {
+	int fd;
+	uint32_t portid;
+	uint32_t seq;
+	uint32_t window;
+};
+
+/* Opens a socket in the namespace `netns_fd`, or in the caller's where it is -1. */
+NSP_API int nsp_socket_open(struct nsp_socket *sock, int netns_fd, struct nsp_error *err);
+NSP_API void nsp_socket_close(struct nsp_socket *sock);
+
+/* Messages to be sent together. The builders below append one message and return its index, or -ENOSPC where it does not fit
+ * (the batch is then as before). */
+struct nsp_batch {
+	uint8_t *buf;
+	uint32_t cap;
+	uint32_t len;
+	uint32_t count;
+	uint32_t last; /* offset of the last message */
+};
+
+NSP_API void nsp_batch_init(struct nsp_batch *batch, void *buf, uint32_t cap);
+NSP_API void nsp_batch_reset(struct nsp_batch *batch);
+
+/* What became of message `index`: called once for every message that failed, `error` a positive errno, `text` the kernel's
+ * extended-ack sentence or "". */
+typedef void (*nsp_failed_fn)(void *arg, uint32_t index, int error, const char *text);
+
+/* A message that the kernel sent in answer to message `index` (a struct nlmsghdr; valid during the call). From a dump NULL means:
+ * the table changed under the dump, forget what came so far, all of it comes again. */
+typedef void (*nsp_reply_fn)(void *arg, uint32_t index, const void *msg);
+
+/* Sends the whole batch, in chunks of at most `window` messages with one ACK each, and waits for the verdicts: a message for which
+ * `failed` was not called has been carried out. Any length and any number of failures. A negative return means that the socket
+ * itself failed and the verdicts are incomplete; -ENOBUFS that verdicts were lost and the kernel has to be read back. Either
+ * callback may be NULL. */
+NSP_API int nsp_batch_send(struct nsp_socket *sock, struct nsp_batch *batch, nsp_failed_fn failed, nsp_reply_fn reply, void *arg,
+			   struct nsp_error *err);
+
+#define NSP_DUMP_LINKS 1
+#define NSP_DUMP_ADDRS 2
+#define NSP_DUMP_ROUTES 3
+#define NSP_DUMP_NEIGHS 4
+
+/* Reads a whole table; repeated (see nsp_reply_fn) when the kernel says that it changed meanwhile, at most 100 times (-EINTR). `family` is 0 for both, AF_INET
+ * or AF_INET6; `ifindex` 0 for all; `table` 0 for all (routes only). */
+NSP_API int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
+		     struct nsp_error *err);
+
+/* ---- links (link.c) ------------------------------------------------------------------------------------------------------- */
+
+#define NSP_LINK_INDEX 0x1
+#define NSP_LINK_NAME 0x2
+#define NSP_LINK_KIND 0x4
+#define NSP_LINK_UP 0x8
+#define NSP_LINK_MTU 0x10
+#define NSP_LINK_MAC 0x20
+#define NSP_LINK_MASTER 0x40
+#define NSP_LINK_GROUP 0x80
+#define NSP_LINK_ALIAS 0x100
+#define NSP_LINK_LINK 0x200	    /* read only: the other end's or lower link's index */
+#define NSP_LINK_LINK_NETNSID 0x400 /* read only: where that is, where it is another namespace */
+#define NSP_LINK_OPERSTATE 0x800    /* read only: IF_OPER_*, RFC 2863 */
+
+struct nsp_link {
+	uint32_t fields; /* NSP_LINK_*: which of these are given */
+	int32_t index;
+	char name[16];
+	char kind[16];
+	uint32_t up; /* IFF_UP: 0 or 1 */
+	uint32_t mtu;
+	uint8_t mac[6];
+	uint8_t operstate;
+	uint8_t loopback; /* read only: IFF_LOOPBACK */
+	int32_t master;	  /* an ifindex; 0 is none */
+	uint32_t group;
+	int32_t link;
+	int32_t link_netnsid;
+	char alias[128];
+};
+
+/* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth, is born in the namespace
+ * `peer_netns` (-1: the same). Honoured on both ends at birth: NAME, MAC, MTU, GROUP. UP and MASTER only on `link`; ALIAS on
+ * neither (the kernel ignores it in silence), so follow it with nsp_link_change. */
+NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns);
+
+/* RTM_SETLINK: sets the fields given. The link is INDEX, where given, and NAME then is its new name; otherwise NAME. */
+NSP_API int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link);
+
+/* RTM_DELLINK of INDEX or, where not given, of NAME. */
+NSP_API int nsp_link_delete(struct nsp_batch *batch, const struct nsp_link *link);
+
+/* RTM_DELLINK of all links in `group`, together: one grace period in place of one a link. */
+NSP_API int nsp_link_delete_group(struct nsp_batch *batch, uint32_t group);
+
+/* RTM_GETLINK of INDEX or NAME. */
+NSP_API int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link);
+
+/* Reads a RTM_NEWLINK or RTM_DELLINK message. -EINVAL where it is another or malformed. */
+NSP_API int nsp_link_read(const void *msg, struct nsp_link *link);
+
+/* ---- addresses (addr.c) --------------------------------------------------------------------------------------------------- */
+
+struct nsp_addr {
+	int32_t index; /* the link's */
+	uint8_t family;
+	uint8_t prefix_len;
+	uint8_t scope;
+	uint8_t proto;	/* IFA_PROTO: who made it (kernel 5.18 and later) */
+	uint32_t flags; /* IFA_F_* */
+	uint8_t local[16];
+};
+
+/* RTM_NEWADDR, created and not replaced: -EEXIST is the verdict where it is there. IPv6 gets IFA_F_NODAD from `flags` only. */
+NSP_API int nsp_addr_add(struct nsp_batch *batch, const struct nsp_addr *addr);
+NSP_API int nsp_addr_delete(struct nsp_batch *batch, const struct nsp_addr *addr);
+NSP_API int nsp_addr_read(const void *msg, struct nsp_addr *addr);
+
+/* ---- routes and neighbours (route.c, neigh.c) ----------------------------------------------------------------------------- */
+
+#define NSP_PUT_NEW 0	  /* CREATE | EXCL */
+#define NSP_PUT_REPLACE 1 /* CREATE | REPLACE */
+
+#define NSP_ROUTE_GATEWAY 0x1
+#define NSP_ROUTE_ONLINK 0x2 /* RTNH_F_ONLINK: believe that the gateway is on the link */
+#define NSP_ROUTE_SOURCE 0x4
+#define NSP_ROUTE_SCOPE 0x8 /* otherwise what the kernel's own tools choose: link without gateway, global with one */
+
+struct nsp_route {
+	uint8_t family;
+	uint8_t dst_len;
+	uint8_t scope;
+	uint8_t proto;
+	uint32_t fields; /* NSP_ROUTE_* */
+	uint32_t table;
+	uint32_t metric;
+	int32_t oif;
+	uint8_t dst[16];
+	uint8_t gateway[16];
+	uint8_t source[16]; /* preferred source */
+};
+
+NSP_API int nsp_route_put(struct nsp_batch *batch, const struct nsp_route *route, int mode);
+
+/* RTM_DELROUTE of the route with this destination, table, metric, output link and protocol (where not 0); gateway and source are
+ * not looked at. */
+NSP_API int nsp_route_delete(struct nsp_batch *batch, const struct nsp_route *route);
+
+/* -EINVAL: not a route message; -EOPNOTSUPP: a route that this struct cannot hold (multipath, cloned, another type or family). */
+NSP_API int nsp_route_read(const void *msg, struct nsp_route *route);
+
+struct nsp_neigh {
+	int32_t index; /* the link's */
+	uint8_t family;
+	uint8_t proto;	 /* NDA_PROTOCOL */
+	uint16_t state;	 /* NUD_*; 0 on a put means NUD_PERMANENT */
+	uint8_t flags;	 /* NTF_* */
+	uint8_t mac_len; /* 0 or 6 */
+	uint8_t mac[6];
+	uint8_t dst[16];
+};
+
+NSP_API int nsp_neigh_put(struct nsp_batch *batch, const struct nsp_neigh *neigh, int mode);
+NSP_API int nsp_neigh_delete(struct nsp_batch *batch, const struct nsp_neigh *neigh);
+NSP_API int nsp_neigh_get(struct nsp_batch *batch, const struct nsp_neigh *neigh);
+NSP_API int nsp_neigh_read(const void *msg, struct nsp_neigh *neigh);
+
+/* Appends a message as it is (a struct nlmsghdr with its payload, as a dump gave it) as a request of `type` with `flags`: how a
+ * remembered object is restored. */
+NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t type, uint16_t flags);
+
+/* ---- monitor (monitor.c) --------------------------------------------------------------------------------------------------- */
+
+/* Hears links and addresses of many namespaces on one socket (NETLINK_LISTEN_ALL_NSID). The socket lives in a namespace of its
+ * own, in which the watched ones get their nsids, so nothing is left in anybody else's. */
+struct nsp_monitor {
+	int fd;
+	struct nsp_socket ids; /* where nsids are given */
+};
+
+#define NSP_EVENT_LINK 1
+#define NSP_EVENT_LINK_GONE 2
+#define NSP_EVENT_ADDR 3
+#define NSP_EVENT_ADDR_GONE 4
+
+#define NSP_SAW_DOWN 0x1    /* the link was seen down */
+#define NSP_SAW_MAC 0x2	    /* more than one MAC was seen */
+#define NSP_SAW_LOW_MTU 0x4 /* an MTU under 1280 was seen */
+
+struct nsp_event {
+	uint32_t type; /* NSP_EVENT_* */
+	int32_t nsid;
+	uint32_t saw; /* NSP_SAW_*: consecutive events of one link are one here, and this is what happened on the way */
+	struct nsp_link link;
+	struct nsp_addr addr;
+};
+
+NSP_API int nsp_monitor_open(struct nsp_monitor *mon, struct nsp_error *err);
+NSP_API void nsp_monitor_close(struct nsp_monitor *mon);
+
+/* Begins to hear a namespace. Returns its nsid (zero or more). Read its tables after this call, not before. */
+NSP_API int nsp_monitor_watch(struct nsp_monitor *mon, int netns_fd, struct nsp_error *err);
+
+/* Reads what came, without waiting. Returns the number of events, 0 where there is nothing, -ENOBUFS where some were lost: read the
+ * tables of all watched namespaces again. */
+NSP_API int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, int cap, struct nsp_error *err);
+
+/* Reads the links and then the addresses of a namespace as events. Returns how many there are; what does not fit into `cap` is
+ * left out, so call again with more where the result is larger. */
+NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_error *err);
+
+/* A timerfd(2) for a loop of descriptors: nsp_timer_set makes it readable after `milliseconds`, once; 0 stops it. */
+NSP_API int nsp_timer_open(struct nsp_error *err);
+NSP_API int nsp_timer_set(int fd, uint64_t milliseconds);
+/* cdef: end */
+
+/* cdef: begin */
+/* ---- frames: the one decoder of bulk items (frame.c, schema.c) ------------------------------------------------------------ */
+
+/* A request as it came over the bus, one msgpack map, decoded: routes and ARP entries (or their keys) into records, everything else
+ * left as spans of the frame for the engine. One frame object is used again for every request; not thread-safe. */
+struct nsp_frame;
+
+struct nsp_frame_view {
+	const uint8_t *envelope; /* the map without `items` and `keys` */
+	size_t envelope_len;
+	uint32_t count;	  /* items or keys in the request */
+	uint32_t bulk;	  /* of these, decoded here */
+	uint32_t others;  /* left to the engine: see nsp_frame_other */
+	uint32_t invalid; /* refused here: see nsp_frame_fault */
+	uint32_t keys;	  /* 1: the request has `keys`, 0: `items` or neither */
+};
+
+struct nsp_span {
+	uint32_t index; /* position in the request */
+	uint32_t len;
+	const uint8_t *data;
+};
+
+struct nsp_fault {
+	uint32_t index;
+	char field[32]; /* "" where the item as a whole is wrong */
+	char text[160];
+};
+
+NSP_API struct nsp_frame *nsp_frame_new(void);
+NSP_API void nsp_frame_free(struct nsp_frame *frame);
+
+/* Decodes `data`, which has to stay where it is until the frame is read again. -EBADMSG where it is not one msgpack map or an
+ * `items`/`keys` is not an array: err->text says where. Faulty items are no failure: they are counted in `invalid`. */
+NSP_API int nsp_frame_read(struct nsp_frame *frame, const uint8_t *data, size_t len, struct nsp_error *err);
+NSP_API void nsp_frame_view(const struct nsp_frame *frame, struct nsp_frame_view *view);
+NSP_API int nsp_frame_other(const struct nsp_frame *frame, uint32_t i, struct nsp_span *span);
+NSP_API int nsp_frame_fault(const struct nsp_frame *frame, uint32_t i, struct nsp_fault *fault);
+
+/* The fields of the bulk kinds, for documents and stubs: field `field` of kind `kind` (both from 0), -ENOENT past the end. */
+struct nsp_field_info {
+	char kind[16];
+	char name[16];
+	char type[24];
+	char about[120];
+	uint32_t required;
+};
+NSP_API int nsp_schema_field(uint32_t kind, uint32_t field, struct nsp_field_info *info);
+
+/* ---- the core: rows, slots and the writer (table.c, slot.c, writer.c) ------------------------------------------------------ */
+
+/* Everything that is wanted of the bulk kinds, and the thread that writes it. Its functions are called by one thread, the planner;
+ * the writer shares the rows under a lock of its own. */
+struct nsp_core;
+
+#define NSP_STATE_NONE 0
+#define NSP_STATE_CONFIGURED 1
+#define NSP_STATE_PENDING 2
+#define NSP_STATE_FAILED 3
+#define NSP_STATE_RETRYING 4
+#define NSP_STATE_INVALID 5 /* verdicts only, from here on */
+#define NSP_STATE_CONFLICT 6
+#define NSP_STATE_SUPERSEDED 7
+#define NSP_STATE_REMOVED 8
+#define NSP_STATES 9
+
+NSP_API struct nsp_core *nsp_core_new(struct nsp_error *err);
+
+/* Stops the writer after the batch it is at and frees everything. The kernel is left as it is. */
+NSP_API void nsp_core_free(struct nsp_core *core);
+
+/* An eventfd: readable when something was completed. nsp_core_poll empties it. */
+NSP_API int nsp_core_fd(const struct nsp_core *core);
+
+/* Makes a namespace known and keeps it open (a duplicate of `fd`). `id` is the same for the same namespace; each add wants a
+ * drop. Command sockets are opened at the first use and, beyond `NSP_SOCKETS_KEPT`, closed again least recently used first. */
+NSP_API int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *id, struct nsp_error *err);
+NSP_API void nsp_core_netns_drop(struct nsp_core *core, uint32_t id);
+
+/* Who wants a row: a source and the generation it was put with. */
+NSP_API uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation);
+
+/* Opens a request and returns its serial: what is put, deleted and swept under it is accounted to it. */
+NSP_API uint32_t nsp_core_request_open(struct nsp_core *core);
+
+/* No more is coming under this request: it is completed when every row has its verdict. */
+NSP_API void nsp_core_request_commit(struct nsp_core *core, uint32_t serial);
+
+/* What was counted so far, without waiting. */
+struct nsp_result {
+	uint32_t serial;
+	uint32_t outstanding;
+	uint32_t counts[9]; /* by NSP_STATE_* */
+	uint32_t entries;   /* in `data`: items neither configured nor removed, each a msgpack map */
+	size_t len;
+	const uint8_t *data; /* valid until the request is closed or goes on */
+};
+NSP_API int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_result *result);
+NSP_API void nsp_core_request_close(struct nsp_core *core, uint32_t serial);
+
+/* Counts, and adds to the request as verdicts, what of the frame is invalid or in conflict; nothing else happens. */
+NSP_API long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin);
+
+#define NSP_FORCE 1 /* cross sources */
+
+/* Makes the frame's rows wanted. `express` lets a small request overtake what is queued. */
+NSP_API void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express);
+
+/* Makes the rows of the frame's keys unwanted. */
+NSP_API void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
+			     uint32_t express);
+
+/* Removes the rows of the origin's source that are of a generation below the origin's or, with `untouched`, that this request has not
+ * put. Returns how many. */
+NSP_API long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uint32_t untouched);
+
+/* ---- slots ---- */
+
+#define NSP_NOTICE_TOUCHED 1 /* rows were put on a slot that is not ready: settle it */
+#define NSP_NOTICE_EMPTY 2   /* the last row has gone */
+
+struct nsp_notice {
+	uint32_t slot;
+	uint32_t what;
+};
+
+/* Fetches what happened to slots. Returns the number of notices; call until 0. */
+NSP_API int nsp_core_notices(struct nsp_core *core, struct nsp_notice *notices, int cap);
+
+/* The slot's key: NAME of an interface item, or LINK@TYPE:REFERENCE of a kernel interface. NULL for no such slot. Valid until the
+ * slot is freed. */
+NSP_API const char *nsp_slot_key(const struct nsp_core *core, uint32_t slot);
+
+/* The slot of an interface, made where there is none. */
+NSP_API uint32_t nsp_slot_find(struct nsp_core *core, const char *key);
+
+/* The interface is there: everything wanted on the slot is written. */
+NSP_API void nsp_slot_ready(struct nsp_core *core, uint32_t slot, uint32_t netns, int32_t ifindex);
+
+#define NSP_SLOT_DEAD 1	    /* rows put before this are never written again unless put anew (their process has ended) */
+#define NSP_SLOT_WITHDRAW 2 /* the link stays: what the kernel has of the rows is deleted */
+
+/* The interface is not there for us, and the kernel's objects have gone with it (or are withdrawn): `state` is NSP_STATE_PENDING with `missing`, a msgpack
+ * array of strings, or NSP_STATE_FAILED with errno and text. */
+NSP_API void nsp_slot_lost(struct nsp_core *core, uint32_t slot, uint32_t state, const uint8_t *missing, uint32_t missing_len,
+			   int32_t error, const char *text, uint32_t flags);
+
+/* Gives the rows that were put on a slot that is not ready their verdict. */
+NSP_API void nsp_slot_settle(struct nsp_core *core, uint32_t slot);
+
+#define NSP_JUDGE_REFUSED 0x1  /* what is pending or failed */
+#define NSP_JUDGE_GATEWAYS 0x2 /* routes with a gateway or a source, which the kernel may have come to refuse */
+#define NSP_JUDGE_ROUTES4 0x4  /* all of these: the kernel has dropped them */
+#define NSP_JUDGE_ROUTES6 0x8
+#define NSP_JUDGE_NEIGHS 0x10
+#define NSP_JUDGE_SOURCES 0x20 /* routes with a preferred source: they go with the address, wherever they leave */
+
+/* Has rows written again: of the slots on the link `ifindex` of a namespace or, where that is 0, of all its slots. */
+NSP_API void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which);
+
+struct nsp_slot_info {
+	uint32_t ready;
+	uint32_t netns;
+	int32_t ifindex;
+	uint32_t rows;
+	uint32_t unsettled; /* rows that are not configured */
+};
+NSP_API int nsp_slot_info(const struct nsp_core *core, uint32_t slot, struct nsp_slot_info *info);
+
+/* Forgets a slot that has no rows (-EBUSY otherwise). */
+NSP_API int nsp_slot_free(struct nsp_core *core, uint32_t slot);
+
+/* ---- reading rows ---- */
+
+/* Appends, to a buffer of the core, entries of rows whose key begins with `prefix`, in the states of the bit mask `states`
+ * (0: all) and of `source` (NULL: all), from `cursor` (0 at first) on until `bytes` are exceeded. Returns their number; `cursor` is
+ * moved, to 0 at the end. `data` is valid until the next call. */
+NSP_API long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, const char *source, uint64_t *cursor,
+			   size_t bytes, const uint8_t **data, size_t *len);
+
+/* The entry of one row by its key: its length, or -ENOENT. */
+NSP_API long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data);
+
+/* Rows by kind (0 route, 1 arp) and state. */
+struct nsp_totals {
+	uint64_t rows[2][9];
+	uint64_t queued;
+	uint64_t written; /* messages sent to the kernel */
+	uint64_t batches;
+	uint64_t bytes;	  /* of memory held by rows and index */
+	uint64_t dropped; /* changes that nobody fetched in time */
+};
+NSP_API void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals);
+
+/* Whether changes of state are noted. */
+NSP_API void nsp_core_watch(struct nsp_core *core, uint32_t on);
+
+/* The changes noted since the last call: records of u32 key length, key, u32 entry length, entry (with `previous`). Returns
+ * their number; `data` is valid until the next call. */
+NSP_API long nsp_core_changes(struct nsp_core *core, const uint8_t **data, size_t *len);
+
+/* ---- operations on interfaces, in one queue with the rows ---- */
+
+struct nsp_op {
+	uint64_t cookie;
+	uint32_t count;	 /* messages */
+	uint32_t failed; /* messages that failed */
+	int32_t error;	 /* of the first failure, a positive errno; 0 for none */
+	uint32_t index;	 /* the message it was, counted over all stages */
+	char text[252];
+};
+
+NSP_API struct nsp_op *nsp_op_new(uint64_t cookie);
+NSP_API void nsp_op_free(struct nsp_op *op);
+
+#define NSP_STAGE_ALWAYS 1 /* runs even where an earlier stage failed */
+
+/* Begins a stage: messages for one namespace, sent together. Returns the batch to append to (it grows by itself: call nsp_op_room
+ * before each message). A failed stage ends the operation. A deletion of what is not there counts as done. */
+NSP_API struct nsp_batch *nsp_op_stage(struct nsp_op *op, uint32_t netns, uint32_t flags);
+
+/* Makes room for one more message of up to 1 KiB in the current stage. */
+NSP_API struct nsp_batch *nsp_op_room(struct nsp_op *op);
+
+/* Queues the operation behind everything queued before it; the core owns it until nsp_core_poll gives it back. */
+NSP_API void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express);
+
+/* What was completed: an operation (the caller frees it), or a request's serial. Returns 1, or 0 where there is nothing. */
+struct nsp_done {
+	struct nsp_op *op;
+	uint32_t serial;
+};
+NSP_API int nsp_core_poll(struct nsp_core *core, struct nsp_done *done);
+
+/* Blocks until something is completed or `milliseconds` have passed. */
+NSP_API int nsp_core_wait(struct nsp_core *core, int milliseconds);
+/* cdef: end */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

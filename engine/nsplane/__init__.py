@@ -1,0 +1,16 @@
+"""nsplane configures Linux network namespaces: say what is to be there, and it makes the kernel so.
+
+    from nsplane import Engine
+
+    with Engine() as engine:
+        engine.put([{"kind": "bridge", "name": "br0", "namespace": {"type": "name", "name": "lab"}, "addresses": ["10.0.0.1/24"]}])
+
+Nothing of the bus is loaded. docs/engine.md has more.
+"""
+
+from nsplane.engine import Engine, check_frame
+from nsplane.errors import BadRequest, ItemError
+from nsplane.kernel import KernelError
+from nsplane.requests import Request
+
+__all__ = ["BadRequest", "Engine", "ItemError", "KernelError", "Request", "check_frame"]

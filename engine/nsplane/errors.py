@@ -1,0 +1,27 @@
+"""What can be wrong with what a user asks for."""
+
+from __future__ import annotations
+
+
+class ItemError(ValueError):
+    """An item that cannot be: which field, and why."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
+
+
+class BadRequest(ValueError):
+    """A request that cannot be carried out at all; nothing was changed.
+
+    `code` is one of `bad-request`, `unknown-op`, `too-large`, `refused`, `no-such-process`; `path` names the field; `id` is the
+    request's, where it could be read.
+    """
+
+    def __init__(self, code: str, message: str, path: str = "", id: object = None) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.code = code
+        self.message = message
+        self.path = path
+        self.id = id

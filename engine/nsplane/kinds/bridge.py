@@ -1,0 +1,74 @@
+"""Bridges."""
+
+from __future__ import annotations
+
+from nsplane.errors import ItemError
+from nsplane.items import Interface, Settings, parse_addresses, parse_mac, parse_mtu
+from nsplane.kernel import Link, LinkChange
+from nsplane.kinds import created
+from nsplane.netns import Netns
+from nsplane.node import Node, Place
+
+DEFAULT_MTU = 1500
+
+
+class Bridge(Interface, frozen=True, kw_only=True, tag="bridge"):
+    """An Ethernet bridge; its ports are interfaces that name it as `master`. Without `mtu` it follows its ports."""
+
+    addresses: tuple[str, ...] = ()
+    mac: str | None = None
+    mtu: int | None = None
+    enabled: bool = True
+    master: str | None = None
+
+    def settings(self) -> Settings:
+        if self.master is not None:
+            raise ItemError("master", "a bridge cannot be the port of another interface")
+        return Settings(
+            self.host_name or self.name, parse_addresses(self.addresses), parse_mac(self.mac), parse_mtu(self.mtu), self.enabled
+        )
+
+
+class _Bridge:
+    makes_link = True
+
+    def missing(self, node: Node) -> list[str]:
+        return []
+
+    def touch_others(self, node: Node) -> None:
+        pass
+
+    def misplaced(self, node: Node, place: Place) -> bool:
+        return False
+
+    def acquire(self, node: Node, netns: Netns) -> None:
+        link = netns.link(node.settings.host_name)
+        if link is not None and link.kind == "bridge" and created.is_ours(node, link) and node.claim(netns, link.name):
+            node.take(Place(self, netns, link.index))
+            return
+        if node.busy or not created.clear_name(node, netns):
+            return
+        op = node.planner.operation(node)
+        op.stage(netns.number)
+        birth = created.at_birth(node, "bridge")
+        birth.up = node.settings.up
+        op.create(birth)
+        op.change(LinkChange(name=node.settings.host_name, alias=created.alias(node)))
+        created.stage_addresses(op, node, netns)
+        node.planner.submit(op)
+
+    def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
+        mtu = node.settings.mtu
+        if mtu is not None:
+            place.former["mtu"] = mtu
+        elif "mtu" in place.former:
+            # The kernel lets a bridge follow its ports until its MTU is set by hand, and never again: done here from then on.
+            ports = [port.mtu for port in place.netns.links.values() if port.master == link.index]
+            mtu = min(ports, default=DEFAULT_MTU)
+        return created.desired(node, mtu)
+
+    def release(self, node: Node, place: Place) -> None:
+        node.planner.remove(place.netns, place.index, node)
+
+
+BRIDGE = _Bridge()

@@ -1,0 +1,91 @@
+"""What the kinds have in common whose links are made here: the marks, the MAC, and how such a link is to be."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from typing import TYPE_CHECKING
+
+from nsplane.items import interface_key
+from nsplane.kernel import Link, LinkChange
+from nsplane.netns import Netns
+from nsplane.node import Node
+
+if TYPE_CHECKING:
+    from nsplane.plan import Operation
+
+
+def alias(node: Node) -> str:
+    """The mark of a link: whose it is, and for which logical name."""
+    return f"nsplane:{node.planner.agent_id}:{hashlib.sha256(node.key.encode()).hexdigest()[:16]}"
+
+
+def mac(node: Node) -> bytes:
+    """The item's MAC or one derived from agent and name, so that a link that is made again keeps it: locally administered."""
+    if node.settings.mac is not None:
+        return node.settings.mac
+    digest = hashlib.sha256(f"{node.planner.agent_id}/{node.key}".encode()).digest()
+    return bytes([(digest[0] & 0xFC) | 0x02]) + digest[1:6]
+
+
+def is_ours(node: Node, link: Link) -> bool:
+    """Does the link bear this node's mark? One that has no alias yet is known by the group that it was born in."""
+    return link.alias == alias(node) or (not link.alias and link.group == node.planner.group)
+
+
+def is_agents(node: Node, link: Link) -> bool:
+    """Was the link made by this agent, for whatever name?"""
+    return link.alias.startswith(f"nsplane:{node.planner.agent_id}:") or (
+        not link.alias and link.group & ~0x8000 == node.planner.group
+    )
+
+
+def master_index(node: Node) -> int:
+    """The ifindex of the master, 0 for none."""
+    if node.settings.master is None:
+        return 0
+    place = node.planner.place_of(interface_key(node.settings.master))
+    return place.index if place is not None else 0
+
+
+def clear_name(node: Node, netns: Netns) -> bool:
+    """Is the item's host name free in the namespace? What an earlier life of this agent left there is deleted first; somebody
+    else's link is a failure."""
+    name = node.settings.host_name
+    if not node.claim(netns, name):
+        return False
+    node.await_name(netns, name)
+    link = netns.link(name)
+    if link is None:
+        return True
+    if is_agents(node, link) and link.index not in netns.holders:
+        node.planner.remove(netns, link.index, node)
+    else:
+        node.fail(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
+    return False
+
+
+def at_birth(node: Node, kind: str) -> LinkChange:
+    """What a link can be given with its creation."""
+    return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=node.settings.mtu, group=node.planner.group)
+
+
+def stage_addresses(op: Operation, node: Node, netns: Netns) -> None:
+    """The addresses of a link that this operation makes: their index is known when its name was read."""
+    if node.settings.addresses:
+        op.read_index(node.settings.host_name)
+        op.stage(netns.number)
+        for address in node.settings.addresses:
+            op.add_address(0, address)
+
+
+def desired(node: Node, mtu: int | None) -> LinkChange:
+    """All that is looked after on a link that was made here."""
+    return LinkChange(
+        name=node.settings.host_name,
+        mac=mac(node),
+        mtu=mtu,
+        up=node.settings.up,
+        master=master_index(node),
+        alias=alias(node),
+    )

@@ -1,0 +1,127 @@
+"""Links that somebody else made, adopted: only the fields given are set, and what was there before is put back at the end."""
+
+from __future__ import annotations
+
+from nsplane.errors import ItemError
+from nsplane.items import Interface, Settings, check_name, parse_addresses, parse_mac, parse_mtu
+from nsplane.kernel import PROTOCOL, Link, LinkChange
+from nsplane.kinds import created
+from nsplane.netns import Netns
+from nsplane.node import Node, Place
+
+
+class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
+    """A link that is there, or will be. `link_only` leaves its addresses alone."""
+
+    addresses: tuple[str, ...] | None = None
+    mac: str | None = None
+    mtu: int | None = None
+    enabled: bool | None = None
+    master: str | None = None
+    link_only: bool = False
+
+    def settings(self) -> Settings:
+        if self.link_only and self.addresses is not None:
+            raise ItemError("addresses", "cannot be given together with link_only")
+        if self.master is not None:
+            check_name(self.master, "master")
+        return Settings(
+            self.host_name or self.name,
+            None if self.addresses is None else parse_addresses(self.addresses),
+            parse_mac(self.mac),
+            parse_mtu(self.mtu),
+            self.enabled,
+            self.master,
+        )
+
+
+class Loopback(Interface, frozen=True, kw_only=True, tag="loopback"):
+    """`lo` of a namespace."""
+
+    addresses: tuple[str, ...] | None = None
+    mtu: int | None = None
+    enabled: bool = True
+
+    def settings(self) -> Settings:
+        if self.host_name not in (None, "lo"):
+            raise ItemError("host_name", "of a loopback is 'lo'")
+        return Settings(
+            "lo",
+            None if self.addresses is None else parse_addresses(self.addresses),
+            None,
+            parse_mtu(self.mtu),
+            self.enabled,
+        )
+
+
+class _Adopted:
+    makes_link = False
+
+    def missing(self, node: Node) -> list[str]:
+        netns = node.netns
+        if netns is None:
+            return []
+        node.await_name(netns, node.settings.host_name)
+        return [] if netns.link(node.settings.host_name) is not None else [f"link/{node.settings.host_name}"]
+
+    def touch_others(self, node: Node) -> None:
+        pass
+
+    def misplaced(self, node: Node, place: Place) -> bool:
+        link = place.link
+        return link is not None and link.name != node.settings.host_name
+
+    def acquire(self, node: Node, netns: Netns) -> None:
+        link = netns.link(node.settings.host_name)
+        if link is not None and node.claim(netns, link.name):
+            node.take(Place(self, netns, link.index))
+
+    def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
+        """What is given; what was given earlier and is no more, as it was before."""
+        settings, former = node.settings, place.former
+        given = {
+            "mtu": settings.mtu,
+            "mac": settings.mac,
+            "up": settings.up,
+            "master": None if settings.master is None else created.master_index(node),
+        }
+        has = {"mtu": link.mtu, "mac": link.mac, "up": link.up, "master": link.master}
+        change = LinkChange()
+        for name, value in given.items():
+            if value is not None:
+                former.setdefault(name, has[name])
+                setattr(change, name, value)
+            elif name in former:
+                setattr(change, name, former[name])
+                if former[name] == has[name]:
+                    del former[name]
+        return change
+
+    def release(self, node: Node, place: Place) -> None:
+        """Gives it back: our addresses go, the rest becomes what it was."""
+        link = place.link
+        assert link is not None
+        ours = [address for address in link.addresses.values() if address.proto == PROTOCOL]
+        back = LinkChange(index=place.index)
+        for name, value in place.former.items():
+            if getattr(link, name) != value:
+                setattr(back, name, value)
+        if not ours and not back:
+            node.leave()
+            node.planner.touch(node)
+            return
+        if node.failure is not None and node.gone:
+            node.leave()  # the kernel does not take it back: nothing is gained by trying for ever
+            node.planner.touch(node)
+            return
+        op = node.planner.operation(node)
+        op.stage(place.netns.number)
+        for address in ours:
+            op.delete_address(place.index, address)
+        if back:
+            op.change(back)
+        node.planner.submit(op)
+
+
+EXISTING = _Adopted()
+LOOPBACK = EXISTING

@@ -1,0 +1,220 @@
+"""Namespaces in play: each is held open once, whatever it is called, and the links that the monitor reports of it are kept here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from nsplane import kernel
+from nsplane.kernel import Core, Event, EventsLost, Link, Monitor, NetnsId
+
+if TYPE_CHECKING:
+    from nsplane.facts import Dependent
+
+IPV6_MIN_MTU = 1280
+
+
+class Holder(Protocol):
+    """Who looks after a link of a namespace."""
+
+    def link_changed(self) -> None:
+        """The link, or one of its addresses, changed or went."""
+
+
+class Netns:
+    """One namespace in play. `number` is the core's for it, `nsid` the monitor's."""
+
+    def __init__(self, fd: int, identity: NetnsId, number: int, nsid: int) -> None:
+        self.fd = fd
+        self.identity = identity
+        self.number = number
+        self.nsid = nsid
+        self.users = 0
+        self.links: dict[int, Link] = {}
+        self.names: dict[str, int] = {}
+        self.holders: dict[int, Holder] = {}
+        self.watchers: dict[str, set[Dependent]] = {}
+
+    def link(self, name: str) -> Link | None:
+        """The link that has this name now."""
+        index = self.names.get(name)
+        return None if index is None else self.links.get(index)
+
+    def watch(self, name: str, watcher: Dependent) -> None:
+        """`watcher` is told when a link of this name comes, changes or goes."""
+        self.watchers.setdefault(name, set()).add(watcher)
+
+    def unwatch(self, name: str, watcher: Dependent) -> None:
+        watchers = self.watchers.get(name)
+        if watchers is not None:
+            watchers.discard(watcher)
+            if not watchers:
+                del self.watchers[name]
+
+    def _tell(self, name: str) -> None:
+        for watcher in tuple(self.watchers.get(name, ())):
+            watcher.fact_changed()
+
+    def _tell_holder(self, index: int) -> None:
+        holder = self.holders.get(index)
+        if holder is not None:
+            holder.link_changed()
+
+    def put_link(self, new: Link) -> Link | None:
+        """Takes note of a link as it is now; returns how it was."""
+        old = self.links.get(new.index)
+        if old is not None:
+            new.addresses = old.addresses
+            if old.name != new.name and self.names.get(old.name) == new.index:
+                del self.names[old.name]
+        self.links[new.index] = new
+        self.names[new.name] = new.index
+        self._tell_holder(new.index)
+        if old is None or (old.mtu, old.master) != (new.mtu, new.master):
+            for master in {new.master, old.master if old is not None else 0}:
+                self._tell_holder(master)  # a bridge follows its ports
+        if old is not None and old.name != new.name:
+            self._tell(old.name)
+        self._tell(new.name)
+        return old
+
+    def drop_link(self, index: int) -> None:
+        old = self.links.pop(index, None)
+        if old is None:
+            return
+        if self.names.get(old.name) == index:
+            del self.names[old.name]
+        self._tell_holder(index)
+        self._tell(old.name)
+
+
+class Namespaces:
+    """The namespaces in play, by identity and by nsid."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.monitor = Monitor()
+        self._by_identity: dict[NetnsId, Netns] = {}
+        self._by_nsid: dict[int, Netns] = {}
+
+    def __iter__(self) -> Iterator[Netns]:
+        return iter(self._by_identity.values())
+
+    def __len__(self) -> int:
+        return len(self._by_identity)
+
+    def hold(self, fd: int) -> Netns:
+        """The namespace behind a descriptor, which is closed here. Each hold wants a `drop`."""
+        try:
+            identity = kernel.identify_netns(fd)
+            netns = self._by_identity.get(identity)
+            if netns is None:
+                netns = self._enter(fd, identity)
+                fd = -1
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        netns.users += 1
+        return netns
+
+    def _enter(self, fd: int, identity: NetnsId) -> Netns:
+        nsid = self.monitor.watch(fd)  # before the survey: what happens in between is heard
+        events = self.monitor.survey(fd)
+        netns = Netns(fd, identity, self._core.add_netns(fd), nsid)
+        self._by_identity[identity] = netns
+        self._by_nsid[nsid] = netns
+        for event in events:
+            self._take(netns, event)
+        return netns
+
+    def drop(self, netns: Netns) -> None:
+        """Lets go of it; when nobody holds it, it is closed, and ends if no process or name keeps it."""
+        netns.users -= 1
+        if netns.users:
+            return
+        del self._by_identity[netns.identity]
+        if self._by_nsid.get(netns.nsid) is netns:
+            del self._by_nsid[netns.nsid]
+        self._core.drop_netns(netns.number)
+        os.close(netns.fd)
+
+    def read_events(self) -> None:
+        """Takes in all that the monitor has heard."""
+        try:
+            while events := self.monitor.read():
+                for event in events:
+                    netns = self._by_nsid.get(event.nsid)
+                    if netns is not None:
+                        self._take(netns, event)
+        except EventsLost:
+            self._survey_all()
+
+    def _survey_all(self) -> None:
+        """Events were lost: reads everything again. What was dropped meanwhile is not known, so all rows are written again."""
+        try:
+            while self.monitor.read():
+                pass
+        except EventsLost:
+            pass  # what is still to come is read from the tables themselves
+        for netns in self:
+            events = self.monitor.survey(netns.fd)
+            present = {event.index for event in events if event.link is not None}
+            for index in [index for index in netns.links if index not in present]:
+                netns.drop_link(index)
+            for link in netns.links.values():
+                link.addresses.clear()
+            for event in events:
+                self._take(netns, event)
+            self._core.rejudge(netns.number, 0, kernel.JUDGE_ALL)
+
+    def _take(self, netns: Netns, event: Event) -> None:
+        if event.link is not None:
+            if event.gone:
+                netns.drop_link(event.index)
+            else:
+                self._take_link(netns, event.link, event.saw)
+        elif event.address is not None:
+            link = netns.links.get(event.index)
+            if link is not None:
+                self._take_address(netns, link, event)
+
+    def _take_link(self, netns: Netns, new: Link, saw: int) -> None:
+        old = netns.put_link(new)
+        if old is None:
+            return
+        lost = 0
+        if old.up and new.up and saw & kernel.SAW_DOWN:
+            lost |= kernel.JUDGE_ALL
+        if old.mac != new.mac or saw & kernel.SAW_MAC:
+            lost |= kernel.JUDGE_NEIGHS
+        if old.mtu < IPV6_MIN_MTU or saw & kernel.SAW_LOW_MTU:
+            lost |= kernel.JUDGE_ROUTES6 | kernel.JUDGE_NEIGHS
+        if (old.up, old.mtu, old.master) != (new.up, new.mtu, new.master):
+            lost |= kernel.JUDGE_REFUSED
+        if lost:
+            self._core.rejudge(netns.number, new.index, lost)
+
+    def _take_address(self, netns: Netns, link: Link, event: Event) -> None:
+        address = event.address
+        assert address is not None
+        if not event.gone:
+            known = link.addresses.get(address.identity)
+            link.addresses[address.identity] = address
+            if known is None:
+                # A gateway of this link, or a preferred source of any link, may have become possible.
+                self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
+        else:
+            link.addresses.pop(address.identity, None)
+            # With the last IPv4 address the kernel drops the link's IPv4 routes, and it keeps gateways that it would now refuse.
+            lost = kernel.JUDGE_GATEWAYS
+            if len(address.packed) == 4 and not any(len(packed) == 4 for _, packed, _ in link.addresses):
+                lost |= kernel.JUDGE_ROUTES4
+            self._core.rejudge(netns.number, link.index, lost)
+            self._core.rejudge(netns.number, 0, kernel.JUDGE_SOURCES)
+        netns._tell_holder(link.index)
+
+    def close(self) -> None:
+        for netns in tuple(self):
+            os.close(netns.fd)
+        self.monitor.close()

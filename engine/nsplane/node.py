@@ -1,0 +1,383 @@
+"""One wanted interface: what is wanted, where it stands, and the next step between the two.
+
+`reconcile` compares the item with the kernel's link and starts at most one operation; its end, and every change of a fact or of the
+link, calls for another look. So it does not matter in which order things happen or who caused them.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from dataclasses import dataclass, field
+from socket import AF_INET
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from nsplane.items import Interface, Settings, interface_key, namespace_text
+from nsplane.kernel import PROTOCOL, Address, KernelError, Link, LinkChange
+from nsplane.netns import Netns
+from nsplane.places import shown
+
+if TYPE_CHECKING:
+    from nsplane.plan import Planner
+    from nsplane.requests import Request
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """A link that a node looks after. The two ends of a veth share a `pair`; `former` is what an adopted link had before."""
+
+    kind: Kind
+    netns: Netns
+    index: int
+    pair: object = None
+    former: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def link(self) -> Link | None:
+        return self.netns.links.get(self.index)
+
+
+class Kind(Protocol):
+    """What differs between the kinds of interfaces."""
+
+    makes_link: bool
+    """Whether the link is made and deleted here, or adopted and given back."""
+
+    def missing(self, node: Node) -> list[str]:
+        """What has to be there besides the namespace and the master."""
+
+    def touch_others(self, node: Node) -> None:
+        """Has others looked at which depend on what this node lacks."""
+
+    def misplaced(self, node: Node, place: Place) -> bool:
+        """Does the link have to be made anew, though the namespace is right?"""
+
+    def acquire(self, node: Node, netns: Netns) -> None:
+        """Makes or adopts the link: starts an operation, takes a place, or fails."""
+
+    def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
+        """All fields as they are to be; None is not looked at."""
+
+    def release(self, node: Node, place: Place) -> None:
+        """Deletes the link or gives it back: starts an operation."""
+
+
+class Node:
+    """The state of one interface item."""
+
+    def __init__(self, planner: Planner, key: str) -> None:
+        self.planner = planner
+        self.key = key
+        self.item: Interface
+        self.settings: Settings
+        self.kind: Kind
+        self.source = ""
+        self.generation = 0
+        self.gone = False
+        self.state = "pending"
+        self.missing: list[str] = []
+        self.failure: tuple[int, str] | None = None
+        self.since = time.time()
+        self.tries = 0
+        self.owed: Request | None = None
+        self.touched_by = 0
+        self.place: Place | None = None
+        self.busy = False
+        self.ending = False
+        self.blocked_by: Node | None = None
+        self._namespace_fact = ""
+        self._namespace_error: KernelError | None = None
+        self._claims: set[tuple[Netns, str]] = set()
+        self._watched: tuple[Netns, str] | None = None
+
+    # ---- the wish ----
+
+    def wish(self, item: Interface, settings: Settings, kind: Kind, source: str, generation: int) -> None:
+        """The item becomes exactly this."""
+        self.item, self.settings, self.kind = item, settings, kind
+        self.source, self.generation = source, generation
+        self.gone = False
+        self._namespace_error = None
+        try:
+            self._namespace_fact = self.planner.places.bind(item.namespace)
+        except KernelError as error:
+            self._namespace_fact, self._namespace_error = "", error
+        self.planner.facts.need(self, self.needed_facts())
+        self.planner.places.retry(self._namespace_fact)
+        self.fact_changed()
+
+    def owe(self, request: Request) -> None:
+        """`request` waits for this node's next verdict."""
+        self.pay("superseded")
+        self.owed = request
+        self.touched_by = request.serial
+        request.outstanding += 1
+
+    def pay(self, state: str) -> None:
+        request, self.owed = self.owed, None
+        if request is not None:
+            request.settle(state, None if state in ("configured", "removed") else self.entry(state))
+
+    def fact_changed(self) -> None:
+        self.failure = None
+        self.planner.touch(self)
+
+    def link_changed(self) -> None:
+        self.failure = None
+        self.planner.touch(self)
+
+    # ---- the next step ----
+
+    @property
+    def netns(self) -> Netns | None:
+        """The namespace that the item is to be in, where that is known."""
+        return self.planner.netns_of(self._namespace_fact)
+
+    def needed_facts(self) -> set[str]:
+        facts = {self._namespace_fact} if self._namespace_fact else set()
+        if self.settings.master is not None:
+            facts.add(interface_key(self.settings.master))
+        return facts
+
+    def missing_facts(self) -> list[str]:
+        """The facts that this item itself lacks (of a veth: without those of its peer)."""
+        return [
+            shown(fact)
+            for fact in sorted(self.needed_facts())
+            if self.planner.facts.get(fact) is None and fact not in self.planner.places.refused
+        ]
+
+    def refusal(self) -> tuple[int, str] | None:
+        """What makes the item impossible as things stand."""
+        error = self._namespace_error or self.planner.places.refused.get(self._namespace_fact)
+        if error is not None:
+            return error.errno or errno.EIO, error.strerror or str(error)
+        if self.settings.master is not None:
+            master = self.planner.place_of(interface_key(self.settings.master))
+            if master is not None and self.netns is not None and master.netns is not self.netns:
+                other = self.planner.nodes[interface_key(self.settings.master)]
+                there, here = namespace_text(other.item.namespace), namespace_text(self.item.namespace)
+                return errno.EINVAL, f"master {self.settings.master} is in {there}, not in {here}"
+        return None
+
+    def reconcile(self) -> None:
+        if self.busy:
+            return
+        if not self.gone:  # what is to be deleted still needs its namespace
+            self.planner.facts.need(self, self.needed_facts())
+        if self.place is not None and self.place.link is None:
+            self.leave()
+        missing = [] if self.gone else self.missing_facts() or self.kind.missing(self)
+        refusal = None if self.gone else self.refusal()
+        place = self.place
+        if place is not None and (self.gone or missing or refusal or self._is_misplaced(place)):
+            if self.ending and self.failure is not None:
+                self.show("failed")
+                return
+            self.ending = True
+            self._supply()
+            place.kind.release(self, place)
+            return
+        self.ending = False
+        if self.gone:
+            self.planner.forget(self)
+            return
+        if refusal is not None:
+            self.failure = refusal
+            self.show("failed")
+        elif missing:
+            self._release_claims()
+            self.show("pending", missing)
+        elif self.failure is not None:
+            self.show("failed")
+        else:
+            self._advance(place)
+        self._supply()
+
+    def _is_misplaced(self, place: Place) -> bool:
+        return place.kind is not self.kind or place.netns is not self.netns or self.kind.misplaced(self, place)
+
+    def _advance(self, place: Place | None) -> None:
+        netns = self.netns
+        assert netns is not None
+        if place is None:
+            self.kind.acquire(self, netns)
+            place = self.place
+        if self.failure is None and not self.busy and place is not None:
+            self._maintain(place)
+        if self.failure is not None:
+            self.show("failed")
+
+    def _maintain(self, place: Place) -> None:
+        """Changes the link in place where it differs from the item."""
+        link = place.link
+        assert link is not None
+        change = differences(self.kind.desired(self, place, link), link)
+        if change.name is not None and not self.claim(place.netns, change.name):
+            return
+        stale, fresh = address_changes(self.settings.addresses, link)
+        if not change and not stale and not fresh:
+            self._claims_only(place.netns, link.name)
+            self.show("configured")
+            return
+        op = self.planner.operation(self)
+        op.stage(place.netns.number)
+        if change:
+            op.change(change)
+        for address in stale:
+            op.delete_address(link.index, address)
+        for address in fresh:
+            op.add_address(link.index, address)
+        self.planner.submit(op)
+
+    def _supply(self) -> None:
+        """`interface/NAME` is true while the link is there, up and wanted."""
+        place = self.place
+        if place is not None and not self.ending and self.settings.up is not False and place.link is not None and place.link.up:
+            self.planner.facts.set(self.key, place)
+        else:
+            self.planner.facts.lose(self.key)
+
+    def operation_done(self, error: int, text: str) -> None:
+        """The operation that it started has ended."""
+        self.busy = False
+        if error:
+            self.failure = error, text
+            self.tries += 1
+        self.planner.touch(self)
+
+    # ---- the link ----
+
+    def take(self, place: Place) -> None:
+        """Looks after this link from now on."""
+        self.place = place
+        place.netns.users += 1
+        place.netns.holders[place.index] = self
+
+    def leave(self) -> None:
+        """The link has gone, or was given back."""
+        place, self.place = self.place, None
+        self.ending = False
+        self.planner.facts.lose(self.key)
+        self._release_claims()
+        if place is not None:
+            if place.netns.holders.get(place.index) is self:
+                del place.netns.holders[place.index]
+            self.planner.drop_later(place.netns)
+
+    def claim(self, netns: Netns, name: str) -> bool:
+        """Takes a link's name in a namespace; where another item has it, fails naming that."""
+        holder = self.planner.owners.setdefault((netns, name), self)
+        if holder is self:
+            self._claims.add((netns, name))
+            return True
+        self.planner.blocked.setdefault((netns, name), set()).add(self)
+        self.fail(errno.EEXIST, f"held by {holder.key}")
+        return False
+
+    def await_name(self, netns: Netns, name: str) -> None:
+        """Another look is taken when a link of this name comes, changes or goes."""
+        self.forget_name()
+        self._watched = netns, name
+        netns.watch(name, self)
+
+    def forget_name(self) -> None:
+        if self._watched is not None:
+            netns, name = self._watched
+            netns.unwatch(name, self)
+            self._watched = None
+
+    def fail(self, error: int, text: str) -> None:
+        self.failure = error, text
+
+    def _claims_only(self, netns: Netns, name: str) -> None:
+        for claim in [claim for claim in self._claims if claim != (netns, name)]:
+            self._claims.discard(claim)
+            self.planner.release(claim)
+
+    def _release_claims(self) -> None:
+        claims, self._claims = self._claims, set()
+        for claim in claims:
+            self.planner.release(claim)
+
+    def dispose(self) -> None:
+        """Nothing is wanted any more and nothing is left."""
+        self._release_claims()
+        self.forget_name()
+        self.planner.facts.need(self, ())
+        self.planner.facts.lose(self.key)
+
+    # ---- how it is shown ----
+
+    def show(self, state: str, missing: list[str] | None = None) -> None:
+        """It has come into this state."""
+        previous, before = self.state, self.missing
+        self.state, self.missing = state, missing or []
+        if state != "failed":
+            self.failure = None
+        if state != previous:
+            self.since = time.time()
+        if state != previous or self.missing != before:
+            self.planner.note(f"item/{self.key}", self.entry() | {"previous": previous})
+        if state == "pending":
+            self.planner.pay_later(self)
+        else:
+            self.pay(state)
+
+    def entry(self, state: str | None = None) -> dict[str, object]:
+        state = state or self.state
+        error, text = self.failure if self.failure is not None and state == "failed" else (0, "")
+        return {
+            "key": self.key,
+            "state": state,
+            "source": self.source,
+            "missing": self.missing if state == "pending" else [],
+            "errno": errno.errorcode.get(error, str(error)) if error else None,
+            "message": "overwritten before it was applied" if state == "superseded" else text,
+            "since": self.since,
+            "tries": self.tries,
+            "item": msgspec.to_builtins(self.item),
+        }
+
+
+def differences(desired: LinkChange, link: Link) -> LinkChange:
+    """What of `desired` the link does not have."""
+
+    def changed(wanted: object, has: object) -> bool:
+        return wanted is not None and wanted != has
+
+    return LinkChange(
+        index=link.index,
+        name=desired.name if changed(desired.name, link.name) else None,
+        up=desired.up if changed(desired.up, link.up) else None,
+        mtu=desired.mtu if changed(desired.mtu, link.mtu) else None,
+        mac=desired.mac if changed(desired.mac, link.mac) else None,
+        master=desired.master if changed(desired.master, link.master) else None,
+        alias=desired.alias if changed(desired.alias, link.alias) else None,
+    )
+
+
+def address_changes(wanted: tuple[Address, ...] | None, link: Link) -> tuple[list[Address], list[Address]]:
+    """Addresses to be deleted and added. Only ours are deleted; one that somebody else has put there satisfies the wish.
+
+    The order within an IPv4 subnet matters: the first address is the primary one, which the kernel prefers as a source.
+    """
+    if wanted is None:
+        wanted = ()
+    ours = [address for address in link.addresses.values() if address.proto == PROTOCOL]
+    identities = {address.identity for address in wanted}
+    stale = [address for address in ours if address.identity not in identities]
+    kept = [address for address in ours if address.identity in identities]
+    for subnet in {_subnet(address) for address in kept if address.family == AF_INET}:
+        has = [address.identity for address in kept if _subnet(address) == subnet]
+        order = [address.identity for address in wanted if _subnet(address) == subnet]
+        if has != order[: len(has)]:
+            stale += [address for address in kept if _subnet(address) == subnet]
+    stays = set(link.addresses) - {address.identity for address in stale}
+    return stale, [address for address in wanted if address.identity not in stays]
+
+
+def _subnet(address: Address) -> tuple[int, int]:
+    return int.from_bytes(address.packed) >> (8 * len(address.packed) - address.prefix_len), address.prefix_len

@@ -1,0 +1,269 @@
+"""Where a namespace reference leads: facts `namespace/NAME`, `file/PATH`, `pid/PID` and the agent's own.
+
+Names are opened or made when first needed and deleted with the last that needs them, if they were made here. Processes and
+threads are bound once, when an item is put, by a pidfd: their facts carry a number of the binding (`pid/123#7`), so that a process
+that gets the same number later is never taken for them.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nsplane import kernel
+from nsplane.facts import Facts
+from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
+from nsplane.kernel import KernelError
+from nsplane.netns import Namespaces, Netns
+
+OWN = "namespace/"
+"""The fact of the namespace that the agent was started in."""
+
+_PROC = re.compile(r"/proc/([1-9][0-9]*)(?:/task/([1-9][0-9]*))?/ns/net")
+
+
+@dataclass(slots=True)
+class _Process:
+    """A process or thread that items are bound to."""
+
+    fact: str
+    pidfd: int
+    netns: Netns | None
+
+
+def shown(fact: str) -> str:
+    """A fact as users read it: without the number of a binding."""
+    return fact.partition("#")[0] if fact.startswith(("pid/", "file/")) else fact
+
+
+class Places:
+    """Brings the facts about namespaces about. `changed(topic, event)` is told what was created, found, lost and deleted."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        namespaces: Namespaces,
+        watch_fd: Callable[[int, Callable[[], None]], None],
+        unwatch_fd: Callable[[int], None],
+        changed: Callable[[str, str], None],
+    ) -> None:
+        self._facts = facts
+        self._namespaces = namespaces
+        self._watch_fd = watch_fd
+        self._unwatch_fd = unwatch_fd
+        self._changed = changed
+        self._numbers = itertools.count(1)
+        self._processes: dict[tuple[int, int | None], _Process] = {}
+        self._bound: dict[str, _Process] = {}
+        self._held: dict[str, Netns] = {}
+        self._created: set[str] = set()
+        self._leaving: set[str] = set()
+        self.refused: dict[str, KernelError] = {}
+        """Facts that could not be brought about, and why."""
+        self.own = namespaces.hold(kernel.open_netns("/proc/self/ns/net"))
+        facts.set(OWN, self.own)
+        facts.provide("namespace", self._want_name, self._release)
+        facts.provide("file", self._want_file, self._release)
+        facts.provide("pid", lambda fact: None, self._unbind)
+
+    def bind(self, namespace: Namespace | None) -> str:
+        """The fact that an item in this namespace needs. KernelError (ESRCH) for a process that is not there."""
+        match namespace:
+            case None:
+                return OWN
+            case ByName(name):
+                return f"namespace/{name}"
+            case ByMicroservice(label):
+                return f"microservice/{label}"
+            case ByPid(pid):
+                return self._bind_process(pid, None, f"pid/{pid}")
+            case ByFile(path):
+                match = _PROC.fullmatch(path)
+                if match is None:
+                    return f"file/{path}"
+                tid = match[2] and int(match[2])
+                return self._bind_process(int(match[1]), tid or None, f"file/{path}")
+
+    # ---- processes ----
+
+    def _bind_process(self, pid: int, tid: int | None, name: str) -> str:
+        known = self._processes.get((pid, tid))
+        if known is not None and known.netns is not None and known.fact.startswith(name + "#"):
+            return known.fact
+        fd, pidfd = kernel.open_netns_pid(pid, tid)
+        try:
+            netns = self._namespaces.hold(fd)
+        except OSError:
+            os.close(pidfd)
+            raise
+        process = _Process(f"{name}#{next(self._numbers)}", pidfd, netns)
+        self._processes[pid, tid] = self._bound[process.fact] = process
+        self._watch_fd(pidfd, lambda: self._process_ended(process))
+        self._facts.set(process.fact, netns)
+        return process.fact
+
+    def _process_ended(self, process: _Process) -> None:
+        self._unwatch_fd(process.pidfd)
+        os.close(process.pidfd)
+        process.pidfd = -1
+        netns, process.netns = process.netns, None
+        self._facts.lose(process.fact)
+        self._changed(shown(process.fact), "lost")
+        if netns is not None:
+            self._namespaces.drop(netns)
+
+    def _unbind(self, fact: str) -> None:
+        process = self._bound.pop(fact, None)
+        if process is None:
+            return
+        for key in [key for key, value in self._processes.items() if value is process]:
+            del self._processes[key]
+        if process.netns is not None:
+            self._process_ended(process)
+
+    def release_unneeded(self) -> None:
+        """Lets go of processes that were bound for an item which was then refused."""
+        for fact in [fact for fact in self._bound if not self._facts.is_needed(fact)]:
+            self._unbind(fact)
+
+    # ---- names and files ----
+
+    def _want_name(self, fact: str) -> None:
+        name = fact.removeprefix("namespace/")
+        if not name or fact in self._held:
+            return
+        try:
+            self._hold(fact, self._open_or_create(fact, name))
+        except KernelError as error:
+            if error.errno != errno.EINVAL:  # a file that nothing is bound on yet: the mount table will change
+                self.refused[fact] = error
+
+    def _open_or_create(self, fact: str, name: str) -> int:
+        try:
+            return kernel.open_netns_name(name)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+        try:
+            fd = kernel.create_netns(name)
+        except KernelError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            return kernel.open_netns_name(name)  # somebody was faster
+        self._created.add(fact)
+        self._changed(fact, "created")
+        return fd
+
+    def _want_file(self, fact: str) -> None:
+        if "#" in fact or fact in self._held:
+            return
+        try:
+            self._hold(fact, kernel.open_netns(fact.removeprefix("file/")))
+        except KernelError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):
+                self.refused[fact] = error
+
+    def retry(self, fact: str) -> None:
+        """Somebody asks anew for what could not be brought about."""
+        if self.refused.pop(fact, None) is not None and self._facts.is_needed(fact):
+            (self._want_name if fact.startswith("namespace/") else self._want_file)(fact)
+
+    def _hold(self, fact: str, fd: int) -> None:
+        self.refused.pop(fact, None)
+        netns = self._held[fact] = self._namespaces.hold(fd)
+        self._facts.set(fact, netns)
+
+    def _release(self, fact: str) -> None:
+        if fact in self._bound:
+            self._unbind(fact)
+            return
+        self.refused.pop(fact, None)
+        if fact in self._held:
+            self._leaving.add(fact)
+
+    def leave(self) -> None:
+        """Lets go of names and files that nobody needs any more, once nothing of ours is left in them."""
+        for fact in tuple(self._leaving):
+            netns = self._held[fact]
+            if self._facts.is_needed(fact):
+                self._leaving.discard(fact)
+            elif netns.users == 1:
+                self._leaving.discard(fact)
+                del self._held[fact]
+                if fact in self._created:
+                    self._created.discard(fact)
+                    self._delete_name(fact, netns)
+                self._facts.lose(fact)
+                self._namespaces.drop(netns)
+
+    def _delete_name(self, fact: str, netns: Netns) -> None:
+        """A name that was made here goes with its last item, unless somebody else lives there."""
+        name = fact.removeprefix("namespace/")
+        others = [link for link in netns.links.values() if not link.loopback and link.name not in _TUNNELS]
+        if others or _has_processes(netns):
+            return
+        if not _is_still(name, netns):
+            return
+        try:
+            kernel.delete_netns(name)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:  # deleted from outside at this moment
+                raise
+        self._changed(fact, "deleted")
+
+    def check_mounts(self) -> None:
+        """The mount table changed: a name may have been deleted from outside, a file have appeared or gone."""
+        for fact in [fact for fact in self._wanted_mounts() if not self._is_there(fact)]:
+            netns = self._held.pop(fact, None)
+            if netns is not None:
+                self._created.discard(fact)
+                self._leaving.discard(fact)
+                self._facts.lose(fact)
+                self._changed(fact, "lost")
+                self._namespaces.drop(netns)
+            if self._facts.is_needed(fact):
+                (self._want_name if fact.startswith("namespace/") else self._want_file)(fact)
+
+    def _wanted_mounts(self) -> list[str]:
+        needed = self._facts.needed("namespace/") + self._facts.needed("file/")
+        return [fact for fact in {*needed, *self._held} if fact != OWN and "#" not in fact]
+
+    def _is_there(self, fact: str) -> bool:
+        netns = self._held.get(fact)
+        kind, _, where = fact.partition("/")
+        return netns is not None and _is_still(where if kind == "namespace" else None, netns, where)
+
+    def close(self) -> None:
+        for process in self._bound.values():
+            if process.pidfd >= 0:
+                os.close(process.pidfd)
+
+
+_TUNNELS = frozenset(("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"))
+"""Links that the kernel itself puts into every namespace."""
+
+
+def _is_still(name: str | None, netns: Netns, path: str = "") -> bool:
+    """Does the file lead to this very namespace?"""
+    try:
+        found = os.stat(f"/run/netns/{name}" if name is not None else path)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == netns.identity
+
+
+def _has_processes(netns: Netns) -> bool:
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            found = os.stat(f"/proc/{entry.name}/ns/net")
+        except OSError:  # it has ended
+            continue
+        if (found.st_dev, found.st_ino) == netns.identity:
+            return True
+    return False

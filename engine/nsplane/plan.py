@@ -1,0 +1,214 @@
+"""From what is wanted and what is true to ordered operations.
+
+The planner holds the nodes and slots, keeps the list of those that need a look, and hands operations to the core's writer. One
+run looks at everything that was touched since the last; deletions of one run are made together, a namespace at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from nsplane.facts import Facts
+from nsplane.kernel import Core, LinkChange, Op, OpResult
+from nsplane.netns import Namespaces, Netns
+from nsplane.node import Node, Place
+from nsplane.places import Places
+from nsplane.slots import Slot
+
+BIRTH_GROUP = 0x6E730000
+"""Links are born in this group (its low bits are the agent's): the only mark there is until the alias is set."""
+SCRATCH_GROUP = 0x8000
+"""Added to the group of links that are to be deleted together."""
+
+
+class Operation(Op):
+    """An operation of the planner, and whom it is for."""
+
+    def __init__(self, cookie: int, nodes: tuple[Node, ...]) -> None:
+        super().__init__(cookie)
+        self.cookie = cookie
+        self.nodes = nodes
+
+
+class Planner:
+    """The nodes, slots, claims on names, and operations under way."""
+
+    def __init__(self, core: Core, agent_id: str, note: Callable[[str, dict[str, object]], None]) -> None:
+        self.core = core
+        self.agent_id = agent_id
+        self.note = note
+        self.facts = Facts()
+        self.namespaces = Namespaces(core)
+        self.places: Places
+        self.nodes: dict[str, Node] = {}
+        self.owners: dict[tuple[Netns, str], Node] = {}
+        self.blocked: dict[tuple[Netns, str], set[Node]] = {}
+        self.slots: dict[int, Slot] = {}
+        self.group = BIRTH_GROUP | int.from_bytes(agent_id.encode()[-8:], "big") % SCRATCH_GROUP
+        self._cookies = itertools.count(1)
+        self._running: dict[int, Operation] = {}
+        self._touched: dict[Node, None] = {}
+        self._touched_slots: dict[Slot, None] = {}
+        self._unpaid: dict[Node, None] = {}
+        self._unsettled: dict[Slot, None] = {}
+        self._removals: dict[Netns, dict[int, tuple[Node, ...]]] = {}
+        self._dropped: list[Netns] = []
+
+    # ---- looks to be taken ----
+
+    def touch(self, node: Node) -> None:
+        self._touched[node] = None
+        node.kind.touch_others(node)
+
+    def touch_only(self, node: Node) -> None:
+        self._touched[node] = None
+
+    def touch_slot(self, slot: Slot) -> None:
+        self._touched_slots[slot] = None
+
+    def run(self) -> None:
+        """Looks at everything that was touched, until nothing is."""
+        while self._touched or self._touched_slots or self._removals or self._dropped:
+            while self._touched:
+                node = next(iter(self._touched))
+                del self._touched[node]
+                node.reconcile()
+            self._flush_removals()
+            while self._touched_slots:
+                slot = next(iter(self._touched_slots))
+                del self._touched_slots[slot]
+                slot.judge()
+            dropped, self._dropped = self._dropped, []
+            for netns in dropped:
+                self.namespaces.drop(netns)
+        self.places.leave()
+        self._pay_pending()
+
+    def pay_later(self, node: Node) -> None:
+        """A pending node's verdict: given when what it lacks is not just being made."""
+        if node.owed is not None:
+            self._unpaid[node] = None
+
+    def _pay_pending(self) -> None:
+        for node in [node for node in self._unpaid if not node.busy and not self._is_coming(node.missing)]:
+            del self._unpaid[node]
+            if node.state == "pending":
+                node.pay("pending")
+        for slot in [slot for slot in self._unsettled if not self._is_coming(slot.missing)]:
+            del self._unsettled[slot]
+            slot.settle()
+
+    def _is_coming(self, missing: list[str]) -> bool:
+        """Is any of these facts being brought about by an operation under way?"""
+        seen: set[str] = set()
+        look = list(missing)
+        while look:
+            fact = look.pop()
+            node = self.nodes.get(fact)
+            if node is None or fact in seen:
+                continue
+            if node.busy or node in self._touched:
+                return True
+            seen.add(fact)
+            look += node.missing
+        return False
+
+    # ---- operations ----
+
+    def operation(self, *nodes: Node) -> Operation:
+        return Operation(next(self._cookies), nodes)
+
+    def submit(self, op: Operation) -> None:
+        """Queues an operation; its nodes are busy until it has ended."""
+        self._running[op.cookie] = op
+        for node in op.nodes:
+            node.busy = True
+        self.core.submit(op, express=len(self._touched) < EXPRESS_NODES)
+
+    def completed(self, result: OpResult) -> None:
+        op = self._running.pop(result.cookie)
+        for node in op.nodes:
+            node.operation_done(result.error, result.text)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    def remove(self, netns: Netns, index: int, *nodes: Node) -> None:
+        """Deletes a link at the end of this run, together with the others of its namespace."""
+        for node in nodes:
+            node.busy = True
+        self._removals.setdefault(netns, {})[index] = nodes
+
+    def _flush_removals(self) -> None:
+        removals, self._removals = self._removals, {}
+        for netns, links in removals.items():
+            op = self.operation(*(node for nodes in links.values() for node in nodes))
+            op.stage(netns.number)
+            if len(links) == 1:
+                op.delete(next(iter(links)))
+            else:
+                for index in links:
+                    op.change(LinkChange(index=index, group=self.group | SCRATCH_GROUP))
+                op.delete_group(self.group | SCRATCH_GROUP)
+            self.submit(op)
+
+    # ---- what nodes and slots ask ----
+
+    def netns_of(self, fact: str) -> Netns | None:
+        value = self.facts.get(fact)
+        return value if isinstance(value, Netns) else None
+
+    def place_of(self, fact: str) -> Place | None:
+        value = self.facts.get(fact)
+        return value if isinstance(value, Place) else None
+
+    def is_ending(self, netns: Netns, index: int) -> bool:
+        """Is this link about to be deleted, with all that is on it?"""
+        node = netns.holders.get(index)
+        return isinstance(node, Node) and node.ending and node.place is not None and node.place.kind.makes_link
+
+    def drop_later(self, netns: Netns) -> None:
+        """Lets go of a namespace at the end of the run, when what still has to be done in it has been queued."""
+        self._dropped.append(netns)
+
+    def release(self, claim: tuple[Netns, str]) -> None:
+        """A link's name is free again: those who wanted it get their turn."""
+        self.owners.pop(claim, None)
+        for node in self.blocked.pop(claim, ()):
+            node.fact_changed()
+
+    def forget(self, node: Node) -> None:
+        """Nobody wants the item any more, and nothing is left of it."""
+        node.dispose()
+        self._unpaid.pop(node, None)
+        del self.nodes[node.key]
+        self.note(f"item/{node.key}", node.entry("removed") | {"previous": node.state})
+        node.pay("removed")
+
+    # ---- slots ----
+
+    def slot_touched(self, number: int) -> None:
+        """Rows were put on a slot that is not ready."""
+        slot = self.slots.get(number)
+        if slot is None:
+            key = self.core.slot_key(number)
+            if key is None:
+                return
+            slot = self.slots[number] = Slot(self, number, key)
+        slot.bind()
+        slot.judge()
+        self._unsettled[slot] = None
+
+    def slot_empty(self, number: int) -> None:
+        slot = self.slots.get(number)
+        if slot is not None and self.core.slot_rows(number) == 0:
+            del self.slots[number]
+            self._touched_slots.pop(slot, None)
+            self._unsettled.pop(slot, None)
+            slot.forget()
+
+
+EXPRESS_NODES = 16
+"""With at most so many nodes left to look at, an operation may overtake what is queued."""

@@ -1,0 +1,225 @@
+"""What can be asked of the engine: the envelopes of the wire protocol, and a request on its way to its reply."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from nsplane.errors import BadRequest
+from nsplane.kernel import STATES, RequestResult
+
+RequestId = int | str | bytes | None
+Wait = Literal["applied", "accepted", "none"]
+Generation = int
+
+
+class Envelope(msgspec.Struct, forbid_unknown_fields=True, tag_field="op", kw_only=True):
+    """A request without its `items` and `keys`."""
+
+    id: Any = None
+
+
+class Put(Envelope, tag="put", kw_only=True):
+    """Each item becomes exactly this. With `generation` a part of what `sweep` completes."""
+
+    source: str = "default"
+    generation: int = 0
+    wait: Wait = "applied"
+
+
+class Delete(Envelope, tag="delete", kw_only=True):
+    """Removes `keys`; `force` crosses sources."""
+
+    source: str = "default"
+    force: bool = False
+    wait: Wait = "applied"
+
+
+class Replace(Envelope, tag="replace", kw_only=True):
+    """These items become the whole of what `source` wants."""
+
+    source: str = "default"
+    wait: Wait = "applied"
+
+
+class Sweep(Envelope, tag="sweep", kw_only=True):
+    """Removes the items of `source` that were put with an older generation."""
+
+    source: str = "default"
+    generation: int
+    wait: Wait = "applied"
+
+
+class Get(Envelope, tag="get", kw_only=True):
+    """Items and states, by `prefix`, `state` and `source`, or one by its `key`; at most `limit` a page."""
+
+    key: str | None = None
+    prefix: str = ""
+    state: Literal["configured", "pending", "failed", "retrying"] | None = None
+    source: str | None = None
+    limit: int = 1000
+    cursor: str | None = None
+
+
+class Running(msgspec.Struct, forbid_unknown_fields=True):
+    """A microservice in a list."""
+
+    label: str
+    pid: int
+    container: str | None = None
+    started_at: float | None = None
+
+
+class Microservice(Envelope, tag="microservice", kw_only=True):
+    """What runs under a label: one that started or stopped, or (`list`) all that run, as this source knows them."""
+
+    event: Literal["started", "stopped", "list"]
+    source: str = "default"
+    label: str | None = None
+    pid: int | None = None
+    container: str | None = None
+    started_at: float | None = None
+    microservices: tuple[Running, ...] | None = None
+
+
+class Info(Envelope, tag="info", kw_only=True):
+    """Version, instance, limits and counts."""
+
+
+AnyEnvelope = Put | Delete | Replace | Sweep | Get | Microservice | Info
+OPS = ("delete", "get", "info", "microservice", "put", "replace", "sweep")
+
+_decoder: msgspec.msgpack.Decoder[AnyEnvelope] = msgspec.msgpack.Decoder(AnyEnvelope)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def decode_envelope(data: bytes) -> AnyEnvelope:
+    """An envelope from msgpack; BadRequest names the field that is wrong."""
+    try:
+        envelope = _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise _as_bad_request(data, str(error)) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadRequest("bad-request", f"not a request: {error}") from None
+    if not isinstance(envelope.id, int | str | bytes | None):
+        raise BadRequest("bad-request", "wants a number, a string or bytes", "id")
+    source = getattr(envelope, "source", None)
+    if (source is not None and not 1 <= len(source.encode(errors="surrogatepass")) <= 255) or (source and "\0" in source):
+        raise BadRequest("bad-request", "wants 1 to 255 bytes without NUL", "source", envelope.id)
+    generation = getattr(envelope, "generation", 0)
+    if not 0 <= generation < 2**63:
+        raise BadRequest("bad-request", f"{generation} is not 0 to {2**63 - 1}", "generation", envelope.id)
+    return envelope
+
+
+def _as_bad_request(data: bytes, text: str) -> BadRequest:
+    """msgspec says `... - at `$.source``. The id is read apart, so that the answer finds its asker."""
+    message, _, path = text.partition(" - at `$")
+    field = path.rstrip("`").removeprefix(".")
+    fields = _loosely(data)
+    request_id = fields.get("id")
+    if not isinstance(request_id, int | str | bytes):
+        request_id = None
+    if field == "op" and message.startswith("Invalid value"):
+        return BadRequest("unknown-op", f"{fields.get('op')!r} is not one of {', '.join(OPS)}", "op", request_id)
+    for start, meaning in (("Object contains unknown field `", "unknown field"), ("Object missing required field `", "is missing")):
+        if message.startswith(start):
+            name = message.removeprefix(start).rstrip("`")
+            return BadRequest("bad-request", meaning, f"{field}.{name}" if field else name, request_id)
+    return BadRequest("bad-request", message, field, request_id)
+
+
+def _loosely(data: bytes) -> dict[object, object]:
+    try:
+        fields = msgspec.msgpack.decode(data, strict=False)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError, TypeError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+class Request:
+    """A request that was accepted. `outstanding` counts interface items without a verdict; rows are counted in C."""
+
+    def __init__(
+        self, op: str, request_id: RequestId, wait: Wait, serial: int = 0, finished: Callable[[Request], None] | None = None
+    ) -> None:
+        self._finished = finished
+        self.op = op
+        self.id = request_id
+        self.wait = wait
+        self.serial = serial
+        self.revision = 0
+        self.outstanding = 0
+        self.rows_done = serial == 0
+        self.counts: Counter[str] = Counter()
+        self.entries: list[dict[str, object]] = []
+        self._rows: RequestResult | None = None
+        self._body: dict[str, object] | None = None
+        self.error: BadRequest | None = None
+
+    @property
+    def done(self) -> bool:
+        """Has every item its first verdict?"""
+        return self.rows_done and not self.outstanding
+
+    def settle(self, state: str, entry: dict[str, object] | None) -> None:
+        """An interface item's verdict; the entry is shown in the reply."""
+        self.outstanding -= 1
+        self.count(state, entry)
+        if self.done and self._finished is not None:
+            self._finished(self)
+
+    def count(self, state: str, entry: dict[str, object] | None = None) -> None:
+        self.counts[state] += 1
+        if entry is not None:
+            self.entries.append(entry)
+
+    def take_rows(self, result: RequestResult, last: bool) -> None:
+        """What became of the rows, so far or (`last`) in the end."""
+        self._rows = result
+        self.rows_done = last
+        if self.done and last and self._finished is not None:
+            self._finished(self)
+
+    def answer(self, body: dict[str, object]) -> None:
+        """The reply to a question."""
+        self._body = body
+
+    def totals(self) -> dict[str, int]:
+        """Verdicts by state."""
+        totals = Counter(self.counts)
+        if self._rows is not None:
+            for state, count in zip(STATES, self._rows.counts, strict=True):
+                if count:
+                    totals[state] += count
+        return {state: totals[state] for state in STATES if totals[state]}
+
+    def items(self) -> msgspec.Raw:
+        """The entries of all items neither configured nor removed, as a msgpack array."""
+        rows = self._rows
+        count = len(self.entries) + (rows.entries if rows is not None else 0)
+        return raw_array(count, b"".join(_encode(entry) for entry in self.entries) + (rows.data if rows is not None else b""))
+
+    def reply(self) -> bytes:
+        """The whole reply, as msgpack."""
+        if self.error is not None:
+            return error_reply(self.error, {"counts": self.totals(), "items": self.items()})
+        head: dict[str, object] = {"id": self.id, "ok": True}
+        if self._body is not None:
+            return _encode(head | self._body)
+        return _encode(head | {"revision": self.revision, "counts": self.totals(), "items": self.items()})
+
+
+def error_reply(error: BadRequest, more: dict[str, object] | None = None) -> bytes:
+    """{id, ok: false, error: {code, message, path}}."""
+    what = {"code": error.code, "message": error.message, "path": error.path}
+    return _encode({"id": error.id, "ok": False, "error": what} | (more or {}))
+
+
+def raw_array(count: int, elements: bytes) -> msgspec.Raw:
+    """A msgpack array of elements that are encoded already."""
+    head = bytes([0x90 | count]) if count < 16 else b"\xdd" + count.to_bytes(4, "big")
+    return msgspec.Raw(head + elements)

@@ -1,0 +1,142 @@
+"""The engine's side of a slot: it finds out whether the interface of some routes and ARP entries is there, and tells the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import msgspec
+
+from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
+from nsplane.kernel import KernelError
+from nsplane.netns import Netns
+from nsplane.places import shown
+
+if TYPE_CHECKING:
+    from nsplane.plan import Planner
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def parse_reference(key: str) -> tuple[str, Namespace | None]:
+    """`web0` is an interface item; `eth0@microservice:web` a link of the kernel in a namespace."""
+    name, at, reference = key.partition("@")
+    if not at:
+        return key, None
+    kind, _, value = reference.partition(":")
+    value = unquote(value)
+    namespace: Namespace
+    match kind:
+        case "name":
+            namespace = ByName(value)
+        case "pid":
+            namespace = ByPid(int(value))
+        case "file":
+            namespace = ByFile(value)
+        case _:
+            namespace = ByMicroservice(value)
+    return unquote(name), namespace
+
+
+class Slot:
+    """One slot of the core, and what it needs."""
+
+    def __init__(self, planner: Planner, number: int, key: str) -> None:
+        self._planner = planner
+        self._number = number
+        self._key = key
+        self._name, self._namespace = parse_reference(key)
+        self._fact = f"interface/{key}" if self._namespace is None else ""
+        self._error: KernelError | None = None
+        self._netns: Netns | None = None  # where it is ready, or its link awaited
+        self._index = 0
+        self.missing: list[str] = []
+        self.dead = False
+
+    def fact_changed(self) -> None:
+        self._planner.touch_slot(self)
+
+    def bind(self) -> None:
+        """Rows were put on a slot that is not ready: a process that it names is bound now, and not later."""
+        if self._namespace is None:
+            self._planner.facts.need(self, (self._fact,))
+            return
+        self._error = None
+        self.dead = False
+        try:
+            self._fact = self._planner.places.bind(self._namespace)
+        except KernelError as error:
+            self._error = error
+        self._planner.facts.need(self, () if self._error else (self._fact,))
+
+    def judge(self) -> None:
+        """Tells the core whether the interface is there."""
+        if self._namespace is None:
+            place = self._planner.place_of(self._fact)
+            if place is None:
+                self._lose(self._fact)
+            else:
+                self._stand(place.netns, place.index)
+            return
+        error = self._error or self._planner.places.refused.get(self._fact)
+        if error is not None:
+            withdraw = self._leave()
+            self._planner.core.slot_failed(self._number, error.errno or 0, error.strerror or "", withdraw)
+            return
+        netns = self._planner.netns_of(self._fact)
+        if netns is None:
+            self.dead = "#" in self._fact
+            self._lose(shown(self._fact))
+            return
+        link = netns.link(self._name)
+        if link is None or not link.up:
+            self._lose(f"link/{self._key}", await_in=netns)
+        else:
+            self._stand(netns, link.index)
+
+    def settle(self) -> None:
+        self._planner.core.slot_settle(self._number)
+
+    def forget(self) -> None:
+        """The last row has gone."""
+        self._leave()
+        self._planner.facts.need(self, ())
+        self._planner.core.slot_free(self._number)
+
+    def _stand(self, netns: Netns, index: int) -> None:
+        if (self._netns, self._index) == (netns, index):
+            return
+        if self._index and self._leave():
+            self._planner.core.slot_pending(self._number, b"", False, True)
+        self._hold(netns)
+        self._index = index
+        self.missing = []
+        self._planner.core.slot_ready(self._number, netns.number, index)
+
+    def _lose(self, missing: str, await_in: Netns | None = None) -> None:
+        withdraw = self._leave()
+        if await_in is not None:
+            self._hold(await_in)
+        self.missing = [missing]
+        self._planner.core.slot_pending(self._number, _encode(self.missing), self.dead, withdraw)
+
+    def _hold(self, netns: Netns) -> None:
+        if self._netns is netns:
+            return
+        netns.users += 1
+        self._netns = netns
+        if self._namespace is not None:
+            netns.watch(self._name, self)
+
+    def _leave(self) -> bool:
+        """Lets go of where it was. Does the link live on there, so that the rows have to be taken back?"""
+        netns, index = self._netns, self._index
+        self._netns, self._index = None, 0
+        if netns is None:
+            return False
+        link = netns.links.get(index)
+        stays = index != 0 and link is not None and link.up and not self._planner.is_ending(netns, index)
+        if self._namespace is not None:
+            netns.unwatch(self._name, self)
+        self._planner.drop_later(netns)
+        return stays
