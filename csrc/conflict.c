@@ -56,6 +56,7 @@ static int compare(const void *left, const void *right)
 struct search {
 	struct conflict *conflicts;
 	uint32_t count;
+	uint8_t type; /* of the routes that are being read */
 };
 
 static uint8_t *copy_message(const struct nlmsghdr *msg)
@@ -70,6 +71,8 @@ static uint8_t *copy_message(const struct nlmsghdr *msg)
 static void forget_found(struct search *search)
 {
 	for (uint32_t i = 0; i < search->count; i++) {
+		if (search->conflicts[i].key.type != search->type)
+			continue;
 		free(search->conflicts[i].found);
 		search->conflicts[i].found = NULL;
 	}
@@ -109,7 +112,7 @@ static void neigh_seen(void *arg, uint32_t index, const void *msg)
 /* Reads the kernel, without the lock. */
 static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uint32_t count, struct nsp_error *err)
 {
-	struct search search = { conflicts, count };
+	struct search search = { .conflicts = conflicts, .count = count };
 	struct conflict *asked[256];
 	uint8_t buf[256 * 64];
 	struct nsp_batch batch;
@@ -130,9 +133,11 @@ static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uin
 		nsp_neigh_get(&batch, &neigh);
 	}
 	int rc = batch.count ? nsp_batch_send(sock, &batch, NULL, neigh_seen, asked, err) : 0;
-	for (int v6 = 0; v6 < 2 && rc >= 0; v6++)
+	for (int v6 = 0; v6 < 2 && rc >= 0; v6++) {
+		search.type = v6 ? WISH_ROUTE6 : WISH_ROUTE4;
 		if (families[v6])
 			rc = nsp_dump(sock, NSP_DUMP_ROUTES, v6 ? AF_INET6 : AF_INET, 0, 0, route_seen, &search, err);
+	}
 	return rc;
 }
 
@@ -226,7 +231,8 @@ static void again(struct nsp_core *core, const struct conflict *conflict, struct
 	row_queue(core, conflict->row, row, true);
 }
 
-static void settle(struct nsp_core *core, uint32_t netns, struct conflict *conflict)
+/* `error`: why the kernel could not be read, or NULL. */
+static void settle(struct nsp_core *core, uint32_t netns, struct conflict *conflict, const char *error)
 {
 	struct row *row = table_row(&core->table, conflict->row);
 	char text[NSP_KEY_MAX + 32];
@@ -237,6 +243,14 @@ static void settle(struct nsp_core *core, uint32_t netns, struct conflict *confl
 			request_settle(core, conflict->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_SUPERSEDED);
 		if (!wanted && !(row->flags & (ROW_QUEUED | ROW_HELD)))
 			row_drop(core, conflict->row, row);
+		return;
+	}
+	if (row->flags & ROW_QUEUED) { /* put again meanwhile: that will show */
+		again(core, conflict, row, false);
+		return;
+	}
+	if (error) {
+		fail_row(core, conflict, row, error);
 		return;
 	}
 	uint32_t holder = find_row(core, netns, conflict);
@@ -255,7 +269,9 @@ static void settle(struct nsp_core *core, uint32_t netns, struct conflict *confl
 	} else if (is_ours(conflict)) {
 		again(core, conflict, row, true);
 	} else if (row->flags & WISH_OVERRIDE) {
-		table_extra_make(&core->table, row)->stolen = conflict->found;
+		struct extra *extra = table_extra_make(&core->table, row);
+		free(extra->stolen);
+		extra->stolen = conflict->found;
 		conflict->found = NULL;
 		again(core, conflict, row, true);
 	} else {
@@ -277,10 +293,7 @@ void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t n
 	for (uint32_t i = 0; i < count; i++) {
 		struct row *row = table_row(&core->table, conflicts[i].row);
 		row->flags &= (uint16_t)~ROW_INFLIGHT;
-		if (rc < 0)
-			fail_row(core, &conflicts[i], row, err.text);
-		else
-			settle(core, netns, &conflicts[i]);
+		settle(core, netns, &conflicts[i], rc < 0 ? err.text : NULL);
 		free(conflicts[i].found);
 	}
 }

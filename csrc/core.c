@@ -109,6 +109,7 @@ void nsp_core_free(struct nsp_core *core)
 	}
 	free_queue(&core->queue);
 	free_queue(&core->express);
+	free_queue(&core->withdrawals);
 	for (uint32_t i = 0; i < core->done_count; i++)
 		nsp_op_free(core->done[(core->done_head + i) % core->done_cap].op);
 	free(core->done);

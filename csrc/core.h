@@ -182,6 +182,7 @@ struct nsp_core {
 	uint32_t request_mask, next_serial;
 
 	struct queue queue, express;
+	struct queue withdrawals; /* operations that come before all of these */
 	uint32_t *rejudge; /* slots with `rejudge` set */
 	uint32_t rejudge_count, rejudge_cap;
 	uint64_t rejudged; /* when that was last done */

@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "text.h"
+
 static const char *const state_names[NSP_STATES] = { "none",	"configured", "pending",    "failed", "retrying",
 						     "invalid", "conflict",   "superseded", "removed" };
 
@@ -92,12 +94,33 @@ static void put_item(struct nsp_core *core, struct mp_out *out, const struct row
 	out->data[head] = (uint8_t)(0x80 | pairs); /* at most 11: the short form holds */
 }
 
+/* ["pid/123"] of eth0@pid:123: the slot itself may have been bound to another process since. */
+static void put_ended(struct mp_out *out, const struct slot *slot)
+{
+	const char *at = strchr(slot->key, '@');
+	char text[NSP_KEY_MAX];
+
+	if (!at) {
+		mp_put_array(out, 0);
+		return;
+	}
+	const char *reference = at + 1;
+	size_t type = (size_t)(strchr(reference, ':') - reference);
+	memcpy(text, reference, type);
+	text[type] = '/';
+	long n = text_decode(text + type + 1, reference + type + 1, strlen(reference + type + 1));
+	mp_put_array(out, 1);
+	mp_put_str(out, text, type + 1 + (size_t)n);
+}
+
 static void put_missing(struct mp_out *out, const struct slot *slot, const struct row *row, uint32_t state)
 {
 	char text[64] = "gateway/";
 
-	if (state != NSP_STATE_PENDING || row->flags & ROW_DEAD)
+	if (state != NSP_STATE_PENDING)
 		mp_put_array(out, 0);
+	else if (row->flags & ROW_DEAD)
+		put_ended(out, slot);
 	else if (!slot->ready)
 		mp_put_raw(out, slot->missing.data, slot->missing.len);
 	else if (row->flags & WISH_VIA && WISH_TYPE_IS_ROUTE(row->type) && row->error) {

@@ -109,7 +109,7 @@ static bool is_netns(int fd)
 	return ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
 }
 
-int nsp_netns_open(const char *path, struct nsp_error *err)
+static int open_path(const char *path, struct nsp_error *err)
 {
 	cleanup_close int fd = -1;
 	struct statfs fs;
@@ -127,6 +127,31 @@ int nsp_netns_open(const char *path, struct nsp_error *err)
 	return nsp_steal_fd(&fd);
 }
 
+static int open_inside(void *arg, struct nsp_error *err)
+{
+	cleanup_socket struct nsp_socket sock = { .fd = -1 };
+	int fd = nsp_socket_open(&sock, NSP_NETNS_HERE, err);
+
+	(void)arg;
+	if (fd < 0)
+		return fd;
+	fd = ioctl(sock.fd, SIOCGSKNS);
+	return fd < 0 ? nsp_fail(err, errno, "open a network namespace") : fd;
+}
+
+/* A descriptor that was opened by a bind mount keeps that mount busy: `umount` would be refused for as long as it is open. One that
+ * comes from inside does not. */
+int nsp_netns_open(const char *path, struct nsp_error *err)
+{
+	cleanup_close int fd = open_path(path, err);
+	int inside;
+
+	if (fd < 0)
+		return fd;
+	inside = nsp_in_netns(fd, open_inside, NULL, NULL);
+	return inside < 0 ? nsp_steal_fd(&fd) : inside; /* who may not enter may still look */
+}
+
 /* Opens `path` and hands out `*held` as `pidfd` if that is still alive afterwards. `what` names it: "process 12". */
 static int open_while_alive(const char *path, int *held, const char *what, int *pidfd, struct nsp_error *err)
 {
@@ -134,7 +159,7 @@ static int open_while_alive(const char *path, int *held, const char *what, int *
 	struct pollfd ended = { .fd = *held, .events = POLLIN };
 	int ret;
 
-	fd = nsp_netns_open(path, err);
+	fd = open_path(path, err);
 	/* A process that has ended but was not waited for still has a directory in /proc, with nothing in it. */
 	if (fd == -ENOENT || fd == -ESRCH)
 		return nsp_fail(err, ESRCH, "%s", what);
@@ -331,7 +356,7 @@ long nsp_netns_list(char *buf, size_t cap, struct nsp_error *err)
 
 		if (name_path(path, entry->d_name, NULL) < 0)
 			continue;
-		fd = nsp_netns_open(path, NULL);
+		fd = open_path(path, NULL);
 		if (fd < 0)
 			continue;
 		close(fd);

@@ -15,11 +15,11 @@ uint64_t core_now(void)
 
 void core_signal(struct nsp_core *core)
 {
+	pthread_cond_signal(&core->completed);
 	if (core->signalled)
 		return;
 	core->signalled = true;
 	eventfd_write(core->event, 1);
-	pthread_cond_signal(&core->completed);
 }
 
 void core_notice(struct nsp_core *core, uint32_t slot, uint32_t what)

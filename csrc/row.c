@@ -66,6 +66,8 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 	struct slot *slot = core->slots[number];
 
 	row_unblock(core, row);
+	if (slot->ready)
+		row_released(core, row);
 	entry_put_change(core, row, NSP_STATE_REMOVED, row->state);
 	row_pay(core, row, NSP_STATE_REMOVED);
 	core->rows_by_state[WISH_KIND(row->type)][row->state]--;
@@ -163,7 +165,7 @@ void row_restore(struct nsp_core *core, struct row *row)
 	nsp_op_stage(op, core->slots[row->slot]->netns, 0);
 	nsp_batch_copy(nsp_op_room(op), extra->stolen, ((struct nlmsghdr *)(void *)extra->stolen)->nlmsg_type,
 		       NLM_F_CREATE | NLM_F_EXCL);
-	queue_push(&core->queue, ENTRY_OP(op));
+	queue_push(&core->withdrawals, ENTRY_OP(op)); /* behind the deletion of what was in its place */
 	pthread_cond_signal(&core->work);
 	free(extra->stolen);
 	extra->stolen = NULL;

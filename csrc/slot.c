@@ -145,7 +145,8 @@ static void queue_open(struct nsp_core *core, struct slot *slot)
 
 #define WITHDRAWN_AT_ONCE 4096
 
-/* Deletions of rows that nobody waits for: queued in operations of a bounded size, so that others get their turn. */
+/* Deletions of rows that nobody waits for, in operations of a bounded size: the planner gets its turn. They come before all rows that
+ * are queued: these may be of the same objects, on this slot when it is ready again or on another. */
 struct withdrawal {
 	struct nsp_op *op;
 	uint32_t count;
@@ -154,7 +155,7 @@ struct withdrawal {
 static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const struct row *row)
 {
 	if (withdrawal->op && withdrawal->count == WITHDRAWN_AT_ONCE) {
-		queue_push(&core->queue, ENTRY_OP(withdrawal->op));
+		queue_push(&core->withdrawals, ENTRY_OP(withdrawal->op));
 		*withdrawal = (struct withdrawal){ 0 };
 	}
 	if (!withdrawal->op) {
@@ -178,7 +179,7 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot)
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op) {
-		queue_push(&core->queue, ENTRY_OP(withdrawal.op));
+		queue_push(&core->withdrawals, ENTRY_OP(withdrawal.op));
 		pthread_cond_signal(&core->work);
 	}
 }
@@ -186,11 +187,10 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot)
 static void lose_row(struct nsp_core *core, const struct slot *slot, uint32_t id, bool was_ready, uint32_t flags)
 {
 	struct row *row = table_row(&core->table, id);
-	bool held = row->flags & ROW_HELD;
 
 	row_unblock(core, row);
 	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_REFUSED);
-	if (held && was_ready)
+	if (was_ready)
 		row_released(core, row);
 	if (!(row->flags & ROW_WANTED)) {
 		if (!(row->flags & ROW_INFLIGHT))
@@ -286,8 +286,10 @@ void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 		if (!(row->flags & ROW_OWED)) /* what was put last is in front */
 			break;
 		uint32_t next = row->next;
-		row_state(core, id, row, slot->state, slot->error, NULL);
-		row_pay(core, row, slot->state);
+		if (row->flags & ROW_WANTED) { /* otherwise its deletion is owed, behind what is in flight */
+			row_state(core, id, row, slot->state, slot->error, NULL);
+			row_pay(core, row, slot->state);
+		}
 		id = next;
 	}
 	pthread_mutex_unlock(&core->lock);

@@ -18,7 +18,9 @@ struct row *table_row(const struct table *table, uint32_t id)
 
 bool table_has(const struct table *table, uint32_t id)
 {
-	return table->chunks[id >> CHUNK_BITS].rows && table_row(table, id)->type != FREE_ROW;
+	const struct chunk *chunk = &table->chunks[id >> CHUNK_BITS];
+
+	return chunk->rows && (id & (CHUNK_ROWS - 1)) < chunk->used && table_row(table, id)->type != FREE_ROW;
 }
 
 static uint64_t mix(uint64_t a, uint64_t b)

@@ -78,6 +78,10 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 
 	if (netns->connected)
 		return &netns->sock;
+	if (fd < 0) { /* to the socket this would mean the caller's own namespace */
+		nsp_refuse(err, ENODEV, "the namespace has been closed");
+		return NULL;
+	}
 	if (nsp_socket_open(&netns->sock, fd, err) < 0)
 		return NULL;
 	netns->connected = true;
@@ -174,7 +178,8 @@ static void land_deletion(struct nsp_core *core, const struct flight *flight, st
 
 	if (gone) {
 		row->flags &= (uint16_t)~ROW_HELD;
-		row_released(core, row);
+		if (!(row->flags & ROW_WANTED && row->flags & ROW_QUEUED)) /* otherwise it comes again, and takes the place anew */
+			row_released(core, row);
 		if (flight->on_link && core->slots[row->slot]->heads[LIST_VIA])
 			want_rejudge(core, row->slot, NSP_JUDGE_GATEWAYS);
 	} else {
@@ -194,6 +199,9 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 {
 	bool newest = row->flags & ROW_WANTED && !(row->flags & ROW_QUEUED);
 
+	/* It was on the link and has got a gateway. */
+	if (WISH_TYPE_IS_ROUTE(row->type) && row->list == LIST_DIRECT && !flight->on_link)
+		want_rejudge(core, row->slot, NSP_JUDGE_GATEWAYS);
 	if (!flight->error) {
 		row->flags |= ROW_HELD;
 		row->flags &= (uint16_t)~ROW_REFUSED;
@@ -210,6 +218,8 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 		if (row->flags & ROW_HELD) { /* the kernel still has what it held before */
 			row->flags |= ROW_REFUSED;
 			row_queue(core, flight->row, row, false);
+		} else {
+			row_released(core, row);
 		}
 	}
 	pay(core, flight->request, row, state);
@@ -239,13 +249,16 @@ static bool land(struct nsp_core *core, struct flight *flight)
 }
 
 /* Verdicts were lost: what was put may be there, so it is put again over itself. */
-static void land_unknown(struct nsp_core *core, const struct flight *flight)
+static void land_unknown(struct nsp_core *core, struct flight *flight)
 {
 	struct row *row = table_row(&core->table, flight->row);
 
+	if (core->slots[row->slot]->generation != flight->generation) {
+		land(core, flight);
+		return;
+	}
 	row->flags &= (uint16_t)~ROW_INFLIGHT;
-	if (core->slots[row->slot]->generation == flight->generation)
-		row->flags |= ROW_HELD;
+	row->flags |= ROW_HELD;
 	if (flight->request && !(row->flags & ROW_OWED)) {
 		row->flags |= ROW_OWED;
 		row->request = flight->request;
@@ -269,6 +282,25 @@ static struct conflict as_conflict(const struct nsp_core *core, const struct fli
 	return conflict;
 }
 
+static void run_op(struct nsp_core *core, struct nsp_op *op)
+{
+	pthread_mutex_unlock(&core->lock);
+	op_run(core, op, open_socket);
+	pthread_mutex_lock(&core->lock);
+	core->batches++;
+	core->written += op->count;
+	if (op->cookie)
+		done_push(core, (struct nsp_done){ .op = op });
+	else /* nobody waits for it */
+		nsp_op_free(op);
+}
+
+static void run_withdrawals(struct nsp_core *core)
+{
+	while (core->withdrawals.count)
+		run_op(core, (struct nsp_op *)(uintptr_t)queue_pop(&core->withdrawals));
+}
+
 /* One batch: the picked rows of one namespace, from the queue to their verdicts. Called and returns with the lock held. */
 static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 {
@@ -277,13 +309,21 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	struct nsp_batch batch;
 	uint32_t conflicts = 0;
 
+	run_withdrawals(core);
 	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
 	for (uint32_t i = 0; i < picked; i++) {
 		uint32_t id = writer->picked[i];
 		if (writer->picked_netns[i] != netns || !table_has(&core->table, id))
 			continue;
-		const struct row *row = table_row(&core->table, id);
-		if (row->flags & ROW_QUEUED && take_off(core, id, &writer->flights[batch.count]))
+		struct row *row = table_row(&core->table, id);
+		if (!(row->flags & ROW_QUEUED))
+			continue;
+		if (core->slots[row->slot]->ready && core->slots[row->slot]->netns != netns) { /* it moved since it was picked */
+			row->flags &= (uint16_t)~ROW_QUEUED;
+			row_queue(core, id, row, false);
+			continue;
+		}
+		if (take_off(core, id, &writer->flights[batch.count]))
 			row_encode(core, &batch, row, writer->flights[batch.count].deletes,
 				   writer->flights[batch.count].replaces ? NSP_PUT_REPLACE : NSP_PUT_NEW);
 	}
@@ -333,19 +373,6 @@ static void write_rows(struct writer *writer, uint32_t picked)
 	}
 }
 
-static void run_op(struct nsp_core *core, struct nsp_op *op)
-{
-	pthread_mutex_unlock(&core->lock);
-	op_run(core, op, open_socket);
-	pthread_mutex_lock(&core->lock);
-	core->batches++;
-	core->written += op->count;
-	if (op->cookie)
-		done_push(core, (struct nsp_done){ .op = op });
-	else /* nobody waits for it */
-		nsp_op_free(op);
-}
-
 /* Takes what is in front: an operation, or up to a batch of rows. */
 static void serve(struct writer *writer, struct queue *queue)
 {
@@ -382,6 +409,10 @@ void *writer_run(void *arg)
 	while (!core->stop) {
 		if (core->rejudge_count && (!core->queue.count || core_now() > core->rejudged + REJUDGE_MS))
 			run_rejudges(core);
+		if (core->withdrawals.count) {
+			run_withdrawals(core);
+			continue;
+		}
 		if (!core->queue.count && !core->express.count) {
 			pthread_cond_wait(&core->work, &core->lock);
 			continue;

@@ -83,12 +83,16 @@ class Engine:
             planner.facts, planner.namespaces, self._watch_fd, self._unwatch_fd, self._note_microservice
         )
         self._mount_timer = Timer()
-        self._mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        # A poll of the mount table takes its news away, and whoever waits for `fileno` polls what is behind it: so one descriptor
+        # wakes, and the other tells.
+        self._mounts_wake, self._mounts = (os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC) for _ in range(2))
+        self._mounts_poll = select.poll()
+        self._mounts_poll.register(self._mounts, select.POLLPRI | select.POLLERR)
         self._watch_fd(self._core.fd, lambda: None)
         self._watch_fd(planner.namespaces.monitor.fd, lambda: None)
         self._watch_fd(self._mount_timer.fd, self._check_mounts)
         self._mount_check_due = False
-        self._watch_fd(self._mounts, self._mounts_changed, select.EPOLLPRI | select.EPOLLERR)
+        self._watch_fd(self._mounts_wake, lambda: None, select.EPOLLPRI | select.EPOLLERR)
 
     def close(self) -> None:
         """Ends the writer and closes everything. The network is left as it is."""
@@ -97,6 +101,7 @@ class Engine:
         self._places.close()
         self._planner.namespaces.close()
         self._mount_timer.close()
+        os.close(self._mounts_wake)
         os.close(self._mounts)
         self._epoll.close()
 
@@ -149,6 +154,8 @@ class Engine:
             callback = self._callbacks.get(fd)  # None: let go of by one of the others
             if callback is not None:
                 callback()
+        if self._mounts_poll.poll(0):
+            self._mounts_changed()
         for _ in range(ROUNDS):
             if not self._round():
                 break

@@ -1,8 +1,8 @@
 """What is true now, and who waits for what.
 
 A fact is a string such as `microservice/web`, `namespace/red`, `interface/web0`, with a value while it is true (a namespace, a
-link's place). Whoever depends on facts says which ones (`need`) and is told when one of them changes; so a fact costs its dependents, not
-a scan.
+link's place). Whoever depends on facts says which ones (`need`) and is told when one of them changes; so a fact costs its
+dependents, not a scan.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ class Namespaces:
         if old is None:
             return
         lost = 0
-        if old.up and new.up and saw & kernel.SAW_DOWN:
+        if new.up and (not old.up or saw & kernel.SAW_DOWN):  # a slot that heard in time that it was down has no rows here
             lost |= kernel.JUDGE_ALL
         if old.mac != new.mac or saw & kernel.SAW_MAC:
             lost |= kernel.JUDGE_NEIGHS
@@ -206,10 +206,11 @@ class Namespaces:
                 self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
         else:
             link.addresses.pop(address.identity, None)
-            # With the last IPv4 address the kernel drops the link's IPv4 routes, and it keeps gateways that it would now refuse.
+            # With the last IPv4 address the kernel drops the link's IPv4 routes and its ARP entries, permanent ones too, and it
+            # keeps gateways that it would now refuse.
             lost = kernel.JUDGE_GATEWAYS
             if len(address.packed) == 4 and not any(len(packed) == 4 for _, packed, _ in link.addresses):
-                lost |= kernel.JUDGE_ROUTES4
+                lost |= kernel.JUDGE_ROUTES4 | kernel.JUDGE_NEIGHS
             self._core.rejudge(netns.number, link.index, lost)
             self._core.rejudge(netns.number, 0, kernel.JUDGE_SOURCES)
         netns._tell_holder(link.index)

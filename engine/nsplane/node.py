@@ -91,6 +91,8 @@ class Node:
         self._namespace_error: KernelError | None = None
         self._claims: set[tuple[Netns, str]] = set()
         self._watched: tuple[Netns, str] | None = None
+        self._last_step: tuple[object, ...] = ()
+        self._repeated = 0
 
     # ---- the wish ----
 
@@ -220,17 +222,29 @@ class Node:
         stale, fresh = address_changes(self.settings.addresses, link)
         if not change and not stale and not fresh:
             self._claims_only(place.netns, link.name)
+            self._repeated = 0
             self.show("configured")
+            return
+        if not self._may_repeat((change, stale, fresh)):
+            self.fail(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         op = self.planner.operation(self)
         op.stage(place.netns.number)
         if change:
             op.change(change)
+            if change.alias is not None:
+                op.set_alias(place.netns, change.name or link.name, change.alias)
         for address in stale:
             op.delete_address(link.index, address)
         for address in fresh:
             op.add_address(link.index, address)
         self.planner.submit(op)
+
+    def _may_repeat(self, step: tuple[object, ...]) -> bool:
+        """The same step again and again is a fight with somebody: it is given up until something else happens."""
+        self._repeated = self._repeated + 1 if step == self._last_step else 0
+        self._last_step = step
+        return self._repeated < REPEATS
 
     def _supply(self) -> None:
         """`interface/NAME` is true while the link is there, up and wanted."""
@@ -340,6 +354,9 @@ class Node:
             "tries": self.tries,
             "item": msgspec.to_builtins(self.item),
         }
+
+
+REPEATS = 5
 
 
 def differences(desired: LinkChange, link: Link) -> LinkChange:

@@ -11,6 +11,7 @@ import errno
 import itertools
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -187,11 +188,12 @@ class Places:
 
     def leave(self) -> None:
         """Lets go of names and files that nobody needs any more, once nothing of ours is left in them."""
+        self._leaving = {fact for fact in self._leaving if not self._facts.is_needed(fact)}
+        holds = Counter(self._held[fact] for fact in self._leaving)
         for fact in tuple(self._leaving):
             netns = self._held[fact]
-            if self._facts.is_needed(fact):
-                self._leaving.discard(fact)
-            elif netns.users == 1:
+            if netns.users == holds[netns]:
+                holds[netns] -= 1
                 self._leaving.discard(fact)
                 del self._held[fact]
                 if fact in self._created:

@@ -29,6 +29,17 @@ class Operation(Op):
         super().__init__(cookie)
         self.cookie = cookie
         self.nodes = nodes
+        self._aliased: list[tuple[Netns, str, str]] = []
+
+    def set_alias(self, netns: Netns, link: str, alias: str) -> None:
+        """The kernel reports a new alias only of a link that is up, so it is taken as set when the operation has succeeded."""
+        self._aliased.append((netns, link, alias))
+
+    def succeeded(self) -> None:
+        for netns, name, alias in self._aliased:
+            link = netns.link(name)
+            if link is not None:
+                link.alias = alias
 
 
 class Planner:
@@ -128,6 +139,8 @@ class Planner:
 
     def completed(self, result: OpResult) -> None:
         op = self._running.pop(result.cookie)
+        if not result.error:
+            op.succeeded()
         for node in op.nodes:
             node.operation_done(result.error, result.text)
 

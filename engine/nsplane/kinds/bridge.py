@@ -53,7 +53,7 @@ class _Bridge:
         birth = created.at_birth(node, "bridge")
         birth.up = node.settings.up
         op.create(birth)
-        op.change(LinkChange(name=node.settings.host_name, alias=created.alias(node)))
+        created.stage_alias(op, node, netns)
         created.stage_addresses(op, node, netns)
         node.planner.submit(op)
 

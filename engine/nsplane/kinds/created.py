@@ -70,6 +70,12 @@ def at_birth(node: Node, kind: str) -> LinkChange:
     return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=node.settings.mtu, group=node.planner.group)
 
 
+def stage_alias(op: Operation, node: Node, netns: Netns, up: bool | None = None, master: int | None = None) -> None:
+    """What a link cannot be given with its creation."""
+    op.change(LinkChange(name=node.settings.host_name, alias=alias(node), up=up, master=master))
+    op.set_alias(netns, node.settings.host_name, alias(node))
+
+
 def stage_addresses(op: Operation, node: Node, netns: Netns) -> None:
     """The addresses of a link that this operation makes: their index is known when its name was read."""
     if node.settings.addresses:

@@ -127,17 +127,10 @@ class _Veth:
         birth.up = node.settings.up
         birth.master = created.master_index(node) or None
         op.create(birth, created.at_birth(peer, "veth"), peer_netns.fd)
-        op.change(LinkChange(name=node.settings.host_name, alias=created.alias(node)))
+        created.stage_alias(op, node, netns)
         created.stage_addresses(op, node, netns)
         op.stage(peer_netns.number)
-        op.change(
-            LinkChange(
-                name=peer.settings.host_name,
-                alias=created.alias(peer),
-                up=peer.settings.up,
-                master=created.master_index(peer) or None,
-            )
-        )
+        created.stage_alias(op, peer, peer_netns, up=peer.settings.up, master=created.master_index(peer) or None)
         created.stage_addresses(op, peer, peer_netns)
         node.planner.submit(op)
 

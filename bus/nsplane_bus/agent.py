@@ -1,0 +1,135 @@
+"""The agent: the engine, its bus, and the loop that turns both."""
+
+import contextlib
+import logging
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import zmq
+
+from nsplane import Engine
+
+from .events import Publisher
+from .lock import Lock, refuse_taken
+from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
+from .router import Router
+
+log = logging.getLogger("nsplane.agent")
+
+HELD_MS = 20
+"""While requests are held back, how often to look whether the kernel has caught up."""
+
+
+class Agent:
+    """An agent on a runtime directory, which it holds for itself. Raises lock.Taken where another has it."""
+
+    def __init__(self, directory: Path, endpoints: Endpoints, agent_id: str | None = None) -> None:
+        self.endpoints = endpoints
+        self._stopping = False
+        with contextlib.ExitStack() as undo:
+            # What is made here is for the agent's own user: an ipc socket's mode follows the umask.
+            undo.callback(os.umask, os.umask(0o077))
+            lock = Lock(directory)
+            with contextlib.ExitStack() as owned:
+                owned.callback(lock.release)
+                for endpoint in endpoints:
+                    refuse_taken(endpoint)
+                raise_descriptor_limit()
+                self._woken, self._wake = socket.socketpair()
+                owned.callback(self._woken.close)
+                owned.callback(self._wake.close)
+                self._woken.setblocking(False)
+                self._wake.setblocking(False)
+                self.engine = Engine(agent_id)
+                owned.callback(self.engine.close)
+                owned.callback(remove_sockets, endpoints)  # ZeroMQ does not
+                context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+                owned.callback(context.term)
+                self.publisher = Publisher(context, endpoints.events, self.engine)
+                owned.callback(self.publisher.close)
+                self.router = Router(context, endpoints.bus, self.engine)
+                owned.callback(self.router.close)
+                self._owned = owned.pop_all()
+        self.engine.bus_info = {
+            "bus": endpoints.bus,
+            "events": endpoints.events,
+            "limits": {"request": REQUEST_LIMIT, "frame": FRAME_LIMIT},
+            "router": self.router.counters,
+            "publisher": self.publisher.counters,
+        }
+
+    def run(self) -> None:
+        """Serves until stop() is called."""
+        router, publisher, engine = self.router, self.publisher, self.engine
+        poller = zmq.Poller()
+        for readable in (router.monitor, publisher.socket, engine.fileno(), self._woken.fileno()):
+            poller.register(readable, zmq.POLLIN)
+        more = False
+        while not self._stopping:
+            held = router.hold()
+            poller.register(router.socket, 0 if held else zmq.POLLIN)
+            ready = dict(poller.poll(0 if more else HELD_MS if held else None))
+            if router.monitor in ready:
+                router.count_connections()
+            if publisher.socket in ready:
+                publisher.hear()
+            if self._woken.fileno() in ready:
+                with contextlib.suppress(BlockingIOError):
+                    self._woken.recv(4096)
+            more = router.socket in ready and router.read()
+            try:
+                router.answer(engine.process())
+                more |= publisher.publish()
+            except Exception:
+                # A fault of ours: the network is as it was, and what comes next may well work.
+                log.exception("the engine met an error")
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ends run(): for signal handlers and other threads."""
+        self._stopping = True
+        with contextlib.suppress(BlockingIOError):
+            self._wake.send(b"\0")
+
+    def close(self) -> None:
+        """Leaves the network as it is and takes the agent's own sockets and lock away."""
+        self._owned.close()
+
+    @contextlib.contextmanager
+    def stopped_by(self, *signals: signal.Signals) -> Iterator[None]:
+        """Lets these signals end run(). For the main thread."""
+        former = {number: signal.signal(number, lambda *_: self.stop()) for number in signals}
+        former_fd = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(former_fd)
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+
+def serve(directory: Path, endpoints: Endpoints, agent_id: str | None = None) -> None:
+    """Runs an agent until SIGTERM or SIGINT."""
+    with contextlib.closing(Agent(directory, endpoints, agent_id)) as agent:
+        with agent.stopped_by(signal.SIGTERM, signal.SIGINT):
+            log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
+            agent.run()
+        log.info("stopped; the network is left as it is")
+
+
+def remove_sockets(endpoints: Endpoints) -> None:
+    for endpoint in endpoints:
+        path = ipc_path(endpoint)
+        if path is not None:
+            Path(path).unlink(missing_ok=True)
+
+
+def raise_descriptor_limit() -> None:
+    """Each namespace in use takes descriptors: all that this process may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,95 @@
+"""nsplane apply, nsplane delete."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+import msgspec
+
+from ..client import Client, Result, Ticket
+from ..errors import InvalidItems, fault_line
+from .files import Item, read_items
+from .output import FAILED, counted, exit_code, print_entries, print_json
+from .settings import Settings, pass_settings, where
+
+PART = 16 << 20
+"""Bytes of encoded items in one request; more are sent in several."""
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--replace", is_flag=True, help="Make these items the whole of what the source wants.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
+@where(source=True)
+@pass_settings
+@click.pass_context
+def apply(context: click.Context, settings: Settings, files: tuple[str, ...], replace: bool, as_json: bool) -> None:
+    """Publish the items of FILES: YAML or JSON, a list of items or a map with `items`; `-` is the standard input.
+
+    An item that cannot be is named, and then nothing is sent.
+    """
+    items = [item for name in files for item in read_items(name)]
+    with settings.client() as client:
+        try:
+            result = client.replace(items) if replace else put(client, items)
+        except InvalidItems as error:
+            if as_json:
+                print_json({"counts": {"invalid": len(error.faults)}, "items": error.faults})
+            else:
+                for fault in error.faults:
+                    click.echo(f"nsplane: invalid: {fault_line(fault)}", err=True)
+                click.echo("nsplane: nothing was sent", err=True)
+            context.exit(FAILED)
+    finish(context, result, as_json)
+
+
+@click.command()
+@click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Even where they are another source's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
+@where(source=True)
+@pass_settings
+@click.pass_context
+def delete(context: click.Context, settings: Settings, keys: tuple[str, ...], force: bool, as_json: bool) -> None:
+    """Remove the items with these KEYS; one that is not there counts as removed."""
+    with settings.client() as client:
+        result = client.delete(keys, force=force)
+    finish(context, result, as_json)
+
+
+def put(client: Client, items: Sequence[Item]) -> Result:
+    """Puts any number of items, in as many requests as it takes."""
+    parts = list(in_parts(items))
+    if len(parts) == 1:
+        return client.put(parts[0])
+    tickets: list[Ticket] = [client.submit("put", items=part) for part in parts]
+    client.drain()
+    results = [ticket.result() for ticket in tickets]
+    counts: dict[str, int] = {}
+    for result in results:
+        for state, count in result.counts.items():
+            counts[state] = counts.get(state, 0) + count
+    entries = [entry for result in results for entry in result.items]
+    return Result(max(result.revision for result in results), counts, entries)
+
+
+def in_parts(items: Sequence[Item]) -> Iterator[list[msgspec.Raw]]:
+    part: list[msgspec.Raw] = []
+    size = 0
+    for item in items:
+        encoded = msgspec.msgpack.encode(item)
+        if part and size + len(encoded) > PART:
+            yield part
+            part, size = [], 0
+        part.append(msgspec.Raw(encoded))
+        size += len(encoded)
+    yield part
+
+
+def finish(context: click.Context, result: Result, as_json: bool) -> None:
+    if as_json:
+        print_json({"revision": result.revision, "counts": result.counts, "items": result.items})
+    else:
+        if result.items:
+            print_entries(result.items)
+        click.echo(counted(result.counts))
+    context.exit(exit_code(state for state, count in result.counts.items() if count))

@@ -1,0 +1,51 @@
+"""nsplane run, nsplane exec."""
+
+import os
+
+import click
+
+from .. import process
+from ..errors import Unreachable
+from .settings import Settings, pass_settings, where
+
+# What follows the first argument is the command's own, with or without `--`.
+COMMAND = {"allow_interspersed_args": False}
+
+
+@click.command(context_settings=COMMAND)
+@click.option("--label", required=True, help="The label of the microservice that the command is.")
+@click.argument("command", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@where()
+@pass_settings
+@click.pass_context
+def run(context: click.Context, settings: Settings, label: str, command: tuple[str, ...]) -> None:
+    """Run COMMAND in a network namespace of its own, and announce it as a microservice for as long as it runs.
+
+    Signals are passed on to it. The exit code is the command's: 128 + N where signal N ended it.
+    """
+    source = f"run/{os.getpid()}"
+    context.exit(process.run(lambda: settings.client(source, timeout=10), label, own(command)))
+
+
+@click.command("exec", context_settings=COMMAND)
+@click.argument("target", metavar="LABEL|NAMESPACE")
+@click.argument("command", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@where()
+@pass_settings
+def execute(settings: Settings, target: str, command: tuple[str, ...]) -> None:
+    """Run COMMAND in the network namespace of a microservice, or else in the one of this name under /run/netns."""
+    command = own(command)
+    try:
+        with settings.client() as client:
+            process.enter(client, target)
+    except Unreachable:
+        process.enter(None, target)
+    process.execute(command)
+
+
+def own(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Without the `--` in front of it, which click leaves there behind another argument."""
+    own = command[1:] if command[0] == "--" else command
+    if not own:
+        raise click.UsageError("Missing argument 'COMMAND...'.")
+    return own

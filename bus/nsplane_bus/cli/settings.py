@@ -1,0 +1,64 @@
+"""What all commands need to know: where the agent is. Its options stand before a command's name or behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..client import Client
+from ..protocol import Endpoints, endpoints, runtime_directory
+from ..subscription import Subscription
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Settings:
+    runtime_dir: Path | None = None
+    bus: str | None = None
+    events: str | None = None
+    source: str | None = None
+
+    @property
+    def directory(self) -> Path:
+        return runtime_directory(self.runtime_dir)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return endpoints(self.runtime_dir, self.bus, self.events)
+
+    def client(self, source: str | None = None, **more: Any) -> Client:
+        where = self.endpoints
+        return Client(where.bus, source or self.source or "default", events=where.events, **more)
+
+    def subscription(self, *prefixes: str, complete: bool = False) -> Subscription:
+        return Subscription(*prefixes, endpoint=self.endpoints.events, complete=complete)
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value is not None and option.name:
+        setattr(context.ensure_object(Settings), option.name, value)
+
+
+OPTIONS = (
+    ("--runtime-dir", click.Path(file_okay=False, path_type=Path), "The agent's directory [default: /run/nsplane]."),
+    ("--bus", str, "The endpoint of the bus, where it is not in the runtime directory."),
+    ("--events", str, "The endpoint of the events, where it is not in the runtime directory."),
+    ("--source", str, "Whose items are meant [default: default]."),
+)
+
+
+def where(*, source: bool = False) -> Callable[[F], F]:
+    """The options that say where the agent is and, with `source`, whose items are meant."""
+
+    def decorate(command: F) -> F:
+        for name, kind, text in reversed(OPTIONS if source else OPTIONS[:-1]):
+            command = click.option(name, type=kind, help=text, expose_value=False, callback=_keep)(command)
+        return command
+
+    return decorate

@@ -1,0 +1,371 @@
+"""The publisher's side of the bus.
+
+A `Client` is blocking and belongs to one thread. Publishers with much to say use `submit`, which returns at once, and
+keep up to `window` requests in flight; replies find their requests by id.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NoReturn, Self
+
+import msgspec
+import zmq
+
+from nsplane import check_frame
+
+from .errors import BusError, InvalidItems, ItemsFailed, TimedOut, Unreachable
+from .protocol import REQUEST_LIMIT, endpoints, why_unreachable
+from .subscription import Subscription
+
+Wait = Literal["applied", "accepted", "none"]
+Item = Mapping[str, Any] | msgspec.Struct | msgspec.Raw
+"""A map as the bus has it, one of the engine's Structs, or an item that is encoded already."""
+Entry = dict[str, Any]
+
+FAILURES = frozenset(("failed", "invalid", "conflict", "retrying"))
+PAGE = 1_000
+LINGER_MS = 2_000
+LOOK_AGAIN = 1.0
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What became of a request's items."""
+
+    revision: int = 0
+    counts: dict[str, int] = {}
+    """How many items by state."""
+    items: list[Entry] = []
+    """Every one that is neither configured nor removed."""
+
+    @property
+    def failures(self) -> list[Entry]:
+        return [entry for entry in self.items if entry["state"] in FAILURES]
+
+    def expect(self) -> Self:
+        """Returns itself; raises ItemsFailed where an item failed. Pending is no failure."""
+        failures = self.failures
+        if failures:
+            raise ItemsFailed(failures)
+        return self
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A part of what `get` finds, and where the next part begins."""
+
+    items: list[Entry]
+    next: int | str | None = None
+
+
+class _Head(msgspec.Struct):
+    id: int | str | None = None
+    ok: bool = False
+    error: dict[str, str] | None = None
+
+
+class Ticket:
+    """A request in flight."""
+
+    __slots__ = ("_client", "_error", "_reply", "id", "op", "size")
+
+    def __init__(self, client: "Client", request_id: int, op: str, size: int) -> None:
+        self._client = client
+        self._error: BusError | None = None
+        self._reply: bytes | None = None
+        self.id = request_id
+        self.op = op
+        self.size = size
+
+    @property
+    def done(self) -> bool:
+        """Whether its reply is here (of those that have come; nothing is received)."""
+        return self._reply is not None
+
+    def reply(self, timeout: float | None = None) -> bytes:
+        """The reply as it came. Raises BusError where the request was refused, TimedOut where nothing came."""
+        self._client.await_reply(self, timeout)
+        if self._error is not None:
+            raise self._error
+        assert self._reply is not None
+        return self._reply
+
+    def result(self, timeout: float | None = None) -> Result:
+        """The verdicts. Raises as reply() does."""
+        return _decode_result(self.reply(timeout))
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_head = msgspec.msgpack.Decoder(_Head).decode
+_decode_result = msgspec.msgpack.Decoder(Result).decode
+_decode_page = msgspec.msgpack.Decoder(Page).decode
+
+
+class Client:
+    """A connection to an agent.
+
+    `source` is whose the items are. `timeout` is how many seconds one call waits for the agent. `window` and
+    `window_bytes` bound what is in flight. With `check`, items are checked here before they are sent.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        source: str = "default",
+        *,
+        events: str | None = None,
+        timeout: float = 60,
+        window: int = 256,
+        window_bytes: int = REQUEST_LIMIT,
+        check: bool = True,
+    ) -> None:
+        self.endpoint = endpoint or endpoints().bus
+        self.source = source
+        self.timeout = timeout
+        self.window = window
+        self.window_bytes = window_bytes
+        self.check = check
+        self._events = events
+        why = why_unreachable(self.endpoint)
+        if why:
+            raise Unreachable(self.endpoint, why)
+        self._in_flight: dict[int, Ticket] = {}
+        self._bytes = 0
+        self._last_id = 0
+        self._linger = LINGER_MS
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.SNDHWM, max(window, 1_000))
+        self._socket.setsockopt(zmq.RCVHWM, max(window, 1_000))
+        self._socket.setsockopt(zmq.SNDTIMEO, int(timeout * 1000))
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        self._socket.connect(self.endpoint)
+
+    # What is wanted
+
+    def put(self, items: Iterable[Item], *, generation: int | None = None, check: bool | None = None) -> Result:
+        """Each item becomes exactly this. InvalidItems where one cannot be (nothing was sent then)."""
+        request = self._request("put", generation=generation, items=_listed(items))
+        return self._send(request, check=self._checks(check)).result()
+
+    def delete(self, keys: Iterable[str], *, force: bool = False) -> Result:
+        """Removes these keys; one that is not there counts as removed. `force` removes another source's too."""
+        return self._send(self._request("delete", keys=list(keys), force=force or None)).result()
+
+    def replace(self, items: Iterable[Item], *, check: bool | None = None) -> Result:
+        """These items become the whole of what this source wants. Refused whole where one is invalid or in conflict."""
+        return self._send(self._request("replace", items=_listed(items)), check=self._checks(check)).result()
+
+    def sweep(self, generation: int) -> Result:
+        """Removes this source's items of older generations: the end of a replacement in parts, put with
+        `generation`."""
+        return self._send(self._request("sweep", generation=generation)).result()
+
+    def submit(
+        self,
+        op: str,
+        *,
+        items: Iterable[Item] | None = None,
+        wait: Wait = "applied",
+        check: bool | None = None,
+        **more: object,
+    ) -> Ticket:
+        """Sends a request and returns before its reply is here; waits only where the window is full.
+
+        A ticket of `wait="none"` never gets a reply. Raises InvalidItems, and BusError `too-large` over 64 MiB.
+        """
+        if items is None:
+            return self._send(self._request(op, **more), wait)
+        return self._send(self._request(op, items=_listed(items), **more), wait, self._checks(check))
+
+    def drain(self, timeout: float | None = None) -> None:
+        """Waits for the replies of all that is in flight. Raises the first error among them, when all are here."""
+        waiting = list(self._in_flight.values())
+        for ticket in waiting:
+            self.await_reply(ticket, timeout)
+        for ticket in waiting:
+            if ticket._error is not None:
+                raise ticket._error
+
+    # What is
+
+    def get(self, prefix: str = "", *, state: str | None = None, source: str | None = None, limit: int = PAGE) -> Iterator[Entry]:
+        """The entries of items, or with the prefix `microservice/` of microservices, `limit` at a time."""
+        cursor: int | str | None = None
+        while True:
+            page = self.page(prefix=prefix, state=state, source=source, limit=limit, cursor=cursor)
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def page(self, **asked: object) -> Page:
+        """One page of `get`, for those who keep the cursor themselves."""
+        given = {name: value for name, value in asked.items() if value is not None}
+        return _decode_page(self._send({"op": "get", **given}).reply())
+
+    def entry(self, key: str) -> Entry | None:
+        """The entry of one key; None where it is not there."""
+        found = self.page(key=key).items
+        return found[0] if found else None
+
+    def info(self) -> dict[str, Any]:
+        reply: dict[str, Any] = msgspec.msgpack.decode(self._send({"op": "info"}).reply())
+        return {name: value for name, value in reply.items() if name not in ("id", "ok")}
+
+    def subscribe(self, *prefixes: str, complete: bool = False) -> Subscription:
+        """Events of this agent; see Subscription."""
+        return Subscription(*prefixes, endpoint=self._events_endpoint(), complete=complete)
+
+    def wait(self, key: str, state: str = "configured", timeout: float | None = None) -> Entry | None:
+        """Waits until an item is in a state, and returns its entry (None for the state `removed`: it is not there).
+
+        TimedOut carries the last entry seen.
+        """
+        seconds = self.timeout if timeout is None else timeout
+        end = time.monotonic() + seconds
+        topic = f"item/{key}"
+        with self.subscribe(topic) as events:
+            events.ready(max(seconds, 1))
+            while True:
+                entry = self.entry(key)
+                again = time.monotonic() + LOOK_AGAIN
+                while True:
+                    found = "removed" if entry is None else entry["state"]
+                    if found == state:
+                        return None if found == "removed" else entry
+                    now = time.monotonic()
+                    if now >= end:
+                        raise TimedOut(f"{key} is not {state} after {seconds:g} s: {described(entry)}", entry)
+                    event = events.next(max(0.0, min(end, again) - now))
+                    if event is None:
+                        break  # An event may have been lost: look.
+                    if event.topic == topic:
+                        entry = event.body
+
+    # What runs
+
+    def started(self, label: str, pid: int, *, container: str | None = None, started_at: float | None = None) -> None:
+        """Says that the microservice with this label runs as process `pid`, since `started_at` (seconds since the
+        epoch)."""
+        self._announce("started", label=label, pid=pid, container=container, started_at=started_at)
+
+    def stopped(self, label: str, pid: int | None = None, *, container: str | None = None) -> None:
+        """Says that it does no longer."""
+        self._announce("stopped", label=label, pid=pid, container=container)
+
+    def running(self, microservices: Iterable[Mapping[str, Any]]) -> None:
+        """Says all that runs of this source: maps of `label`, `pid`, and where known `container` and `started_at`."""
+        self._announce("list", microservices=list(microservices))
+
+    def _announce(self, event: str, **more: object) -> None:
+        self._send(self._request("microservice", event=event, **more)).reply()
+
+    # The wire
+
+    def await_reply(self, ticket: Ticket, timeout: float | None = None) -> None:
+        """Receives until the ticket's reply is here. TimedOut gives it up: a reply that comes later is
+        ignored."""
+        seconds = self.timeout if timeout is None else timeout
+        end = time.monotonic() + seconds
+        while ticket.id in self._in_flight:
+            if not self._receive(end):
+                self._give_up([ticket], seconds)
+        if ticket._error is None and ticket._reply is None:
+            raise BusError("no-reply", f"request {ticket.id} gets no reply")
+
+    def close(self) -> None:
+        """Sends what is still to be sent, for two seconds at most, in the background."""
+        self._socket.close(linger=self._linger)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _request(self, op: str, **fields: object) -> dict[str, object]:
+        given = {name: value for name, value in fields.items() if value is not None}
+        return {"op": op, "source": self.source, **given}
+
+    def _checks(self, check: bool | None) -> bool:
+        return self.check if check is None else check
+
+    def _send(self, request: dict[str, object], wait: Wait = "applied", check: bool = False) -> Ticket:
+        request_id = self._last_id + 1
+        head: dict[str, object] = {"id": request_id} if wait == "applied" else {"id": request_id, "wait": wait}
+        frame = _encode(head | request)
+        if len(frame) > REQUEST_LIMIT:
+            message = f"a request of {len(frame)} bytes is over the limit of {REQUEST_LIMIT}: send it in parts"
+            raise BusError("too-large", message)
+        if check:
+            faults = check_frame(frame)
+            if faults:
+                raise InvalidItems(faults)
+        self._make_room(len(frame))
+        ticket = Ticket(self, request_id, str(request["op"]), len(frame))
+        try:
+            self._socket.send(frame)
+        except zmq.Again:
+            raise self._timed_out(self.timeout) from None
+        self._last_id = request_id
+        if wait != "none":
+            self._in_flight[request_id] = ticket
+            self._bytes += ticket.size
+        return ticket
+
+    def _make_room(self, size: int) -> None:
+        end = time.monotonic() + self.timeout
+        while self._in_flight and (len(self._in_flight) >= self.window or self._bytes + size > self.window_bytes):
+            if not self._receive(end):
+                self._give_up(list(self._in_flight.values()), self.timeout)
+
+    def _receive(self, end: float) -> bool:
+        """Takes in every reply that is here, and waits until `end` for the first. False where none came."""
+        if not self._socket.poll(math.ceil(max(0.0, end - time.monotonic()) * 1000)):
+            return False
+        try:
+            while True:
+                reply = self._socket.recv_multipart(zmq.DONTWAIT)[-1]
+                head = _decode_head(reply)
+                ticket = self._in_flight.pop(head.id, None) if isinstance(head.id, int) else None
+                if ticket is None:
+                    continue  # Of a request that nobody waits for any more.
+                self._bytes -= ticket.size
+                ticket._reply = reply
+                if not head.ok:
+                    error = head.error or {}
+                    ticket._error = BusError(error.get("code", ""), error.get("message", ""), error.get("path", ""))
+        except zmq.Again:
+            return True
+
+    def _give_up(self, tickets: Iterable[Ticket], seconds: float) -> NoReturn:
+        error = self._timed_out(seconds)
+        for ticket in tickets:
+            del self._in_flight[ticket.id]
+            self._bytes -= ticket.size
+            ticket._error = error
+        raise error
+
+    def _timed_out(self, seconds: float) -> BusError:
+        self._linger = 0
+        why = why_unreachable(self.endpoint)
+        if why:
+            return Unreachable(self.endpoint, why)
+        return TimedOut(f"no answer from {self.endpoint} within {seconds:g} s")
+
+    def _events_endpoint(self) -> str:
+        if self._events is None:
+            here = endpoints()
+            self._events = here.events if self.endpoint == here.bus else str(self.info()["bus"]["events"])
+        return self._events
+
+
+def _listed(items: Iterable[Item]) -> Sequence[Item]:
+    return items if isinstance(items, Sequence) else list(items)
+
+
+def described(entry: Entry | None) -> str:
+    """What is known of an item, in one line."""
+    if entry is None:
+        return "there is no such item"
+    reason = entry.get("message") or ", ".join(entry.get("missing") or ())
+    return f"it is {entry['state']}" + (f" ({reason})" if reason else "")

@@ -1,0 +1,74 @@
+"""What both sides of the bus agree on: where it is, how large a request may be, how an error is answered.
+
+A request is one msgpack map in the last frame of a message; what stands before it (nothing from a DEALER, an empty
+delimiter from a REQ socket) is given back in front of the reply. An event is two frames, the topic and a msgpack map.
+"""
+
+import os
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import msgpack
+
+RUNTIME_DIR = Path("/run/nsplane")
+
+REQUEST_LIMIT = 64 << 20
+"""Bytes of the largest request: the client refuses a larger one, and the router answers it with `too-large`."""
+
+FRAME_LIMIT = 80 << 20
+"""Bytes of the largest frame that the router reads at all: it closes the connection on a larger one."""
+
+SYNC = b"~"
+"""A subscription to a topic that begins so is answered once, by an event of that topic: whoever sees it knows that the
+subscriptions it made before are in force."""
+
+
+class Endpoints(NamedTuple):
+    bus: str
+    events: str
+
+
+def endpoints(runtime_dir: str | Path | None = None, bus: str | None = None, events: str | None = None) -> Endpoints:
+    """Where the bus is: as given, else in the runtime directory given, else as NSPLANE_BUS and NSPLANE_EVENTS say, else
+    in the runtime directory of the environment, else in /run/nsplane."""
+    named = runtime_directory(runtime_dir)
+
+    def choose(given: str | None, variable: str, file: str) -> str:
+        return given or (runtime_dir is None and os.environ.get(variable)) or f"ipc://{named / file}"
+
+    return Endpoints(choose(bus, "NSPLANE_BUS", "bus.sock"), choose(events, "NSPLANE_EVENTS", "events.sock"))
+
+
+def runtime_directory(given: str | Path | None = None) -> Path:
+    return Path(given or os.environ.get("NSPLANE_RUNTIME_DIR") or RUNTIME_DIR).absolute()
+
+
+def ipc_path(endpoint: str) -> str | None:
+    """The file of an ipc endpoint; None for another transport and for an abstract socket."""
+    path = endpoint.removeprefix("ipc://")
+    return None if path == endpoint or path.startswith("@") else path
+
+
+def why_unreachable(endpoint: str) -> str | None:
+    """Why nobody can be reached at an ipc endpoint; None where somebody listens, and for any other transport, where
+    connecting alone tells."""
+    path = ipc_path(endpoint)
+    if path is None:
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except TimeoutError:
+            return None  # busy
+        except FileNotFoundError:
+            return "there is no such socket"
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def error_reply(request_id: object, code: str, message: str, path: str = "") -> bytes:
+    error = {"code": code, "message": message, "path": path}
+    return msgpack.encode({"id": request_id, "ok": False, "error": error})

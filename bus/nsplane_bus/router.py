@@ -1,0 +1,216 @@
+"""The router: requests in, replies out, and nobody waits for anybody.
+
+It reads a bounded number of requests a turn, fairly among the peers (a ROUTER socket takes from each in turn), and
+sends replies without ever blocking: a peer that does not read loses its replies, counted. While the engine has more
+queued than it should, nothing is read, and ZeroMQ makes the publishers wait.
+"""
+
+import logging
+
+import msgpack
+import zmq
+
+from nsplane import BadRequest, Engine, Request
+
+from .protocol import FRAME_LIMIT, REQUEST_LIMIT, error_reply
+
+log = logging.getLogger(__name__)
+
+TURN_REQUESTS = 64
+TURN_BYTES = 8 << 20
+
+BACKLOG_LIMIT = 500_000
+"""Rows and operations queued for the kernel above which no request is read, until it is down to half of them."""
+
+REPLY_QUEUE = 10_000
+"""Replies that wait for one peer. What a peer that reads has in flight is below this, so it loses none."""
+
+LARGE_REPLY = 8 << 10
+LARGE_REPLIES = 64 << 20
+"""Replies of LARGE_REPLY bytes and more are followed until the peer has taken them, so that a peer that does not read
+holds no more than LARGE_REPLIES bytes of them, beside what fits the queue of small ones."""
+
+ENVELOPE = 16
+"""Frames before the request: an identity and a delimiter, and some more of each where proxies are in between."""
+
+
+class Peers:
+    """Where replies go: the ROUTER socket and what each peer has not taken yet."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self.socket = socket
+        self.dropped = 0
+        self._large: dict[bytes, list[tuple[zmq.MessageTracker, int]]] = {}
+
+    def send(self, envelope: list[bytes], reply: bytes) -> None:
+        large = len(reply) >= LARGE_REPLY
+        if large and not self._has_room(envelope[0], len(reply)):
+            self.dropped += 1
+            return
+        try:
+            for part in envelope:
+                self.socket.send(part, zmq.DONTWAIT | zmq.SNDMORE)
+            if large:
+                tracker = self.socket.send(reply, zmq.DONTWAIT, copy=False, track=True)
+                self._large.setdefault(envelope[0], []).append((tracker, len(reply)))
+            else:
+                self.socket.send(reply, zmq.DONTWAIT)
+        except zmq.ZMQError as error:
+            # The queue is full, or the peer has gone.
+            if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                raise
+            self.dropped += 1
+
+    def _has_room(self, peer: bytes, size: int) -> bool:
+        if peer not in self._large and len(self._large) >= 64:
+            self._large = {name: left for name, all_ in self._large.items() if (left := not_taken(all_))}
+        waiting = not_taken(self._large.pop(peer, []))
+        if waiting:
+            self._large[peer] = waiting
+        held = sum(length for _, length in waiting)
+        return held == 0 or held + size <= LARGE_REPLIES
+
+
+def not_taken(sent: list[tuple[zmq.MessageTracker, int]]) -> list[tuple[zmq.MessageTracker, int]]:
+    return [entry for entry in sent if not entry[0].done]
+
+
+class Router:
+    """The ROUTER socket and the requests that are under way."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine) -> None:
+        self.engine = engine
+        self.socket = context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, FRAME_LIMIT)
+        self.socket.setsockopt(zmq.BACKLOG, 1024)
+        self.socket.setsockopt(zmq.SNDHWM, REPLY_QUEUE)
+        self.socket.setsockopt(zmq.RCVHWM, 256)
+        # Of the connections, only their number is of interest: ZeroMQ closes one whose frame is over the limit in
+        # silence.
+        self.monitor: zmq.Socket[bytes] = self.socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self.socket.bind(endpoint)
+        self.peers = Peers(self.socket)
+        self.held = False
+        self.counters = {
+            "connections": 0,
+            "disconnects": 0,
+            "requests": 0,
+            "bad_requests": 0,
+            "too_large": 0,
+            "unanswered_errors": 0,
+            "replies_dropped": 0,
+        }
+        self._under_way: dict[int, tuple[Request, list[bytes]]] = {}
+
+    def read(self) -> bool:
+        """Hands what waits to the engine, up to a turn's worth. True where more may be waiting."""
+        count = size = 0
+        try:
+            while count < TURN_REQUESTS and size < TURN_BYTES:
+                envelope = [self.socket.recv(zmq.DONTWAIT)]
+                frame = self.socket.recv(copy=False)
+                while frame.more:
+                    envelope.append(frame.bytes)
+                    frame = self.socket.recv(copy=False)
+                count += 1
+                size += len(frame)
+                self._take(envelope, frame)
+        except zmq.Again:
+            return False
+        finally:
+            self.counters["requests"] += count
+        return True
+
+    def answer(self, done: list[Request]) -> None:
+        """Replies to those of the requests done that somebody waits for."""
+        for request in done:
+            if request.wait == "none":
+                self._count_errors(request)
+                continue
+            _, envelope = self._under_way.pop(id(request), (None, None))
+            if envelope is not None:
+                self._reply(envelope, request.reply())
+
+    def hold(self) -> bool:
+        """Whether requests are to be left where they are for now, because the kernel is behind."""
+        backlog = self.engine.backlog
+        self.held = backlog > (BACKLOG_LIMIT // 2 if self.held else BACKLOG_LIMIT)
+        return self.held
+
+    def count_connections(self) -> None:
+        """Takes in what the monitor says of connections made and ended (zmq_socket_monitor(3): the event is in the
+        first two bytes)."""
+        try:
+            while True:
+                event, *_ = self.monitor.recv_multipart(zmq.DONTWAIT)
+                ended = int.from_bytes(event[:2], "little") == zmq.EVENT_DISCONNECTED
+                self.counters["connections"] += -1 if ended else 1
+                self.counters["disconnects"] += ended
+        except zmq.Again:
+            pass
+
+    def close(self) -> None:
+        self.socket.disable_monitor()
+        self.monitor.close()
+        self.socket.close()
+
+    def _take(self, envelope: list[bytes], frame: zmq.Frame) -> None:
+        if len(envelope) > ENVELOPE:
+            self.counters["bad_requests"] += 1
+            return
+        if len(frame) > REQUEST_LIMIT:
+            self.counters["too_large"] += 1
+            message = f"a request of {len(frame)} bytes is over the limit of {REQUEST_LIMIT}"
+            self._refuse(envelope, frame, BadRequest("too-large", message))
+            return
+        try:
+            request = self.engine.submit(frame.buffer)
+        except BadRequest as error:
+            self._refuse(envelope, frame, error)
+        except Exception:
+            # A fault of ours: it costs this request and no other.
+            log.exception("a request of %d bytes met an error", len(frame))
+            self._refuse(envelope, frame, BadRequest("internal", "the agent met an error of its own: its log has more"))
+        else:
+            if request.wait == "none":
+                if request.done:
+                    self._count_errors(request)
+            elif request.done or request.wait == "accepted":
+                self._reply(envelope, request.reply())
+            else:
+                self._under_way[id(request)] = request, envelope
+
+    def _refuse(self, envelope: list[bytes], frame: zmq.Frame, error: BadRequest) -> None:
+        self.counters["bad_requests"] += 1
+        seen = first_fields(frame.buffer)
+        if seen.get("wait") == "none":
+            self.counters["unanswered_errors"] += 1
+            return
+        request_id = error.id if error.id is not None else seen.get("id")
+        self._reply(envelope, error_reply(request_id, error.code, error.message, error.path))
+
+    def _reply(self, envelope: list[bytes], reply: bytes) -> None:
+        self.peers.send(envelope, reply)
+        self.counters["replies_dropped"] = self.peers.dropped
+
+    def _count_errors(self, request: Request) -> None:
+        counts = request.totals()
+        failures = sum(counts.get(state, 0) for state in ("failed", "invalid", "conflict"))
+        self.counters["unanswered_errors"] += failures or request.error is not None
+
+
+def first_fields(frame: memoryview) -> dict[str, object]:
+    """`id` and `wait` of what is no request, as far as they come before anything long or broken."""
+    reader = msgpack.Unpacker(max_buffer_size=4096)
+    reader.feed(frame[:4096])
+    found: dict[str, object] = {}
+    try:
+        for _ in range(min(reader.read_map_header(), 16)):
+            key, value = reader.unpack(), reader.unpack()
+            if key in ("id", "wait") and isinstance(value, int | str):
+                found[key] = value
+    except Exception:  # it raises what it likes
+        return found
+    return found

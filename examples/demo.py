@@ -1,0 +1,267 @@
+"""nsplane in a minute: configuration that waits for two microservices and is there milliseconds after they start.
+
+`make demo` runs it. It needs root, keeps to network namespaces and a directory of its own, and leaves nothing behind.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nsplane_bus import BusError, Client, Event, Subscription
+
+NSPLANE = (sys.executable, "-m", "nsplane_bus")
+NAMESPACE = "nsplane-demo"
+NETNS = Path("/run/netns")
+IN_NAMESPACE = {"type": "name", "name": NAMESPACE}
+SECONDS = 15
+HOSTS = {"demo-web": 2, "demo-db": 3}
+STATES = {"configured": "green", "pending": "yellow"}
+
+Item = dict[str, Any]
+console = Console(highlight=False)
+
+
+def items(label: str) -> dict[str, Item]:
+    """What a microservice gets, by key: a veth into the bridge, neighbours, routes."""
+    number = HOSTS[label]
+    (other,) = {*HOSTS.values()} - {number}
+    port = f"{label}-port"
+    wanted: dict[str, Item] = {
+        f"interface/{label}": {
+            "kind": "veth",
+            "name": label,
+            "namespace": {"type": "microservice", "microservice": label},
+            "peer": port,
+            "host_name": "eth0",
+            "addresses": [f"10.111.0.{number}/24", f"fd00:111::{number}/64"],
+            "mac": f"02:00:00:00:6f:{number:02}",
+        },
+        f"interface/{port}": {
+            "kind": "veth",
+            "name": port,
+            "namespace": IN_NAMESPACE,
+            "peer": label,
+            "master": "nspdemo-br",
+        },
+    }
+    for ip in (f"10.111.0.{other}", f"fd00:111::{other}"):
+        wanted[f"arp/{label}/{ip}"] = {"kind": "arp", "interface": label, "ip": ip, "mac": f"02:00:00:00:6f:{other:02}"}
+    for dst, gateway in (("0.0.0.0/0", "10.111.0.1"), ("::/0", "fd00:111::1")):
+        wanted[f"route/{label}/{dst}"] = {"kind": "route", "interface": label, "dst": dst, "gateway": gateway}
+    return wanted
+
+
+BRIDGE = {
+    "interface/nspdemo-br": {
+        "kind": "bridge",
+        "name": "nspdemo-br",
+        "namespace": IN_NAMESPACE,
+        "addresses": ["10.111.0.1/24", "fd00:111::1/64"],
+    }
+}
+WANTED: dict[str, dict[str, Item]] = {label: items(label) for label in HOSTS}
+ALL = {**BRIDGE, **WANTED["demo-web"], **WANTED["demo-db"]}
+
+
+class NotAsWanted(Exception):
+    """The demo did not show what it should."""
+
+
+def main() -> int:
+    if os.geteuid() != 0:
+        console.print("skipped: the demo needs root, for network namespaces")
+        return 0
+    before = surroundings()
+    had_netns = NETNS.exists()
+    directory = Path(tempfile.mkdtemp(prefix="nsplane-demo-"))
+    os.environ["NSPLANE_RUNTIME_DIR"] = str(directory)
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    code = 0
+    try:
+        show(directory, processes)
+    except (NotAsWanted, BusError) as error:
+        console.print(f"[red]{error}")
+        console.print((directory / "agent.log").read_text(), style="dim")
+        code = 1
+    finally:
+        for process in reversed(processes.values()):
+            end(process)
+        shutil.rmtree(directory)
+        remove_netns_mount(had_netns)
+    patience = time.monotonic() + 2  # the kernel takes links away in its own time
+    while (left := surroundings() - before) and time.monotonic() < patience:
+        time.sleep(0.1)
+    if left:
+        console.print("[red]left behind: " + ", ".join(sorted(left)))
+        return 1
+    console.print("Cleaned up: no namespace, link, process or file of the demo is left.")
+    return code
+
+
+def show(directory: Path, processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    processes["agent"] = start_agent(directory)
+    with Client(source="demo", timeout=SECONDS) as client, client.subscribe() as events:
+        events.ready()
+        heading(f"An agent runs on {directory}. Publishing {len(ALL)} items, most of them for two microservices:")
+        try:
+            counts = client.put(ALL.values()).counts
+            if counts != {"configured": len(BRIDGE), "pending": len(ALL) - len(BRIDGE)}:
+                raise NotAsWanted(f"not pending but {counts}")
+            states(client.get())
+            for label, wanted in WANTED.items():
+                heading(f"nsplane run --label {label} -- sleep 600")
+                command = [*NSPLANE, "run", "--label", label, "--", "sleep", "600"]
+                processes[label] = subprocess.Popen(command, start_new_session=True)
+                settled = wait_for(events, wanted, "configured")
+                started = client.entry(f"microservice/{label}")
+                if started is None:
+                    raise NotAsWanted(f"{label} is not there")
+                took = (settled - started["started_at"]) * 1000
+                console.print(f"[green]{len(wanted)} items configured {took:.1f} ms after its start")
+            states(client.get())
+            for address in ("10.111.0.3", "fd00:111::3"):
+                pinging = ping_command(address)
+                heading(f"nsplane exec demo-web -- {' '.join(pinging)}")
+                if subprocess.run([*NSPLANE, "exec", "demo-web", "--", *pinging]).returncode:
+                    raise NotAsWanted(f"no answer from {address}")
+            heading("demo-db stops:")
+            stopped = time.time()
+            processes["demo-db"].terminate()
+            settled = wait_for(events, WANTED["demo-db"], "pending")
+            console.print(f"[yellow]its items are pending again {(settled - stopped) * 1000:.1f} ms later")
+            states(entry for entry in client.get() if entry["key"] in WANTED["demo-db"])
+        finally:
+            heading("Deleting everything.")
+            client.delete(ALL).expect()
+
+
+def start_agent(directory: Path) -> subprocess.Popen[bytes]:
+    with (directory / "agent.log").open("wb") as log:
+        agent = subprocess.Popen([*NSPLANE, "agent"], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    patience = time.monotonic() + SECONDS
+    while not (directory / "bus.sock").exists():
+        if agent.poll() is not None or time.monotonic() > patience:
+            raise NotAsWanted("the agent did not start")
+        time.sleep(0.01)
+    return agent
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_for(events: Subscription, wanted: dict[str, Item], state: str) -> float:
+    """Follows events until all wanted items are in a state; returns when the last of them was (seconds since the epoch)."""
+    since: dict[str, float] = {}
+    patience = time.monotonic() + SECONDS
+    while since.keys() != wanted.keys():
+        event: Event | None = events.next(max(0.0, patience - time.monotonic()))
+        if event is None:
+            raise NotAsWanted(f"not {state} after {SECONDS} s: {', '.join(wanted.keys() - since.keys())}")
+        key = event.topic.removeprefix("item/")
+        if key in wanted:
+            since.pop(key, None)
+            if event.body["state"] == state:
+                since[key] = event.body["since"]
+    return max(since.values())
+
+
+def heading(text: str) -> None:
+    console.print(f"\n{text}", style="bold", soft_wrap=True)
+
+
+def states(entries: Iterator[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for entry in entries:
+        state = entry["state"]
+        why = "missing " + ", ".join(entry["missing"]) if entry["missing"] else entry["message"]
+        table.add_row(entry["key"], f"[{STATES.get(state, 'red')}]{state}", why)
+    console.print(table)
+
+
+# A ping of one's own, for machines without one
+
+
+def ping_command(address: str) -> Sequence[str]:
+    if shutil.which("ping"):
+        return ("ping", "-n", "-c", "3", "-i", "0.2", address)
+    return (sys.executable, __file__, "ping", address)
+
+
+def ping(address: str, count: int = 3) -> int:
+    """ICMP echoes (RFC 792, RFC 4443); returns 0 where all are answered."""
+    v6 = ":" in address
+    family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if v6 else (socket.AF_INET, socket.IPPROTO_ICMP)
+    request, answer, at = (128, 129, 0) if v6 else (8, 0, 20)
+    me = secrets.randbits(16)
+    with socket.socket(family, socket.SOCK_RAW, protocol) as raw:
+        for number in range(1, count + 1):
+            checksum = 0xFFFF - sum_of_words(request << 8, me, number)  # of ICMPv6, the kernel's
+            sent = time.monotonic()
+            raw.sendto(struct.pack(">BBHHH", request, 0, 0 if v6 else checksum, me, number), (address, 0))
+            while True:
+                raw.settimeout(max(0.001, sent + 2 - time.monotonic()))
+                try:
+                    packet = raw.recv(2048)
+                except TimeoutError:
+                    print(f"no answer from {address}")
+                    return 1
+                kind, _, _, whose, which = struct.unpack_from(">BBHHH", packet, at)
+                if (kind, whose, which) == (answer, me, number):
+                    break
+            print(f"answer from {address}: seq={number} time={(time.monotonic() - sent) * 1000:.3f} ms")
+    return 0
+
+
+def sum_of_words(*words: int) -> int:
+    total = sum(words)
+    return (total & 0xFFFF) + (total >> 16)
+
+
+# What is there before and after
+
+
+def surroundings() -> set[str]:
+    """Namespaces, links and processes by name, as far as the demo could leave any; its directory among the files."""
+    names = {f"namespace {path.name}" for path in NETNS.glob("*")} | {f"{NETNS}" for path in (NETNS,) if path.exists()}
+    links = {f"link {name}" for _, name in socket.if_nameindex()}
+    files = {f"{path}" for path in Path(tempfile.gettempdir()).glob("nsplane-demo-*")}
+    return names | links | files | {f"process {pid}" for pid in own_processes()}
+
+
+def own_processes() -> Iterator[str]:
+    """Processes other than this one that have the demo's runtime directory in their environment."""
+    mark = f"NSPLANE_RUNTIME_DIR={os.environ.get('NSPLANE_RUNTIME_DIR')}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if process.name != str(os.getpid()) and mark in (process / "environ").read_bytes().split(b"\0"):
+                yield process.name
+
+
+def remove_netns_mount(was_there: bool) -> None:
+    """The first named namespace makes /run/netns a mount point, here as with `ip netns add`: takes it away again."""
+    if not was_there and NETNS.exists() and not any(NETNS.iterdir()):
+        subprocess.run(["umount", str(NETNS)], check=True)
+        NETNS.rmdir()
+
+
+if __name__ == "__main__":
+    sys.exit(ping(sys.argv[2]) if sys.argv[1:2] == ["ping"] else main())

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses are added once, with their prefix, scope, flags and maker, and deleted. */
+#include "test.h"
+
+#include <linux/if_addr.h>
+
+struct found {
+	struct nsp_addr wanted;
+	struct nsp_addr addr;
+	int count;
+};
+
+static void find(void *arg, uint32_t index, const void *msg)
+{
+	struct found *found = arg;
+	struct nsp_addr addr;
+
+	(void)index;
+	if (!msg) {
+		found->count = 0;
+		return;
+	}
+	if (nsp_addr_read(msg, &addr) < 0 || addr.family != found->wanted.family ||
+	    memcmp(addr.local, found->wanted.local, 16) != 0)
+		return;
+	found->addr = addr;
+	found->count++;
+}
+
+static int look(struct world *world, const struct nsp_addr *wanted, struct nsp_addr *addr)
+{
+	struct found found = { .wanted = *wanted };
+
+	NEED(nsp_dump(&world->sock, NSP_DUMP_ADDRS, 0, wanted->index, 0, find, &found, NULL));
+	*addr = found.addr;
+	return found.count;
+}
+
+static void test_family(const char *text, uint8_t prefix_len, uint32_t flags)
+{
+	struct world *world = world_new();
+	int index = world_veth(world, "v0");
+	struct nsp_addr addr = addr_of(index, text, prefix_len), read;
+
+	addr.proto = 110;
+	addr.flags = flags;
+	CHECK_EQ(nsp_addr_add(&world->batch, &addr), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(look(world, &addr, &read), 1);
+	CHECK_EQ(read.index, index);
+	CHECK_EQ(read.prefix_len, prefix_len);
+	CHECK_EQ(read.scope, RT_SCOPE_UNIVERSE);
+	CHECK_EQ(read.proto, 110);
+	CHECK_EQ(read.flags & flags, flags);
+	CHECK_EQ(read.flags & IFA_F_TENTATIVE, 0);
+	CHECK(read.flags & IFA_F_PERMANENT);
+
+	CHECK_EQ(nsp_addr_add(&world->batch, &addr), 0);
+	CHECK_EQ(world_send(world, NULL), EEXIST);
+	CHECK_EQ(nsp_addr_delete(&world->batch, &addr), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(look(world, &addr, &read), 0);
+	CHECK_EQ(nsp_addr_delete(&world->batch, &addr), 0);
+	CHECK_EQ(world_send(world, NULL), EADDRNOTAVAIL);
+	world_free(world);
+}
+
+static void test_scope_and_flags(void)
+{
+	struct world *world = world_new();
+	int index = world_veth(world, "v0");
+	struct nsp_addr addr = addr_of(index, "10.1.2.3", 24), read;
+
+	addr.scope = RT_SCOPE_LINK;
+	addr.flags = IFA_F_NOPREFIXROUTE; /* needs the 32 bits of IFA_FLAGS */
+	NEED(nsp_addr_add(&world->batch, &addr));
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(look(world, &addr, &read), 1);
+	CHECK_EQ(read.scope, RT_SCOPE_LINK);
+	CHECK(read.flags & IFA_F_NOPREFIXROUTE);
+	CHECK_EQ(read.proto, 0);
+	world_free(world);
+}
+
+/* The same address with two prefixes is two addresses, and the right one goes. */
+static void test_two_prefixes(void)
+{
+	struct world *world = world_new();
+	int index = world_veth(world, "v0");
+	struct nsp_addr wide = addr_of(index, "10.0.0.1", 16), narrow = addr_of(index, "10.0.0.1", 24), read;
+
+	NEED(nsp_addr_add(&world->batch, &wide));
+	NEED(nsp_addr_add(&world->batch, &narrow));
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(look(world, &wide, &read), 2);
+	NEED(nsp_addr_delete(&world->batch, &narrow));
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(look(world, &wide, &read), 1);
+	CHECK_EQ(read.prefix_len, 16);
+	world_free(world);
+}
+
+static void test_refused(void)
+{
+	struct world *world = world_new();
+	struct nsp_addr addr = addr_of(1, "10.0.0.1", 24), read;
+	struct {
+		struct nlmsghdr head;
+		struct ifaddrmsg ifa;
+	} msg = { .head = { .nlmsg_len = sizeof(msg), .nlmsg_type = RTM_NEWADDR }, .ifa = { .ifa_family = AF_INET } };
+
+	addr.family = AF_BRIDGE;
+	CHECK_EQ(nsp_addr_add(&world->batch, &addr), -EINVAL);
+	CHECK_EQ(nsp_addr_delete(&world->batch, &addr), -EINVAL);
+	addr = addr_of(1000, "10.0.0.1", 24);
+	CHECK_EQ(nsp_addr_add(&world->batch, &addr), 0);
+	CHECK_EQ(world_send(world, NULL), ENODEV);
+
+	CHECK_EQ(nsp_addr_read(&msg, &read), -EINVAL); /* no address in it */
+	msg.head.nlmsg_type = RTM_NEWROUTE;
+	CHECK_EQ(nsp_addr_read(&msg, &read), -EINVAL);
+	world_free(world);
+}
+
+int main(void)
+{
+	test_needs_root();
+	test_family("10.1.2.3", 24, 0);
+	test_family("10.1.2.3", 32, 0);
+	test_family("fd00::1", 64, IFA_F_NODAD);
+	test_scope_and_flags();
+	test_two_prefixes();
+	test_refused();
+	return test_end();
+}

@@ -1,0 +1,702 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request is decoded: each field of routes and ARP entries, each refusal with its field and a sentence, keys, and what is left. */
+#include "items.h"
+
+#include "frame.h"
+
+static struct nsp_frame *frame;
+static struct mp_out bytes;
+static struct nsp_error error;
+
+/* Reads a request that is written as text. A copy of exactly its length is what the sanitizers watch. */
+static int read_frame(const uint8_t *data, size_t len)
+{
+	static uint8_t *copy;
+
+	free(copy);
+	copy = malloc(len ? len : 1);
+	if (len)
+		memcpy(copy, data, len);
+	memset(&error, 0, sizeof(error));
+	return nsp_frame_read(frame, copy, len, &error);
+}
+
+static struct nsp_frame_view read_text(const char *request)
+{
+	struct nsp_frame_view view;
+
+	bytes.len = 0;
+	put_value(&bytes, request);
+	CHECK_EQ(read_frame(bytes.data, bytes.len), 0);
+	nsp_frame_view(frame, &view);
+	return view;
+}
+
+/* One item that has to be good. */
+static const struct wish *item(const char *text)
+{
+	static const struct wish none;
+	char request[4096];
+
+	snprintf(request, sizeof(request), "{items: [%s]}", text);
+	struct nsp_frame_view view = read_text(request);
+	if (view.bulk == 1 && view.invalid == 0 && view.others == 0) {
+		test_passed++;
+		return &frame->wishes[0];
+	}
+	struct nsp_fault fault = { .text = "it is left to the engine" };
+	nsp_frame_fault(frame, 0, &fault);
+	printf("%s: %s: %s\n", text, fault.field, fault.text);
+	test_failed++;
+	return &none;
+}
+
+static const char *slot(const struct wish *wish)
+{
+	return frame_slot(frame, wish);
+}
+
+static const char *ip(const uint8_t *address, bool v6)
+{
+	static char text[4][INET6_ADDRSTRLEN];
+	static int next;
+	char *out = text[next++ & 3];
+
+	schema_format_ip(out, v6, address);
+	return out;
+}
+
+/* One item that has to be refused. */
+static void refused(const char *text, const char *field, const char *sentence)
+{
+	char request[4096];
+	struct nsp_fault fault = { 0 };
+
+	snprintf(request, sizeof(request), "{items: [{kind: veth}, %s, {kind: veth}]}", text);
+	struct nsp_frame_view view = read_text(request);
+	nsp_frame_fault(frame, 0, &fault);
+	if (view.invalid == 1 && view.bulk == 0 && view.others == 2 && view.count == 3 && fault.index == 1 &&
+	    !strcmp(fault.field, field) && strstr(fault.text, sentence)) {
+		test_passed++;
+		return;
+	}
+	test_failed++;
+	printf("%s: %u invalid, '%s': '%s' in place of '%s': '%s'\n", text, view.invalid, fault.field, fault.text, field, sentence);
+}
+
+/* ---- what is accepted ---- */
+
+static void test_route(void)
+{
+	const struct wish *wish = item("{kind: route, interface: web0, dst: 10.0.0.0/8}");
+
+	CHECK_EQ(wish->type, WISH_ROUTE4);
+	CHECK_STR(slot(wish), "web0");
+	CHECK_STR(ip(wish->dst, false), "10.0.0.0");
+	CHECK_EQ(wish->dst_len, 8);
+	CHECK_EQ(wish->flags, 0);
+	CHECK_EQ(wish->metric, 0);
+	CHECK_EQ(wish->table, 254);
+	CHECK_EQ(wish->index, 0);
+
+	wish = item("{kind: route, interface: web0, dst: 0.0.0.0/0, gateway: 10.0.0.1, metric: 4294967295, table: 4294967295,"
+		    " scope: site, prefsrc: 10.0.0.2, onlink: true, override: true}");
+	CHECK_EQ(wish->dst_len, 0);
+	CHECK_STR(ip(wish->via, false), "10.0.0.1");
+	CHECK_STR(ip(wish->source, false), "10.0.0.2");
+	CHECK_EQ(wish->metric, 4294967295);
+	CHECK_EQ(wish->table, 4294967295);
+	CHECK_EQ(wish->scope, RT_SCOPE_SITE);
+	CHECK_EQ(wish->flags, WISH_VIA | WISH_ONLINK | WISH_SOURCE | WISH_SCOPE | WISH_OVERRIDE);
+
+	/* In any order, `kind` last, and what is given as its default is as if left out. */
+	wish = item("{override: false, onlink: false, table: 254, metric: 0, dst: 10.1.2.3, interface: web0, kind: route}");
+	CHECK_EQ(wish->flags, 0);
+	CHECK_EQ(wish->dst_len, 32);
+	CHECK_EQ(wish->table, 254);
+
+	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: global}")->scope, RT_SCOPE_UNIVERSE);
+	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: link}")->scope, RT_SCOPE_LINK);
+	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: host}")->scope, RT_SCOPE_HOST);
+	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: 254}")->scope, 254);
+	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: 0}")->flags, WISH_SCOPE);
+	CHECK_EQ(item("{kind: route, interface: a, dst: 224.0.0.0/4}")->dst_len, 4);
+}
+
+static void test_route6(void)
+{
+	const struct wish *wish = item("{kind: route, interface: web0, dst: fd00::/8, gateway: fe80::1, prefsrc: fd00::2}");
+
+	CHECK_EQ(wish->type, WISH_ROUTE6);
+	CHECK_STR(ip(wish->dst, true), "fd00::");
+	CHECK_EQ(wish->dst_len, 8);
+	CHECK_STR(ip(wish->via, true), "fe80::1");
+	CHECK_STR(ip(wish->source, true), "fd00::2");
+	CHECK_EQ(wish->metric, 1024);
+	CHECK_EQ(item("{kind: route, interface: a, dst: ::/0, metric: 0}")->metric, 1024);
+	CHECK_EQ(item("{kind: route, interface: a, dst: ::/0, metric: 1}")->metric, 1);
+	CHECK_EQ(item("{kind: route, interface: a, dst: fd00::1}")->dst_len, 128);
+	CHECK_EQ(item("{kind: route, interface: a, dst: ::ffff:1.2.3.4/128}")->type, WISH_ROUTE6);
+}
+
+static void test_arp(void)
+{
+	static const uint8_t mac[6] = { 0x02, 0, 0, 0, 0xab, 0xCD };
+	const struct wish *wish = item("{kind: arp, interface: web0, ip: 10.0.0.9, mac: 02:00:00:00:ab:CD}");
+
+	CHECK_EQ(wish->type, WISH_ARP4);
+	CHECK_STR(slot(wish), "web0");
+	CHECK_STR(ip(wish->dst, false), "10.0.0.9");
+	CHECK_EQ(wish->dst_len, 32);
+	CHECK_EQ(wish->flags, WISH_VIA);
+	CHECK_EQ(wish->table, 0);
+	CHECK(!memcmp(wish->via, mac, 6));
+
+	wish = item("{mac: 02-00-00-00-AB-cd, override: true, ip: fd00::9, namespace: {type: name, name: red}, interface: eth0, "
+		    "kind: arp}");
+	CHECK_EQ(wish->type, WISH_ARP6);
+	CHECK_STR(slot(wish), "eth0@name:red");
+	CHECK_EQ(wish->dst_len, 128);
+	CHECK_EQ(wish->flags, WISH_VIA | WISH_OVERRIDE);
+	CHECK(!memcmp(wish->via, mac, 6));
+}
+
+static const char *slot_of(const char *interface, const char *namespace)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text), "{kind: route, interface: %s, namespace: %s, dst: 10.0.0.0/8}", interface, namespace);
+	return slot(item(text));
+}
+
+static void test_namespaces(void)
+{
+	char longest[300], text[600], expected[600];
+
+	CHECK_STR(slot_of("eth0", "{type: name, name: red}"), "eth0@name:red");
+	CHECK_STR(slot_of("eth0", "{name: red, type: name}"), "eth0@name:red");
+	CHECK_STR(slot_of("eth0", "{type: pid, pid: 1}"), "eth0@pid:1");
+	CHECK_STR(slot_of("eth0", "{pid: 2147483647, type: pid}"), "eth0@pid:2147483647");
+	CHECK_STR(slot_of("eth0", "{type: file, path: /proc/7/ns/net}"), "eth0@file:%2Fproc%2F7%2Fns%2Fnet");
+	CHECK_STR(slot_of("eth0", "{path: /run/a, type: file}"), "eth0@file:%2Frun%2Fa");
+	CHECK_STR(slot_of("eth0", "{type: microservice, microservice: web}"), "eth0@microservice:web");
+	CHECK_STR(slot_of("eth0", "{microservice: 'my/web;@: %', type: microservice}"),
+		  "eth0@microservice:my%2Fweb%3B%40%3A%20%25");
+	CHECK_STR(slot_of("'a;b@c%'", "{type: name, name: 'x@y'}"), "a%3Bb%40c%25@name:x%40y");
+	CHECK_STR(slot_of("'\\xc3\\xa9'", "{type: name, name: '\\xe2\\x82\\xac'}"), "\xc3\xa9@name:\xe2\x82\xac");
+	CHECK_STR(slot_of("fifteen-bytes-x", "{type: name, name: red}"), "fifteen-bytes-x@name:red");
+
+	memset(longest, ';', 255);
+	longest[255] = 0;
+	snprintf(text, sizeof(text), "{type: microservice, microservice: '%s'}", longest);
+	CHECK_EQ(strlen(slot_of("eth0", text)), strlen("eth0@microservice:") + 3 * 255);
+
+	/* A logical name may be longer than the kernel's names. */
+	memset(longest, 'n', 255);
+	snprintf(text, sizeof(text), "{kind: route, interface: %s, dst: 10.0.0.0/8}", longest);
+	snprintf(expected, sizeof(expected), "%s", longest);
+	CHECK_STR(slot(item(text)), expected);
+}
+
+/* A run of one interface shares one key; what comes between ends nothing. */
+static void test_runs(void)
+{
+	struct nsp_frame_view view =
+		read_text("{items: [{kind: route, interface: a, dst: 10.0.0.0/8}, {kind: route, interface: a, dst: 11.0.0.0/8},"
+			  " {kind: route, interface: b, dst: 10.0.0.0/8}, {kind: veth, name: b, mtu: 9000},"
+			  " {kind: route, interface: b, dst: 11.0.0.1/8}, 5,"
+			  " {kind: arp, interface: b, namespace: {type: pid, pid: 4}, ip: 10.0.0.1, mac: 02:00:00:00:00:01},"
+			  " {kind: arp, interface: b, ip: 10.0.0.1, mac: 02:00:00:00:00:01}, {kind: 7}, {name: x}]}");
+	struct nsp_fault fault;
+	struct nsp_span span;
+
+	CHECK_EQ(view.count, 10);
+	CHECK_EQ(view.bulk, 5);
+	CHECK_EQ(view.others, 4);
+	CHECK_EQ(view.invalid, 1);
+	CHECK_EQ(view.keys, 0);
+	CHECK_EQ(frame->wishes[0].slot, frame->wishes[1].slot);
+	CHECK_STR(slot(&frame->wishes[2]), "b");
+	CHECK_STR(slot(&frame->wishes[3]), "b@pid:4");
+	CHECK_STR(slot(&frame->wishes[4]), "b");
+	CHECK_EQ(frame->wishes[3].index, 6);
+	CHECK_EQ(frame->wishes[4].index, 7);
+
+	CHECK_EQ(nsp_frame_other(frame, 0, &span), 0);
+	CHECK_EQ(span.index, 3);
+	CHECK_STR(shown(span.data, span.len), "{kind: veth, name: b, mtu: 9000}\n");
+	CHECK_EQ(nsp_frame_other(frame, 1, &span), 0);
+	CHECK_EQ(span.index, 5);
+	CHECK_STR(shown(span.data, span.len), "5\n");
+	CHECK_EQ(nsp_frame_other(frame, 4, &span), -ENOENT);
+	CHECK_EQ(nsp_frame_fault(frame, 0, &fault), 0);
+	CHECK_EQ(fault.index, 4);
+	CHECK_STR(fault.field, "dst");
+	CHECK_EQ(nsp_frame_fault(frame, 1, &fault), -ENOENT);
+}
+
+/* ---- what is refused ---- */
+
+#define ROUTE "kind: route, interface: web0, dst: 10.0.0.0/8"
+#define ROUTE6 "kind: route, interface: web0, dst: fd00::/8"
+#define ARP "kind: arp, interface: web0, ip: 10.0.0.9"
+
+static void test_missing_and_unknown(void)
+{
+	refused("{kind: route, dst: 10.0.0.0/8}", "interface", "is missing");
+	refused("{kind: route, interface: web0}", "dst", "is missing");
+	refused("{kind: arp, interface: web0, mac: 02:00:00:00:00:01}", "ip", "is missing");
+	refused("{" ARP "}", "mac", "is missing");
+	refused("{" ROUTE ", gatway: 10.0.0.1}", "gatway", "route items have no such field");
+	refused("{" ARP ", dst: 10.0.0.0/8}", "dst", "arp items have no such field");
+	refused("{" ROUTE ", a-field-whose-name-is-much-too-long: 1}", "a-field-whose-name-is-mu", "have no such field");
+	refused("{" ROUTE ", 'b\\x01\\xff': 1}", "b??", "have no such field");
+	refused("{" ROUTE ", 7: 1}", "", "wants a string, not a number");
+	/* Twice the same field. */
+	refused("{" ROUTE ", metric: 1, metric: 1}", "metric", "is given twice");
+	refused("{" ROUTE ", interface: web0}", "interface", "is given twice");
+	refused("{" ROUTE ", kind: route}", "kind", "is given twice");
+	refused("{" ROUTE ", namespace: {type: pid, pid: 1}, namespace: {type: pid, pid: 1}}", "namespace", "is given twice");
+}
+
+static void test_wrong_types(void)
+{
+	refused("{kind: route, interface: web0, dst: 7}", "dst", "wants a string, not a number");
+	refused("{kind: route, interface: nil, dst: 10.0.0.0/8}", "interface", "wants a string, not nil");
+	refused("{" ROUTE ", gateway: [10.0.0.1]}", "gateway", "wants a string, not an array");
+	refused("{" ROUTE ", gateway: nil}", "gateway", "wants a string, not nil");
+	refused("{" ROUTE ", prefsrc: {}}", "prefsrc", "wants a string, not a map");
+	refused("{" ROUTE ", onlink: 1, gateway: 10.0.0.1}", "onlink", "wants a boolean, not a number");
+	refused("{" ROUTE ", override: yes}", "override", "wants a boolean, not a string");
+	refused("{" ROUTE ", metric: '1'}", "metric", "wants a number, not a string");
+	refused("{" ROUTE ", metric: -1}", "metric", "-1 is less than 0");
+	refused("{" ROUTE ", metric: 4294967296}", "metric", "4294967296 is not 0 to 4294967295");
+	refused("{" ROUTE ", table: 0}", "table", "0 is not 1 to 4294967295");
+	refused("{" ROUTE ", table: 4294967296}", "table", "4294967296 is not 1 to 4294967295");
+	refused("{" ROUTE ", table: true}", "table", "wants a number, not a boolean");
+	refused("{" ROUTE ", scope: 255}", "scope", "255 is not 0 to 254");
+	refused("{" ROUTE ", scope: nowhere}", "scope", "'nowhere' is not global, site, link, host or a number");
+	refused("{" ROUTE ", scope: nil}", "scope", "wants a number, not nil");
+	refused("{" ARP ", mac: 2}", "mac", "wants a string, not a number");
+}
+
+static void test_addresses(void)
+{
+	static const char *const no_network[] = { "''",		  "10.0.0/8",	   "010.0.0.0/8", "10.0.0.256/8",
+						  "10.0.0.0.0/8", "'10.0.0.0 /8'", "fd00:/8",	  "1:2:3:4:5:6:7",
+						  "web0",	  "'/8'",	   "10.0.0.-1/8", "'10.0.0.0\\x00'" };
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(no_network) / sizeof(no_network[0]); i++) {
+		snprintf(text, sizeof(text), "{kind: route, interface: web0, dst: %s}", no_network[i]);
+		refused(text, "dst", "is not a network such as 10.0.0.0/8");
+	}
+	refused("{kind: route, interface: web0, dst: 10.0.0.0/33}", "dst", "'10.0.0.0/33' wants a prefix length of 0 to 32");
+	refused("{kind: route, interface: web0, dst: fd00::/129}", "dst", "wants a prefix length of 0 to 128");
+	refused("{kind: route, interface: web0, dst: 10.0.0.0/}", "dst", "wants a prefix length of 0 to 32");
+	refused("{kind: route, interface: web0, dst: 10.0.0.0/08}", "dst", "wants a prefix length of 0 to 32");
+	refused("{kind: route, interface: web0, dst: 10.0.0.0/-1}", "dst", "wants a prefix length of 0 to 32");
+	refused("{kind: route, interface: web0, dst: 10.0.0.0/255.0.0.0}", "dst", "wants a prefix length of 0 to 32");
+	refused("{kind: route, interface: web0, dst: 10.0.0.1/8}", "dst", "host bits set: the network is 10.0.0.0/8");
+	refused("{kind: route, interface: web0, dst: 10.0.0.0/6}", "dst", "host bits set: the network is 8.0.0.0/6");
+	refused("{kind: route, interface: web0, dst: fd00::1/64}", "dst", "host bits set: the network is fd00::/64");
+	refused("{kind: route, interface: web0, dst: 1.2.3.4/0}", "dst", "the network is 0.0.0.0/0");
+
+	refused("{" ROUTE ", gateway: 10.0.0.300}", "gateway", "'10.0.0.300' is not an IP address");
+	refused("{" ROUTE ", gateway: 10.0.0.1/32}", "gateway", "is not an IP address");
+	refused("{" ROUTE ", gateway: ''}", "gateway", "is not an IP address");
+	refused("{" ROUTE ", gateway: 0.0.0.0}", "gateway", "'0.0.0.0' is no host's address");
+	refused("{" ROUTE ", gateway: 224.0.0.1}", "gateway", "is a multicast address");
+	refused("{" ROUTE6 ", gateway: ff02::1}", "gateway", "is a multicast address");
+	refused("{" ROUTE6 ", gateway: '::'}", "gateway", "is no host's address");
+	refused("{" ROUTE6 ", gateway: 'fe80::1%eth0'}", "gateway", "is not an IP address");
+	refused("{" ROUTE ", gateway: fd00::1}", "gateway", "is IPv6, the destination IPv4");
+	refused("{" ROUTE6 ", gateway: 10.0.0.1}", "gateway", "is IPv4, the destination IPv6");
+	refused("{" ROUTE ", prefsrc: fd00::1}", "prefsrc", "is IPv6, the destination IPv4");
+	refused("{" ROUTE ", prefsrc: 239.0.0.1}", "prefsrc", "is a multicast address");
+	refused("{" ROUTE6 ", scope: link}", "scope", "is for IPv4 routes only");
+	refused("{" ROUTE ", onlink: true}", "onlink", "wants a gateway");
+
+	refused("{kind: arp, interface: web0, ip: 10.0.0.0/8, mac: 02:00:00:00:00:01}", "ip", "is not an IP address");
+	refused("{kind: arp, interface: web0, ip: 0.0.0.0, mac: 02:00:00:00:00:01}", "ip", "is no host's address");
+	refused("{kind: arp, interface: web0, ip: ff02::1, mac: 02:00:00:00:00:01}", "ip", "is a multicast address");
+	refused("{" ARP ", mac: 02:00:00:00:00}", "mac", "'02:00:00:00:00' is not a MAC of six bytes");
+	refused("{" ARP ", mac: 02:00:00:00:00:01:02}", "mac", "is not a MAC");
+	refused("{" ARP ", mac: 02:00:00:00:00:0g}", "mac", "is not a MAC");
+	refused("{" ARP ", mac: 0200.0000.000001x}", "mac", "is not a MAC");
+	refused("{" ARP ", mac: ''}", "mac", "is not a MAC");
+}
+
+static void test_names(void)
+{
+	static const char *const bad_names[] = { "''",
+						 "a/b",
+						 "a@b",
+						 "'a;b'",
+						 "'a b'",
+						 "'a\\x0ab'",
+						 "'a\\x7f'",
+						 "'\\xff'",
+						 "'\\xc0\\x80'",
+						 "'\\xed\\xa0\\x80'",
+						 "'\\xc2\\x85'",
+						 "'\\xe2\\x82'",
+						 "'\\xf4\\x90\\x80\\x80'",
+						 "'a\\x00'" };
+	static const char *const bad_links[] = { "''", "a/b", "'a:b'", "'a b'", ".", "..", "sixteen-bytes-xx", "'a\\x1f'" };
+	char longest[300], text[600];
+
+	for (size_t i = 0; i < sizeof(bad_names) / sizeof(bad_names[0]); i++) {
+		snprintf(text, sizeof(text), "{kind: route, interface: %s, dst: 10.0.0.0/8}", bad_names[i]);
+		refused(text, "interface", "is not a name of 1 to 255 bytes");
+	}
+	memset(longest, 'n', 256);
+	longest[256] = 0;
+	snprintf(text, sizeof(text), "{kind: route, interface: %s, dst: 10.0.0.0/8}", longest);
+	refused(text, "interface", "nnn...' is not a name of 1 to 255 bytes");
+	for (size_t i = 0; i < sizeof(bad_links) / sizeof(bad_links[0]); i++) {
+		snprintf(text, sizeof(text), "{kind: route, interface: %s, namespace: {type: name, name: red}, dst: 10.0.0.0/8}",
+			 bad_links[i]);
+		refused(text, "interface", "is not a link's name of 1 to 15 bytes");
+	}
+}
+
+static void bad_namespace(const char *namespace, const char *field, const char *sentence)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "{" ROUTE ", namespace: %s}", namespace);
+	refused(text, field, sentence);
+}
+
+static void test_bad_namespaces(void)
+{
+	char longest[500], text[600];
+
+	bad_namespace("red", "namespace", "wants a map, not a string");
+	bad_namespace("nil", "namespace", "wants a map, not nil");
+	bad_namespace("{}", "namespace.type", "is missing");
+	bad_namespace("{name: red}", "namespace.type", "is missing");
+	bad_namespace("{type: colour, name: red}", "namespace.type", "wants name, pid, file or microservice");
+	bad_namespace("{type: 4, name: red}", "namespace.type", "wants name, pid, file or microservice");
+	bad_namespace("{type: [name], name: red}", "namespace.type", "wants name, pid, file or microservice");
+	bad_namespace("{type: name}", "namespace", "type name wants the field 'name'");
+	bad_namespace("{type: file, file: /a}", "namespace", "unknown field 'file'");
+	bad_namespace("{type: name, path: /a}", "namespace", "type name wants the field 'name'");
+	bad_namespace("{type: name, name: red, pid: 1}", "namespace", "'pid' is one reference too many");
+	bad_namespace("{type: name, name: red, name: red}", "namespace", "'name' is one reference too many");
+	bad_namespace("{type: name, name: red, type: name}", "namespace.type", "is given twice");
+	bad_namespace("{type: name, name: red, type: [name]}", "namespace.type", "");
+	bad_namespace("{type: name, 4: red}", "namespace", "wants a string, not a number");
+	bad_namespace("{type: name, name: 4}", "namespace", "name wants a string");
+	bad_namespace("{type: name, name: ''}", "namespace.name", "'' is not a name that can stand under /run/netns");
+	bad_namespace("{type: name, name: a/b}", "namespace.name", "is not a name that can stand under /run/netns");
+	bad_namespace("{type: name, name: ..}", "namespace.name", "is not a name that can stand under /run/netns");
+	bad_namespace("{type: name, name: '\\xff'}", "namespace.name", "'?' is not a name");
+	bad_namespace("{type: pid, pid: 0}", "namespace.pid", "wants a process number");
+	bad_namespace("{type: pid, pid: -1}", "namespace.pid", "wants a process number");
+	bad_namespace("{type: pid, pid: 2147483648}", "namespace.pid", "wants a process number");
+	bad_namespace("{type: pid, pid: '1'}", "namespace.pid", "wants a process number");
+	bad_namespace("{type: file, path: run/netns/a}", "namespace.path", "'run/netns/a' is not an absolute path");
+	bad_namespace("{type: file, path: ''}", "namespace.path", "is not an absolute path");
+	bad_namespace("{type: microservice, microservice: ''}", "namespace.microservice", "is not a label of 1 to 255 bytes");
+	memset(longest, 'x', 401);
+	longest[401] = 0;
+	longest[0] = '/';
+	snprintf(text, sizeof(text), "{type: file, path: %s}", longest);
+	bad_namespace(text, "namespace", "path wants a string of at most 400 bytes");
+	longest[256] = 0;
+	snprintf(text, sizeof(text), "{type: microservice, microservice: %s}", longest);
+	bad_namespace(text, "namespace.microservice", "is not a label of 1 to 255 bytes");
+}
+
+/* ---- keys ---- */
+
+static void key_round_trip(const char *key, const char *of_slot, uint8_t type)
+{
+	char request[4096], text[NSP_KEY_MAX];
+
+	snprintf(request, sizeof(request), "{keys: ['%s']}", key);
+	struct nsp_frame_view view = read_text(request);
+	struct nsp_fault fault = { .text = "it is left to the engine" };
+	nsp_frame_fault(frame, 0, &fault);
+	if (view.bulk != 1 || view.keys != 1) {
+		test_failed++;
+		printf("%s: %s\n", key, fault.text);
+		return;
+	}
+	const struct wish *wish = &frame->wishes[0];
+	CHECK_EQ(wish->type, type);
+	CHECK_STR(slot(wish), of_slot);
+	CHECK_EQ(schema_format_key(text, slot(wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table), strlen(key));
+	CHECK_STR(text, key);
+}
+
+static void bad_key(const char *key, const char *sentence)
+{
+	char request[4096];
+	struct nsp_fault fault = { 0 };
+
+	snprintf(request, sizeof(request), "{keys: ['%s']}", key);
+	struct nsp_frame_view view = read_text(request);
+	CHECK_EQ(view.invalid, 1);
+	CHECK_EQ(nsp_frame_fault(frame, 0, &fault), 0);
+	CHECK_STR(fault.field, "key");
+	CHECK_HAS(fault.text, sentence);
+}
+
+static void test_keys(void)
+{
+	key_round_trip("route/web0/10.0.0.0/8", "web0", WISH_ROUTE4);
+	key_round_trip("route/web0/0.0.0.0/0", "web0", WISH_ROUTE4);
+	key_round_trip("route/web0/10.0.0.0/8;metric=100", "web0", WISH_ROUTE4);
+	key_round_trip("route/web0/10.0.0.0/8;table=7", "web0", WISH_ROUTE4);
+	key_round_trip("route/web0/10.0.0.0/8;metric=4294967295;table=4294967295", "web0", WISH_ROUTE4);
+	key_round_trip("route/web0/fd00::/8", "web0", WISH_ROUTE6);
+	key_round_trip("route/web0/fd00::1/128;metric=1;table=7", "web0", WISH_ROUTE6);
+	key_round_trip("arp/web0/10.0.0.9", "web0", WISH_ARP4);
+	key_round_trip("arp/web0/fd00::9", "web0", WISH_ARP6);
+	key_round_trip("arp/eth0@microservice:web/10.0.0.9", "eth0@microservice:web", WISH_ARP4);
+	key_round_trip("route/eth0@pid:17/10.0.0.0/8", "eth0@pid:17", WISH_ROUTE4);
+	key_round_trip("route/a%3Bb%40c%25@file:%2Frun%2Fa/::/0", "a%3Bb%40c%25@file:%2Frun%2Fa", WISH_ROUTE6);
+	key_round_trip("route/\xc3\xa9@name:\xe2\x82\xac/10.0.0.0/8", "\xc3\xa9@name:\xe2\x82\xac", WISH_ROUTE4);
+}
+
+static void test_bad_keys(void)
+{
+	struct nsp_frame_view view;
+	struct nsp_fault fault;
+	struct nsp_span span;
+
+	bad_key("route/", "wants route/INTERFACE/NETWORK/LENGTH");
+	bad_key("route/web0", "wants route/INTERFACE/NETWORK/LENGTH");
+	bad_key("route//10.0.0.0/8", "wants route/INTERFACE/NETWORK/LENGTH");
+	bad_key("arp/web0", "wants arp/INTERFACE/ADDRESS");
+	bad_key("route/web0/", "is not a network");
+	bad_key("route/web0/ten/8", "is not a network");
+	bad_key("route/web0/10.0.0.1/8", "the network is 10.0.0.0/8");
+	bad_key("route/web0/10.0.0.0/8;metric=", "wants a number behind ';metric='");
+	bad_key("route/web0/10.0.0.0/8;metric=x", "wants a number behind ';metric='");
+	bad_key("route/web0/10.0.0.0/8;table=4294967296", "wants a number behind ';table='");
+	bad_key("route/web0/10.0.0.0/8;colour=1", "ends in other than ;metric=N;table=N");
+	bad_key("route/web0/10.0.0.0/8;table=7;metric=1", "ends in other than ;metric=N;table=N");
+	bad_key("route/web0/10.0.0.0/8;metric=1;metric=1", "ends in other than ;metric=N;table=N");
+	/* One object has one key. */
+	bad_key("route/web0/10.0.0.0/8;metric=0", "is written 'route/web0/10.0.0.0/8'");
+	bad_key("route/web0/10.0.0.0/8;table=254", "is written 'route/web0/10.0.0.0/8'");
+	bad_key("route/web0/fd00::/8;metric=1024", "is written 'route/web0/fd00::/8'");
+	bad_key("route/web0/FD00:0::/8", "is written 'route/web0/fd00::/8'");
+	bad_key("route/web0/10.0.0.1", "is written 'route/web0/10.0.0.1/32'");
+	bad_key("arp/web0/10.0.0.9/32", "is written 'arp/web0/10.0.0.9'");
+	bad_key("arp/web0/10.0.0.0/8", "is written");
+	bad_key("arp/web0/10.0.0.9;metric=1", "");
+	/* What stands in the interface's place is such as an item has. */
+	bad_key("route/we b0/10.0.0.0/8", "");
+	bad_key("route/we;b0/10.0.0.0/8", "");
+	bad_key("route/eth0@/10.0.0.0/8", "");
+	bad_key("route/eth0@red/10.0.0.0/8", "");
+	bad_key("route/eth0@colour:red/10.0.0.0/8", "");
+	bad_key("route/eth0@name:/10.0.0.0/8", "");
+	bad_key("route/eth0@pid:x/10.0.0.0/8", "");
+	bad_key("route/eth0@pid:0/10.0.0.0/8", "");
+	bad_key("route/@name:red/10.0.0.0/8", "");
+	bad_key("route/eth0@file:%2frun/10.0.0.0/8", "");
+	bad_key("route/eth0@name:%7/10.0.0.0/8", "");
+	bad_key("route/eth0@name:%41/10.0.0.0/8", "");
+	bad_key("route/web0/10.0.0.0/8\\x00", "");
+
+	view = read_text("{keys: [interface/web0, 5, route/web0/10.0.0.0/8, 'rout', '']}");
+	CHECK_EQ(view.count, 5);
+	CHECK_EQ(view.bulk, 1);
+	CHECK_EQ(view.invalid, 1);
+	CHECK_EQ(view.others, 3);
+	CHECK_EQ(nsp_frame_fault(frame, 0, &fault), 0);
+	CHECK_EQ(fault.index, 1);
+	CHECK_STR(fault.text, "a key is a string");
+	CHECK_EQ(nsp_frame_other(frame, 0, &span), 0);
+	CHECK_STR(shown(span.data, span.len), "interface/web0\n");
+}
+
+/* A key that is as long as one may be, with a destination that is written longer than it came. */
+static void test_longest_keys(void)
+{
+	char key[1700], request[1800];
+
+	for (size_t len = 1300; len < 1450; len++) {
+		memset(key, 'x', sizeof(key));
+		memcpy(key, "route/", 6);
+		strcpy(key + len - 18, "/::ffff:7f7f:7f7f");
+		snprintf(request, sizeof(request), "{keys: ['%s']}", key);
+		CHECK_EQ(read_text(request).invalid, 1);
+	}
+}
+
+/* ---- the request as a whole ---- */
+
+static void envelope(const char *request, const char *rest)
+{
+	struct nsp_frame_view view = read_text(request);
+
+	CHECK_STR(shown(view.envelope, view.envelope_len), rest);
+}
+
+static void test_envelopes(void)
+{
+	envelope("{}", "{}\n");
+	envelope("{op: put, items: [{kind: veth}], id: 7, source: lab, atomic: false}",
+		 "{op: put, id: 7, source: lab, atomic: false}\n");
+	envelope("{items: [], op: put}", "{op: put}\n");
+	envelope("{op: delete, keys: [route/web0/10.0.0.0/8]}", "{op: delete}\n");
+	envelope("{op: info, id: nil}", "{op: info, id: nil}\n");
+	envelope("{op: plan, request: {op: put, items: [1, 2]}}", "{op: plan, request: {op: put, items: [1, 2]}}\n");
+	envelope("{a: 1, b: 2, c: 3, d: 4, e: 5, f: 6, g: 7, h: 8, i: 9, j: 10, k: 11, l: 12, m: 13, items: [], n: 14, o: 15, p: "
+		 "16}",
+		 "{a: 1, b: 2, c: 3, d: 4, e: 5, f: 6, g: 7, h: 8, i: 9, j: 10, k: 11, l: 12, m: 13, n: 14, o: 15, p: 16}\n");
+	CHECK_EQ(read_text("{op: put}").count, 0);
+	CHECK_EQ(read_text("{items: []}").keys, 0);
+	CHECK_EQ(read_text("{keys: []}").keys, 1);
+}
+
+static void bad_request(const char *request, const char *sentence)
+{
+	bytes.len = 0;
+	put_value(&bytes, request);
+	CHECK_EQ(read_frame(bytes.data, bytes.len), -EBADMSG);
+	CHECK_EQ(error.code, EBADMSG);
+	CHECK_HAS(error.text, sentence);
+}
+
+static void test_bad_requests(void)
+{
+	/* Bytes that msgpack never uses, counts that cannot be true, depth without end. */
+	static const uint8_t never[] = { 0x81, 0xa1, 'a', 0xc1 },
+			     vast[] = { 0x81, 0xa5, 'i', 't', 'e', 'm', 's', 0xdd, 0xff, 0xff, 0xff, 0xff },
+			     map[] = { 0xdf, 0xff, 0xff, 0xff, 0xff, 0xa1 }, str[] = { 0x81, 0xdb, 0xff, 0xff, 0xff, 0xff, 'a' };
+	static uint8_t deep[100000];
+
+	bad_request("[]", "a request is one msgpack map");
+	bad_request("5", "a request is one msgpack map");
+	bad_request("{5: 1}", "fields are named by strings, not a number");
+	bad_request("{items: {}}", "items: wants an array, not a map");
+	bad_request("{items: nil}", "items: wants an array, not nil");
+	bad_request("{keys: 5}", "keys: wants an array, not a number");
+	bad_request("{items: [], items: []}", "one list of items or keys");
+	bad_request("{items: [], keys: []}", "one list of items or keys");
+	CHECK_EQ(read_frame(NULL, 0), -EBADMSG);
+	CHECK_EQ(read_frame(never, sizeof(never)), -EBADMSG);
+	CHECK_EQ(read_frame(vast, sizeof(vast)), -EBADMSG);
+	CHECK_EQ(read_frame(map, sizeof(map)), -EBADMSG);
+	CHECK_EQ(read_frame(str, sizeof(str)), -EBADMSG);
+	memset(deep, 0x91, sizeof(deep));
+	memcpy(deep, "\x81\xa1", 2);
+	CHECK_EQ(read_frame(deep, sizeof(deep)), -EBADMSG);
+	deep[sizeof(deep) - 1] = 0;
+	CHECK_EQ(read_frame(deep, sizeof(deep)), 0);
+
+	bytes.len = 0;
+	put_value(&bytes, "{op: put}");
+	mp_put_raw(&bytes, "\xc0\xc0", 2);
+	CHECK_EQ(read_frame(bytes.data, bytes.len), -EBADMSG);
+	CHECK_HAS(error.text, "2 bytes follow the request's map");
+
+	/* After a bad one the frame is good for another. */
+	CHECK_EQ(read_text("{items: [{" ROUTE "}]}").bulk, 1);
+}
+
+static void test_truncated(void)
+{
+	static const char *const requests[] = {
+		"{op: put, items: [{" ROUTE ", gateway: 10.0.0.1, metric: 70000, table: 4294967295, scope: link, prefsrc: 10.0.0.2,"
+		" onlink: true, namespace: {type: file, path: /proc/1/ns/net}}, {kind: veth, name: a, addresses: [10.0.0.1/24]},"
+		" {" ARP ", mac: 02:00:00:00:00:01}, {" ROUTE ", dst: 1}], id: 7}",
+		"{op: delete, keys: [route/web0/10.0.0.0/8, interface/web0, 'route/web0/10.0.0.0/8;metric=1'], id: 7}",
+	};
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		read_text(requests[i]);
+		size_t whole = bytes.len;
+		uint8_t *copy = malloc(whole);
+		memcpy(copy, bytes.data, whole);
+		for (size_t len = 0; len < whole; len++) {
+			CHECK_EQ(read_frame(copy, len), -EBADMSG);
+			CHECK(error.text[0]);
+		}
+		CHECK_EQ(read_frame(copy, whole), 0);
+		free(copy);
+	}
+}
+
+/* Every number's width, and every length's, means the same. */
+static void test_widths(void)
+{
+	static const uint8_t metrics[][9] = { { 0x07 },
+					      { 0xcc, 7 },
+					      { 0xcd, 0, 7 },
+					      { 0xce, 0, 0, 0, 7 },
+					      { 0xcf, 0, 0, 0, 0, 0, 0, 0, 7 },
+					      { 0xd0, 7 },
+					      { 0xd1, 0, 7 },
+					      { 0xd2, 0, 0, 0, 7 },
+					      { 0xd3, 0, 0, 0, 0, 0, 0, 0, 7 } };
+	static const uint8_t lens[] = { 1, 2, 3, 5, 9, 2, 3, 5, 9 };
+
+	for (size_t i = 0; i < sizeof(lens); i++) {
+		bytes.len = 0;
+		mp_put_raw(&bytes, "\xde\0\1\xd9\5items\xdc\0\1\xdf\0\0\0\4", 18);
+		put_value(&bytes, "kind");
+		put_value(&bytes, "route");
+		mp_put_raw(&bytes, "\xda\0\x09interface\xdb\0\0\0\1a", 18);
+		put_value(&bytes, "dst");
+		put_value(&bytes, "10.0.0.0/8");
+		put_value(&bytes, "metric");
+		mp_put_raw(&bytes, metrics[i], lens[i]);
+		CHECK_EQ(read_frame(bytes.data, bytes.len), 0);
+		CHECK_EQ(frame->wish_count, 1);
+		CHECK_EQ(frame->wishes[0].metric, 7);
+	}
+}
+
+static void test_fields(void)
+{
+	struct nsp_field_info info;
+	uint32_t count[2] = { 0, 0 }, required = 0;
+
+	for (uint32_t kind = 0; kind < 2; kind++)
+		for (; nsp_schema_field(kind, count[kind], &info) == 0; count[kind]++) {
+			CHECK_STR(info.kind, kind ? "arp" : "route");
+			CHECK(info.name[0] && info.type[0] && info.about[0]);
+			CHECK(strlen(info.about) < sizeof(info.about) - 1 && strlen(info.type) < sizeof(info.type) - 1);
+			required += info.required;
+		}
+	CHECK_EQ(count[0], 11);
+	CHECK_EQ(count[1], 6);
+	CHECK_EQ(required, 7);
+	CHECK_EQ(nsp_schema_field(2, 0, &info), -ENOENT);
+}
+
+int main(void)
+{
+	frame = nsp_frame_new();
+	test_route();
+	test_route6();
+	test_arp();
+	test_namespaces();
+	test_runs();
+	test_missing_and_unknown();
+	test_wrong_types();
+	test_addresses();
+	test_names();
+	test_bad_namespaces();
+	test_keys();
+	test_bad_keys();
+	test_longest_keys();
+	test_envelopes();
+	test_bad_requests();
+	test_truncated();
+	test_widths();
+	test_fields();
+	read_frame(NULL, 0);
+	nsp_frame_free(frame);
+	mp_free(&bytes);
+	return test_end();
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Links are born where they belong with what they can be given at birth, changed, renamed, enslaved and deleted. */
+#include "test.h"
+
+static const uint8_t mac_a[6] = { 2, 0, 0, 0, 0, 0xa }, mac_b[6] = { 2, 0, 0, 0, 0, 0xb };
+
+static void test_pair_across_namespaces(void)
+{
+	struct world *here = world_new(), *there = world_new();
+	struct nsp_link a = { .fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_MAC | NSP_LINK_MTU | NSP_LINK_GROUP | NSP_LINK_UP,
+			      .name = "a",
+			      .kind = "veth",
+			      .mtu = 1400,
+			      .group = 7,
+			      .up = 1 };
+	struct nsp_link b = { .fields = NSP_LINK_NAME | NSP_LINK_MAC | NSP_LINK_MTU | NSP_LINK_GROUP | NSP_LINK_UP | NSP_LINK_ALIAS,
+			      .name = "fifteen-bytes-x",
+			      .mtu = 1300,
+			      .group = 8,
+			      .up = 1,
+			      .alias = "not at birth" };
+	struct nsp_link read;
+	int index;
+
+	memcpy(a.mac, mac_a, 6);
+	memcpy(b.mac, mac_b, 6);
+	CHECK_EQ(nsp_link_create(&here->batch, &a, &b, there->netns), 0);
+	CHECK_EQ(world_send(here, NULL), 0);
+
+	index = world_link(here, "a", &read);
+	CHECK(index > 0);
+	CHECK_EQ(read.fields & (NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_MTU | NSP_LINK_MAC | NSP_LINK_GROUP | NSP_LINK_OPERSTATE),
+		 NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_MTU | NSP_LINK_MAC | NSP_LINK_GROUP | NSP_LINK_OPERSTATE);
+	CHECK_STR(read.name, "a");
+	CHECK_STR(read.kind, "veth");
+	CHECK_EQ(read.mtu, 1400);
+	CHECK_EQ(read.group, 7);
+	CHECK_EQ(read.up, 1);
+	CHECK_EQ(read.loopback, 0);
+	CHECK_EQ(read.master, 0);
+	CHECK(memcmp(read.mac, mac_a, 6) == 0);
+	CHECK(read.fields & NSP_LINK_LINK && read.fields & NSP_LINK_LINK_NETNSID);
+	CHECK(read.operstate != 6); /* IF_OPER_UP: not while the other end is down */
+
+	CHECK(world_link(there, "fifteen-bytes-x", &read) > 0);
+	CHECK_STR(read.name, "fifteen-bytes-x");
+	CHECK_EQ(read.mtu, 1300);
+	CHECK_EQ(read.group, 8);
+	CHECK_EQ(read.up, 0);
+	CHECK_EQ(read.link, index);
+	CHECK(memcmp(read.mac, mac_b, 6) == 0);
+	CHECK_STR(read.alias, "");
+
+	CHECK_EQ(nsp_link_create(&here->batch, &a, &b, there->netns), 0);
+	CHECK_EQ(world_send(here, NULL), EEXIST);
+
+	CHECK_EQ(nsp_link_delete(&there->batch, &b), 0);
+	CHECK_EQ(world_send(there, NULL), 0);
+	CHECK_EQ(world_link(here, "a", &read), -ENODEV);
+	CHECK_EQ(nsp_link_delete(&here->batch, &a), 0);
+	CHECK_EQ(world_send(here, NULL), ENODEV);
+	world_free(here);
+	world_free(there);
+}
+
+static void test_change(void)
+{
+	struct nsp_link bridge = { .fields = NSP_LINK_NAME | NSP_LINK_KIND, .name = "br", .kind = "bridge" };
+	struct nsp_link change = { 0 }, read;
+	struct world *world = world_new();
+	int port = world_veth(world, "v0"), master;
+
+	NEED(nsp_link_create(&world->batch, &bridge, NULL, -1));
+	CHECK_EQ(world_send(world, NULL), 0);
+	master = world_link(world, "br", &read);
+	CHECK_STR(read.kind, "bridge");
+
+	change = (struct nsp_link){ .fields = NSP_LINK_INDEX | NSP_LINK_NAME | NSP_LINK_UP | NSP_LINK_MTU | NSP_LINK_MAC |
+					      NSP_LINK_MASTER | NSP_LINK_GROUP | NSP_LINK_ALIAS,
+				    .index = port,
+				    .name = "new",
+				    .up = 1,
+				    .mtu = 2000,
+				    .master = master,
+				    .group = 99,
+				    .alias = "an alias, with spaces" };
+	memcpy(change.mac, mac_b, 6);
+	CHECK_EQ(nsp_link_change(&world->batch, &change), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(world_link(world, "v0", &read), -ENODEV);
+	CHECK_EQ(world_link(world, "new", &read), port);
+	CHECK_EQ(read.up, 1);
+	CHECK_EQ(read.mtu, 2000);
+	CHECK_EQ(read.master, master);
+	CHECK_EQ(read.group, 99);
+	CHECK_STR(read.alias, "an alias, with spaces");
+	CHECK(memcmp(read.mac, mac_b, 6) == 0);
+
+	/* Taken away again; by name this time, and nothing else is touched. */
+	change = (struct nsp_link){ .fields = NSP_LINK_NAME | NSP_LINK_UP | NSP_LINK_MASTER | NSP_LINK_ALIAS, .name = "new" };
+	CHECK_EQ(nsp_link_change(&world->batch, &change), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(world_link(world, "new", &read), port);
+	CHECK_EQ(read.up, 0);
+	CHECK_EQ(read.master, 0);
+	CHECK_EQ(read.mtu, 2000);
+	CHECK_STR(read.alias, "");
+
+	/* An alias of the greatest length, which the read cuts. */
+	change = (struct nsp_link){ .fields = NSP_LINK_INDEX | NSP_LINK_ALIAS, .index = port };
+	memset(change.alias, 'x', sizeof(change.alias));
+	CHECK_EQ(nsp_link_change(&world->batch, &change), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(world_link(world, "new", &read), port);
+	CHECK_EQ(strlen(read.alias), sizeof(read.alias) - 1);
+	world_free(world);
+}
+
+static void test_master_at_birth(void)
+{
+	struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_UP, .name = "br", .kind = "bridge", .up = 1 };
+	struct nsp_link peer = { .fields = NSP_LINK_NAME, .name = "p" }, read;
+	struct world *world = world_new();
+	int master;
+
+	NEED(nsp_link_create(&world->batch, &link, NULL, -1));
+	CHECK_EQ(world_send(world, NULL), 0);
+	master = world_link(world, "br", &read);
+	CHECK_EQ(read.up, 1);
+	link = (struct nsp_link){
+		.fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_MASTER, .name = "v", .kind = "veth", .master = master
+	};
+	NEED(nsp_link_create(&world->batch, &link, &peer, -1));
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK(world_link(world, "v", &read) > 0);
+	CHECK_EQ(read.master, master);
+	/* In one namespace the other end is named by its index alone. */
+	CHECK(read.fields & NSP_LINK_LINK && !(read.fields & NSP_LINK_LINK_NETNSID));
+	world_free(world);
+}
+
+static void test_delete_group(void)
+{
+	struct world *world = world_new();
+	struct nsp_link read;
+
+	for (int i = 0; i < 20; i++) {
+		struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_GROUP, .kind = "veth", .group = 5 };
+		struct nsp_link peer = { .fields = NSP_LINK_NAME };
+
+		snprintf(link.name, sizeof(link.name), "a%d", i);
+		snprintf(peer.name, sizeof(peer.name), "b%d", i);
+		link.group = i < 15 ? 5 : 6;
+		NEED(nsp_link_create(&world->batch, &link, &peer, -1));
+	}
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(nsp_link_delete_group(&world->batch, 5), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(world_link(world, "a0", &read), -ENODEV);
+	CHECK_EQ(world_link(world, "b14", &read), -ENODEV);
+	CHECK(world_link(world, "a15", &read) > 0);
+	CHECK_EQ(nsp_link_delete_group(&world->batch, 5), 0);
+	CHECK_EQ(world_send(world, NULL), ENODEV);
+	world_free(world);
+}
+
+static void test_refused(void)
+{
+	struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND, .kind = "veth" };
+	struct nsp_link peer = { .fields = NSP_LINK_NAME, .name = "p" }, read;
+	struct world *world = world_new();
+	struct outcome outcome;
+
+	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, -1), -EINVAL); /* no name */
+	memset(link.name, 'n', sizeof(link.name));
+	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, -1), -EINVAL); /* no end */
+	CHECK_EQ(nsp_link_change(&world->batch, &link), -EINVAL);
+	memset(&link, 0, sizeof(link));
+	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, -1), -EINVAL);
+	CHECK_EQ(nsp_link_change(&world->batch, &link), -EINVAL);
+	CHECK_EQ(nsp_link_delete(&world->batch, &link), -EINVAL);
+	CHECK_EQ(nsp_link_get(&world->batch, &link), -EINVAL);
+	link.fields = NSP_LINK_INDEX; /* 0: the kernel would go by other attributes, such as a group */
+	CHECK_EQ(nsp_link_delete(&world->batch, &link), -EINVAL);
+	CHECK_EQ(world->batch.len, 0);
+
+	link = (struct nsp_link){ .fields = NSP_LINK_NAME | NSP_LINK_KIND, .name = "x", .kind = "nosuchkind" };
+	CHECK_EQ(nsp_link_create(&world->batch, &link, NULL, -1), 0);
+	CHECK_EQ(world_send(world, &outcome), EOPNOTSUPP);
+	CHECK_STR(outcome.text, "Unknown device type");
+
+	/* Every length of room that is too short for it. */
+	link = (struct nsp_link){ .fields = NSP_LINK_NAME | NSP_LINK_KIND, .name = "x", .kind = "veth" };
+	for (uint32_t cap = 0; cap < 256; cap++) {
+		uint8_t *buf = malloc(cap + 1);
+		struct nsp_batch batch;
+		int ret;
+
+		nsp_batch_init(&batch, buf, cap);
+		ret = nsp_link_create(&batch, &link, &peer, 3);
+		if (ret != (batch.len ? 0 : -ENOSPC) || batch.count != (batch.len ? 1U : 0U))
+			CHECK_EQ(ret, -ENOSPC);
+		free(buf);
+	}
+
+	struct nlmsghdr other = { .nlmsg_len = sizeof(other), .nlmsg_type = RTM_NEWLINK };
+
+	CHECK_EQ(nsp_link_read(&other, &read), -EINVAL);
+	other.nlmsg_type = RTM_NEWADDR;
+	CHECK_EQ(nsp_link_read(&other, &read), -EINVAL);
+	world_free(world);
+}
+
+int main(void)
+{
+	test_needs_root();
+	test_pair_across_namespaces();
+	test_change();
+	test_master_at_birth();
+	test_delete_group();
+	test_refused();
+	return test_end();
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations on interfaces: stages in several namespaces, carried out in one order with the rows. */
+#include "rig.h"
+
+static struct nsp_link named(const char *name, uint32_t fields)
+{
+	struct nsp_link link = { .fields = NSP_LINK_NAME | fields, .kind = "veth", .up = 1 };
+
+	snprintf(link.name, sizeof(link.name), "%s", name);
+	return link;
+}
+
+static void create(struct nsp_op *op, const char *name, const char *peer, int peer_netns)
+{
+	struct nsp_link link = named(name, NSP_LINK_KIND | NSP_LINK_UP), other = named(peer, 0);
+
+	NEED(nsp_link_create(nsp_op_room(op), &link, &other, peer_netns));
+}
+
+static void up(struct nsp_op *op, const char *name)
+{
+	struct nsp_link link = named(name, NSP_LINK_UP);
+
+	NEED(nsp_link_change(nsp_op_room(op), &link));
+}
+
+/* Carries one out. Returns the first error. */
+static int run(struct rig *rig, struct nsp_op *op)
+{
+	uint64_t cookie = op->cookie;
+
+	nsp_core_submit(rig->core, op, false);
+	CHECK_EQ(rig_next(rig), 0);
+	CHECK_EQ(rig->op->cookie, cookie);
+	return rig->op->error;
+}
+
+static void test_pair_between_namespaces(void)
+{
+	struct rig *rig = rig_new();
+	struct world *there = world_new();
+	struct nsp_error err = { 0 };
+	struct nsp_link link;
+	uint32_t far;
+
+	CHECK_EQ(nsp_core_netns_add(rig->core, there->netns, &far, &err), 0);
+	struct nsp_op *op = nsp_op_new(42);
+	nsp_op_stage(op, rig->netns, 0);
+	create(op, "red", "blue", there->netns);
+	nsp_op_stage(op, far, 0);
+	up(op, "blue");
+	link = named("blue", 0);
+	nsp_link_get(nsp_op_room(op), &link);
+	/* An address of the link that was just read: its index is not known before. */
+	struct nsp_addr addr = addr_of(0, "198.51.100.2", 24);
+	nsp_addr_add(nsp_op_stage(op, far, 0), &addr);
+	CHECK_EQ(run(rig, op), 0);
+	CHECK_EQ(rig->op->count, 4);
+	CHECK_EQ(rig->op->failed, 0);
+	CHECK_STR(rig->op->text, "");
+	CHECK(world_link(rig->world, "red", &link) > 0);
+	int index = world_link(there, "blue", &link);
+	CHECK(index > 0);
+	CHECK_EQ(link.up, 1);
+	struct nsp_route route = route_of(index, "10.0.0.0", 8, "198.51.100.9");
+	nsp_route_put(&there->batch, &route, NSP_PUT_NEW);
+	CHECK_EQ(world_send(there, NULL), 0);
+
+	/* Deleted, and deleted again: what is not there counts as done. So does an address that is there. */
+	for (int i = 0; i < 2; i++) {
+		op = nsp_op_new(43);
+		link = named("red", 0);
+		nsp_link_delete(nsp_op_stage(op, rig->netns, 0), &link);
+		addr = addr_of(rig->link, "192.0.2.1", 24);
+		nsp_addr_add(nsp_op_room(op), &addr);
+		addr = addr_of(rig->link, "192.0.2.99", 24);
+		nsp_addr_delete(nsp_op_room(op), &addr);
+		route = route_of(rig->link, "10.0.0.0", 8, NULL);
+		nsp_route_delete(nsp_op_room(op), &route);
+		CHECK_EQ(run(rig, op), 0);
+		CHECK_EQ(rig->op->failed, 0);
+	}
+	CHECK_EQ(world_link(there, "blue", &link), -ENODEV);
+	world_free(there);
+	rig_free(rig);
+}
+
+/* A stage that fails ends it; one that has to run whatever happens runs. */
+static void test_failing_stages(void)
+{
+	struct rig *rig = rig_new();
+	struct nsp_link link;
+
+	struct nsp_op *op = nsp_op_new(1);
+	nsp_op_stage(op, rig->netns, 0);
+	create(op, "red", "blue", -1);
+	nsp_op_stage(op, rig->netns, 0);
+	create(op, "green", "red", -1); /* the name is taken */
+	up(op, "none");
+	up(op, "blue");
+	nsp_op_stage(op, rig->netns, 0);
+	create(op, "never", "made", -1);
+	link = named("red", 0);
+	nsp_link_delete(nsp_op_stage(op, rig->netns, NSP_STAGE_ALWAYS), &link);
+	nsp_op_stage(op, rig->netns, 0);
+	create(op, "never", "either", -1);
+	CHECK_EQ(run(rig, op), EEXIST);
+	CHECK_EQ(rig->op->count, 7);
+	CHECK_EQ(rig->op->failed, 2);
+	CHECK_EQ(rig->op->index, 1);
+	CHECK(rig->op->text[0]);
+	CHECK_EQ(world_link(rig->world, "never", &link), -ENODEV);
+	CHECK_EQ(world_link(rig->world, "red", &link), -ENODEV);
+
+	/* The kernel's own sentence, of the message that failed first. */
+	op = nsp_op_new(2);
+	struct nsp_link strange = named("strange", NSP_LINK_KIND);
+	strcpy(strange.kind, "colour");
+	nsp_link_create(nsp_op_stage(op, rig->netns, 0), &strange, NULL, -1);
+	CHECK_EQ(run(rig, op), EOPNOTSUPP);
+	CHECK_STR(rig->op->text, "Unknown device type");
+	rig_free(rig);
+}
+
+/* Behind the rows that were queued before it, and before those queued after. */
+static void test_one_order(void)
+{
+	struct rig *rig = rig_new_ready();
+
+	for (int i = 0; i < 5; i++) {
+		uint32_t ballast = rig_ballast(rig, 5000);
+		uint32_t before = rig_start(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8, prefsrc: 203.0.113.1}]");
+		struct nsp_op *op = nsp_op_new(1);
+		struct nsp_addr addr = addr_of(rig->link, "203.0.113.1", 24);
+		nsp_addr_add(nsp_op_stage(op, rig->netns, 0), &addr);
+		nsp_core_submit(rig->core, op, false);
+		uint32_t after = rig_start(rig, "[{kind: route, interface: web0, dst: 11.0.0.0/8, prefsrc: 203.0.113.1}]");
+		CHECK_EQ(rig_next(rig), ballast);
+		CHECK_EQ(rig_next(rig), before);
+		rig_result(rig, before);
+		CHECK_EQ(rig->counts[NSP_STATE_FAILED], 1);
+		CHECK_EQ(rig_next(rig), 0);
+		CHECK_EQ(rig_next(rig), after);
+		rig_result(rig, after);
+		CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
+
+		/* The express queue overtakes. */
+		uint32_t more = rig_ballast(rig, 5000);
+		op = nsp_op_new(2);
+		nsp_addr_delete(nsp_op_stage(op, rig->netns, 0), &addr);
+		nsp_core_submit(rig->core, op, true);
+		uint32_t all = rig_start_delete(rig, "lab", "[route/web0/10.0.0.0/8, route/web0/11.0.0.0/8]", 0);
+		uint32_t first = rig_next(rig);
+		CHECK(first == 0 || first == more);
+		while (first != all)
+			first = rig_next(rig);
+		nsp_core_request_close(rig->core, ballast);
+		nsp_core_request_close(rig->core, before);
+		nsp_core_request_close(rig->core, after);
+		nsp_core_request_close(rig->core, more);
+		nsp_core_request_close(rig->core, all);
+	}
+	rig_free(rig);
+}
+
+/* A thousand messages in one stage: its memory grows. And one with none. */
+static void test_large_and_empty(void)
+{
+	struct rig *rig = rig_new();
+	struct nsp_op *op = nsp_op_new(1);
+
+	nsp_op_stage(op, rig->netns, 0);
+	for (int i = 0; i < 1000; i++) {
+		char ip[32];
+		snprintf(ip, sizeof(ip), "10.%d.%d.1", i >> 8, i & 255);
+		struct nsp_addr addr = addr_of(i == 500 ? 999 : rig->link, ip, 32);
+		NEED(nsp_addr_add(nsp_op_room(op), &addr));
+	}
+	CHECK_EQ(run(rig, op), ENODEV);
+	CHECK_EQ(rig->op->count, 1000);
+	CHECK_EQ(rig->op->failed, 1);
+	CHECK_EQ(rig->op->index, 500);
+	CHECK_EQ(run(rig, nsp_op_new(2)), 0);
+	op = nsp_op_new(3);
+	nsp_op_stage(op, rig->netns, 0);
+	CHECK_EQ(run(rig, op), 0);
+	nsp_op_free(NULL);
+
+	/* What is still queued when the core goes is freed with it. */
+	for (int i = 0; i < 10; i++) {
+		op = nsp_op_new((uint64_t)(i & 1));
+		nsp_op_stage(op, rig->netns, 0);
+		up(op, "v0");
+		nsp_core_submit(rig->core, op, i & 2);
+	}
+	rig_free(rig);
+}
+
+int main(void)
+{
+	test_needs_root();
+	test_pair_between_namespaces();
+	test_failing_stages();
+	test_one_order();
+	test_large_and_empty();
+	return test_end();
+}

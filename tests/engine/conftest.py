@@ -1,0 +1,160 @@
+"""A real engine on the real kernel; `ip` and `bridge` judge from outside, and nothing may be left behind."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from nsplane import Engine
+
+_numbers = itertools.count(1)
+
+
+def ip(*args: str, netns: str | None = None) -> Any:
+    """What `ip -j` shows, in a named namespace or in the tests' own."""
+    command = ["ip", *(["-n", netns] if netns else []), "-j", *args]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout or "[]")
+
+
+def ip_in(netns: str, *args: str) -> Any:
+    """What `ip -j` shows in the namespace behind an nsfs path."""
+    done = subprocess.run(["nsenter", f"--net={netns}", "ip", "-j", *args], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout or "[]")
+
+
+def run_in(netns: str, command: str) -> str:
+    """Runs a shell command that has to succeed, in the namespace behind an nsfs path."""
+    return run(f"nsenter --net={netns} sh -c '{command}'")
+
+
+def run(command: str) -> str:
+    """Runs a shell command that has to succeed."""
+    return subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
+
+
+@dataclass
+class Process:
+    """A process in a network namespace of its own: what a microservice is."""
+
+    popen: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    @property
+    def netns(self) -> str:
+        return f"/proc/{self.pid}/ns/net"
+
+    def ip(self, *args: str) -> Any:
+        return ip_in(self.netns, *args)
+
+    def end(self, how: int = signal.SIGKILL) -> None:
+        if self.popen.poll() is None:
+            self.popen.send_signal(how)
+        self.popen.wait()
+
+
+@dataclass
+class Lab:
+    """Names of a test's own, and processes that end with it."""
+
+    prefix: str
+    processes: list[Process] = field(default_factory=list)
+    namespaces: list[str] = field(default_factory=list)
+
+    def name(self, what: str = "") -> str:
+        """A name that no other test uses; short enough for a link."""
+        return f"{self.prefix}{what}"
+
+    def process(self) -> Process:
+        """Starts a process in a new network namespace."""
+        popen = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        process = Process(popen)
+        own = os.stat("/proc/self/ns/net").st_ino
+        while os.stat(process.netns).st_ino == own:
+            if popen.poll() is not None:
+                raise RuntimeError("unshare has ended")
+        self.processes.append(process)
+        return process
+
+    def netns(self, what: str = "") -> str:
+        """Makes a namespace from outside, as somebody else would."""
+        name = self.name(what)
+        run(f"ip netns add {name}")
+        self.namespaces.append(name)
+        return name
+
+
+def until(engine: Engine, condition: Callable[[], object], seconds: float = 5) -> None:
+    """Processes until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it does not come about"
+        select.select([engine], [], [], 0.05)
+        engine.process()
+
+
+def quiet(engine: Engine) -> None:
+    """Processes until nothing has happened for a while."""
+    end = time.monotonic() + 20
+    calm = 0
+    while calm < 3:
+        assert time.monotonic() < end, "the engine does not come to rest"
+        ready, _, _ = select.select([engine], [], [], 0.03)
+        engine.process()
+        calm = 0 if ready or engine.backlog else calm + 1
+
+
+def _everything() -> tuple[set[str], set[str]]:
+    names = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
+    return names, {link["ifname"] for link in ip("link")}
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    before = _everything()
+    made = Lab(f"t{os.getpid() % 10000}x{next(_numbers)}")
+    yield made
+    for process in made.processes:
+        process.end()
+    for name in made.namespaces:
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+    assert _everything() == before, "something is left behind"
+
+
+@pytest.fixture
+def engine(lab: Lab) -> Iterator[Engine]:
+    with Engine(agent_id=lab.name()) as made:
+        yield made
+        made.replace([], timeout=20)
+        for source in ("lab", "other"):
+            made.replace([], source=source, timeout=20)
+
+
+@pytest.fixture
+def settle(engine: Engine) -> Callable[..., dict[str, Any]]:
+    """Processes until the item with this key is in this state."""
+
+    def wait(key: str, state: str = "configured", seconds: float = 5) -> dict[str, Any]:
+        end = time.monotonic() + seconds
+        while True:
+            engine.process()
+            entry = engine.get(key)
+            if entry is not None and entry["state"] == state:
+                return entry
+            left = end - time.monotonic()
+            assert left > 0, f"{key} is not {state} but {entry}"
+            select.select([engine], [], [], min(left, 0.2))
+
+    return wait
