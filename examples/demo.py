@@ -117,10 +117,10 @@ def show(directory: Path, processes: dict[str, subprocess.Popen[bytes]]) -> None
         events.ready()
         heading(f"An agent runs on {directory}. Publishing {len(ALL)} items, most of them for two microservices:")
         try:
-            counts = client.put(ALL.values()).counts
-            if counts != {"configured": len(BRIDGE), "pending": len(ALL) - len(BRIDGE)}:
-                raise NotAsWanted(f"not pending but {counts}")
+            result = client.put(ALL.values())
             states(client.get())
+            if result.counts != {"configured": len(BRIDGE), "pending": len(ALL) - len(BRIDGE)}:
+                raise NotAsWanted(f"the microservices do not run, so all but the bridge should wait: {result.counts}")
             for label, wanted in WANTED.items():
                 heading(f"nsplane run --label {label} -- sleep 600")
                 command = [*NSPLANE, "run", "--label", label, "--", "sleep", "600"]
@@ -259,7 +259,7 @@ def own_processes() -> Iterator[str]:
 def remove_netns_mount(was_there: bool) -> None:
     """The first named namespace makes /run/netns a mount point, here as with `ip netns add`: takes it away again."""
     if not was_there and NETNS.exists() and not any(NETNS.iterdir()):
-        subprocess.run(["umount", str(NETNS)], check=True)
+        subprocess.run(["umount", "-n", str(NETNS)], check=True)
         NETNS.rmdir()
 
 

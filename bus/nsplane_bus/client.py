@@ -26,7 +26,8 @@ Entry = dict[str, Any]
 FAILURES = frozenset(("failed", "invalid", "conflict", "retrying"))
 PAGE = 1_000
 LINGER_MS = 2_000
-LOOK_AGAIN = 1.0
+LOOK_AGAIN_MS = 500
+"""How often to look whether the agent is still there, and what it has, while nothing is heard of it."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -227,7 +228,7 @@ class Client:
             events.ready(max(seconds, 1))
             while True:
                 entry = self.entry(key)
-                again = time.monotonic() + LOOK_AGAIN
+                again = time.monotonic() + LOOK_AGAIN_MS / 1000
                 while True:
                     found = "removed" if entry is None else entry["state"]
                     if found == state:
@@ -319,9 +320,10 @@ class Client:
                 self._give_up(list(self._in_flight.values()), self.timeout)
 
     def _receive(self, end: float) -> bool:
-        """Takes in every reply that is here, and waits until `end` for the first. False where none came."""
-        if not self._socket.poll(math.ceil(max(0.0, end - time.monotonic()) * 1000)):
-            return False
+        """Takes in every reply that is here, and waits until `end` for the first. False where none came, or none can."""
+        while not self._socket.poll(min(LOOK_AGAIN_MS, math.ceil(max(0.0, end - time.monotonic()) * 1000))):
+            if time.monotonic() >= end or why_unreachable(self.endpoint):
+                return False
         try:
             while True:
                 reply = self._socket.recv_multipart(zmq.DONTWAIT)[-1]

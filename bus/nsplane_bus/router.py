@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 TURN_REQUESTS = 64
 TURN_BYTES = 8 << 20
 
-BACKLOG_LIMIT = 500_000
-"""Rows and operations queued for the kernel above which no request is read, until it is down to half of them."""
+BACKLOG_LIMIT = 100_000
+"""Rows and operations queued for the kernel above which no request is read, until it has done a quarter of them: a fraction
+of a second, for that is what everybody else waits then."""
 
 REPLY_QUEUE = 10_000
 """Replies that wait for one peer. What a peer that reads has in flight is below this, so it loses none."""
@@ -136,7 +137,7 @@ class Router:
     def hold(self) -> bool:
         """Whether requests are to be left where they are for now, because the kernel is behind."""
         backlog = self.engine.backlog
-        self.held = backlog > (BACKLOG_LIMIT // 2 if self.held else BACKLOG_LIMIT)
+        self.held = backlog > (BACKLOG_LIMIT * 3 // 4 if self.held else BACKLOG_LIMIT)
         return self.held
 
     def count_connections(self) -> None:

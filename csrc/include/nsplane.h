@@ -487,10 +487,10 @@ NSP_API int nsp_slot_free(struct nsp_core *core, uint32_t slot);
 /* ---- reading rows ---- */
 
 /* Appends, to a buffer of the core, entries of rows whose key begins with `prefix`, in the states of the bit mask `states`
- * (0: all) and of `source` (NULL: all), from `cursor` (0 at first) on until `bytes` are exceeded. Returns their number; `cursor` is
- * moved, to 0 at the end. `data` is valid until the next call. */
+ * (0: all) and of `source` (NULL: all), from `cursor` (0 at first) on: at most `most` (at least 1), and until `bytes` are exceeded.
+ * Returns their number; `cursor` is moved, to 0 at the end. `data` is valid until the next call. */
 NSP_API long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, const char *source, uint64_t *cursor,
-			   size_t bytes, const uint8_t **data, size_t *len);
+			   uint32_t most, size_t bytes, const uint8_t **data, size_t *len);
 
 /* The entry of one row by its key: its length, or -ENOENT. */
 NSP_API long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data);

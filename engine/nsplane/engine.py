@@ -23,7 +23,7 @@ import msgspec
 
 from nsplane import kernel, kinds
 from nsplane.errors import BadRequest, ItemError
-from nsplane.items import Settings, check_label, interface_key
+from nsplane.items import Settings, check_label, interface_key, is_interface_key
 from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult, Timer
 from nsplane.kinds import InterfaceItem
 from nsplane.microservices import Instance, Microservices
@@ -124,10 +124,14 @@ class Engine:
         """
         try:
             self._frame.read(frame)
+            return self._take(decode_envelope(self._frame.envelope))
         except FrameError as error:
             path, colon, text = str(error).partition(": ")
             raise BadRequest("bad-request", text if colon else path, path if colon else "") from None
-        envelope = decode_envelope(self._frame.envelope)
+        finally:
+            self._frame.release()
+
+    def _take(self, envelope: AnyEnvelope) -> Request:
         match envelope:
             case Put() | Replace():
                 self._refuse_list(envelope, keys=True)
@@ -235,9 +239,12 @@ class Engine:
     # ---- what is wanted ----
 
     def _open(self, envelope: Put | Replace | Delete | Sweep, op: str) -> Request:
-        request = Request(op, envelope.id, envelope.wait, self._core.open_request(), self._finished.append)
+        request = Request(op, envelope.id, envelope.wait, self._core.open_request(), self._finish)
         self._requests[request.serial] = request
         return request
+
+    def _finish(self, request: Request) -> None:
+        self._finished.append(request)
 
     def _commit(self, request: Request) -> Request:
         self._revision += 1
@@ -309,7 +316,7 @@ class Engine:
         for index, data in self._frame.others():
             key = msgspec.msgpack.decode(data, type=str)
             node = self._planner.nodes.get(key)
-            if not key.startswith("interface/") or key in seen:
+            if not is_interface_key(key) or key in seen:
                 text = f"{key} is in this request twice" if key in seen else f"{key[:48]!r} is no key of an item"
                 request.count("invalid", _refused(index, data, ItemError("key", text)))
             elif node is None or node.gone:
@@ -380,8 +387,10 @@ class Engine:
                 last = str(entry["key"])
                 entries.append(_encode(entry))
         mask = 1 << kernel.STATES.index(envelope.state) if envelope.state else 0
-        size = min(PAGE_BYTES, (envelope.limit - len(entries)) * ROW_BYTES)
-        count, data, row = self._core.rows(envelope.prefix, mask, envelope.source, row, size)
+        most = envelope.limit - len(entries)
+        if not most:
+            return {"items": raw_array(len(entries), b"".join(entries)), "next": "row:0"}
+        count, data, row = self._core.rows(envelope.prefix, mask, envelope.source, row, most, PAGE_BYTES)
         return {
             "items": raw_array(len(entries) + count, b"".join(entries) + data),
             "next": f"row:{row}" if row else None,
@@ -528,8 +537,6 @@ class Engine:
 
 ROUNDS = 4
 """How often `process` looks again for what was completed meanwhile, before it lets the caller have its turn."""
-ROW_BYTES = 256
-"""About the size of a row's entry."""
 
 
 def _refused(index: int, data: bytes, error: ItemError) -> dict[str, object]:

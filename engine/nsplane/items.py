@@ -61,10 +61,12 @@ class Settings:
     mtu: int | None = None
     up: bool | None = None
     master: str | None = None
+    override: bool = False
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}\Z")
+_PREFIXED = re.compile(r"[^/]+/(0|[1-9][0-9]{0,2})\Z")
 MAX_LABEL = 255
 MAX_PATH = 400
 LINK_NAME_MAX = 15
@@ -80,11 +82,11 @@ def check_name(name: str, field: str = "name") -> str:
 
 
 def check_host_name(name: str, field: str = "host_name") -> str:
-    """A name that the kernel takes for a link: 1 to 15 bytes without '/', ':' and space, not '.' or '..'."""
+    """A name that the kernel takes for a link: 1 to 15 bytes, not '.' or '..', without '/', ':', space and '%' (a number to it)."""
     size = len(name.encode(errors="surrogatepass"))
     if size > LINK_NAME_MAX:
         raise ItemError(field, f"{name[:48]!r} has {size} bytes: a link's name has at most {LINK_NAME_MAX}")
-    if not name or name in (".", "..") or set("/: ") & set(name) or _CONTROL.search(name):
+    if not name or name in (".", "..") or set("/: %") & set(name) or _CONTROL.search(name):
         raise ItemError(field, f"{name!r} is not a name that the kernel takes for a link")
     return name
 
@@ -139,7 +141,7 @@ def parse_addresses(addresses: tuple[str, ...]) -> tuple[Address, ...]:
     for i, text in enumerate(addresses):
         field = f"addresses[{i}]"
         try:
-            if "/" not in text:
+            if not _PREFIXED.match(text):
                 raise ValueError(text)
             found = ipaddress.ip_interface(text)
         except ValueError:
@@ -178,3 +180,13 @@ def namespace_text(namespace: Namespace | None) -> str:
 
 def interface_key(name: str) -> str:
     return f"interface/{name}"
+
+
+def is_interface_key(key: str) -> bool:
+    """Is this the key of an interface item that could be?"""
+    kind, _, name = key.partition("/")
+    try:
+        check_name(name)
+    except ItemError:
+        return False
+    return kind == "interface"

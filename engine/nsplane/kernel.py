@@ -360,10 +360,6 @@ class Op:
     def delete_group(self, group: int) -> None:
         self._add(lib.nsp_link_delete_group(self._room(), group))
 
-    def read_index(self, name: str) -> None:
-        """Has the addresses of index 0 in later stages belong to the link of this name."""
-        self._add(lib.nsp_link_get(self._room(), LinkChange(name=name)._fill()))
-
     def add_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_add(self._room(), self._address(index, address)))
 
@@ -416,11 +412,15 @@ class Frame:
         self._data: CData = None
 
     def read(self, data: bytes | memoryview) -> None:
-        """Decodes a request; FrameError where it is none. `data` has to stay as it is until the next read."""
+        """Decodes a request; FrameError where it is none. `data` has to stay as it is until `release`."""
         self._data = ffi.from_buffer("uint8_t[]", data)
         if lib.nsp_frame_read(self._raw, self._data, len(data), _err) < 0:
             raise FrameError(ffi.string(_err.text).decode(errors="replace"))
         lib.nsp_frame_view(self._raw, self._view)
+
+    def release(self) -> None:
+        """Lets go of the data that was read: nothing is handed out of it any more."""
+        self._data = None
 
     @property
     def envelope(self) -> bytes:
@@ -571,11 +571,12 @@ class Core:
 
     # reading
 
-    def rows(self, prefix: str, states: int, source: str | None, cursor: int, size: int) -> tuple[int, bytes, int]:
-        """Entries of rows from `cursor` on: (how many, msgpack maps one behind the other, next cursor or 0)."""
+    def rows(self, prefix: str, states: int, source: str | None, cursor: int, most: int, size: int) -> tuple[int, bytes, int]:
+        """At most so many entries of rows from `cursor` on, and no more when `size` bytes are exceeded: (how many, msgpack maps one
+        behind the other, next cursor or 0)."""
         at = ffi.new("uint64_t *", cursor)
         wanted = ffi.NULL if source is None else source.encode()
-        count = lib.nsp_core_rows(self._raw, prefix.encode(), states, wanted, at, size, self._data, self._len)
+        count = lib.nsp_core_rows(self._raw, prefix.encode(), states, wanted, at, most, size, self._data, self._len)
         return count, bytes(ffi.buffer(self._data[0], self._len[0])) if count else b"", at[0]
 
     def row(self, key: str) -> bytes | None:

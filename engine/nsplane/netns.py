@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from nsplane import kernel
 from nsplane.kernel import Core, Event, EventsLost, Link, Monitor, NetnsId
-
-if TYPE_CHECKING:
-    from nsplane.facts import Dependent
 
 IPV6_MIN_MTU = 1280
 
 
 class Holder(Protocol):
-    """Who looks after a link of a namespace."""
+    """Who looks after a link of a namespace, or waits for one."""
 
     def link_changed(self) -> None:
         """The link, or one of its addresses, changed or went."""
@@ -34,18 +31,18 @@ class Netns:
         self.links: dict[int, Link] = {}
         self.names: dict[str, int] = {}
         self.holders: dict[int, Holder] = {}
-        self.watchers: dict[str, set[Dependent]] = {}
+        self.watchers: dict[str, set[Holder]] = {}
 
     def link(self, name: str) -> Link | None:
         """The link that has this name now."""
         index = self.names.get(name)
         return None if index is None else self.links.get(index)
 
-    def watch(self, name: str, watcher: Dependent) -> None:
+    def watch(self, name: str, watcher: Holder) -> None:
         """`watcher` is told when a link of this name comes, changes or goes."""
         self.watchers.setdefault(name, set()).add(watcher)
 
-    def unwatch(self, name: str, watcher: Dependent) -> None:
+    def unwatch(self, name: str, watcher: Holder) -> None:
         watchers = self.watchers.get(name)
         if watchers is not None:
             watchers.discard(watcher)
@@ -54,7 +51,7 @@ class Netns:
 
     def _tell(self, name: str) -> None:
         for watcher in tuple(self.watchers.get(name, ())):
-            watcher.fact_changed()
+            watcher.link_changed()
 
     def _tell_holder(self, index: int) -> None:
         holder = self.holders.get(index)

@@ -7,6 +7,7 @@ link, calls for another look. So it does not matter in which order things happen
 from __future__ import annotations
 
 import errno
+import hashlib
 import time
 from dataclasses import dataclass, field
 from socket import AF_INET
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A link that a node looks after. The two ends of a veth share a `pair`; `former` is what an adopted link had before."""
+    """A link that a node looks after. `ends` are the nodes of all links that were made together; `former` is what an adopted link
+    had before."""
 
     kind: Kind
     netns: Netns
     index: int
-    pair: object = None
+    ends: tuple[Node, ...] = ()
     former: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -39,11 +41,23 @@ class Place:
         return self.netns.links.get(self.index)
 
 
+@dataclass(slots=True, frozen=True, eq=False)
+class Aside:
+    """A link that was renamed to make place, and the name that it had."""
+
+    netns: Netns
+    index: int
+    name: str
+
+
 class Kind(Protocol):
     """What differs between the kinds of interfaces."""
 
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
+
+    def is_ours(self, node: Node, link: Link) -> bool:
+        """Does the link bear the node's mark?"""
 
     def missing(self, node: Node) -> list[str]:
         """What has to be there besides the namespace and the master."""
@@ -91,6 +105,8 @@ class Node:
         self._namespace_error: KernelError | None = None
         self._claims: set[tuple[Netns, str]] = set()
         self._watched: tuple[Netns, str] | None = None
+        self._overtaken = False
+        self._aside: Aside | None = None
         self._last_step: tuple[object, ...] = ()
         self._repeated = 0
 
@@ -124,6 +140,7 @@ class Node:
 
     def fact_changed(self) -> None:
         self.failure = None
+        self._overtaken = True
         self.planner.touch(self)
 
     def link_changed(self) -> None:
@@ -183,6 +200,9 @@ class Node:
             place.kind.release(self, place)
             return
         self.ending = False
+        if self._aside is not None and place is None and (self.gone or missing or refusal or not self._is_in_the_way()):
+            self._put_back(self._aside)
+            return
         if self.gone:
             self.planner.forget(self)
             return
@@ -216,12 +236,15 @@ class Node:
         """Changes the link in place where it differs from the item."""
         link = place.link
         assert link is not None
+        self._keep_claims((place.netns, link.name), (place.netns, self.settings.host_name))
         change = differences(self.kind.desired(self, place, link), link)
         if change.name is not None and not self.claim(place.netns, change.name):
-            return
+            if not self._is_in_circle(place.netns, change.name):
+                return
+            self.failure = None
+            change.name = temporary_name(self.key)
         stale, fresh = address_changes(self.settings.addresses, link)
         if not change and not stale and not fresh:
-            self._claims_only(place.netns, link.name)
             self._repeated = 0
             self.show("configured")
             return
@@ -229,15 +252,16 @@ class Node:
             self.fail(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         op = self.planner.operation(self)
-        op.stage(place.netns.number)
+        op.stage_in(place.netns)
         if change:
             op.change(change)
             if change.alias is not None:
-                op.set_alias(place.netns, change.name or link.name, change.alias)
+                op.unreported(place.netns, change.name or link.name, change.alias)
         for address in stale:
             op.delete_address(link.index, address)
         for address in fresh:
             op.add_address(link.index, address)
+            op.unreported(place.netns, change.name or link.name, address)
         self.planner.submit(op)
 
     def _may_repeat(self, step: tuple[object, ...]) -> bool:
@@ -254,10 +278,14 @@ class Node:
         else:
             self.planner.facts.lose(self.key)
 
+    def operation_begins(self) -> None:
+        self.busy = True
+        self._overtaken = False
+
     def operation_done(self, error: int, text: str) -> None:
-        """The operation that it started has ended."""
+        """The operation that it started has ended. Its failure says nothing where another wish or fact has overtaken it."""
         self.busy = False
-        if error:
+        if error and not self._overtaken:
             self.failure = error, text
             self.tries += 1
         self.planner.touch(self)
@@ -285,11 +313,49 @@ class Node:
         """Takes a link's name in a namespace; where another item has it, fails naming that."""
         holder = self.planner.owners.setdefault((netns, name), self)
         if holder is self:
+            self.blocked_by = None
             self._claims.add((netns, name))
             return True
+        self.blocked_by = holder
         self.planner.blocked.setdefault((netns, name), set()).add(self)
         self.fail(errno.EEXIST, f"held by {holder.key}")
         return False
+
+    def _is_in_circle(self, netns: Netns, name: str) -> bool:
+        """Do items wait for each other's names, this one among them? Then one has to step aside."""
+        for _ in range(len(self.planner.owners)):
+            holder = self.planner.owners.get((netns, name))
+            if holder is None or holder.place is None or holder.netns is not netns:
+                return False
+            if holder is self:
+                return True
+            name = holder.settings.host_name
+        return False
+
+    def set_aside(self, netns: Netns, link: Link) -> None:
+        """Somebody else's link has the name: it gets another one until this item goes."""
+        self._aside = Aside(netns, link.index, link.name)
+        netns.users += 1
+        op = self.planner.operation(self)
+        op.stage_in(netns)
+        op.change(LinkChange(index=link.index, name=temporary_name(self.key)))
+        self.planner.submit(op)
+
+    def _is_in_the_way(self) -> bool:
+        return self._aside is not None and (self._aside.netns, self._aside.name) == (self.netns, self.settings.host_name)
+
+    def _put_back(self, aside: Aside) -> None:
+        """The link that was set aside gets its name again."""
+        link = aside.netns.links.get(aside.index)
+        if link is None or link.name != temporary_name(self.key) or self.failure is not None:
+            self._aside = None  # it has its name again, or another one by somebody's hand
+            self.planner.drop_later(aside.netns)
+            self.planner.touch(self)
+            return
+        op = self.planner.operation(self)
+        op.stage_in(aside.netns)
+        op.change(LinkChange(index=aside.index, name=aside.name))
+        self.planner.submit(op)
 
     def await_name(self, netns: Netns, name: str) -> None:
         """Another look is taken when a link of this name comes, changes or goes."""
@@ -306,8 +372,8 @@ class Node:
     def fail(self, error: int, text: str) -> None:
         self.failure = error, text
 
-    def _claims_only(self, netns: Netns, name: str) -> None:
-        for claim in [claim for claim in self._claims if claim != (netns, name)]:
+    def _keep_claims(self, *kept: tuple[Netns, str]) -> None:
+        for claim in [claim for claim in self._claims if claim not in kept]:
             self._claims.discard(claim)
             self.planner.release(claim)
 
@@ -335,7 +401,7 @@ class Node:
             self.since = time.time()
         if state != previous or self.missing != before:
             self.planner.note(f"item/{self.key}", self.entry() | {"previous": previous})
-        if state == "pending":
+        if state == "pending" or self.blocked_by is not None:
             self.planner.pay_later(self)
         else:
             self.pay(state)
@@ -357,6 +423,11 @@ class Node:
 
 
 REPEATS = 5
+
+
+def temporary_name(key: str) -> str:
+    """A link's name that nobody else takes, for the time of a move."""
+    return f"nsp{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def differences(desired: LinkChange, link: Link) -> LinkChange:

@@ -10,9 +10,9 @@ import itertools
 from collections.abc import Callable
 
 from nsplane.facts import Facts
-from nsplane.kernel import Core, LinkChange, Op, OpResult
+from nsplane.kernel import Address, Core, LinkChange, Op, OpResult
 from nsplane.netns import Namespaces, Netns
-from nsplane.node import Node, Place
+from nsplane.node import Kind, Node, Place
 from nsplane.places import Places
 from nsplane.slots import Slot
 
@@ -29,17 +29,42 @@ class Operation(Op):
         super().__init__(cookie)
         self.cookie = cookie
         self.nodes = nodes
-        self._aliased: list[tuple[Netns, str, str]] = []
+        self.namespaces: list[Netns] = []
+        self._unreported: list[tuple[Netns, str, str | Address]] = []
+        self._made: list[tuple[Kind, Node, Netns, str]] = []
 
-    def set_alias(self, netns: Netns, link: str, alias: str) -> None:
-        """The kernel reports a new alias only of a link that is up, so it is taken as set when the operation has succeeded."""
-        self._aliased.append((netns, link, alias))
+    def stage_in(self, netns: Netns) -> Operation:
+        """Begins a stage in this namespace, which stays open until the operation has ended."""
+        netns.users += 1
+        self.namespaces.append(netns)
+        self.stage(netns.number)
+        return self
+
+    def makes(self, kind: Kind, node: Node, netns: Netns, name: str) -> None:
+        """The operation makes a link for this node: it is taken into its care, whatever else fails or was wished meanwhile."""
+        self._made.append((kind, node, netns, name))
+
+    def take_made(self) -> None:
+        links = [netns.link(name) for _, _, netns, name in self._made]
+        ends = tuple(node for _, node, _, _ in self._made)
+        for (kind, node, netns, _), link in zip(self._made, links, strict=True):
+            if link is not None and link.index not in netns.holders and kind.is_ours(node, link):
+                node.take(Place(kind, netns, link.index, ends))
+
+    def unreported(self, netns: Netns, link: str, what: str | Address) -> None:
+        """The kernel reports a new alias only of a link that is up, and an IPv6 address some time after it was added: both are
+        taken as there when the operation has succeeded."""
+        self._unreported.append((netns, link, what))
 
     def succeeded(self) -> None:
-        for netns, name, alias in self._aliased:
+        for netns, name, what in self._unreported:
             link = netns.link(name)
-            if link is not None:
-                link.alias = alias
+            if link is None:
+                continue
+            if isinstance(what, str):
+                link.alias = what
+            else:
+                link.addresses.setdefault(what.identity, what)
 
 
 class Planner:
@@ -97,18 +122,21 @@ class Planner:
         self._pay_pending()
 
     def pay_later(self, node: Node) -> None:
-        """A pending node's verdict: given when what it lacks is not just being made."""
+        """The verdict of a node that waits: given when what it waits for is not just being made or given up."""
         if node.owed is not None:
             self._unpaid[node] = None
 
     def _pay_pending(self) -> None:
-        for node in [node for node in self._unpaid if not node.busy and not self._is_coming(node.missing)]:
+        for node in [node for node in self._unpaid if not self._is_moving(node) and not self._is_coming(node.missing)]:
             del self._unpaid[node]
-            if node.state == "pending":
-                node.pay("pending")
+            node.pay(node.state)
         for slot in [slot for slot in self._unsettled if not self._is_coming(slot.missing)]:
             del self._unsettled[slot]
             slot.settle()
+
+    def _is_moving(self, node: Node) -> bool:
+        """Is it being changed, or the one whose name it wants?"""
+        return node.busy or (node.state == "failed" and node.blocked_by is not None and node.blocked_by.busy)
 
     def _is_coming(self, missing: list[str]) -> bool:
         """Is any of these facts being brought about by an operation under way?"""
@@ -134,13 +162,15 @@ class Planner:
         """Queues an operation; its nodes are busy until it has ended."""
         self._running[op.cookie] = op
         for node in op.nodes:
-            node.busy = True
+            node.operation_begins()
         self.core.submit(op, express=len(self._touched) < EXPRESS_NODES)
 
     def completed(self, result: OpResult) -> None:
         op = self._running.pop(result.cookie)
         if not result.error:
             op.succeeded()
+        op.take_made()
+        self._dropped += op.namespaces
         for node in op.nodes:
             node.operation_done(result.error, result.text)
 
@@ -158,7 +188,7 @@ class Planner:
         removals, self._removals = self._removals, {}
         for netns, links in removals.items():
             op = self.operation(*(node for nodes in links.values() for node in nodes))
-            op.stage(netns.number)
+            op.stage_in(netns)
             if len(links) == 1:
                 op.delete(next(iter(links)))
             else:
@@ -190,7 +220,8 @@ class Planner:
         """A link's name is free again: those who wanted it get their turn."""
         self.owners.pop(claim, None)
         for node in self.blocked.pop(claim, ()):
-            node.fact_changed()
+            if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
+                node.fact_changed()
 
     def forget(self, node: Node) -> None:
         """Nobody wants the item any more, and nothing is left of it."""

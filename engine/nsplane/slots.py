@@ -56,6 +56,9 @@ class Slot:
     def fact_changed(self) -> None:
         self._planner.touch_slot(self)
 
+    def link_changed(self) -> None:
+        self._planner.touch_slot(self)
+
     def bind(self) -> None:
         """Rows were put on a slot that is not ready: a process that it names is bound now, and not later."""
         if self._namespace is None:

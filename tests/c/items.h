@@ -11,7 +11,7 @@
 
 #include "test.h"
 
-#include "msgpack.h"
+#include "wire/msgpack.h"
 
 static inline bool is_word_byte(char c)
 {

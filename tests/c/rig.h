@@ -13,7 +13,7 @@
 #include <sched.h>
 #include <time.h>
 
-#include "core.h"
+#include "core/core.h"
 
 #define WAIT_MS 60000 /* for what has to come; sanitizers are slow */
 
@@ -299,12 +299,12 @@ static inline void kernel_route(void *arg, uint32_t index, const void *msg)
 	if (nsp_route_read(msg, &route) < 0)
 		return;
 	out->count += route.proto == NSP_PROTOCOL;
-	size_t n = schema_format_ip(dst, route.family == AF_INET6, route.dst);
+	size_t n = prefix_format_ip(dst, route.family == AF_INET6, route.dst);
 	snprintf(dst + n, sizeof(dst) - n, "/%u", route.dst_len);
 	if (!out->wanted || strcmp(dst, out->wanted) != 0)
 		return;
 	if (route.fields & NSP_ROUTE_GATEWAY)
-		schema_format_ip(gateway, route.family == AF_INET6, route.gateway);
+		prefix_format_ip(gateway, route.family == AF_INET6, route.gateway);
 	fprintf(out->file, "%s%s dev %d proto %u metric %u table %u scope %u\n", gateway[0] ? "via " : "direct", gateway, route.oif,
 		route.proto, route.metric, route.table, route.scope);
 }
@@ -322,7 +322,7 @@ static inline void kernel_neigh(void *arg, uint32_t index, const void *msg)
 	}
 	if (nsp_neigh_read(msg, &neigh) < 0)
 		return;
-	schema_format_ip(ip, neigh.family == AF_INET6, neigh.dst);
+	prefix_format_ip(ip, neigh.family == AF_INET6, neigh.dst);
 	if (strcmp(ip, out->wanted) == 0)
 		fprintf(out->file, "mac %02x:%02x:%02x:%02x:%02x:%02x dev %d proto %u state 0x%x\n", neigh.mac[0], neigh.mac[1],
 			neigh.mac[2], neigh.mac[3], neigh.mac[4], neigh.mac[5], neigh.index, neigh.proto, neigh.state);

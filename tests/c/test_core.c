@@ -282,7 +282,7 @@ static struct page_sum read_all(struct rig *rig, const char *prefix, uint32_t st
 	size_t len;
 
 	do {
-		long count = nsp_core_rows(rig->core, prefix, states, source, &cursor, bytes, &data, &len);
+		long count = nsp_core_rows(rig->core, prefix, states, source, &cursor, UINT32_MAX, bytes, &data, &len);
 		struct mp_in in = { data, data ? data + len : NULL };
 		for (long i = 0; i < count; i++)
 			CHECK(mp_skip(&in));

@@ -2,7 +2,7 @@
 /* The table of rows: 100,000 keys come and go in random order and are found or not found; memory that is not needed goes back. */
 #include "test.h"
 
-#include "core.h"
+#include "core/core.h"
 
 #define ROWS 100000
 

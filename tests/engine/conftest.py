@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from nsplane import Engine
 
 _numbers = itertools.count(1)

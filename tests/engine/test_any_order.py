@@ -109,12 +109,12 @@ def quiet(engine: Engine) -> None:
         calm = 0 if ready or engine.backlog else calm + 1
 
 
-def state_of(engine: Engine) -> dict[str, tuple[str, list[str]]]:
+def state_of(engine: Engine) -> dict[str, tuple[str, list[str], str]]:
     import msgspec
 
     request = engine.submit(msgspec.msgpack.encode({"op": "get"}))
     found = msgspec.msgpack.decode(request.reply())["items"]
-    return {entry["key"]: (entry["state"], entry["missing"]) for entry in found}
+    return {entry["key"]: (entry["state"], entry["missing"], entry["message"]) for entry in found}
 
 
 def kernel_state() -> dict[str, Any]:

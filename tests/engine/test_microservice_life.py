@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from nsplane import Engine
 
 from .conftest import Lab, Process, ip, quiet, run_in, until

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from nsplane import Engine
 
 from .conftest import Lab, Process, ip, ip_in, quiet, run, run_in, until
@@ -369,9 +370,7 @@ def test_a_file_of_a_thread_leads_to_the_threads_namespace(engine: Engine, threa
     assert settle(wish.key(namespace), "pending")["missing"] == [f"file/{thread.netns}"]
 
 
-def test_a_bind_mount_is_awaited_found_and_missed(
-    engine: Engine, lab: Lab, wish: Wish, settle: Settle, tmp_path: Path
-) -> None:
+def test_a_bind_mount_is_awaited_found_and_missed(engine: Engine, lab: Lab, wish: Wish, settle: Settle, tmp_path: Path) -> None:
     process = lab.process()
     furnish(process.netns, wish)
     path = tmp_path / "net"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from nsplane import Engine
 
 from .conftest import Lab, Process, ip, quiet, until
@@ -71,7 +72,7 @@ def test_each_end_is_as_its_own_item_says(running: tuple[Process, Process]) -> N
     assert one["operstate"] == two["operstate"] == "UP"
 
 
-def test_one_end_alone_waits_for_the_other(engine: Engine, lab: Lab) -> None:
+def test_one_end_alone_waits_for_the_other(engine: Engine, lab: Lab, settle: Settle) -> None:
     red = lab.name("red")
     reply = engine.put([veth("a", "b", by_name(red))], timeout=5)
     assert reply["counts"] == {"pending": 1}
@@ -80,9 +81,7 @@ def test_one_end_alone_waits_for_the_other(engine: Engine, lab: Lab) -> None:
     assert reply["items"][0]["missing"] == ["interface/c with peer b"]
     assert [link["ifname"] for link in ip("link", netns=red)] == ["lo"]
     assert engine.put([veth("b", "a", by_name(red))], timeout=5)["counts"] == {"configured": 1}
-    found = engine.get("interface/a")
-    assert found is not None
-    assert found["state"] == "configured"
+    settle("interface/a")
 
 
 @pytest.mark.parametrize(("gone", "left"), [("a", "b"), ("b", "a")])

@@ -5,7 +5,7 @@
  *
  *   | what to do with it, 1 byte | a datagram: nlmsghdr, payload, nlmsghdr ... |
  */
-#include "internal.h"
+#include "kernel/internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

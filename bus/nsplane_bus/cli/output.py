@@ -113,7 +113,7 @@ def print_microservices(entries: Sequence[Entry]) -> None:
             (entry.get("container") or "")[:12],
             entry["source"],
             age(entry.get("started_at")),
-            counted(entry.get("items") or {}),
+            counted(entry["items"]) if "items" in entry else "",
         )
         for entry in entries
     ]

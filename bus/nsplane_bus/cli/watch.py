@@ -1,5 +1,7 @@
 """nsplane watch."""
 
+import contextlib
+
 import click
 
 from .output import COLOURS, print_json, reason
@@ -18,7 +20,7 @@ def watch(settings: Settings, prefix: str, as_json: bool, count: int | None) -> 
     Topics are `item/KEY`, `microservice/LABEL` and the like.
     """
     prefixes = (prefix, f"item/{prefix}") if prefix else ("",)
-    with settings.subscription(*prefixes) as events:
+    with settings.subscription(*prefixes) as events, contextlib.suppress(KeyboardInterrupt):
         events.ready()
         missed = 0
         for number, (topic, body) in enumerate(events, 1):

@@ -57,5 +57,8 @@ def check(item: InterfaceItem) -> Settings:
     if item.host_name is None and not isinstance(item, Loopback) and len(item.name.encode()) > 15:
         raise ItemError("host_name", f"is needed: {item.name[:48]!r} is longer than the 15 bytes of a link's name")
     if not isinstance(item, Loopback):
-        check_host_name(item.host_name or item.name, "host_name" if item.host_name else "name")
+        if item.host_name is None:
+            check_host_name(item.name, "name")
+        else:
+            check_host_name(item.host_name)
     return item.settings()

@@ -20,17 +20,26 @@ class Bridge(Interface, frozen=True, kw_only=True, tag="bridge"):
     mtu: int | None = None
     enabled: bool = True
     master: str | None = None
+    override: bool = False
 
     def settings(self) -> Settings:
         if self.master is not None:
             raise ItemError("master", "a bridge cannot be the port of another interface")
         return Settings(
-            self.host_name or self.name, parse_addresses(self.addresses), parse_mac(self.mac), parse_mtu(self.mtu), self.enabled
+            self.host_name or self.name,
+            parse_addresses(self.addresses),
+            parse_mac(self.mac),
+            parse_mtu(self.mtu),
+            self.enabled,
+            override=self.override,
         )
 
 
 class _Bridge:
     makes_link = True
+
+    def is_ours(self, node: Node, link: Link) -> bool:
+        return created.is_ours(node, link)
 
     def missing(self, node: Node) -> list[str]:
         return []
@@ -42,20 +51,10 @@ class _Bridge:
         return False
 
     def acquire(self, node: Node, netns: Netns) -> None:
-        link = netns.link(node.settings.host_name)
-        if link is not None and link.kind == "bridge" and created.is_ours(node, link) and node.claim(netns, link.name):
-            node.take(Place(self, netns, link.index))
-            return
-        if node.busy or not created.clear_name(node, netns):
-            return
-        op = node.planner.operation(node)
-        op.stage(netns.number)
-        birth = created.at_birth(node, "bridge")
-        birth.up = node.settings.up
-        op.create(birth)
-        created.stage_alias(op, node, netns)
-        created.stage_addresses(op, node, netns)
-        node.planner.submit(op)
+        if created.clear_name(node, netns):
+            op = node.planner.operation(node)
+            created.create(op, self, ((node, netns),), "bridge")
+            node.planner.submit(op)
 
     def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
         mtu = node.settings.mtu

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nsplane.items import interface_key
 from nsplane.kernel import Link, LinkChange
 from nsplane.netns import Netns
-from nsplane.node import Node
+from nsplane.node import Kind, Node
 
 if TYPE_CHECKING:
     from nsplane.plan import Operation
@@ -60,6 +60,8 @@ def clear_name(node: Node, netns: Netns) -> bool:
         return True
     if is_agents(node, link) and link.index not in netns.holders:
         node.planner.remove(netns, link.index, node)
+    elif node.settings.override:
+        node.set_aside(netns, link)
     else:
         node.fail(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
     return False
@@ -70,19 +72,26 @@ def at_birth(node: Node, kind: str) -> LinkChange:
     return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=node.settings.mtu, group=node.planner.group)
 
 
-def stage_alias(op: Operation, node: Node, netns: Netns, up: bool | None = None, master: int | None = None) -> None:
-    """What a link cannot be given with its creation."""
-    op.change(LinkChange(name=node.settings.host_name, alias=alias(node), up=up, master=master))
-    op.set_alias(netns, node.settings.host_name, alias(node))
+def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link_kind: str) -> None:
+    """Makes a link, or a pair of two ends where they belong, and marks it; everything else follows when it is there.
 
-
-def stage_addresses(op: Operation, node: Node, netns: Netns) -> None:
-    """The addresses of a link that this operation makes: their index is known when its name was read."""
-    if node.settings.addresses:
-        op.read_index(node.settings.host_name)
-        op.stage(netns.number)
-        for address in node.settings.addresses:
-            op.add_address(0, address)
+    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way.
+    """
+    (node, netns), *others = ends
+    op.stage_in(netns)
+    birth = at_birth(node, link_kind)
+    birth.up = node.settings.up
+    birth.master = master_index(node) or None
+    if others:
+        peer, peer_netns = others[0]
+        op.create(birth, at_birth(peer, link_kind), peer_netns.fd)
+    else:
+        op.create(birth)
+    for end, where in ends:
+        name = end.settings.host_name
+        op.stage_in(where).change(LinkChange(name=name, alias=alias(end)))
+        op.unreported(where, name, alias(end))
+        op.makes(kind, end, where, name)
 
 
 def desired(node: Node, mtu: int | None) -> LinkChange:

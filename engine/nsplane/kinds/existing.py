@@ -57,6 +57,9 @@ class Loopback(Interface, frozen=True, kw_only=True, tag="loopback"):
 class _Adopted:
     makes_link = False
 
+    def is_ours(self, node: Node, link: Link) -> bool:
+        return True
+
     def missing(self, node: Node) -> list[str]:
         netns = node.netns
         if netns is None:
@@ -115,7 +118,7 @@ class _Adopted:
             node.planner.touch(node)
             return
         op = node.planner.operation(node)
-        op.stage(place.netns.number)
+        op.stage_in(place.netns)
         for address in ours:
             op.delete_address(place.index, address)
         if back:

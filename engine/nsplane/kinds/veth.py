@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nsplane.errors import ItemError
 from nsplane.items import Interface, Settings, check_name, interface_key, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import Link, LinkChange
@@ -23,6 +21,7 @@ class Veth(Interface, frozen=True, kw_only=True, tag="veth"):
     mtu: int | None = None
     enabled: bool = True
     master: str | None = None
+    override: bool = False
 
     def settings(self) -> Settings:
         check_name(self.peer, "peer")
@@ -37,15 +36,8 @@ class Veth(Interface, frozen=True, kw_only=True, tag="veth"):
             parse_mtu(DEFAULT_MTU if self.mtu is None else self.mtu),
             self.enabled,
             self.master,
+            self.override,
         )
-
-
-@dataclass(slots=True, frozen=True, eq=False)
-class Pair:
-    """The nodes that look after the two ends of one pair."""
-
-    first: Node
-    second: Node
 
 
 def _peer(node: Node) -> Node | None:
@@ -60,6 +52,9 @@ def _peer(node: Node) -> Node | None:
 class _Veth:
     makes_link = True
 
+    def is_ours(self, node: Node, link: Link) -> bool:
+        return created.is_ours(node, link)
+
     def missing(self, node: Node) -> list[str]:
         assert isinstance(node.item, Veth)
         peer = _peer(node)
@@ -73,66 +68,30 @@ class _Veth:
             peer = node.planner.nodes.get(interface_key(node.item.peer))
             if peer is not None:
                 node.planner.touch_only(peer)
-        if node.place is not None and isinstance(node.place.pair, Pair):
+        if node.place is not None and len(node.place.ends) == 2:
             node.planner.touch_only(_partner(node, node.place))
 
     def misplaced(self, node: Node, place: Place) -> bool:
         peer = _peer(node)
-        return peer is None or (peer.place is not None and peer.place.pair is not place.pair)
+        return peer is None or (peer.place is not None and peer.place.ends is not place.ends)
 
     def acquire(self, node: Node, netns: Netns) -> None:
         peer = _peer(node)
         assert peer is not None
         assert peer.netns is not None
-        if peer.busy or self._take_pair(node, netns, peer, peer.netns):
-            return
-        if node.place is None and peer.place is not None:
-            return  # the other end's turn: it finds itself misplaced
+        if peer.busy or peer.place is not None:
+            return  # the other end's turn: it is misplaced, and looks at this one when it has gone
         if not created.clear_name(node, netns) or not created.clear_name(peer, peer.netns):
             self._fail_both(node, peer)
             return
-        self._create(node, netns, peer, peer.netns)
+        op = node.planner.operation(node, peer)
+        created.create(op, self, ((node, netns), (peer, peer.netns)), "veth")
+        node.planner.submit(op)
 
     def _fail_both(self, node: Node, peer: Node) -> None:
         for one, other in ((node, peer), (peer, node)):
             if one.failure is None and not one.busy and other.failure is not None:
                 one.fail(other.failure[0], f"the other end: {other.failure[1]}")
-
-    def _take_pair(self, node: Node, netns: Netns, peer: Node, peer_netns: Netns) -> bool:
-        """Finds the pair that was just made."""
-        link, other = netns.link(node.settings.host_name), peer_netns.link(peer.settings.host_name)
-        if (
-            link is None
-            or other is None
-            or link.index in netns.holders
-            or other.index in peer_netns.holders
-            or (link.link, other.link) != (other.index, link.index)
-            or not created.is_ours(node, link)
-            or not created.is_ours(peer, other)
-            or not node.claim(netns, link.name)
-            or not peer.claim(peer_netns, other.name)
-        ):
-            return False
-        pair = Pair(node, peer)
-        node.take(Place(self, netns, link.index, pair))
-        peer.take(Place(self, peer_netns, other.index, pair))
-        node.planner.touch_only(peer)
-        return True
-
-    def _create(self, node: Node, netns: Netns, peer: Node, peer_netns: Netns) -> None:
-        """One message makes both ends where they belong; what it cannot give them follows in each namespace."""
-        op = node.planner.operation(node, peer)
-        op.stage(netns.number)
-        birth = created.at_birth(node, "veth")
-        birth.up = node.settings.up
-        birth.master = created.master_index(node) or None
-        op.create(birth, created.at_birth(peer, "veth"), peer_netns.fd)
-        created.stage_alias(op, node, netns)
-        created.stage_addresses(op, node, netns)
-        op.stage(peer_netns.number)
-        created.stage_alias(op, peer, peer_netns, up=peer.settings.up, master=created.master_index(peer) or None)
-        created.stage_addresses(op, peer, peer_netns)
-        node.planner.submit(op)
 
     def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
         return created.desired(node, node.settings.mtu)
@@ -140,7 +99,7 @@ class _Veth:
     def release(self, node: Node, place: Place) -> None:
         """Deleting either end deletes both: that in the namespace with more links, where more may go at once."""
         partner = _partner(node, place)
-        if partner.place is None or partner.place.pair is not place.pair:
+        if partner.place is None or partner.place.ends is not place.ends:
             node.planner.remove(place.netns, place.index, node)
             return
         if partner.busy:
@@ -153,9 +112,8 @@ class _Veth:
 
 def _partner(node: Node, place: Place) -> Node:
     """The node that looks after the other end of this pair, whatever its item says now."""
-    ends = place.pair
-    assert isinstance(ends, Pair)
-    return ends.second if ends.first is node else ends.first
+    first, second = place.ends
+    return second if first is node else first
 
 
 VETH = _Veth()

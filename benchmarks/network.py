@@ -1,0 +1,37 @@
+"""Namespaces for the side that is not nsplane."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+NETNS = Path("/run/netns")
+REST_SECONDS = 0.3
+"""The kernel takes namespaces apart in the background: what is measured next shall not pay for it."""
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True)
+
+
+@contextlib.contextmanager
+def fresh_namespace(name: str, link: str) -> Iterator[Path]:
+    """A namespace with a pair of veths that are up, `link` being one of them. Its routes go with the link, within the call."""
+    ip("netns", "add", name)
+    try:
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "link", "add", link, "up", "type", "veth", "peer", "name", f"{link}-peer")
+        ip("-n", name, "link", "set", f"{link}-peer", "up")
+        yield NETNS / name
+        ip("-n", name, "link", "delete", link)
+    finally:
+        ip("netns", "delete", name)
+        time.sleep(REST_SECONDS)
+
+
+def remove_namespace(name: str) -> None:
+    """Removes what is left where its owner did not."""
+    if (NETNS / name).exists():
+        ip("netns", "delete", name)
+    time.sleep(REST_SECONDS)

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is in the way: a row met EEXIST. The kernel has no question for one exact route, so its table is read once for all such rows of
+ * a batch. Then, by what is found:
+ *
+ *      nothing (it went meanwhile)             tried once more
+ *      ours, of another row                    failed, naming that row, and takes over when that goes
+ *      ours, of no row (an earlier life)       replaced
+ *      a neighbour that the kernel learned     replaced
+ *      somebody else's                         failed, naming it; with `override` remembered and replaced
+ */
+#include "core/core.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdio.h>
+
+/* What identifies a route in the kernel. */
+static bool read_route_key(const struct nlmsghdr *msg, struct wish *key)
+{
+	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
+	const struct nlattr *attr;
+
+	if (msg->nlmsg_type != RTM_NEWROUTE || !rtm || rtm->rtm_tos || (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
+		return false;
+	*key = (struct wish){
+		.type = rtm->rtm_family == AF_INET ? WISH_ROUTE4 : WISH_ROUTE6,
+		.dst_len = rtm->rtm_dst_len,
+		.table = rtm->rtm_table,
+	};
+	NSP_ATTR_EACH(attr, msg, sizeof(*rtm)) {
+		if (nsp_attr_type(attr) == RTA_DST)
+			nsp_attr_get(attr, key->dst, nsp_address_len(rtm->rtm_family));
+		else if (nsp_attr_type(attr) == RTA_PRIORITY)
+			nsp_attr_get(attr, &key->metric, sizeof(key->metric));
+		else if (nsp_attr_type(attr) == RTA_TABLE)
+			nsp_attr_get(attr, &key->table, sizeof(key->table));
+	}
+	return true;
+}
+
+static int compare(const void *left, const void *right)
+{
+	const struct wish *a = &((const struct conflict *)left)->key, *b = &((const struct conflict *)right)->key;
+	int order = memcmp(a->dst, b->dst, 16);
+
+	if (!order)
+		order = (a->dst_len > b->dst_len) - (a->dst_len < b->dst_len);
+	if (!order)
+		order = (a->type > b->type) - (a->type < b->type);
+	if (!order)
+		order = (a->metric > b->metric) - (a->metric < b->metric);
+	return order ? order : (a->table > b->table) - (a->table < b->table);
+}
+
+struct search {
+	struct conflict *conflicts;
+	uint32_t count;
+	uint8_t type; /* of the routes that are being read */
+};
+
+static uint8_t *copy_message(const struct nlmsghdr *msg)
+{
+	uint8_t *copy = malloc(msg->nlmsg_len);
+
+	if (!copy)
+		abort();
+	return memcpy(copy, msg, msg->nlmsg_len);
+}
+
+static void forget_found(struct search *search)
+{
+	for (uint32_t i = 0; i < search->count; i++) {
+		if (search->conflicts[i].key.type != search->type)
+			continue;
+		free(search->conflicts[i].found);
+		search->conflicts[i].found = NULL;
+	}
+}
+
+/* Two rows of one batch may be in conflict with one object: they stand side by side. */
+static void route_seen(void *arg, uint32_t index, const void *msg)
+{
+	struct search *search = arg;
+	struct conflict wanted;
+
+	(void)index;
+	if (!msg) {
+		forget_found(search);
+		return;
+	}
+	if (!read_route_key(msg, &wanted.key))
+		return;
+	struct conflict *hit = bsearch(&wanted, search->conflicts, search->count, sizeof(wanted), compare);
+	if (!hit)
+		return;
+	while (hit > search->conflicts && !compare(hit - 1, &wanted))
+		hit--;
+	for (; hit < search->conflicts + search->count && !compare(hit, &wanted); hit++)
+		if (!hit->found)
+			hit->found = copy_message(msg);
+}
+
+static void neigh_seen(void *arg, uint32_t index, const void *msg)
+{
+	struct conflict **asked = arg;
+
+	if (!asked[index]->found)
+		asked[index]->found = copy_message(msg);
+}
+
+/* Reads the kernel, without the lock. */
+static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uint32_t count, struct nsp_error *err)
+{
+	struct search search = { .conflicts = conflicts, .count = count };
+	struct conflict *asked[256];
+	uint8_t buf[256 * 64];
+	struct nsp_batch batch;
+	bool families[2] = { false, false };
+
+	qsort(conflicts, count, sizeof(*conflicts), compare);
+	nsp_batch_init(&batch, buf, sizeof(buf));
+	for (uint32_t i = 0; i < count; i++) {
+		const struct wish *key = &conflicts[i].key;
+		if (WISH_TYPE_IS_ROUTE(key->type)) {
+			families[WISH_TYPE_IS_V6(key->type)] = true;
+			continue;
+		}
+		struct nsp_neigh neigh = { .index = conflicts[i].ifindex,
+					   .family = WISH_TYPE_IS_V6(key->type) ? AF_INET6 : AF_INET };
+		memcpy(neigh.dst, key->dst, 16);
+		asked[batch.count] = &conflicts[i];
+		nsp_neigh_get(&batch, &neigh);
+	}
+	int rc = batch.count ? nsp_batch_send(sock, &batch, NULL, neigh_seen, asked, err) : 0;
+	for (int v6 = 0; v6 < 2 && rc >= 0; v6++) {
+		search.type = v6 ? WISH_ROUTE6 : WISH_ROUTE4;
+		if (families[v6])
+			rc = nsp_dump(sock, NSP_DUMP_ROUTES, v6 ? AF_INET6 : AF_INET, 0, 0, route_seen, &search, err);
+	}
+	return rc;
+}
+
+/* The row of ours that holds the object: of any slot of the namespace. */
+static uint32_t find_row(const struct nsp_core *core, uint32_t netns, const struct conflict *conflict)
+{
+	const struct wish *key = &conflict->key;
+
+	for (uint32_t s = core->netns[netns]->first_slot; s; s = core->slots[s]->next) {
+		if (!WISH_TYPE_IS_ROUTE(key->type) && core->slots[s]->ifindex != conflict->ifindex)
+			continue;
+		uint32_t id = table_find(&core->table, s, key->type, key->dst, key->dst_len, key->metric, key->table);
+		if (id && id != conflict->row && table_row(&core->table, id)->flags & ROW_HELD)
+			return id;
+	}
+	return NIL;
+}
+
+static const char *protocol_name(uint8_t protocol, char buf[16])
+{
+	static const struct {
+		uint8_t number;
+		const char *name;
+	} known[] = { { 2, "kernel" }, { 3, "boot" },  { 4, "static" }, { 9, "ra" },	{ 11, "zebra" },
+		      { 12, "bird" },  { 16, "dhcp" }, { 186, "bgp" },	{ 188, "ospf" } };
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (known[i].number == protocol)
+			return known[i].name;
+	snprintf(buf, 16, "%u", protocol);
+	return buf;
+}
+
+/* "exists: protocol static, gateway 10.0.0.9, link 4": what somebody else's object is. */
+static void describe(const struct conflict *conflict, char *text, size_t cap)
+{
+	char protocol[16], ip[INET6_ADDRSTRLEN] = "none";
+	struct nsp_route route;
+	struct nsp_neigh neigh;
+
+	if (!WISH_TYPE_IS_ROUTE(conflict->key.type)) {
+		if (nsp_neigh_read(conflict->found, &neigh) < 0)
+			neigh = (struct nsp_neigh){ 0 };
+		snprintf(text, cap, "exists: a permanent entry of protocol %s with MAC %02x:%02x:%02x:%02x:%02x:%02x",
+			 protocol_name(neigh.proto, protocol), neigh.mac[0], neigh.mac[1], neigh.mac[2], neigh.mac[3], neigh.mac[4],
+			 neigh.mac[5]);
+		return;
+	}
+	const struct rtmsg *rtm = nsp_msg_body((const struct nlmsghdr *)(const void *)conflict->found, sizeof(*rtm));
+	int rc = nsp_route_read(conflict->found, &route);
+	if (rc < 0) {
+		snprintf(text, cap, "exists: a route of protocol %s and type %u", protocol_name(rtm->rtm_protocol, protocol),
+			 rtm->rtm_type);
+		return;
+	}
+	if (route.fields & NSP_ROUTE_GATEWAY)
+		prefix_format_ip(ip, WISH_TYPE_IS_V6(conflict->key.type), route.gateway);
+	snprintf(text, cap, "exists: a route of protocol %s, gateway %s, link %d", protocol_name(route.proto, protocol), ip,
+		 route.oif);
+}
+
+static bool is_ours(const struct conflict *conflict)
+{
+	struct nsp_route route;
+	struct nsp_neigh neigh;
+
+	if (WISH_TYPE_IS_ROUTE(conflict->key.type))
+		return nsp_route_read(conflict->found, &route) == 0 && route.proto == NSP_PROTOCOL;
+	return nsp_neigh_read(conflict->found, &neigh) == 0 &&
+	       (neigh.proto == NSP_PROTOCOL || neigh.state != 0x80 /* NUD_PERMANENT */);
+}
+
+static void fail_row(struct nsp_core *core, const struct conflict *conflict, struct row *row, const char *text)
+{
+	row_state(core, conflict->row, row, NSP_STATE_FAILED, EEXIST, text);
+	if (conflict->request)
+		request_settle(core, conflict->request, row, NSP_STATE_FAILED);
+}
+
+/* Writes it again: over what is there, where the row now counts as holding it. */
+static void again(struct nsp_core *core, const struct conflict *conflict, struct row *row, bool over)
+{
+	if (over)
+		row->flags |= ROW_HELD;
+	if (conflict->request && !(row->flags & ROW_OWED)) {
+		row->flags |= ROW_OWED;
+		row->request = conflict->request;
+	} else if (conflict->request) {
+		request_settle(core, conflict->request, row, NSP_STATE_SUPERSEDED);
+	}
+	row_queue(core, conflict->row, row, true);
+}
+
+/* `error`: why the kernel could not be read, or NULL. */
+static void settle(struct nsp_core *core, uint32_t netns, struct conflict *conflict, const char *error)
+{
+	struct row *row = table_row(&core->table, conflict->row);
+	char text[NSP_KEY_MAX + 32];
+
+	if (core->slots[row->slot]->generation != conflict->generation || !(row->flags & ROW_WANTED)) {
+		bool wanted = row->flags & ROW_WANTED;
+		if (conflict->request)
+			request_settle(core, conflict->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_SUPERSEDED);
+		if (!wanted && !(row->flags & (ROW_QUEUED | ROW_HELD)))
+			row_drop(core, conflict->row, row);
+		return;
+	}
+	if (row->flags & ROW_QUEUED) { /* put again meanwhile: that will show */
+		again(core, conflict, row, false);
+		return;
+	}
+	if (error) {
+		fail_row(core, conflict, row, error);
+		return;
+	}
+	uint32_t holder = find_row(core, netns, conflict);
+	if (holder) {
+		const struct row *other = table_row(&core->table, holder);
+		memcpy(text, "held by ", 8);
+		key_format(text + 8, core->slots[other->slot]->key, other->type, other->dst, other->dst_len, other->metric,
+			   other->table);
+		row_block(core, row);
+		fail_row(core, conflict, row, text);
+	} else if (!conflict->found && !(row->flags & ROW_AGAIN)) {
+		row->flags |= ROW_AGAIN;
+		again(core, conflict, row, false);
+	} else if (!conflict->found) {
+		fail_row(core, conflict, row, "exists, but the kernel does not show it");
+	} else if (is_ours(conflict)) {
+		again(core, conflict, row, true);
+	} else if (row->flags & WISH_OVERRIDE) {
+		struct extra *extra = table_extra_make(&core->table, row);
+		free(extra->stolen);
+		extra->stolen = conflict->found;
+		conflict->found = NULL;
+		again(core, conflict, row, true);
+	} else {
+		describe(conflict, text, sizeof(text));
+		fail_row(core, conflict, row, text);
+	}
+}
+
+void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t netns, struct conflict *conflicts, uint32_t count)
+{
+	struct nsp_error err = { 0 };
+
+	/* In flight still: the planner must not drop these rows while the lock is away. */
+	for (uint32_t i = 0; i < count; i++)
+		table_row(&core->table, conflicts[i].row)->flags |= ROW_INFLIGHT;
+	pthread_mutex_unlock(&core->lock);
+	int rc = find_holders(sock, conflicts, count, &err);
+	pthread_mutex_lock(&core->lock);
+	for (uint32_t i = 0; i < count; i++) {
+		struct row *row = table_row(&core->table, conflicts[i].row);
+		row->flags &= (uint16_t)~ROW_INFLIGHT;
+		settle(core, netns, &conflicts[i], rc < 0 ? err.text : NULL);
+		free(conflicts[i].found);
+	}
+}

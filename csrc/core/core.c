@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The core's life, its namespaces and origins. */
+#include "core/core.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+
+static uint32_t sockets_to_keep(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 4 > 4096)
+		return 4096;
+	return limit.rlim_cur / 4 < 16 ? 16 : (uint32_t)(limit.rlim_cur / 4);
+}
+
+struct nsp_core *nsp_core_new(struct nsp_error *err)
+{
+	struct nsp_core *core = calloc(1, sizeof(*core));
+	sigset_t all, before;
+
+	if (!core) {
+		nsp_fail(err, ENOMEM, "a new core");
+		return NULL;
+	}
+	core->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (core->event < 0) {
+		nsp_fail(err, errno, "eventfd");
+		free(core);
+		return NULL;
+	}
+	pthread_mutex_init(&core->lock, NULL);
+	pthread_cond_init(&core->work, NULL);
+	pthread_cond_init(&core->completed, NULL);
+	core->sockets_kept = sockets_to_keep();
+
+	/* Number 0 of each stands for none. */
+	CORE_GROW(core->slots, core->slot_count, core->slot_cap);
+	core->slots[core->slot_count++] = NULL;
+	CORE_GROW(core->netns, core->netns_count, core->netns_cap);
+	core->netns[core->netns_count++] = NULL;
+	core->slot_mask = 63;
+	core->slot_index = calloc(core->slot_mask + 1, sizeof(uint32_t));
+	core->request_mask = 255;
+	core->requests = calloc(core->request_mask + 1, sizeof(struct request *));
+	if (!core->slot_index || !core->requests)
+		abort();
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int rc = pthread_create(&core->thread, NULL, writer_run, core);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	core->running = rc == 0;
+	if (rc) {
+		nsp_fail(err, rc, "the writer's thread");
+		nsp_core_free(core);
+		return NULL;
+	}
+	return core;
+}
+
+static void free_queue(struct queue *queue)
+{
+	for (uint32_t i = 0; i < queue->count; i++) {
+		uint64_t entry = queue->entries[(queue->head + i) % queue->cap];
+		if (!(entry & 3))
+			nsp_op_free((struct nsp_op *)(uintptr_t)entry);
+	}
+	free(queue->entries);
+}
+
+static void free_slots(struct nsp_core *core)
+{
+	for (uint32_t i = 1; i < core->slot_count; i++) {
+		if (!core->slots[i])
+			continue;
+		mp_free(&core->slots[i]->missing);
+		free(core->slots[i]->text);
+		free(core->slots[i]->key);
+		free(core->slots[i]);
+	}
+	free(core->slots);
+	free(core->slot_index);
+	free(core->slot_free);
+}
+
+static void free_requests(struct nsp_core *core)
+{
+	for (uint32_t i = 0; i <= core->request_mask; i++)
+		if (core->requests[i]) {
+			mp_free(&core->requests[i]->out);
+			free(core->requests[i]);
+		}
+	free(core->requests);
+}
+
+void nsp_core_free(struct nsp_core *core)
+{
+	if (!core)
+		return;
+	if (core->running) {
+		pthread_mutex_lock(&core->lock);
+		core->stop = true;
+		pthread_cond_signal(&core->work);
+		pthread_mutex_unlock(&core->lock);
+		pthread_join(core->thread, NULL);
+	}
+	free_queue(&core->queue);
+	free_queue(&core->express);
+	free_queue(&core->withdrawals);
+	for (uint32_t i = 0; i < core->done_count; i++)
+		nsp_op_free(core->done[(core->done_head + i) % core->done_cap].op);
+	free(core->done);
+	table_free(&core->table);
+	free_slots(core);
+	free_requests(core);
+	for (uint32_t i = 1; i < core->netns_count; i++) {
+		if (core->netns[i]->connected)
+			nsp_socket_close(&core->netns[i]->sock);
+		if (core->netns[i]->fd >= 0)
+			close(core->netns[i]->fd);
+		free(core->netns[i]);
+	}
+	free(core->netns);
+	for (uint32_t i = 0; i < core->origin_count; i++)
+		free(core->origins[i].source);
+	free(core->origins);
+	free(core->rejudge);
+	free(core->notices);
+	mp_free(&core->changes[0]);
+	mp_free(&core->changes[1]);
+	mp_free(&core->rows_out);
+	close(core->event);
+	pthread_cond_destroy(&core->work);
+	pthread_cond_destroy(&core->completed);
+	pthread_mutex_destroy(&core->lock);
+	free(core);
+}
+
+int nsp_core_fd(const struct nsp_core *core)
+{
+	return core->event;
+}
+
+/* A known namespace by its identity, or one whose number is free. */
+static uint32_t find_netns(const struct nsp_core *core, const struct nsp_netns_id *id, uint32_t *vacant)
+{
+	*vacant = NIL;
+	for (uint32_t i = 1; i < core->netns_count; i++) {
+		const struct netns *netns = core->netns[i];
+		if (netns->fd < 0)
+			*vacant = i;
+		else if (netns->id.ino == id->ino && netns->id.dev == id->dev)
+			return i;
+	}
+	return NIL;
+}
+
+int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *number, struct nsp_error *err)
+{
+	struct nsp_netns_id id;
+	uint32_t vacant;
+	int rc = nsp_netns_identify(fd, &id, err);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&core->lock);
+	*number = find_netns(core, &id, &vacant);
+	if (!*number) {
+		int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (own < 0) {
+			rc = nsp_fail(err, errno, "keep a namespace open");
+		} else {
+			if (!vacant) {
+				CORE_GROW(core->netns, core->netns_count, core->netns_cap);
+				vacant = core->netns_count++;
+				core->netns[vacant] = malloc(sizeof(struct netns));
+				if (!core->netns[vacant])
+					abort();
+			}
+			*core->netns[vacant] = (struct netns){ .fd = own, .id = id };
+			*number = vacant;
+		}
+	}
+	if (rc == 0)
+		core->netns[*number]->refs++;
+	pthread_mutex_unlock(&core->lock);
+	return rc;
+}
+
+void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
+{
+	pthread_mutex_lock(&core->lock);
+	/* The writer may be using it, and what is queued may need it: it is closed behind all of that. */
+	if (--core->netns[number]->refs == 0) {
+		queue_push(&core->queue, ENTRY_CLOSE(number));
+		pthread_cond_signal(&core->work);
+	}
+	pthread_mutex_unlock(&core->lock);
+}
+
+uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation)
+{
+	pthread_mutex_lock(&core->lock);
+	uint32_t i = 0;
+	while (i < core->origin_count && (core->origins[i].generation != generation || strcmp(core->origins[i].source, source)))
+		i++;
+	if (i == core->origin_count) {
+		CORE_GROW(core->origins, core->origin_count, core->origin_cap);
+		core->origins[core->origin_count++] = (struct origin){ strdup(source), generation };
+	}
+	pthread_mutex_unlock(&core->lock);
+	return i;
+}
+
+void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
+{
+	pthread_mutex_lock(&core->lock);
+	*totals = (struct nsp_totals){
+		.queued = core->queue.count + core->express.count,
+		.written = core->written,
+		.batches = core->batches,
+		.bytes = table_bytes(&core->table),
+		.dropped = core->dropped,
+	};
+	memcpy(totals->rows, core->rows_by_state, sizeof(totals->rows));
+	pthread_mutex_unlock(&core->lock);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - what the planner (the caller's thread) and the writer share.
+ *
+ * A row is one wanted route or ARP entry. It lives in the table, belongs to one slot (an interface in a namespace), and goes through
+ *
+ *      put ──> list of the slot ──(slot ready)──> queue ──> batch ──> kernel ──> verdict ──> state
+ *                     ^                                                             |
+ *                     └───────────── refused, and judged again later ───────────────┘
+ *
+ * `lock` guards all of it. The planner decodes without it and commits a frame under it; the writer holds it to fill a batch and to
+ * write verdicts down, not while the kernel works.
+ */
+#ifndef NSP_CORE_H
+#define NSP_CORE_H
+
+#include "kernel/internal.h"
+
+#include <pthread.h>
+
+#include "wire/frame.h"
+#include "wire/msgpack.h"
+#include "wire/schema.h"
+#include "wire/prefix.h"
+#include "wire/key.h"
+
+#define NIL 0u
+#define NSP_PROTOCOL 110 /* what marks our routes and neighbours */
+
+enum row_flag {
+	/* the low bits are enum wish_flag */
+	ROW_WANTED = 0x20,
+	ROW_HELD = 0x40,      /* the kernel has it, and it is ours */
+	ROW_QUEUED = 0x80,    /* an entry of a queue refers to it */
+	ROW_INFLIGHT = 0x100, /* it is in the batch that the kernel works on */
+	ROW_OWED = 0x200,     /* `request` waits for its verdict */
+	ROW_REFUSED = 0x400,  /* the kernel refused it: what it holds of it is to be deleted */
+	ROW_BLOCKED = 0x800,  /* another row of ours is the same kernel object */
+	ROW_DEAD = 0x1000,    /* not written again until it is put anew */
+	ROW_AGAIN = 0x2000,   /* a conflict was gone when it was looked at: tried once more */
+};
+
+/* The lists of a slot: what is not configured, and what is, with and without a gateway or source that the kernel may come to refuse. */
+enum row_list { LIST_OPEN, LIST_DIRECT, LIST_VIA, LISTS };
+
+struct row {
+	uint8_t dst[16];
+	uint8_t via[16]; /* the gateway; of an ARP entry: the MAC */
+	uint64_t since;	 /* ms since the epoch: when it came into its state */
+	uint32_t slot;
+	uint32_t next, prev; /* in the slot's list */
+	uint32_t request;    /* that put it last */
+	uint32_t metric;
+	uint32_t table;
+	uint32_t origin;
+	uint32_t extra; /* index of what few rows have */
+	uint16_t flags;
+	uint8_t type; /* enum wish_type; of a free row: FREE_ROW */
+	uint8_t dst_len;
+	uint8_t scope;
+	uint8_t state; /* NSP_STATE_* */
+	uint8_t error;
+	uint8_t list;
+};
+
+#define FREE_ROW 0xff
+
+struct extra {
+	uint8_t source[16];
+	char *text;	 /* the kernel's sentence, or who is in the way */
+	uint8_t *stolen; /* the foreign object that an override took the place of: its message */
+	uint32_t tries;
+	uint32_t next_free;
+};
+
+/* Rows lie in chunks that never move; a chunk that is empty goes back to the system. */
+#define CHUNK_BITS 12
+#define CHUNK_ROWS (1u << CHUNK_BITS)
+
+struct chunk {
+	struct row *rows;
+	uint32_t live;
+	uint32_t used;	     /* rows ever handed out */
+	uint32_t first_free; /* row id, chained by `next` */
+	bool listed;	     /* in `open` */
+};
+
+struct index_entry {
+	uint32_t hash;
+	uint32_t row;
+};
+
+struct table {
+	struct chunk *chunks;
+	uint32_t chunk_count, chunk_cap;
+	uint32_t *open; /* chunks with room */
+	uint32_t open_count, open_cap;
+	struct index_entry *index; /* open addressing, linear probing */
+	uint32_t index_mask;
+	uint32_t live;
+	struct extra *extras;
+	uint32_t extra_count, extra_cap, extra_free;
+};
+
+struct slot {
+	char *key;
+	uint32_t hash;
+	struct mp_out missing; /* msgpack array: what it waits for */
+	char *text;	       /* why it failed */
+	uint32_t state;	       /* of its rows while it is not ready: PENDING or FAILED */
+	int32_t error;
+	uint32_t generation; /* counts ready and lost: a verdict of another generation says nothing */
+	uint32_t netns;
+	int32_t ifindex;
+	uint32_t heads[LISTS];
+	uint32_t rows;
+	uint32_t open; /* rows on LIST_OPEN */
+	uint32_t blocked;
+	uint32_t touched;    /* the request that was last reported as touching it */
+	uint32_t next, prev; /* in its namespace */
+	uint32_t rejudge;    /* NSP_JUDGE_*: to be done when the queue is empty, since a route on the link came or went */
+	bool ready;
+};
+
+struct netns {
+	int fd;
+	struct nsp_netns_id id;
+	struct nsp_socket sock;
+	bool connected;
+	uint64_t used; /* the writer's batch count at the last use */
+	uint32_t refs;
+	uint32_t first_slot;
+	uint32_t blocked; /* rows of its slots */
+};
+
+struct origin {
+	char *source;
+	uint64_t generation;
+};
+
+struct request {
+	uint32_t serial;
+	uint32_t outstanding;
+	uint32_t counts[NSP_STATES];
+	uint32_t entries;
+	bool open, committed;
+	struct mp_out out;
+};
+
+/* A queue's entries: a row's number, a pointer to an operation (its two low bits are 0), or the number of a namespace to close. */
+#define ENTRY_ROW(id) ((uint64_t)(id) << 2 | 1)
+#define ENTRY_OP(op) ((uint64_t)(uintptr_t)(op))
+#define ENTRY_CLOSE(netns) ((uint64_t)(netns) << 2 | 2)
+
+struct queue {
+	uint64_t *entries;
+	uint32_t head, count, cap;
+};
+
+struct nsp_core {
+	pthread_mutex_t lock;
+	pthread_cond_t work, completed;
+	pthread_t thread;
+	bool stop, running;
+	int event;
+	bool signalled;
+
+	struct table table;
+
+	struct slot **slots;
+	uint32_t slot_count, slot_cap;
+	uint32_t *slot_index; /* hash of the key -> slot */
+	uint32_t slot_mask;
+	uint32_t *slot_free;
+	uint32_t slot_free_count, slot_free_cap;
+
+	struct netns **netns;
+	uint32_t netns_count, netns_cap, sockets_open, sockets_kept;
+
+	struct origin *origins;
+	uint32_t origin_count, origin_cap;
+
+	struct request **requests; /* by serial & mask */
+	uint32_t request_mask, next_serial;
+
+	struct queue queue, express;
+	struct queue withdrawals; /* operations that come before all of these */
+	uint32_t *rejudge;	  /* slots with `rejudge` set */
+	uint32_t rejudge_count, rejudge_cap;
+	uint64_t rejudged; /* when that was last done */
+
+	struct nsp_done *done;
+	uint32_t done_head, done_count, done_cap;
+	struct nsp_notice *notices;
+	uint32_t notice_head, notice_count, notice_cap;
+
+	bool watched;
+	struct mp_out changes[2]; /* being filled, being read */
+	uint32_t changes_count;
+	struct mp_out rows_out;
+
+	uint64_t rows_by_state[2][NSP_STATES];
+	uint64_t written, batches, dropped;
+};
+
+/* Makes room for element `count` of an array that grows by doubling. */
+#define CORE_GROW(array, count, cap)                                                                                               \
+	do {                                                                                                                       \
+		if ((count) == (cap))                                                                                              \
+			(array) = core_grow((array), &(cap), sizeof(*(array)));                                                    \
+	} while (0)
+void *core_grow(void *array, uint32_t *cap, size_t size);
+
+void core_signal(struct nsp_core *core);
+void core_notice(struct nsp_core *core, uint32_t slot, uint32_t what);
+uint64_t core_now(void);
+
+/* ---- table.c ---- */
+struct row *table_row(const struct table *table, uint32_t id);
+uint32_t table_hash(uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric, uint32_t table_id);
+/* Is this number one of a row? (A queue may hold numbers of rows that have gone.) */
+bool table_has(const struct table *table, uint32_t id);
+uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
+		    uint32_t table_id);
+uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish);
+void table_remove(struct table *table, uint32_t id);
+struct extra *table_extra(struct table *table, struct row *row); /* NULL where it has none */
+struct extra *table_extra_make(struct table *table, struct row *row);
+void table_extra_drop(struct table *table, struct row *row);
+uint64_t table_bytes(const struct table *table);
+void table_free(struct table *table);
+
+/* ---- request.c ---- */
+struct request *request_get(struct nsp_core *core, uint32_t serial);
+/* Counts a verdict given at once. */
+void request_count(struct request *request, uint32_t state);
+/* Room for an entry: begin, write one msgpack map, and it is counted. */
+struct mp_out *request_entry(struct request *request);
+/* A row that is owed a verdict gets `state`; with an entry where that is neither configured nor removed. */
+void request_settle(struct nsp_core *core, uint32_t serial, struct row *row, uint32_t state);
+/* Something that the planner is to fetch with nsp_core_poll. */
+void done_push(struct nsp_core *core, struct nsp_done done);
+void request_finish(struct nsp_core *core, struct request *request);
+
+/* ---- entry.c ---- */
+void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous);
+void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous);
+
+/* ---- slot.c ---- */
+uint32_t slot_lookup(const struct nsp_core *core, const char *key);
+uint32_t slot_make(struct nsp_core *core, const char *key);
+void slot_link(struct nsp_core *core, uint32_t id, struct row *row, enum row_list list);
+void slot_unlink(struct nsp_core *core, struct row *row);
+void slot_rejudge(struct nsp_core *core, uint32_t slot, uint32_t which);
+
+/* ---- row.c: what happens to a row ---- */
+void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express);
+/* Puts a row into a state, and on the list that belongs to it. */
+void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text);
+/* Pays the verdict that is owed. */
+void row_pay(struct nsp_core *core, struct row *row, uint32_t state);
+/* Nobody wants it any more and the kernel does not have it. */
+void row_drop(struct nsp_core *core, uint32_t id, struct row *row);
+/* It is not to be any more: deleted, or dropped at once where the kernel does not have it. */
+void row_unwant(struct nsp_core *core, uint32_t id, struct row *row, struct request *request, bool express);
+void row_block(struct nsp_core *core, struct row *row);
+void row_unblock(struct nsp_core *core, struct row *row);
+/* The kernel's object has gone: a row that was blocked by it takes over, and what it had taken the place of is put back. */
+void row_released(struct nsp_core *core, struct row *row);
+/* Appends the message that puts or deletes a row. */
+void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, bool deletes, int mode);
+/* What it had taken the place of is put back. */
+void row_restore(struct nsp_core *core, struct row *row);
+
+/* ---- writer.c ---- */
+void *writer_run(void *core);
+void queue_push(struct queue *queue, uint64_t entry);
+
+/* ---- conflict.c ---- */
+
+/* A row that met EEXIST, and what was found in its place. */
+struct conflict {
+	uint32_t row;
+	uint32_t generation; /* of its slot */
+	uint32_t request;    /* that is owed the verdict, or 0 */
+	struct wish key;
+	int32_t ifindex;
+	uint8_t *found; /* the message of the object in the way; NULL: none was there */
+};
+
+/* Looks up who is in the way of these rows of one namespace, and settles them. Called and returns with the lock held; lets go of it
+ * while the kernel is read. */
+void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t netns, struct conflict *conflicts, uint32_t count);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a row is shown: {key, state, source, missing, errno, message, since, tries, item}, in replies, in `get` and in events. */
+#include "core/core.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "wire/text.h"
+
+static const char *const state_names[NSP_STATES] = { "none",	"configured", "pending",    "failed", "retrying",
+						     "invalid", "conflict",   "superseded", "removed" };
+
+static size_t row_key(const struct nsp_core *core, const struct row *row, char key[NSP_KEY_MAX])
+{
+	return key_format(key, core->slots[row->slot]->key, row->type, row->dst, row->dst_len, row->metric, row->table);
+}
+
+static void put_ip(struct mp_out *out, bool v6, const uint8_t *ip)
+{
+	char text[INET6_ADDRSTRLEN];
+	mp_put_str(out, text, prefix_format_ip(text, v6, ip));
+}
+
+static void put_mac(struct mp_out *out, const uint8_t *mac)
+{
+	char text[18];
+	mp_put_str(out, text,
+		   (size_t)sprintf(text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]));
+}
+
+/* The item as its publisher could have written it: what is at its default is left out. Pairs are counted as they are written. */
+static void put_item(struct nsp_core *core, struct mp_out *out, const struct row *row)
+{
+	bool route = WISH_TYPE_IS_ROUTE(row->type), v6 = WISH_TYPE_IS_V6(row->type);
+	size_t head = out->len;
+	uint32_t pairs = 1;
+
+	mp_put_map(out, 0);
+	mp_put_literal(out, "kind");
+	mp_put_text(out, route ? "route" : "arp");
+	pairs += reference_put(out, core->slots[row->slot]->key);
+	if (!route) {
+		mp_put_literal(out, "ip");
+		put_ip(out, v6, row->dst);
+		mp_put_literal(out, "mac");
+		put_mac(out, row->via);
+		pairs += 2;
+	} else {
+		char text[64];
+		size_t n = prefix_format_ip(text, v6, row->dst);
+		n += (size_t)sprintf(text + n, "/%u", row->dst_len);
+		mp_put_literal(out, "dst");
+		mp_put_str(out, text, n);
+		pairs++;
+		if (row->flags & WISH_VIA) {
+			mp_put_literal(out, "gateway");
+			put_ip(out, v6, row->via);
+			pairs++;
+		}
+		if (row->metric != (v6 ? SCHEMA_METRIC6 : 0)) {
+			mp_put_literal(out, "metric");
+			mp_put_uint(out, row->metric);
+			pairs++;
+		}
+		if (row->table != SCHEMA_TABLE) {
+			mp_put_literal(out, "table");
+			mp_put_uint(out, row->table);
+			pairs++;
+		}
+		if (row->flags & WISH_SOURCE) {
+			mp_put_literal(out, "prefsrc");
+			put_ip(out, v6, core->table.extras[row->extra].source);
+			pairs++;
+		}
+		if (row->flags & WISH_SCOPE) {
+			mp_put_literal(out, "scope");
+			if (schema_scope_name(row->scope))
+				mp_put_text(out, schema_scope_name(row->scope));
+			else
+				mp_put_uint(out, row->scope);
+			pairs++;
+		}
+		if (row->flags & WISH_ONLINK) {
+			mp_put_literal(out, "onlink");
+			mp_put_bool(out, true);
+			pairs++;
+		}
+	}
+	if (row->flags & WISH_OVERRIDE) {
+		mp_put_literal(out, "override");
+		mp_put_bool(out, true);
+		pairs++;
+	}
+	out->data[head] = (uint8_t)(0x80 | pairs); /* at most 11: the short form holds */
+}
+
+/* ["pid/123"] of eth0@pid:123: the slot itself may have been bound to another process since. */
+static void put_ended(struct mp_out *out, const struct slot *slot)
+{
+	const char *at = strchr(slot->key, '@');
+	char text[NSP_KEY_MAX];
+
+	if (!at) {
+		mp_put_array(out, 0);
+		return;
+	}
+	const char *reference = at + 1;
+	size_t type = (size_t)(strchr(reference, ':') - reference);
+	memcpy(text, reference, type);
+	text[type] = '/';
+	long n = text_decode(text + type + 1, reference + type + 1, strlen(reference + type + 1));
+	mp_put_array(out, 1);
+	mp_put_str(out, text, type + 1 + (size_t)n);
+}
+
+static void put_missing(struct mp_out *out, const struct slot *slot, const struct row *row, uint32_t state)
+{
+	char text[64] = "gateway/";
+
+	if (state != NSP_STATE_PENDING)
+		mp_put_array(out, 0);
+	else if (row->flags & ROW_DEAD)
+		put_ended(out, slot);
+	else if (!slot->ready)
+		mp_put_raw(out, slot->missing.data, slot->missing.len);
+	else if (row->flags & WISH_VIA && WISH_TYPE_IS_ROUTE(row->type) && row->error) {
+		mp_put_array(out, 1);
+		size_t n = 8 + prefix_format_ip(text + 8, WISH_TYPE_IS_V6(row->type), row->via);
+		mp_put_str(out, text, n);
+	} else
+		mp_put_array(out, 0);
+}
+
+static const char *message(const struct nsp_core *core, const struct slot *slot, const struct row *row, uint32_t state)
+{
+	if (state == NSP_STATE_CONFIGURED || state == NSP_STATE_REMOVED)
+		return "";
+	if (state == NSP_STATE_CONFLICT)
+		return "the key belongs to another source";
+	if (state == NSP_STATE_SUPERSEDED)
+		return "overwritten before it was written";
+	if (row->flags & ROW_DEAD)
+		return "its process has ended: put it again";
+	if (row->extra && core->table.extras[row->extra].text)
+		return core->table.extras[row->extra].text;
+	if (!slot->ready)
+		return slot->text ? slot->text : "";
+	return row->error ? strerror(row->error) : "queued for writing";
+}
+
+void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous)
+{
+	const struct slot *slot = core->slots[row->slot];
+	char key[NSP_KEY_MAX];
+	int error = !slot->ready && state == slot->state ? slot->error : row->error;
+
+	mp_put_map(out, previous == NSP_STATE_NONE ? 9 : 10);
+	mp_put_literal(out, "key");
+	mp_put_str(out, key, row_key(core, row, key));
+	mp_put_literal(out, "state");
+	mp_put_text(out, state_names[state]);
+	mp_put_literal(out, "source");
+	mp_put_text(out, core->origins[row->origin].source);
+	mp_put_literal(out, "missing");
+	put_missing(out, slot, row, state);
+	mp_put_literal(out, "errno");
+	if (error && state != NSP_STATE_CONFIGURED && strerrorname_np(error))
+		mp_put_text(out, strerrorname_np(error));
+	else
+		mp_put_nil(out);
+	mp_put_literal(out, "message");
+	mp_put_text(out, message(core, slot, row, state));
+	mp_put_literal(out, "since");
+	mp_put_float(out, (double)row->since / 1000);
+	mp_put_literal(out, "tries");
+	mp_put_uint(out, row->extra ? core->table.extras[row->extra].tries : 0);
+	mp_put_literal(out, "item");
+	put_item(core, out, row);
+	if (previous != NSP_STATE_NONE) {
+		mp_put_literal(out, "previous");
+		mp_put_text(out, state_names[previous]);
+	}
+}
+
+/* What nobody fetches is bounded: beyond this the changes are counted only. */
+#define CHANGES_MAX (64u << 20)
+
+static void put_length(struct mp_out *out, size_t at)
+{
+	uint32_t len = (uint32_t)(out->len - at - sizeof(len));
+	memcpy(out->data + at, &len, sizeof(len));
+}
+
+void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous)
+{
+	struct mp_out *out = &core->changes[0];
+	char key[NSP_KEY_MAX];
+	static const uint32_t zero;
+
+	if (!core->watched)
+		return;
+	if (out->len > CHANGES_MAX) {
+		core->dropped++;
+		return;
+	}
+	size_t at = out->len;
+	mp_put_raw(out, &zero, sizeof(zero));
+	mp_put_raw(out, key, row_key(core, row, key));
+	put_length(out, at);
+	at = out->len;
+	mp_put_raw(out, &zero, sizeof(zero));
+	entry_put(core, out, row, state, previous);
+	put_length(out, at);
+	core->changes_count++;
+	core_signal(core);
+}
+
+void nsp_core_watch(struct nsp_core *core, uint32_t on)
+{
+	pthread_mutex_lock(&core->lock);
+	core->watched = on;
+	pthread_mutex_unlock(&core->lock);
+}
+
+long nsp_core_changes(struct nsp_core *core, const uint8_t **data, size_t *len)
+{
+	pthread_mutex_lock(&core->lock);
+	struct mp_out fresh = core->changes[1];
+	fresh.len = 0;
+	core->changes[1] = core->changes[0];
+	core->changes[0] = fresh;
+	long count = core->changes_count;
+	core->changes_count = 0;
+	pthread_mutex_unlock(&core->lock);
+	*data = core->changes[1].data;
+	*len = core->changes[1].len;
+	return count;
+}
+
+static bool matches(const struct nsp_core *core, const struct row *row, const char *prefix, size_t n, uint32_t states,
+		    const char *source)
+{
+	char key[NSP_KEY_MAX];
+
+	if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || (states && !(states >> row->state & 1)) ||
+	    (source && strcmp(core->origins[row->origin].source, source)))
+		return false;
+	return !n || (row_key(core, row, key) >= n && !memcmp(key, prefix, n));
+}
+
+/* A chunk at a time: the writer is not kept waiting for a whole table. */
+
+long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, const char *source, uint64_t *cursor, uint32_t most,
+		   size_t bytes, const uint8_t **data, size_t *len)
+{
+	struct mp_out *out = &core->rows_out;
+	size_t n = strlen(prefix);
+	long count = 0;
+
+	out->len = 0;
+	for (bool more = true; more;) {
+		pthread_mutex_lock(&core->lock);
+		uint32_t number = (uint32_t)(*cursor >> CHUNK_BITS), at = (uint32_t)(*cursor & (CHUNK_ROWS - 1));
+		more = number < core->table.chunk_count;
+		struct chunk *chunk = more ? &core->table.chunks[number] : NULL;
+		for (; more && chunk->rows && at < chunk->used && count < most && out->len < bytes; at++) {
+			if (number == 0 && at == 0)
+				continue;
+			const struct row *row = &chunk->rows[at];
+			if (matches(core, row, prefix, n, states, source)) {
+				entry_put(core, out, row, row->state, NSP_STATE_NONE);
+				count++;
+			}
+		}
+		if (more && chunk->rows && at < chunk->used) {
+			*cursor = (uint64_t)number << CHUNK_BITS | at;
+			more = false;
+		} else {
+			*cursor = more ? (uint64_t)(number + 1) << CHUNK_BITS : 0;
+		}
+		pthread_mutex_unlock(&core->lock);
+	}
+	*data = out->data;
+	*len = out->len;
+	return count;
+}
+
+long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data)
+{
+	struct mp_out *out = &core->rows_out;
+	struct mp_out text = { 0 };
+	struct wish wish;
+	struct fault fault;
+
+	out->len = 0;
+	if (key_is_bulk(key, strlen(key)) && key_parse(key, strlen(key), &wish, &text, &fault)) {
+		pthread_mutex_lock(&core->lock);
+		uint32_t slot = slot_lookup(core, (char *)text.data + wish.slot);
+		uint32_t id = slot ? table_find(&core->table, slot, wish.type, wish.dst, wish.dst_len, wish.metric, wish.table) :
+				     NIL;
+		struct row *row = id ? table_row(&core->table, id) : NULL;
+		if (row && row->flags & ROW_WANTED)
+			entry_put(core, out, row, row->state, NSP_STATE_NONE);
+		pthread_mutex_unlock(&core->lock);
+	}
+	mp_free(&text);
+	*data = out->data;
+	return out->len ? (long)out->len : -ENOENT;
+}

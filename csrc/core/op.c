@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations: messages about interfaces, in stages of one namespace each, carried out in the order of the writer's queue. */
+#include "core/op.h"
+
+#define STAGE_ROOM 1024
+
+struct nsp_op *nsp_op_new(uint64_t cookie)
+{
+	struct op *op = calloc(1, sizeof(*op));
+
+	if (!op)
+		abort();
+	op->head.cookie = cookie;
+	return &op->head;
+}
+
+void nsp_op_free(struct nsp_op *head)
+{
+	struct op *op = (struct op *)head;
+
+	if (!op)
+		return;
+	for (uint32_t i = 0; i < op->stage_count; i++)
+		free(op->stages[i].batch.buf);
+	free(op->stages);
+	free(op);
+}
+
+struct nsp_batch *nsp_op_stage(struct nsp_op *head, uint32_t netns, uint32_t flags)
+{
+	struct op *op = (struct op *)head;
+
+	CORE_GROW(op->stages, op->stage_count, op->stage_cap);
+	op->stages[op->stage_count++] = (struct stage){ .netns = netns, .flags = flags };
+	return nsp_op_room(head);
+}
+
+struct nsp_batch *nsp_op_room(struct nsp_op *head)
+{
+	struct op *op = (struct op *)head;
+	struct nsp_batch *batch = &op->stages[op->stage_count - 1].batch;
+
+	if (batch->cap - batch->len < STAGE_ROOM) {
+		batch->cap = batch->cap ? batch->cap * 2 : 2 * STAGE_ROOM;
+		batch->buf = realloc(batch->buf, batch->cap);
+		if (!batch->buf)
+			abort();
+	}
+	return batch;
+}
+
+void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express)
+{
+	pthread_mutex_lock(&core->lock);
+	queue_push(express ? &core->express : &core->queue, ENTRY_OP(op));
+	pthread_cond_signal(&core->work);
+	pthread_mutex_unlock(&core->lock);
+}
+
+/* What is already so needs no error: a deletion of what is not there, an address that somebody else has put there. */
+static bool is_done_already(const struct nsp_batch *batch, uint32_t index, int error)
+{
+	const struct nlmsghdr *msg = (const struct nlmsghdr *)(const void *)batch->buf;
+
+	for (uint32_t i = 0; i < index; i++)
+		msg = nsp_msg_next(msg);
+	switch (msg->nlmsg_type) {
+	case RTM_DELLINK:
+		return error == ENODEV;
+	case RTM_NEWADDR:
+		return error == EEXIST;
+	case RTM_DELADDR:
+		return error == EADDRNOTAVAIL || error == ENODEV;
+	case RTM_DELROUTE:
+		return error == ESRCH || error == ENODEV;
+	default:
+		return false;
+	}
+}
+
+struct running {
+	struct op *op;
+	struct stage *stage;
+	uint32_t before; /* messages of earlier stages */
+	bool failed;
+};
+
+static void message_failed(void *arg, uint32_t index, int error, const char *text)
+{
+	struct running *running = arg;
+	struct nsp_op *op = &running->op->head;
+
+	if (is_done_already(&running->stage->batch, index, error))
+		return;
+	running->failed = true;
+	op->failed++;
+	if (op->error)
+		return;
+	op->error = error;
+	op->index = running->before + index;
+	snprintf(op->text, sizeof(op->text), "%s", *text ? text : strerror(error));
+}
+
+static void message_answered(void *arg, uint32_t index, const void *msg)
+{
+	struct running *running = arg;
+	struct op *op = running->op;
+	struct nsp_link link;
+
+	(void)index;
+	if (nsp_link_read(msg, &link) == 0)
+		op->ifindex = link.index;
+}
+
+/* Addresses of a link that this operation makes cannot name its index: 0 stands for that of the link read last. */
+static void fill_index(struct nsp_batch *batch, int32_t ifindex)
+{
+	const uint8_t *end = batch->buf + batch->len;
+
+	for (struct nlmsghdr *msg = (void *)batch->buf; (const uint8_t *)msg < end;
+	     msg = (void *)((uint8_t *)msg + NSP_ALIGN(msg->nlmsg_len))) {
+		struct ifaddrmsg *addr = (struct ifaddrmsg *)(msg + 1);
+		if (msg->nlmsg_type == RTM_NEWADDR && !addr->ifa_index)
+			addr->ifa_index = (uint32_t)ifindex;
+	}
+}
+
+void op_run(struct nsp_core *core, struct nsp_op *head,
+	    struct nsp_socket *(*open_socket)(struct nsp_core *, uint32_t, struct nsp_error *))
+{
+	struct running running = { .op = (struct op *)head };
+
+	for (uint32_t i = 0; i < running.op->stage_count; i++) {
+		struct stage *stage = running.stage = &running.op->stages[i];
+		struct nsp_error err = { 0 };
+
+		running.before = head->count;
+		head->count += stage->batch.count;
+		if (running.failed && !(stage->flags & NSP_STAGE_ALWAYS))
+			continue;
+		fill_index(&stage->batch, running.op->ifindex);
+		struct nsp_socket *sock = open_socket(core, stage->netns, &err);
+		int rc = sock ? nsp_batch_send(sock, &stage->batch, message_failed, message_answered, &running, &err) : -err.code;
+		if (rc < 0) {
+			running.failed = true;
+			head->failed++;
+			if (!head->error) {
+				head->error = -rc;
+				head->index = running.before;
+				snprintf(head->text, sizeof(head->text), "%s", err.text);
+			}
+		}
+	}
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests: every item gets exactly one verdict, and the request is completed with the last. */
+#include "core/core.h"
+
+#include <sys/eventfd.h>
+#include <time.h>
+
+uint64_t core_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void core_signal(struct nsp_core *core)
+{
+	pthread_cond_signal(&core->completed);
+	if (core->signalled)
+		return;
+	core->signalled = true;
+	eventfd_write(core->event, 1);
+}
+
+void core_notice(struct nsp_core *core, uint32_t slot, uint32_t what)
+{
+	CORE_GROW(core->notices, core->notice_count, core->notice_cap);
+	core->notices[core->notice_count++] = (struct nsp_notice){ slot, what };
+	core_signal(core);
+}
+
+struct request *request_get(struct nsp_core *core, uint32_t serial)
+{
+	struct request *request = core->requests[serial & core->request_mask];
+
+	return request && request->open && request->serial == serial ? request : NULL;
+}
+
+static void grow_requests(struct nsp_core *core)
+{
+	uint32_t size = (core->request_mask + 1) * 2;
+	struct request **grown = calloc(size, sizeof(struct request *));
+
+	if (!grown)
+		abort();
+	for (uint32_t i = 0; i <= core->request_mask; i++)
+		if (core->requests[i])
+			grown[core->requests[i]->serial & (size - 1)] = core->requests[i];
+	free(core->requests);
+	core->requests = grown;
+	core->request_mask = size - 1;
+}
+
+uint32_t nsp_core_request_open(struct nsp_core *core)
+{
+	pthread_mutex_lock(&core->lock);
+	uint32_t serial = ++core->next_serial;
+	if (!serial)
+		serial = ++core->next_serial; /* 0 is no request */
+	for (;;) {
+		struct request *at = core->requests[serial & core->request_mask];
+		if (!at || !at->open)
+			break;
+		grow_requests(core);
+	}
+	struct request **place = &core->requests[serial & core->request_mask];
+	if (!*place) {
+		*place = calloc(1, sizeof(struct request));
+		if (!*place)
+			abort();
+	}
+	struct mp_out out = (*place)->out;
+	out.len = 0;
+	**place = (struct request){ .serial = serial, .open = true, .out = out };
+	pthread_mutex_unlock(&core->lock);
+	return serial;
+}
+
+void done_push(struct nsp_core *core, struct nsp_done done)
+{
+	if (core->done_count == core->done_cap) {
+		uint32_t old = core->done_cap;
+		core->done = core_grow(core->done, &core->done_cap, sizeof(*core->done));
+		for (uint32_t i = 0; i < core->done_head; i++) /* what had wrapped comes behind */
+			core->done[old + i] = core->done[i];
+	}
+	core->done[(core->done_head + core->done_count++) & (core->done_cap - 1)] = done;
+	core_signal(core);
+}
+
+void request_finish(struct nsp_core *core, struct request *request)
+{
+	if (request->committed && !request->outstanding)
+		done_push(core, (struct nsp_done){ .serial = request->serial });
+}
+
+void nsp_core_request_commit(struct nsp_core *core, uint32_t serial)
+{
+	pthread_mutex_lock(&core->lock);
+	struct request *request = request_get(core, serial);
+	if (request && !request->committed) {
+		request->committed = true;
+		request_finish(core, request);
+	}
+	pthread_mutex_unlock(&core->lock);
+}
+
+int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_result *result)
+{
+	pthread_mutex_lock(&core->lock);
+	struct request *request = request_get(core, serial);
+	if (request) {
+		*result = (struct nsp_result){
+			.serial = serial,
+			.outstanding = request->outstanding,
+			.entries = request->entries,
+			.len = request->out.len,
+			.data = request->out.data,
+		};
+		memcpy(result->counts, request->counts, sizeof(result->counts));
+	}
+	pthread_mutex_unlock(&core->lock);
+	return request ? 0 : -ENOENT;
+}
+
+void nsp_core_request_close(struct nsp_core *core, uint32_t serial)
+{
+	pthread_mutex_lock(&core->lock);
+	struct request *request = request_get(core, serial);
+	if (request) {
+		request->open = false;
+		if (request->out.cap > 65536)
+			mp_free(&request->out);
+	}
+	pthread_mutex_unlock(&core->lock);
+}
+
+void request_count(struct request *request, uint32_t state)
+{
+	request->counts[state]++;
+}
+
+struct mp_out *request_entry(struct request *request)
+{
+	request->entries++;
+	return &request->out;
+}
+
+void request_settle(struct nsp_core *core, uint32_t serial, struct row *row, uint32_t state)
+{
+	struct request *request = request_get(core, serial);
+
+	if (!request)
+		return;
+	request_count(request, state);
+	if (state != NSP_STATE_CONFIGURED && state != NSP_STATE_REMOVED)
+		entry_put(core, request_entry(request), row, state, NSP_STATE_NONE);
+	request->outstanding--;
+	request_finish(core, request);
+}
+
+int nsp_core_poll(struct nsp_core *core, struct nsp_done *done)
+{
+	uint64_t value;
+
+	pthread_mutex_lock(&core->lock);
+	bool some = core->done_count;
+	if (some) {
+		*done = core->done[core->done_head];
+		core->done_head = (core->done_head + 1) & (core->done_cap - 1);
+		core->done_count--;
+	} else if (core->signalled) {
+		core->signalled = false;
+		eventfd_read(core->event, &value);
+	}
+	pthread_mutex_unlock(&core->lock);
+	return some;
+}
+
+int nsp_core_wait(struct nsp_core *core, int milliseconds)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += milliseconds / 1000;
+	until.tv_nsec += milliseconds % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	pthread_mutex_lock(&core->lock);
+	int rc = 0;
+	while (!core->done_count && !core->notice_count && !rc)
+		rc = pthread_cond_timedwait(&core->completed, &core->lock, &until);
+	bool some = core->done_count || core->notice_count;
+	pthread_mutex_unlock(&core->lock);
+	return some;
+}
+
+int nsp_core_notices(struct nsp_core *core, struct nsp_notice *notices, int cap)
+{
+	int count = 0;
+
+	pthread_mutex_lock(&core->lock);
+	while (count < cap && core->notice_head < core->notice_count)
+		notices[count++] = core->notices[core->notice_head++];
+	if (core->notice_head == core->notice_count)
+		core->notice_head = core->notice_count = 0;
+	pthread_mutex_unlock(&core->lock);
+	return count;
+}

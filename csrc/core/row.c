@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens to a row: queued, judged, blocked, dropped. */
+#include "core/core.h"
+
+void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express)
+{
+	if (row->flags & ROW_QUEUED)
+		return;
+	row->flags |= ROW_QUEUED;
+	queue_push(express ? &core->express : &core->queue, ENTRY_ROW(id));
+	pthread_cond_signal(&core->work);
+}
+
+static void set_text(struct nsp_core *core, struct row *row, const char *text)
+{
+	struct extra *extra = table_extra(&core->table, row);
+
+	if (extra) {
+		free(extra->text);
+		extra->text = NULL;
+	}
+	if (text && *text)
+		table_extra_make(&core->table, row)->text = strdup(text);
+}
+
+void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text)
+{
+	uint32_t previous = row->state;
+	enum row_list list = state != NSP_STATE_CONFIGURED					    ? LIST_OPEN :
+			     WISH_TYPE_IS_ROUTE(row->type) && row->flags & (WISH_VIA | WISH_SOURCE) ? LIST_VIA :
+												      LIST_DIRECT;
+	bool same_error = row->error == (uint8_t)error;
+
+	row->error = (uint8_t)error;
+	set_text(core, row, text);
+	if (row->list != list) {
+		if (row->list != LISTS) /* a new row is on none */
+			slot_unlink(core, row);
+		slot_link(core, id, row, list);
+	}
+	if (state == NSP_STATE_FAILED)
+		table_extra_make(&core->table, row)->tries++;
+	if (previous == state && same_error)
+		return;
+	if (previous != state)
+		row->since = core_now();
+	if (previous)
+		core->rows_by_state[WISH_KIND(row->type)][previous]--;
+	core->rows_by_state[WISH_KIND(row->type)][state]++;
+	row->state = (uint8_t)state;
+	if (previous && row->flags & ROW_WANTED)
+		entry_put_change(core, row, state, previous);
+}
+
+void row_pay(struct nsp_core *core, struct row *row, uint32_t state)
+{
+	if (!(row->flags & ROW_OWED))
+		return;
+	row->flags &= (uint16_t)~ROW_OWED;
+	request_settle(core, row->request, row, state);
+}
+
+void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
+{
+	uint32_t number = row->slot;
+	struct slot *slot = core->slots[number];
+
+	row_unblock(core, row);
+	if (slot->ready)
+		row_released(core, row);
+	entry_put_change(core, row, NSP_STATE_REMOVED, row->state);
+	row_pay(core, row, NSP_STATE_REMOVED);
+	core->rows_by_state[WISH_KIND(row->type)][row->state]--;
+	slot_unlink(core, row);
+	table_remove(&core->table, id);
+	if (--slot->rows == 0)
+		core_notice(core, number, NSP_NOTICE_EMPTY);
+}
+
+void row_unwant(struct nsp_core *core, uint32_t id, struct row *row, struct request *request, bool express)
+{
+	row_pay(core, row, NSP_STATE_SUPERSEDED);
+	row->flags &= (uint16_t)~ROW_WANTED;
+	row->request = request->serial;
+	if (!(row->flags & (ROW_HELD | ROW_INFLIGHT))) {
+		row->flags &= (uint16_t)~ROW_QUEUED;
+		request_count(request, NSP_STATE_REMOVED);
+		row_drop(core, id, row);
+		return;
+	}
+	row->flags |= ROW_OWED;
+	request->outstanding++;
+	row_queue(core, id, row, express);
+}
+
+void row_block(struct nsp_core *core, struct row *row)
+{
+	struct slot *slot = core->slots[row->slot];
+
+	if (row->flags & ROW_BLOCKED)
+		return;
+	row->flags |= ROW_BLOCKED;
+	slot->blocked++;
+	core->netns[slot->netns]->blocked++;
+}
+
+void row_unblock(struct nsp_core *core, struct row *row)
+{
+	struct slot *slot = core->slots[row->slot];
+
+	if (!(row->flags & ROW_BLOCKED))
+		return;
+	row->flags &= (uint16_t)~ROW_BLOCKED;
+	slot->blocked--;
+	core->netns[slot->netns]->blocked--;
+}
+
+void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, bool deletes, int mode)
+{
+	int32_t ifindex = core->slots[row->slot]->ifindex;
+	uint8_t family = WISH_TYPE_IS_V6(row->type) ? AF_INET6 : AF_INET;
+
+	if (WISH_TYPE_IS_ROUTE(row->type)) {
+		struct nsp_route route = { .family = family,
+					   .dst_len = row->dst_len,
+					   .proto = NSP_PROTOCOL,
+					   .table = row->table,
+					   .metric = row->metric,
+					   .oif = ifindex,
+					   .scope = row->scope };
+		memcpy(route.dst, row->dst, 16);
+		memcpy(route.gateway, row->via, 16);
+		if (row->flags & WISH_VIA)
+			route.fields |= NSP_ROUTE_GATEWAY;
+		if (row->flags & WISH_ONLINK)
+			route.fields |= NSP_ROUTE_ONLINK;
+		if (row->flags & WISH_SCOPE)
+			route.fields |= NSP_ROUTE_SCOPE;
+		if (row->flags & WISH_SOURCE) {
+			route.fields |= NSP_ROUTE_SOURCE;
+			memcpy(route.source, core->table.extras[row->extra].source, 16);
+		}
+		if (deletes)
+			nsp_route_delete(batch, &route);
+		else
+			nsp_route_put(batch, &route, mode);
+		return;
+	}
+	struct nsp_neigh neigh = { .index = ifindex, .family = family, .proto = NSP_PROTOCOL, .mac_len = 6 };
+	memcpy(neigh.dst, row->dst, 16);
+	memcpy(neigh.mac, row->via, 6);
+	if (deletes)
+		nsp_neigh_delete(batch, &neigh);
+	else
+		nsp_neigh_put(batch, &neigh, mode);
+}
+
+void row_restore(struct nsp_core *core, struct row *row)
+{
+	struct extra *extra = table_extra(&core->table, row);
+
+	if (!extra || !extra->stolen)
+		return;
+	struct nsp_op *op = nsp_op_new(0);
+	nsp_op_stage(op, core->slots[row->slot]->netns, 0);
+	nsp_batch_copy(nsp_op_room(op), extra->stolen, ((struct nlmsghdr *)(void *)extra->stolen)->nlmsg_type,
+		       NLM_F_CREATE | NLM_F_EXCL);
+	queue_push(&core->withdrawals, ENTRY_OP(op)); /* behind the deletion of what was in its place */
+	pthread_cond_signal(&core->work);
+	free(extra->stolen);
+	extra->stolen = NULL;
+}
+
+void row_released(struct nsp_core *core, struct row *row)
+{
+	struct netns *netns = core->netns[core->slots[row->slot]->netns];
+
+	row_restore(core, row);
+	for (uint32_t s = netns->blocked ? netns->first_slot : NIL; s; s = core->slots[s]->next) {
+		if (!core->slots[s]->blocked || s == row->slot)
+			continue;
+		uint32_t id = table_find(&core->table, s, row->type, row->dst, row->dst_len, row->metric, row->table);
+		if (!id || !(table_row(&core->table, id)->flags & ROW_BLOCKED))
+			continue;
+		row_unblock(core, table_row(&core->table, id));
+		row_queue(core, id, table_row(&core->table, id), false);
+	}
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slots: where rows meet the world. */
+#include "core/core.h"
+
+static uint32_t hash_text(const char *text)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (; *text; text++)
+		h = (h ^ (uint8_t)*text) * 16777619u;
+	return h;
+}
+
+uint32_t slot_lookup(const struct nsp_core *core, const char *key)
+{
+	for (uint32_t at = hash_text(key) & core->slot_mask; core->slot_index[at]; at = (at + 1) & core->slot_mask)
+		if (!strcmp(core->slots[core->slot_index[at]]->key, key))
+			return core->slot_index[at];
+	return NIL;
+}
+
+static void index_put(struct nsp_core *core, uint32_t id)
+{
+	uint32_t at = core->slots[id]->hash & core->slot_mask;
+
+	while (core->slot_index[at])
+		at = (at + 1) & core->slot_mask;
+	core->slot_index[at] = id;
+}
+
+/* Takes a slot out and moves up those that it had pushed aside (as table.c does with rows). */
+static void index_remove(struct nsp_core *core, uint32_t id)
+{
+	uint32_t mask = core->slot_mask, hole = core->slots[id]->hash & mask;
+
+	while (core->slot_index[hole] != id)
+		hole = (hole + 1) & mask;
+	for (uint32_t at = (hole + 1) & mask; core->slot_index[at]; at = (at + 1) & mask) {
+		uint32_t home = core->slots[core->slot_index[at]]->hash & mask;
+		if (((at - home) & mask) >= ((at - hole) & mask)) {
+			core->slot_index[hole] = core->slot_index[at];
+			hole = at;
+		}
+	}
+	core->slot_index[hole] = NIL;
+}
+
+static void index_resize(struct nsp_core *core, uint32_t size)
+{
+	free(core->slot_index);
+	core->slot_index = calloc(size, sizeof(uint32_t));
+	if (!core->slot_index)
+		abort();
+	core->slot_mask = size - 1;
+	for (uint32_t i = 1; i < core->slot_count; i++)
+		if (core->slots[i])
+			index_put(core, i);
+}
+
+uint32_t slot_make(struct nsp_core *core, const char *key)
+{
+	uint32_t id = slot_lookup(core, key);
+
+	if (id)
+		return id;
+	if (core->slot_free_count) {
+		id = core->slot_free[--core->slot_free_count];
+	} else {
+		CORE_GROW(core->slots, core->slot_count, core->slot_cap);
+		id = core->slot_count++;
+	}
+	struct slot *slot = calloc(1, sizeof(*slot));
+	if (!slot || !(slot->key = strdup(key)))
+		abort();
+	slot->state = NSP_STATE_PENDING;
+	mp_put_array(&slot->missing, 0);
+	slot->hash = hash_text(key);
+	core->slots[id] = slot;
+	if (core->slot_count * 2 > core->slot_mask)
+		index_resize(core, (core->slot_mask + 1) * 2);
+	else
+		index_put(core, id);
+	return id;
+}
+
+void slot_link(struct nsp_core *core, uint32_t id, struct row *row, enum row_list list)
+{
+	struct slot *slot = core->slots[row->slot];
+
+	row->list = (uint8_t)list;
+	row->prev = NIL;
+	row->next = slot->heads[list];
+	if (row->next)
+		table_row(&core->table, row->next)->prev = id;
+	slot->heads[list] = id;
+	slot->open += list == LIST_OPEN;
+}
+
+void slot_unlink(struct nsp_core *core, struct row *row)
+{
+	struct slot *slot = core->slots[row->slot];
+
+	if (row->next)
+		table_row(&core->table, row->next)->prev = row->prev;
+	if (row->prev)
+		table_row(&core->table, row->prev)->next = row->next;
+	else
+		slot->heads[row->list] = row->next;
+	slot->open -= row->list == LIST_OPEN;
+}
+
+static void enter_netns(struct nsp_core *core, uint32_t id, struct slot *slot)
+{
+	struct netns *netns = core->netns[slot->netns];
+
+	slot->prev = NIL;
+	slot->next = netns->first_slot;
+	if (slot->next)
+		core->slots[slot->next]->prev = id;
+	netns->first_slot = id;
+}
+
+static void leave_netns(struct nsp_core *core, struct slot *slot)
+{
+	if (slot->next)
+		core->slots[slot->next]->prev = slot->prev;
+	if (slot->prev)
+		core->slots[slot->prev]->next = slot->next;
+	else
+		core->netns[slot->netns]->first_slot = slot->next;
+}
+
+/* Routes on the link go first, so that those with a gateway find it reachable. */
+static void queue_open(struct nsp_core *core, struct slot *slot)
+{
+	for (int with_gateway = 0; with_gateway < 2; with_gateway++)
+		for (uint32_t id = slot->heads[LIST_OPEN]; id;) {
+			struct row *row = table_row(&core->table, id);
+			uint32_t next = row->next;
+			if (!(row->flags & WISH_VIA) == !with_gateway && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
+				row_queue(core, id, row, false);
+			id = next;
+		}
+}
+
+#define WITHDRAWN_AT_ONCE 4096
+
+/* Deletions of rows that nobody waits for, in operations of a bounded size: the planner gets its turn. They come before all rows that
+ * are queued: these may be of the same objects, on this slot when it is ready again or on another. */
+struct withdrawal {
+	struct nsp_op *op;
+	uint32_t count;
+};
+
+static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const struct row *row)
+{
+	if (withdrawal->op && withdrawal->count == WITHDRAWN_AT_ONCE) {
+		queue_push(&core->withdrawals, ENTRY_OP(withdrawal->op));
+		*withdrawal = (struct withdrawal){ 0 };
+	}
+	if (!withdrawal->op) {
+		withdrawal->op = nsp_op_new(0);
+		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
+	}
+	row_encode(core, nsp_op_room(withdrawal->op), row, true, 0);
+	withdrawal->count++;
+}
+
+static bool is_override(const struct nsp_core *core, const struct row *row)
+{
+	return row->extra && core->table.extras[row->extra].stolen;
+}
+
+/* Queued before anything that takes these rows' places: another slot's rows, and what an override had put aside. That would be
+ * refused as long as ours is there, so an override goes even where the link is about to take all rows along. */
+static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool all)
+{
+	struct withdrawal withdrawal = { 0 };
+
+	for (int list = 0; list < LISTS; list++)
+		for (uint32_t id = slot->heads[list]; id; id = table_row(&core->table, id)->next) {
+			const struct row *row = table_row(&core->table, id);
+			/* One that is in flight is in the kernel when this is carried out. */
+			if (row->flags & (ROW_HELD | ROW_INFLIGHT) && (all || is_override(core, row)))
+				withdraw(core, &withdrawal, row);
+		}
+	if (withdrawal.op) {
+		queue_push(&core->withdrawals, ENTRY_OP(withdrawal.op));
+		pthread_cond_signal(&core->work);
+	}
+}
+
+static void lose_row(struct nsp_core *core, const struct slot *slot, uint32_t id, bool was_ready, uint32_t flags)
+{
+	struct row *row = table_row(&core->table, id);
+
+	row_unblock(core, row);
+	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_REFUSED);
+	if (was_ready)
+		row_released(core, row);
+	if (!(row->flags & ROW_WANTED)) {
+		if (!(row->flags & ROW_INFLIGHT))
+			row_drop(core, id, row);
+		return;
+	}
+	if (flags & NSP_SLOT_DEAD)
+		row->flags |= ROW_DEAD;
+	row_state(core, id, row, slot->state, slot->error, NULL);
+	row_pay(core, row, slot->state);
+}
+
+static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
+{
+	struct slot *slot = core->slots[number];
+	bool was_ready = slot->ready;
+
+	if (was_ready)
+		withdraw_rows(core, slot, flags & NSP_SLOT_WITHDRAW);
+	slot->generation++;
+	slot->ready = false; /* what is told of the rows from here on is told of a slot that is not ready */
+	for (int list = 0; list < LISTS; list++)
+		for (uint32_t id = slot->heads[list]; id;) {
+			uint32_t next = table_row(&core->table, id)->next;
+			lose_row(core, slot, id, was_ready, flags);
+			id = next;
+		}
+	if (was_ready)
+		leave_netns(core, slot);
+}
+
+uint32_t nsp_slot_find(struct nsp_core *core, const char *key)
+{
+	pthread_mutex_lock(&core->lock);
+	uint32_t id = slot_make(core, key);
+	pthread_mutex_unlock(&core->lock);
+	return id;
+}
+
+const char *nsp_slot_key(const struct nsp_core *core, uint32_t slot)
+{
+	return slot < core->slot_count && core->slots[slot] ? core->slots[slot]->key : NULL;
+}
+
+void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int32_t ifindex)
+{
+	pthread_mutex_lock(&core->lock);
+	struct slot *slot = core->slots[number];
+	if (!slot->ready || slot->netns != netns || slot->ifindex != ifindex) {
+		slot->state = NSP_STATE_PENDING;
+		slot->error = 0;
+		free(slot->text);
+		slot->text = NULL;
+		slot->missing.len = 0;
+		mp_put_array(&slot->missing, 0);
+		if (slot->ready)
+			lose(core, number, 0);
+		slot->generation++;
+		slot->ready = true;
+		slot->netns = netns;
+		slot->ifindex = ifindex;
+		enter_netns(core, number, slot);
+		queue_open(core, slot);
+	}
+	pthread_mutex_unlock(&core->lock);
+}
+
+void nsp_slot_lost(struct nsp_core *core, uint32_t number, uint32_t state, const uint8_t *missing, uint32_t missing_len,
+		   int32_t error, const char *text, uint32_t flags)
+{
+	static const uint8_t nothing[] = { 0x90 };
+
+	pthread_mutex_lock(&core->lock);
+	struct slot *slot = core->slots[number];
+	bool changed = slot->ready || slot->state != state || slot->error != error || flags;
+	slot->state = state;
+	slot->error = error;
+	slot->missing.len = 0;
+	mp_put_raw(&slot->missing, missing_len ? missing : nothing, missing_len ? missing_len : 1);
+	free(slot->text);
+	slot->text = text && *text ? strdup(text) : NULL;
+	if (changed)
+		lose(core, number, flags);
+	pthread_mutex_unlock(&core->lock);
+}
+
+void nsp_slot_settle(struct nsp_core *core, uint32_t number)
+{
+	pthread_mutex_lock(&core->lock);
+	struct slot *slot = core->slots[number];
+	for (uint32_t id = slot->ready ? NIL : slot->heads[LIST_OPEN]; id;) {
+		struct row *row = table_row(&core->table, id);
+		if (!(row->flags & ROW_OWED)) /* what was put last is in front */
+			break;
+		uint32_t next = row->next;
+		if (row->flags & ROW_WANTED) { /* otherwise its deletion is owed, behind what is in flight */
+			row_state(core, id, row, slot->state, slot->error, NULL);
+			row_pay(core, row, slot->state);
+		}
+		id = next;
+	}
+	pthread_mutex_unlock(&core->lock);
+}
+
+static bool is_judged(const struct row *row, uint32_t which)
+{
+	if (row->list == LIST_OPEN && which & NSP_JUDGE_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
+		return true;
+	if (row->list == LIST_VIA && (which & NSP_JUDGE_GATEWAYS || (which & NSP_JUDGE_SOURCES && row->flags & WISH_SOURCE)))
+		return true;
+	return (row->type == WISH_ROUTE4 && which & NSP_JUDGE_ROUTES4) || (row->type == WISH_ROUTE6 && which & NSP_JUDGE_ROUTES6) ||
+	       (!WISH_TYPE_IS_ROUTE(row->type) && which & NSP_JUDGE_NEIGHS);
+}
+
+void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
+{
+	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
+	struct slot *slot = core->slots[number];
+	uint32_t everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS;
+
+	if (!slot->ready)
+		return;
+	for (int i = 0; i < LISTS; i++) {
+		bool whole = order[i] == LIST_DIRECT ? which & everything :
+			     order[i] == LIST_VIA    ? which & (everything | NSP_JUDGE_GATEWAYS | NSP_JUDGE_SOURCES) :
+						       which & (everything | NSP_JUDGE_REFUSED);
+		for (uint32_t id = whole ? slot->heads[order[i]] : NIL; id;) {
+			struct row *row = table_row(&core->table, id);
+			uint32_t next = row->next;
+			if (is_judged(row, which))
+				row_queue(core, id, row, false);
+			id = next;
+		}
+	}
+}
+
+void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
+{
+	pthread_mutex_lock(&core->lock);
+	for (uint32_t id = core->netns[netns]->first_slot; id; id = core->slots[id]->next)
+		if (!ifindex || core->slots[id]->ifindex == ifindex)
+			slot_rejudge(core, id, which);
+	pthread_mutex_unlock(&core->lock);
+}
+
+int nsp_slot_info(const struct nsp_core *core, uint32_t number, struct nsp_slot_info *info)
+{
+	pthread_mutex_t *lock = (pthread_mutex_t *)&core->lock;
+
+	if (!nsp_slot_key(core, number))
+		return -ENOENT;
+	pthread_mutex_lock(lock);
+	const struct slot *slot = core->slots[number];
+	*info = (struct nsp_slot_info){ slot->ready, slot->netns, slot->ifindex, slot->rows, slot->open };
+	pthread_mutex_unlock(lock);
+	return 0;
+}
+
+int nsp_slot_free(struct nsp_core *core, uint32_t number)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&core->lock);
+	struct slot *slot = number < core->slot_count ? core->slots[number] : NULL;
+	if (!slot)
+		rc = -ENOENT;
+	else if (slot->rows)
+		rc = -EBUSY;
+	if (!rc) {
+		if (slot->ready)
+			leave_netns(core, slot);
+		index_remove(core, number);
+		mp_free(&slot->missing);
+		free(slot->text);
+		free(slot->key);
+		free(slot);
+		core->slots[number] = NULL;
+		CORE_GROW(core->slot_free, core->slot_free_count, core->slot_free_cap);
+		core->slot_free[core->slot_free_count++] = number;
+	}
+	pthread_mutex_unlock(&core->lock);
+	return rc;
+}

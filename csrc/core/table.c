@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows, and the index that finds one by its key. */
+#include "core/core.h"
+
+void *core_grow(void *array, uint32_t *cap, size_t size)
+{
+	*cap = *cap ? *cap * 2 : 16;
+	void *grown = realloc(array, *cap * size);
+	if (!grown)
+		abort();
+	return grown;
+}
+
+struct row *table_row(const struct table *table, uint32_t id)
+{
+	return &table->chunks[id >> CHUNK_BITS].rows[id & (CHUNK_ROWS - 1)];
+}
+
+bool table_has(const struct table *table, uint32_t id)
+{
+	const struct chunk *chunk = &table->chunks[id >> CHUNK_BITS];
+
+	return chunk->rows && (id & (CHUNK_ROWS - 1)) < chunk->used && table_row(table, id)->type != FREE_ROW;
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	__uint128_t product = (__uint128_t)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xe7037ed1a0b428dbu);
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint32_t table_hash(uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric, uint32_t table_id)
+{
+	uint64_t words[2];
+
+	memcpy(words, dst, 16);
+	uint64_t h = mix(words[0], words[1]);
+	h = mix(h, (uint64_t)slot << 32 | metric);
+	h = mix(h, (uint64_t)table_id << 16 | (uint64_t)type << 8 | dst_len);
+	return (uint32_t)(h >> 16) | 1; /* 0 is an empty place */
+}
+
+static uint32_t row_hash(const struct row *row)
+{
+	return table_hash(row->slot, row->type, row->dst, row->dst_len, row->metric, row->table);
+}
+
+uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
+		    uint32_t table_id)
+{
+	if (!table->index)
+		return NIL;
+	uint32_t hash = table_hash(slot, type, dst, dst_len, metric, table_id);
+	for (uint32_t at = hash & table->index_mask; table->index[at].hash; at = (at + 1) & table->index_mask) {
+		if (table->index[at].hash != hash)
+			continue;
+		const struct row *row = table_row(table, table->index[at].row);
+		if (row->slot == slot && row->type == type && row->dst_len == dst_len && row->metric == metric &&
+		    row->table == table_id && !memcmp(row->dst, dst, 16))
+			return table->index[at].row;
+	}
+	return NIL;
+}
+
+static void index_put(struct index_entry *index, uint32_t mask, struct index_entry entry)
+{
+	uint32_t at = entry.hash & mask;
+
+	while (index[at].hash)
+		at = (at + 1) & mask;
+	index[at] = entry;
+}
+
+static void index_resize(struct table *table, uint32_t size)
+{
+	struct index_entry *grown = calloc(size, sizeof(*grown));
+
+	if (!grown)
+		abort();
+	for (uint32_t i = 0; table->index && i <= table->index_mask; i++)
+		if (table->index[i].hash)
+			index_put(grown, size - 1, table->index[i]);
+	free(table->index);
+	table->index = grown;
+	table->index_mask = size - 1;
+}
+
+/* Removes an entry and moves up those behind it that it had pushed aside, so that no probe ends early. */
+static void index_remove(struct table *table, uint32_t hash, uint32_t id)
+{
+	uint32_t mask = table->index_mask, hole = hash & mask;
+
+	while (table->index[hole].row != id || !table->index[hole].hash)
+		hole = (hole + 1) & mask;
+	for (uint32_t at = (hole + 1) & mask; table->index[at].hash; at = (at + 1) & mask) {
+		uint32_t home = table->index[at].hash & mask;
+		if (((at - home) & mask) >= ((at - hole) & mask)) {
+			table->index[hole] = table->index[at];
+			hole = at;
+		}
+	}
+	table->index[hole] = (struct index_entry){ 0 };
+}
+
+static void list_chunk(struct table *table, uint32_t number)
+{
+	struct chunk *chunk = &table->chunks[number];
+
+	if (chunk->listed)
+		return;
+	CORE_GROW(table->open, table->open_count, table->open_cap);
+	table->open[table->open_count++] = number;
+	chunk->listed = true;
+}
+
+/* A chunk with room: one that is open, or an empty number, or a new one. */
+static uint32_t open_chunk(struct table *table)
+{
+	if (table->open_count) {
+		uint32_t number = table->open[table->open_count - 1];
+		if (table->chunks[number].rows)
+			return number;
+	} else {
+		CORE_GROW(table->chunks, table->chunk_count, table->chunk_cap);
+		table->chunks[table->chunk_count] = (struct chunk){ 0 };
+		list_chunk(table, table->chunk_count++);
+	}
+	uint32_t number = table->open[table->open_count - 1];
+	struct chunk *chunk = &table->chunks[number];
+	chunk->rows = malloc(CHUNK_ROWS * sizeof(struct row));
+	if (!chunk->rows)
+		abort();
+	chunk->used = number == 0 ? 1 : 0; /* row 0 is NIL */
+	chunk->first_free = NIL;
+	chunk->live = 0;
+	return number;
+}
+
+static uint32_t take_row(struct table *table)
+{
+	uint32_t number = open_chunk(table);
+	struct chunk *chunk = &table->chunks[number];
+	uint32_t id;
+
+	if (chunk->first_free) {
+		id = chunk->first_free;
+		chunk->first_free = table_row(table, id)->next;
+	} else {
+		id = number << CHUNK_BITS | chunk->used++;
+	}
+	chunk->live++;
+	if (!chunk->first_free && chunk->used == CHUNK_ROWS) {
+		chunk->listed = false;
+		table->open_count--;
+	}
+	return id;
+}
+
+uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish)
+{
+	if (!table->index)
+		index_resize(table, 1024);
+	else if ((uint64_t)table->live * 10 >= (uint64_t)table->index_mask * 7)
+		index_resize(table, (table->index_mask + 1) * 2);
+
+	uint32_t id = take_row(table);
+	struct row *row = table_row(table, id);
+	*row = (struct row){
+		.slot = slot,
+		.metric = wish->metric,
+		.table = wish->table,
+		.type = wish->type,
+		.dst_len = wish->dst_len,
+		.list = LISTS,
+	};
+	memcpy(row->dst, wish->dst, 16);
+	index_put(table->index, table->index_mask, (struct index_entry){ row_hash(row), id });
+	table->live++;
+	return id;
+}
+
+void table_remove(struct table *table, uint32_t id)
+{
+	struct row *row = table_row(table, id);
+	struct chunk *chunk = &table->chunks[id >> CHUNK_BITS];
+
+	table_extra_drop(table, row);
+	index_remove(table, row_hash(row), id);
+	row->type = FREE_ROW;
+	row->next = chunk->first_free;
+	chunk->first_free = id;
+	table->live--;
+	if (--chunk->live == 0) {
+		free(chunk->rows);
+		chunk->rows = NULL;
+	}
+	list_chunk(table, id >> CHUNK_BITS);
+	if (table->index_mask >= 4096 && (uint64_t)table->live * 8 < table->index_mask)
+		index_resize(table, (table->index_mask + 1) / 2);
+}
+
+struct extra *table_extra(struct table *table, struct row *row)
+{
+	return row->extra ? &table->extras[row->extra] : NULL;
+}
+
+struct extra *table_extra_make(struct table *table, struct row *row)
+{
+	if (!row->extra) {
+		if (!table->extra_count)
+			table->extra_count = 1; /* 0 is none */
+		if (table->extra_free) {
+			row->extra = table->extra_free;
+			table->extra_free = table->extras[row->extra].next_free;
+		} else {
+			while (table->extra_count >= table->extra_cap)
+				table->extras = core_grow(table->extras, &table->extra_cap, sizeof(*table->extras));
+			row->extra = table->extra_count++;
+		}
+		table->extras[row->extra] = (struct extra){ 0 };
+	}
+	return &table->extras[row->extra];
+}
+
+void table_extra_drop(struct table *table, struct row *row)
+{
+	if (!row->extra)
+		return;
+	struct extra *extra = &table->extras[row->extra];
+	free(extra->text);
+	free(extra->stolen);
+	*extra = (struct extra){ .next_free = table->extra_free };
+	table->extra_free = row->extra;
+	row->extra = 0;
+}
+
+uint64_t table_bytes(const struct table *table)
+{
+	uint64_t bytes = ((uint64_t)table->index_mask + 1) * sizeof(struct index_entry) + table->extra_cap * sizeof(struct extra);
+
+	for (uint32_t i = 0; i < table->chunk_count; i++)
+		bytes += table->chunks[i].rows ? CHUNK_ROWS * sizeof(struct row) : 0;
+	return bytes;
+}
+
+void table_free(struct table *table)
+{
+	for (uint32_t i = 1; i < table->extra_count; i++) {
+		free(table->extras[i].text);
+		free(table->extras[i].stolen);
+	}
+	for (uint32_t i = 0; i < table->chunk_count; i++)
+		free(table->chunks[i].rows);
+	free(table->chunks);
+	free(table->open);
+	free(table->index);
+	free(table->extras);
+}

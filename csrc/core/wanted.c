@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a frame makes wanted and unwanted. */
+#include "core/core.h"
+
+#include <stdio.h>
+
+/* An entry for an item that was refused and has no row of its own: the same shape as a row's, with `index` and `field`. */
+static void put_refusal(struct request *request, uint32_t index, const char *key, const char *field, const char *text,
+			const uint8_t *item, size_t len)
+{
+	struct mp_out *out = request_entry(request);
+	char message[256];
+
+	request_count(request, NSP_STATE_INVALID);
+	snprintf(message, sizeof(message), "%s%s%s", field, *field ? ": " : "", text);
+	mp_put_map(out, 11);
+	mp_put_literal(out, "key");
+	if (key)
+		mp_put_text(out, key);
+	else
+		mp_put_nil(out);
+	mp_put_literal(out, "state");
+	mp_put_literal(out, "invalid");
+	mp_put_literal(out, "source");
+	mp_put_nil(out);
+	mp_put_literal(out, "missing");
+	mp_put_array(out, 0);
+	mp_put_literal(out, "errno");
+	mp_put_literal(out, "EINVAL");
+	mp_put_literal(out, "message");
+	mp_put_text(out, message);
+	mp_put_literal(out, "since");
+	mp_put_float(out, (double)core_now() / 1000);
+	mp_put_literal(out, "tries");
+	mp_put_uint(out, 0);
+	mp_put_literal(out, "index");
+	mp_put_uint(out, index);
+	mp_put_literal(out, "field");
+	mp_put_text(out, field);
+	mp_put_literal(out, "item");
+	if (item) /* others are known by their index */
+		mp_put_raw(out, item, len);
+	else
+		mp_put_nil(out);
+}
+
+static void refuse_faults(const struct nsp_frame *frame, struct request *request)
+{
+	for (uint32_t i = 0; i < frame->fault_count; i++) {
+		const struct frame_fault *fault = &frame->faults[i];
+		put_refusal(request, fault->what.index, NULL, fault->what.field, fault->what.text, fault->data, fault->len);
+	}
+}
+
+static void refuse_duplicate(struct nsp_core *core, struct request *request, const struct row *row, uint32_t index)
+{
+	char key[NSP_KEY_MAX];
+
+	key_format(key, core->slots[row->slot]->key, row->type, row->dst, row->dst_len, row->metric, row->table);
+	put_refusal(request, index, key, "key", "is in this request twice", NULL, 0);
+}
+
+static bool same_source(const struct nsp_core *core, uint32_t a, uint32_t b)
+{
+	return a == b || !strcmp(core->origins[a].source, core->origins[b].source);
+}
+
+static void refuse_conflict(struct nsp_core *core, struct request *request, const struct row *row)
+{
+	request_count(request, NSP_STATE_CONFLICT);
+	entry_put(core, request_entry(request), row, NSP_STATE_CONFLICT, NSP_STATE_NONE);
+}
+
+static bool same_wish(const struct nsp_core *core, const struct row *row, const struct wish *wish)
+{
+	if ((row->flags & WISH_FLAGS) != wish->flags || row->scope != wish->scope || memcmp(row->via, wish->via, 16))
+		return false;
+	return !(wish->flags & WISH_SOURCE) || !memcmp(core->table.extras[row->extra].source, wish->source, 16);
+}
+
+static void take_wish(struct nsp_core *core, struct row *row, const struct wish *wish)
+{
+	row->flags = (uint16_t)((row->flags & ~WISH_FLAGS) | wish->flags);
+	row->scope = wish->scope;
+	memcpy(row->via, wish->via, 16);
+	if (wish->flags & WISH_SOURCE)
+		memcpy(table_extra_make(&core->table, row)->source, wish->source, 16);
+}
+
+static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t number, struct request *request, uint32_t origin,
+		     bool express)
+{
+	struct slot *slot = core->slots[number];
+	uint32_t id = table_find(&core->table, number, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+	struct row *row;
+
+	if (!id) {
+		id = table_insert(&core->table, number, wish);
+		row = table_row(&core->table, id);
+		slot->rows++;
+		take_wish(core, row, wish);
+		row->origin = origin;
+		row_state(core, id, row, NSP_STATE_PENDING, 0, NULL);
+	} else {
+		row = table_row(&core->table, id);
+		if (row->request == request->serial) {
+			refuse_duplicate(core, request, row, wish->index);
+			return;
+		}
+		if (row->flags & ROW_WANTED && !same_source(core, row->origin, origin)) {
+			refuse_conflict(core, request, row);
+			return;
+		}
+		row->origin = origin;
+		bool settled = row->state == NSP_STATE_CONFIGURED && !(row->flags & (ROW_QUEUED | ROW_INFLIGHT));
+		if (settled && row->flags & ROW_WANTED && same_wish(core, row, wish)) {
+			row->request = request->serial;
+			request_count(request, NSP_STATE_CONFIGURED);
+			return;
+		}
+		row_pay(core, row, NSP_STATE_SUPERSEDED);
+		take_wish(core, row, wish);
+		row_unblock(core, row);
+		row->flags &= (uint16_t)~(ROW_REFUSED | ROW_DEAD | ROW_AGAIN);
+	}
+	row->flags |= ROW_WANTED | ROW_OWED;
+	row->request = request->serial;
+	request->outstanding++;
+	if (slot->ready) {
+		row_queue(core, id, row, express);
+		return;
+	}
+	slot_unlink(core, row); /* what is owed a verdict is in front: see nsp_slot_settle */
+	slot_link(core, id, row, LIST_OPEN);
+	if (slot->touched != request->serial) {
+		slot->touched = request->serial;
+		core_notice(core, number, NSP_NOTICE_TOUCHED);
+	}
+}
+
+/* Routes on the link are queued before those with a gateway, and neighbours last: a request may have them in any order. */
+static int put_order(const struct wish *wish)
+{
+	return !WISH_TYPE_IS_ROUTE(wish->type) ? 2 : wish->flags & WISH_VIA ? 1 : 0;
+}
+
+void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)
+{
+	pthread_mutex_lock(&core->lock);
+	struct request *request = request_get(core, serial);
+	refuse_faults(frame, request);
+	for (int order = 0; order < 3; order++) {
+		uint32_t last = UINT32_MAX, slot = NIL;
+		for (uint32_t i = 0; i < frame->wish_count; i++) {
+			const struct wish *wish = &frame->wishes[i];
+			if (put_order(wish) != order)
+				continue;
+			if (wish->slot != last) {
+				last = wish->slot;
+				slot = slot_make(core, frame_slot(frame, wish));
+			}
+			put_wish(core, wish, slot, request, origin, express);
+		}
+	}
+	pthread_mutex_unlock(&core->lock);
+}
+
+static uint32_t find_wish(const struct nsp_core *core, const struct nsp_frame *frame, const struct wish *wish)
+{
+	uint32_t slot = slot_lookup(core, frame_slot(frame, wish));
+
+	return slot ? table_find(&core->table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) : NIL;
+}
+
+static bool same_key(const struct nsp_frame *frame, const struct wish *a, const struct wish *b)
+{
+	return a->type == b->type && a->dst_len == b->dst_len && a->metric == b->metric && a->table == b->table &&
+	       !memcmp(a->dst, b->dst, 16) && !strcmp(frame_slot(frame, a), frame_slot(frame, b));
+}
+
+#define REFUSED UINT32_MAX /* as the index of a wish: it has its verdict */
+
+/* Keys that stand in the frame twice, found before anything is done: a set of the wishes seen so far, by destination. */
+static uint32_t refuse_duplicates(struct request *request, struct nsp_frame *frame)
+{
+	uint32_t size = 16, duplicates = 0;
+	char key[NSP_KEY_MAX];
+
+	while (size < frame->wish_count * 2)
+		size *= 2;
+	cleanup_free uint32_t *seen = calloc(size, sizeof(*seen));
+	if (!seen)
+		abort();
+	for (uint32_t i = 0; i < frame->wish_count; i++) {
+		struct wish *wish = &frame->wishes[i];
+		uint32_t at = table_hash(0, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) & (size - 1);
+		while (seen[at] && !same_key(frame, &frame->wishes[seen[at] - 1], wish))
+			at = (at + 1) & (size - 1);
+		if (!seen[at]) {
+			seen[at] = i + 1;
+			continue;
+		}
+		key_format(key, frame_slot(frame, wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+		put_refusal(request, wish->index, key, "key", "is in this request twice", NULL, 0);
+		wish->index = REFUSED;
+		duplicates++;
+	}
+	return duplicates;
+}
+
+void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
+		     uint32_t express)
+{
+	pthread_mutex_lock(&core->lock);
+	struct request *request = request_get(core, serial);
+	refuse_faults(frame, request);
+	refuse_duplicates(request, frame);
+	for (uint32_t i = 0; i < frame->wish_count; i++) {
+		if (frame->wishes[i].index == REFUSED)
+			continue;
+		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
+		struct row *row = id ? table_row(&core->table, id) : NULL;
+		if (!row || !(row->flags & ROW_WANTED))
+			request_count(request, NSP_STATE_REMOVED);
+		else if (!(flags & NSP_FORCE) && !same_source(core, row->origin, origin))
+			refuse_conflict(core, request, row);
+		else
+			row_unwant(core, id, row, request, express);
+	}
+	pthread_mutex_unlock(&core->lock);
+}
+
+long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin)
+{
+	uint32_t refused = frame->fault_count;
+
+	pthread_mutex_lock(&core->lock);
+	struct request *request = request_get(core, serial);
+	refuse_faults(frame, request);
+	refused += refuse_duplicates(request, frame);
+	for (uint32_t i = 0; i < frame->wish_count; i++) {
+		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
+		const struct row *row = id ? table_row(&core->table, id) : NULL;
+		if (frame->wishes[i].index == REFUSED)
+			continue;
+		if (row && row->flags & ROW_WANTED && !same_source(core, row->origin, origin)) {
+			refuse_conflict(core, request, row);
+			refused++;
+		}
+	}
+	pthread_mutex_unlock(&core->lock);
+	return refused;
+}
+
+long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uint32_t untouched)
+{
+	long swept = 0;
+	bool more = true;
+
+	/* A chunk at a time: the writer is not kept waiting for a whole table. */
+	for (uint32_t number = 0; more; number++) {
+		pthread_mutex_lock(&core->lock);
+		struct request *request = request_get(core, serial);
+		more = number < core->table.chunk_count;
+		for (uint32_t at = number == 0; more && core->table.chunks[number].rows && at < core->table.chunks[number].used;
+		     at++) {
+			struct row *row = &core->table.chunks[number].rows[at];
+			if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || !same_source(core, row->origin, origin))
+				continue;
+			if (untouched ? row->request == serial :
+					core->origins[row->origin].generation >= core->origins[origin].generation)
+				continue;
+			row_unwant(core, number << CHUNK_BITS | at, row, request, false);
+			swept++;
+		}
+		pthread_mutex_unlock(&core->lock);
+	}
+	return swept;
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer: a thread that takes rows and operations from the queues, sends them to the kernel and writes the verdicts down. */
+#include "core/op.h"
+
+#define BATCH_ROWS 256
+#define BATCH_BYTES (BATCH_ROWS * 256)
+#define REJUDGE_MS 1000 /* while the queue does not run empty */
+
+/* A row on its way through the kernel. */
+struct flight {
+	uint32_t row;
+	uint32_t generation; /* of its slot */
+	uint32_t request;    /* that is owed the verdict, or 0 */
+	bool deletes;
+	bool replaces;
+	bool on_link; /* a route without gateway: what is behind it may be reachable now, or no more */
+	int error;
+	char *text;
+};
+
+struct writer {
+	struct nsp_core *core;
+	uint32_t picked[BATCH_ROWS];
+	uint32_t picked_netns[BATCH_ROWS];
+	struct flight flights[BATCH_ROWS];
+	struct conflict conflicts[BATCH_ROWS];
+	uint8_t buf[BATCH_BYTES];
+};
+
+void queue_push(struct queue *queue, uint64_t entry)
+{
+	if (queue->count == queue->cap) {
+		uint32_t old = queue->cap;
+		queue->entries = core_grow(queue->entries, &queue->cap, sizeof(*queue->entries));
+		for (uint32_t i = 0; i < queue->head; i++) /* what had wrapped comes behind */
+			queue->entries[old + i] = queue->entries[i];
+	}
+	queue->entries[(queue->head + queue->count++) & (queue->cap - 1)] = entry;
+}
+
+static uint64_t queue_pop(struct queue *queue)
+{
+	uint64_t entry = queue->entries[queue->head];
+
+	queue->head = (queue->head + 1) & (queue->cap - 1);
+	if (--queue->count == 0 && queue->cap > 65536) {
+		free(queue->entries);
+		*queue = (struct queue){ 0 };
+	}
+	return entry;
+}
+
+/* Closes the socket that was not used for the longest time. */
+static void close_oldest(struct nsp_core *core)
+{
+	struct netns *oldest = NULL;
+
+	for (uint32_t i = 1; i < core->netns_count; i++)
+		if (core->netns[i]->connected && (!oldest || core->netns[i]->used < oldest->used))
+			oldest = core->netns[i];
+	if (!oldest)
+		return;
+	nsp_socket_close(&oldest->sock);
+	oldest->connected = false;
+	core->sockets_open--;
+}
+
+/* The command socket of a namespace, opened where it is not. Only the writer touches sockets, so the lock is needed for the fd alone. */
+static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, struct nsp_error *err)
+{
+	pthread_mutex_lock(&core->lock);
+	struct netns *netns = core->netns[number];
+	int fd = netns->fd;
+	netns->used = core->batches;
+	if (!netns->connected && core->sockets_open >= core->sockets_kept)
+		close_oldest(core);
+	pthread_mutex_unlock(&core->lock);
+
+	if (netns->connected)
+		return &netns->sock;
+	if (fd < 0) { /* to the socket this would mean the caller's own namespace */
+		nsp_refuse(err, ENODEV, "the namespace has been closed");
+		return NULL;
+	}
+	if (nsp_socket_open(&netns->sock, fd, err) < 0)
+		return NULL;
+	netns->connected = true;
+	core->sockets_open++;
+	return &netns->sock;
+}
+
+static void close_netns(struct nsp_core *core, uint32_t number)
+{
+	struct netns *netns = core->netns[number];
+
+	if (netns->refs || netns->fd < 0)
+		return;
+	if (netns->connected) {
+		nsp_socket_close(&netns->sock);
+		core->sockets_open--;
+	}
+	close(netns->fd);
+	*netns = (struct netns){ .fd = -1 };
+}
+
+/* What a row that comes out of the queue wants of the kernel. false: nothing. */
+static bool take_off(struct nsp_core *core, uint32_t id, struct flight *flight)
+{
+	struct row *row = table_row(&core->table, id);
+	struct slot *slot = core->slots[row->slot];
+
+	row->flags &= (uint16_t)~ROW_QUEUED;
+	if (!(row->flags & ROW_WANTED) && !(row->flags & ROW_HELD)) {
+		row_drop(core, id, row);
+		return false;
+	}
+	if (!slot->ready || row->flags & (ROW_DEAD | ROW_BLOCKED))
+		return false;
+	*flight = (struct flight){
+		.row = id,
+		.generation = slot->generation,
+		.request = row->flags & ROW_OWED ? row->request : 0,
+		.deletes = !(row->flags & ROW_WANTED) || (row->flags & ROW_REFUSED && row->flags & ROW_HELD),
+		.replaces = row->flags & ROW_HELD,
+		.on_link = WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA),
+	};
+	row->flags &= (uint16_t)~ROW_OWED;
+	row->flags |= ROW_INFLIGHT;
+	return true;
+}
+
+static void flight_failed(void *arg, uint32_t index, int error, const char *text)
+{
+	struct flight *flight = &((struct flight *)arg)[index];
+
+	flight->error = error;
+	flight->text = *text ? strdup(text) : NULL;
+}
+
+static void want_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
+{
+	struct slot *slot = core->slots[number];
+
+	if (!slot->rejudge) {
+		CORE_GROW(core->rejudge, core->rejudge_count, core->rejudge_cap);
+		core->rejudge[core->rejudge_count++] = number;
+	}
+	slot->rejudge |= which;
+}
+
+static void run_rejudges(struct nsp_core *core)
+{
+	for (uint32_t i = 0; i < core->rejudge_count; i++) {
+		struct slot *slot = core->slots[core->rejudge[i]];
+		if (!slot)
+			continue;
+		slot_rejudge(core, core->rejudge[i], slot->rejudge);
+		slot->rejudge = 0;
+	}
+	core->rejudge_count = 0;
+	core->rejudged = core_now();
+}
+
+static void pay(struct nsp_core *core, uint32_t request, struct row *row, uint32_t state)
+{
+	if (request)
+		request_settle(core, request, row, state);
+}
+
+static bool is_unreachable(int error)
+{
+	return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == ENODEV;
+}
+
+static void land_deletion(struct nsp_core *core, const struct flight *flight, struct row *row)
+{
+	bool gone = !flight->error || flight->error == ESRCH || flight->error == ENODEV || flight->error == ENOENT;
+
+	if (gone) {
+		row->flags &= (uint16_t)~ROW_HELD;
+		if (!(row->flags & ROW_WANTED && row->flags & ROW_QUEUED)) /* otherwise it comes again, and takes the place anew */
+			row_released(core, row);
+		if (flight->on_link && core->slots[row->slot]->heads[LIST_VIA])
+			want_rejudge(core, row->slot, NSP_JUDGE_GATEWAYS);
+	} else {
+		row_state(core, flight->row, row, NSP_STATE_FAILED, flight->error, flight->text);
+	}
+	if (row->flags & ROW_WANTED) { /* refused, or put again meanwhile */
+		row->flags &= (uint16_t)~ROW_REFUSED;
+		pay(core, flight->request, row, row->flags & ROW_QUEUED ? NSP_STATE_REMOVED : row->state);
+		return;
+	}
+	pay(core, flight->request, row, gone ? NSP_STATE_REMOVED : NSP_STATE_FAILED);
+	if (gone && !(row->flags & ROW_QUEUED))
+		row_drop(core, flight->row, row);
+}
+
+static void land_put(struct nsp_core *core, const struct flight *flight, struct row *row)
+{
+	bool newest = row->flags & ROW_WANTED && !(row->flags & ROW_QUEUED);
+
+	/* It was on the link and has got a gateway. */
+	if (WISH_TYPE_IS_ROUTE(row->type) && row->list == LIST_DIRECT && !flight->on_link)
+		want_rejudge(core, row->slot, NSP_JUDGE_GATEWAYS);
+	if (!flight->error) {
+		row->flags |= ROW_HELD;
+		row->flags &= (uint16_t)~ROW_REFUSED;
+		if (newest)
+			row_state(core, flight->row, row, NSP_STATE_CONFIGURED, 0, NULL);
+		pay(core, flight->request, row, NSP_STATE_CONFIGURED);
+		if (flight->on_link && core->slots[row->slot]->open)
+			want_rejudge(core, row->slot, NSP_JUDGE_REFUSED);
+		return;
+	}
+	uint32_t state = is_unreachable(flight->error) ? NSP_STATE_PENDING : NSP_STATE_FAILED;
+	if (newest) {
+		row_state(core, flight->row, row, state, flight->error, flight->text);
+		if (row->flags & ROW_HELD) { /* the kernel still has what it held before */
+			row->flags |= ROW_REFUSED;
+			row_queue(core, flight->row, row, false);
+		} else {
+			row_released(core, row);
+		}
+	}
+	pay(core, flight->request, row, state);
+}
+
+/* Writes one verdict down. true: the row met EEXIST, and it is to be found out who is there. */
+static bool land(struct nsp_core *core, struct flight *flight)
+{
+	struct row *row = table_row(&core->table, flight->row);
+
+	row->flags &= (uint16_t)~ROW_INFLIGHT;
+	if (core->slots[row->slot]->generation != flight->generation) { /* the interface went meanwhile */
+		bool wanted = row->flags & ROW_WANTED;
+		pay(core, flight->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_REMOVED);
+		if (!wanted && !(row->flags & ROW_QUEUED))
+			row_drop(core, flight->row, row);
+		return false;
+	}
+	if (flight->deletes) {
+		land_deletion(core, flight, row);
+		return false;
+	}
+	if (flight->error == EEXIST && !flight->replaces && row->flags & ROW_WANTED)
+		return true;
+	land_put(core, flight, row);
+	return false;
+}
+
+/* Verdicts were lost: what was put may be there, so it is put again over itself. */
+static void land_unknown(struct nsp_core *core, struct flight *flight)
+{
+	struct row *row = table_row(&core->table, flight->row);
+
+	if (core->slots[row->slot]->generation != flight->generation) {
+		land(core, flight);
+		return;
+	}
+	row->flags &= (uint16_t)~ROW_INFLIGHT;
+	row->flags |= ROW_HELD;
+	if (flight->request && !(row->flags & ROW_OWED)) {
+		row->flags |= ROW_OWED;
+		row->request = flight->request;
+	} else {
+		pay(core, flight->request, row, NSP_STATE_SUPERSEDED);
+	}
+	row_queue(core, flight->row, row, false);
+}
+
+static struct conflict as_conflict(const struct nsp_core *core, const struct flight *flight)
+{
+	const struct row *row = table_row(&core->table, flight->row);
+	struct conflict conflict = {
+		.row = flight->row,
+		.generation = flight->generation,
+		.request = flight->request,
+		.key = { .type = row->type, .dst_len = row->dst_len, .metric = row->metric, .table = row->table },
+		.ifindex = core->slots[row->slot]->ifindex,
+	};
+	memcpy(conflict.key.dst, row->dst, 16);
+	return conflict;
+}
+
+static void run_op(struct nsp_core *core, struct nsp_op *op)
+{
+	pthread_mutex_unlock(&core->lock);
+	op_run(core, op, open_socket);
+	pthread_mutex_lock(&core->lock);
+	core->batches++;
+	core->written += op->count;
+	if (op->cookie)
+		done_push(core, (struct nsp_done){ .op = op });
+	else /* nobody waits for it */
+		nsp_op_free(op);
+}
+
+static void run_withdrawals(struct nsp_core *core)
+{
+	while (core->withdrawals.count)
+		run_op(core, (struct nsp_op *)(uintptr_t)queue_pop(&core->withdrawals));
+}
+
+/* One batch: the picked rows of one namespace, from the queue to their verdicts. Called and returns with the lock held. */
+static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
+{
+	struct nsp_core *core = writer->core;
+	struct nsp_error err = { 0 };
+	struct nsp_batch batch;
+	uint32_t conflicts = 0;
+
+	run_withdrawals(core);
+	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
+	for (uint32_t i = 0; i < picked; i++) {
+		uint32_t id = writer->picked[i];
+		if (writer->picked_netns[i] != netns || !table_has(&core->table, id))
+			continue;
+		struct row *row = table_row(&core->table, id);
+		if (!(row->flags & ROW_QUEUED))
+			continue;
+		if (core->slots[row->slot]->ready && core->slots[row->slot]->netns != netns) { /* it moved since it was picked */
+			row->flags &= (uint16_t)~ROW_QUEUED;
+			row_queue(core, id, row, false);
+			continue;
+		}
+		if (take_off(core, id, &writer->flights[batch.count]))
+			row_encode(core, &batch, row, writer->flights[batch.count].deletes,
+				   writer->flights[batch.count].replaces ? NSP_PUT_REPLACE : NSP_PUT_NEW);
+	}
+	if (!batch.count)
+		return;
+	pthread_mutex_unlock(&core->lock);
+	struct nsp_socket *sock = open_socket(core, netns, &err);
+	int rc = sock ? nsp_batch_send(sock, &batch, flight_failed, NULL, writer->flights, &err) : -err.code;
+	pthread_mutex_lock(&core->lock);
+
+	core->batches++;
+	core->written += batch.count;
+	for (uint32_t i = 0; i < batch.count; i++) {
+		struct flight *flight = &writer->flights[i];
+		if (rc == -ENOBUFS && !flight->error) {
+			land_unknown(core, flight);
+		} else {
+			if (rc < 0 && !flight->error) {
+				flight->error = -rc;
+				flight->text = strdup(err.text);
+			}
+			if (land(core, flight))
+				writer->conflicts[conflicts++] = as_conflict(core, flight);
+		}
+		free(flight->text);
+	}
+	if (conflicts)
+		conflict_resolve(core, sock, netns, writer->conflicts, conflicts);
+}
+
+static void write_rows(struct writer *writer, uint32_t picked)
+{
+	struct nsp_core *core = writer->core;
+
+	for (uint32_t i = 0; i < picked; i++)
+		writer->picked_netns[i] = table_has(&core->table, writer->picked[i]) ?
+						  core->slots[table_row(&core->table, writer->picked[i])->slot]->netns :
+						  NIL;
+	for (uint32_t i = 0; i < picked; i++) {
+		uint32_t netns = writer->picked_netns[i];
+		if (!netns)
+			continue;
+		write_batch(writer, netns, picked);
+		for (uint32_t k = i; k < picked; k++)
+			if (writer->picked_netns[k] == netns)
+				writer->picked_netns[k] = NIL;
+	}
+}
+
+/* Takes what is in front: an operation, or up to a batch of rows. */
+static void serve(struct writer *writer, struct queue *queue)
+{
+	uint32_t picked = 0;
+
+	while (queue->count && picked < BATCH_ROWS) {
+		uint64_t entry = queue->entries[queue->head];
+		if (!(entry & 1) && picked)
+			break;
+		queue_pop(queue);
+		if (entry & 1) {
+			writer->picked[picked++] = (uint32_t)(entry >> 2);
+		} else if (entry & 2) {
+			close_netns(writer->core, (uint32_t)(entry >> 2));
+			return;
+		} else {
+			run_op(writer->core, (struct nsp_op *)(uintptr_t)entry);
+			return;
+		}
+	}
+	if (picked)
+		write_rows(writer, picked);
+}
+
+void *writer_run(void *arg)
+{
+	struct nsp_core *core = arg;
+	cleanup_free struct writer *writer = calloc(1, sizeof(*writer));
+
+	if (!writer)
+		abort();
+	writer->core = core;
+	pthread_mutex_lock(&core->lock);
+	while (!core->stop) {
+		if (core->rejudge_count && (!core->queue.count || core_now() > core->rejudged + REJUDGE_MS))
+			run_rejudges(core);
+		if (core->withdrawals.count) {
+			run_withdrawals(core);
+			continue;
+		}
+		if (!core->queue.count && !core->express.count) {
+			pthread_cond_wait(&core->work, &core->lock);
+			continue;
+		}
+		serve(writer, &core->express); /* a small request waits for one batch, not for the queue */
+		serve(writer, &core->queue);
+	}
+	pthread_mutex_unlock(&core->lock);
+	return NULL;
+}

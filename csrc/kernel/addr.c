@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * addr.c - RTM_*ADDR.
+ */
+#include "kernel/internal.h"
+
+#include <linux/if_addr.h>
+
+static int put(struct nsp_batch *batch, const struct nsp_addr *addr, uint16_t type, uint16_t flags)
+{
+	struct ifaddrmsg *ifa;
+	struct nsp_msg msg;
+
+	if (!nsp_address_len(addr->family))
+		return -EINVAL;
+	ifa = nsp_msg_begin(&msg, batch, type, flags, sizeof(*ifa));
+	if (!ifa)
+		return -ENOSPC;
+	ifa->ifa_family = addr->family;
+	ifa->ifa_prefixlen = addr->prefix_len;
+	ifa->ifa_index = (uint32_t)addr->index;
+	/* IFA_ADDRESS is the network's address, or that of the other end; IPv4 wants both to tell 10.0.0.1/24 from 10.0.0.1/16. */
+	nsp_attr_put_address(&msg, IFA_LOCAL, addr->family, addr->local);
+	nsp_attr_put_address(&msg, IFA_ADDRESS, addr->family, addr->local);
+	if (type == RTM_NEWADDR) {
+		ifa->ifa_scope = addr->scope;
+		ifa->ifa_flags = (uint8_t)addr->flags;
+		if (addr->flags)
+			nsp_attr_put_u32(&msg, IFA_FLAGS, addr->flags);
+		if (addr->proto)
+			nsp_attr_put_u8(&msg, IFA_PROTO, addr->proto);
+	}
+	return nsp_msg_end(&msg, batch);
+}
+
+int nsp_addr_add(struct nsp_batch *batch, const struct nsp_addr *addr)
+{
+	return put(batch, addr, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+int nsp_addr_delete(struct nsp_batch *batch, const struct nsp_addr *addr)
+{
+	return put(batch, addr, RTM_DELADDR, 0);
+}
+
+int nsp_addr_read(const void *msg, struct nsp_addr *addr)
+{
+	const struct nlmsghdr *head = msg;
+	const struct ifaddrmsg *ifa = nsp_msg_body(head, sizeof(*ifa));
+	bool has_local = false, has_address = false;
+	const struct nlattr *attr;
+	size_t len;
+
+	if (!ifa || (head->nlmsg_type != RTM_NEWADDR && head->nlmsg_type != RTM_DELADDR))
+		return -EINVAL;
+	len = nsp_address_len(ifa->ifa_family);
+	if (!len)
+		return -EINVAL;
+	*addr = (struct nsp_addr){
+		.index = (int32_t)ifa->ifa_index,
+		.family = ifa->ifa_family,
+		.prefix_len = ifa->ifa_prefixlen,
+		.scope = ifa->ifa_scope,
+		.flags = ifa->ifa_flags,
+	};
+	NSP_ATTR_EACH(attr, head, sizeof(*ifa)) {
+		switch (nsp_attr_type(attr)) {
+		case IFA_LOCAL:
+			has_local |= nsp_attr_get(attr, addr->local, len);
+			break;
+		case IFA_ADDRESS:
+			/* IPv6 gives IFA_LOCAL only where there is another end. */
+			if (!has_local)
+				has_address |= nsp_attr_get(attr, addr->local, len);
+			break;
+		case IFA_FLAGS:
+			nsp_attr_get(attr, &addr->flags, sizeof(addr->flags));
+			break;
+		case IFA_PROTO:
+			nsp_attr_get(attr, &addr->proto, sizeof(addr->proto));
+			break;
+		}
+	}
+	return has_local || has_address ? 0 : -EINVAL;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A namespace as it is when one begins to watch it, in the words of the monitor. */
+#include "kernel/internal.h"
+
+struct survey {
+	struct nsp_event *events;
+	long cap;
+	long count;
+	long links; /* how many of them are links: a dump of addresses that begins again begins behind these */
+};
+
+static void link_seen(void *arg, uint32_t index, const void *msg)
+{
+	struct survey *survey = arg;
+	struct nsp_event event = { .type = NSP_EVENT_LINK };
+
+	(void)index;
+	if (!msg) {
+		survey->count = 0;
+		return;
+	}
+	if (nsp_link_read(msg, &event.link) < 0)
+		return;
+	if (survey->count < survey->cap)
+		survey->events[survey->count] = event;
+	survey->count++;
+}
+
+static void addr_seen(void *arg, uint32_t index, const void *msg)
+{
+	struct survey *survey = arg;
+	struct nsp_event event = { .type = NSP_EVENT_ADDR };
+
+	(void)index;
+	if (!msg) {
+		survey->count = survey->links;
+		return;
+	}
+	if (nsp_addr_read(msg, &event.addr) < 0)
+		return;
+	if (survey->count < survey->cap)
+		survey->events[survey->count] = event;
+	survey->count++;
+}
+
+long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_error *err)
+{
+	struct survey survey = { .events = events, .cap = cap };
+	cleanup_socket struct nsp_socket sock = { .fd = -1 };
+	int rc = nsp_socket_open(&sock, netns_fd, err);
+
+	if (rc < 0)
+		return rc;
+	rc = nsp_dump(&sock, NSP_DUMP_LINKS, 0, 0, 0, link_seen, &survey, err);
+	survey.links = survey.count;
+	if (rc >= 0)
+		rc = nsp_dump(&sock, NSP_DUMP_ADDRS, 0, 0, 0, addr_seen, &survey, err);
+	return rc < 0 ? rc : survey.count;
+}

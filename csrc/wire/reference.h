@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Interfaces as they stand in keys: NAME of an interface item, or LINK@TYPE:REFERENCE of a kernel interface in a namespace. */
+#ifndef NSP_REFERENCE_H
+#define NSP_REFERENCE_H
+
+#include "wire/fault.h"
+#include "wire/wish.h"
+
+#define NSP_KEY_MAX 1400 /* of a row, with its NUL */
+
+/* The last interface that was decoded: publishers send runs of one interface, so its key is written once a run. */
+struct slot_memo {
+	const uint8_t *name;
+	uint32_t name_len;
+	uint32_t offset;
+};
+
+/* Writes the key of an item's interface behind `text`, and where into the wish. `namespace` is the field's value, or NULL. */
+bool reference_decode(struct mp_token *name, struct mp_in *namespace, struct wish *wish, struct mp_out *text,
+		      struct slot_memo *memo, struct fault *fault);
+
+/* Is this as reference_decode writes it? */
+bool reference_reference_is_slot(const char *slot, size_t len);
+
+/* The pairs `interface` and, for a kernel interface, `namespace` of items on this slot. Returns the number of pairs. */
+uint32_t reference_put(struct mp_out *out, const char *slot);
+
+#endif
