@@ -20,7 +20,7 @@ bool reference_decode(struct mp_token *name, struct mp_in *namespace, struct wis
 		      struct slot_memo *memo, struct fault *fault);
 
 /* Is this as reference_decode writes it? */
-bool reference_reference_is_slot(const char *slot, size_t len);
+bool reference_is_slot(const char *slot, size_t len);
 
 /* The pairs `interface` and, for a kernel interface, `namespace` of items on this slot. Returns the number of pairs. */
 uint32_t reference_put(struct mp_out *out, const char *slot);

@@ -3,6 +3,7 @@
 #include "items.h"
 
 #include "wire/frame.h"
+#include "wire/prefix.h"
 
 static struct nsp_frame *frame;
 static struct mp_out bytes;

@@ -1,7 +1,7 @@
 """Sends ICMP echo requests in a steady rhythm and counts the answers: `ping.py ADDRESS [COUNT [INTERVAL]]`.
 
-Prints `SENT RECEIVED`. Without a count it says when it has the first answer, and goes on until its standard input is closed. It wants no more than Python's own library, so that
-`nsenter` can run it anywhere. RFC 792 has the message.
+Prints `SENT RECEIVED`. Without a count it says when it has the first answer, and goes on until its standard input is closed. It wants
+no more than Python's own library, so that `nsenter` can run it anywhere. RFC 792 has the message.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 
 ECHO_REQUEST, ECHO_REPLY = 8, 0
 PATIENCE = 2.0
@@ -34,7 +35,7 @@ def echo_request(identifier: int, number: int) -> bytes:
 def answered(packet: bytes, identifier: int) -> int | None:
     """The number of the request that an IPv4 packet answers."""
     body = packet[(packet[0] & 15) * 4 :]
-    kind, _, _, whose, number = struct.unpack_from("!BBHHH", body)
+    kind, _, _, whose, number = map(int, struct.unpack_from("!BBHHH", body))
     return number if (kind, whose) == (ECHO_REPLY, identifier) else None
 
 
@@ -54,10 +55,8 @@ def ping(address: str, count: int | None, interval: float) -> tuple[int, int]:
                 number = sent & 0xFFFF
                 sent += 1
                 waiting.add(number)
-                try:
+                with suppress(OSError):  # not sent is not answered
                     sock.send(echo_request(identifier, number))
-                except OSError:
-                    pass  # not sent is not answered
                 if sent == count:
                     end = time.monotonic() + PATIENCE
             stop = [sys.stdin] if count is None and end is None else []

@@ -57,7 +57,7 @@ WISHES = {
 }
 
 
-@pytest.fixture(params=WISHES.values(), ids=WISHES.keys())
+@pytest.fixture(params=list(WISHES.values()), ids=list(WISHES))
 def wish(request: pytest.FixtureRequest) -> Wish:
     found = request.param
     assert isinstance(found, Wish)
