@@ -222,13 +222,7 @@ static void again(struct nsp_core *core, const struct conflict *conflict, struct
 {
 	if (over)
 		row->flags |= ROW_HELD;
-	if (conflict->request && !(row->flags & ROW_OWED)) {
-		row->flags |= ROW_OWED;
-		row->request = conflict->request;
-	} else if (conflict->request) {
-		request_settle(core, conflict->request, row, NSP_STATE_SUPERSEDED);
-	}
-	row_queue(core, conflict->row, row, true);
+	row_retry(core, conflict->row, row, conflict->request);
 }
 
 /* `error`: why the kernel could not be read, or NULL. */

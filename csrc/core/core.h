@@ -255,6 +255,8 @@ void slot_rejudge(struct nsp_core *core, uint32_t slot, uint32_t which);
 
 /* ---- row.c: what happens to a row ---- */
 void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express);
+/* Queues it again before others; `request` (or 0) is still owed the verdict. */
+void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request);
 /* Puts a row into a state, and on the list that belongs to it. */
 void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text);
 /* Pays the verdict that is owed. */

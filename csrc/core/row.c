@@ -11,6 +11,17 @@ void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express
 	pthread_cond_signal(&core->work);
 }
 
+void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request)
+{
+	if (request && !(row->flags & ROW_OWED)) {
+		row->flags |= ROW_OWED;
+		row->request = request;
+	} else if (request) {
+		request_settle(core, request, row, NSP_STATE_SUPERSEDED);
+	}
+	row_queue(core, id, row, true);
+}
+
 static void set_text(struct nsp_core *core, struct row *row, const char *text)
 {
 	struct extra *extra = table_extra(&core->table, row);

@@ -13,6 +13,7 @@ struct flight {
 	uint32_t request;    /* that is owed the verdict, or 0 */
 	bool deletes;
 	bool replaces;
+	bool yields;  /* what it had taken the place of is put back, and it is tried again without override */
 	bool on_link; /* a route without gateway: what is behind it may be reachable now, or no more */
 	int error;
 	char *text;
@@ -116,11 +117,14 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct flight *flight)
 	}
 	if (!slot->ready || row->flags & (ROW_DEAD | ROW_BLOCKED))
 		return false;
+	const struct extra *extra = table_extra(&core->table, row);
+	bool yields = extra && extra->stolen && row->flags & ROW_HELD && !(row->flags & WISH_OVERRIDE);
 	*flight = (struct flight){
 		.row = id,
 		.generation = slot->generation,
 		.request = row->flags & ROW_OWED ? row->request : 0,
-		.deletes = !(row->flags & ROW_WANTED) || (row->flags & ROW_REFUSED && row->flags & ROW_HELD),
+		.yields = yields,
+		.deletes = yields || !(row->flags & ROW_WANTED) || (row->flags & ROW_REFUSED && row->flags & ROW_HELD),
 		.replaces = row->flags & ROW_HELD,
 		.on_link = WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA),
 	};
@@ -187,7 +191,10 @@ static void land_deletion(struct nsp_core *core, const struct flight *flight, st
 	}
 	if (row->flags & ROW_WANTED) { /* refused, or put again meanwhile */
 		row->flags &= (uint16_t)~ROW_REFUSED;
-		pay(core, flight->request, row, row->flags & ROW_QUEUED ? NSP_STATE_REMOVED : row->state);
+		if (flight->yields && gone)
+			row_retry(core, flight->row, row, flight->request);
+		else
+			pay(core, flight->request, row, row->flags & ROW_QUEUED ? NSP_STATE_REMOVED : row->state);
 		return;
 	}
 	pay(core, flight->request, row, gone ? NSP_STATE_REMOVED : NSP_STATE_FAILED);
@@ -259,13 +266,7 @@ static void land_unknown(struct nsp_core *core, struct flight *flight)
 	}
 	row->flags &= (uint16_t)~ROW_INFLIGHT;
 	row->flags |= ROW_HELD;
-	if (flight->request && !(row->flags & ROW_OWED)) {
-		row->flags |= ROW_OWED;
-		row->request = flight->request;
-	} else {
-		pay(core, flight->request, row, NSP_STATE_SUPERSEDED);
-	}
-	row_queue(core, flight->row, row, false);
+	row_retry(core, flight->row, row, flight->request);
 }
 
 static struct conflict as_conflict(const struct nsp_core *core, const struct flight *flight)

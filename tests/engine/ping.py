@@ -1,7 +1,7 @@
 """Sends ICMP echo requests in a steady rhythm and counts the answers: `ping.py ADDRESS [COUNT [INTERVAL]]`.
 
-Prints `SENT RECEIVED`. Without a count it says when it has the first answer, and goes on until its standard input is closed. It wants
-no more than Python's own library, so that `nsenter` can run it anywhere. RFC 792 has the message.
+Prints `SENT RECEIVED`. Without a count it says when it has the first answer, and goes on until its standard input is closed.
+It wants no more than Python's own library, so that `nsenter` can run it anywhere. RFC 792 has the message.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PATIENCE = 2.0
 
 def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071) of an even number of bytes."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = sum(map(int, struct.unpack(f"!{len(data) // 2}H", data)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -11,7 +11,7 @@ import pytest
 from nsplane import Engine
 
 from .conftest import Lab, ip, quiet, run, until
-from .wishes import Item, arp, bridge, by_label, by_name, existing, route, veth
+from .wishes import Item, arp, bridge, by_label, by_name, by_pid, existing, route, veth
 
 Settle = Callable[..., dict[str, Any]]
 
@@ -114,13 +114,9 @@ def test_deleting_what_was_in_a_process_that_has_ended(engine: Engine, lab: Lab)
 
 def test_deleting_pending_and_failed_items(engine: Engine, lab: Lab) -> None:
     red = by_name(lab.name("red"))
-    run_items = [
-        veth("a", "b", red),
-        route("none", "10.0.0.0/8"),
-        bridge("w", {"type": "pid", "pid": 2**22 + 1}),
-        existing("e", red),
-    ]
-    assert engine.put(run_items, timeout=5)["counts"] == {"pending": 3, "failed": 1}
+    nobody = by_pid(2**22 + 1)
+    items = [veth("a", "b", red), route("none", "10.0.0.0/8"), bridge("w", nobody), existing("e", red)]
+    assert engine.put(items, timeout=5)["counts"] == {"pending": 3, "failed": 1}
     keys = ["interface/a", "route/none/10.0.0.0/8", "interface/w", "interface/e"]
     assert engine.delete(keys, timeout=5)["counts"] == {"removed": 4}
     quiet(engine)

@@ -17,7 +17,7 @@ import pytest
 from nsplane import Engine
 
 from .conftest import Lab, Process, ip, quiet, run_in, until
-from .wishes import Item, arp, bridge, by_label, by_name, route, veth
+from .wishes import Item, arp, bridge, by_label, by_name, existing, route, veth
 
 Settle = Callable[..., dict[str, Any]]
 PING = Path(__file__).with_name("ping.py")
@@ -244,7 +244,7 @@ def test_a_container_that_stopped_takes_all_that_was_adopted_back(engine: Engine
     run_in(process.netns, "ip link add eth0 type bridge && ip link set eth0 up mtu 1450")
     engine.put(
         [
-            {"kind": "existing", "name": "e", "namespace": by_label("m1"), "host_name": "eth0", "mtu": 1300, "addresses": ["10.7.0.1/24"]},
+            existing("e", by_label("m1"), host_name="eth0", mtu=1300, addresses=["10.7.0.1/24"]),
             route("eth0", "10.8.0.0/16", by_label("m1")),
         ],
         timeout=5,

@@ -11,7 +11,7 @@ import pytest
 from nsplane import BadRequest, Engine
 
 from .conftest import Lab, ip, quiet
-from .wishes import Item, arp, bridge, by_name, route, veth
+from .wishes import Item, arp, bridge, by_name, by_pid, route, veth
 
 Settle = Callable[..., dict[str, Any]]
 
@@ -137,7 +137,13 @@ def test_a_sweep_counts_what_was_put_again_unchanged_as_new(engine: Engine, publ
 
 def test_a_sweep_takes_pending_and_failed_items_too(engine: Engine, published: Published) -> None:
     red = published.namespace
-    items = [bridge("a", red), route("a", "10.1.0.0/16", gateway="10.99.0.1"), route("none", "10.1.0.0/16"), route("a", "10.2.0.0/16", prefsrc="10.9.9.9"), bridge("w", {"type": "pid", "pid": 2**22 + 1})]  # fmt: skip
+    items = [
+        bridge("a", red),
+        route("a", "10.1.0.0/16", gateway="10.99.0.1"),
+        route("none", "10.1.0.0/16"),
+        route("a", "10.2.0.0/16", prefsrc="10.9.9.9"),
+        bridge("w", by_pid(2**22 + 1)),
+    ]
     counts = published.ask("put", source="lab", generation=1, items=items)["counts"]
     assert counts == {"configured": 1, "pending": 2, "failed": 2}
     assert published.ask("sweep", source="lab", generation=2)["counts"] == {"removed": 5}

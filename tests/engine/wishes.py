@@ -26,8 +26,9 @@ def by_label(label: str) -> Item:
 
 def reference(namespace: Item) -> str:
     """A namespace as it stands in the keys of routes and ARP entries."""
-    field = {"file": "path"}.get(namespace["type"], namespace["type"])
-    return f"{namespace['type']}:{quote(str(namespace[field]), safe='')}"
+    kind = str(namespace["type"])
+    field = "path" if kind == "file" else kind
+    return f"{kind}:{quote(str(namespace[field]), safe='')}"
 
 
 def _given(fields: Item) -> Item:

@@ -1,0 +1,156 @@
+"""What docs/ says is so: its tables are the code's, and every command, program and item in it works as it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+from msgspec import msgpack
+
+from nsplane import BadRequest, check_frame
+from nsplane.kernel import STATES
+from nsplane.requests import AnyEnvelope
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: network namespaces are made")
+
+START = """
+set -eu
+trap 'code=$?; kill $(jobs -p) 2>/dev/null || :; wait; exit $code' EXIT
+"""
+AGENT_IS_THERE = "until nsplane info >/dev/null 2>&1; do sleep 0.05; done\n"
+
+
+def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
+    """(language, text) of the page's blocks in these languages."""
+    return [(language, text) for language, text in BLOCK.findall(page.read_text()) if language in languages]
+
+
+def pages_with(*languages: str) -> list[Path]:
+    return [page for page in PAGES if blocks(page, *languages)]
+
+
+def by_name(page: Path) -> str:
+    return page.name
+
+
+def script(page: Path) -> str:
+    """The page's commands and programs, in their order, as one program of bash."""
+    parts = [START]
+    for language, text in blocks(page, "sh", "python"):
+        parts.append(text if language == "sh" else f"python - <<'END OF BLOCK'\n{text}END OF BLOCK\n")
+        if text.startswith("nsplane agent"):
+            parts.append(AGENT_IS_THERE)
+    return "".join(parts)
+
+
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """A runtime directory of the page's own, and the commands of the build that is tested."""
+    directory = tempfile.mkdtemp(prefix="nspt-")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    yield os.environ | {"NSPLANE_RUNTIME_DIR": directory, "TMPDIR": directory, "PATH": path}
+    shutil.rmtree(directory)
+
+
+def run(command: list[str | Path], environment: dict[str, str]) -> str:
+    """Runs a command to its end, which has to be a good one; nothing that it started lives on. Returns what it printed."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        shown, _ = process.communicate(timeout=120)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, shown
+    return shown
+
+
+def left_of(page: Path) -> list[str]:
+    """Namespaces that the page names."""
+    return [path.name for path in Path("/run/netns").glob("nsplane-*") if path.name in page.read_text()]
+
+
+@needs_root
+@pytest.mark.parametrize("page", pages_with("sh", "python"), ids=by_name)
+def test_the_commands_and_programs_of_a_page_work(page: Path, environment: dict[str, str]) -> None:
+    run(["bash", "-c", script(page)], environment)
+    assert not left_of(page), "namespaces are left behind"
+    assert not [path for path in Path(environment["TMPDIR"]).iterdir() if path.is_dir()], "directories are left behind"
+
+
+@needs_root
+@pytest.mark.parametrize("page", pages_with("c"), ids=by_name)
+def test_the_c_programs_of_a_page_do_what_they_say(page: Path, environment: dict[str, str]) -> None:
+    flags = run([sys.executable, "-m", "nsplane", "--includes", "--libs"], environment).split()
+    program = Path(environment["TMPDIR"]) / "program"
+    for _, text in blocks(page, "c"):
+        source = program.with_suffix(".c")
+        source.write_text(text)
+        run(["cc", "-Wall", "-Wextra", "-Werror", "-o", program, source, *flags], environment)
+        for said in re.findall(r"its verdict: (.*?) \*/", text):
+            assert said in run([program], environment)
+
+
+@pytest.mark.parametrize("page", pages_with("yaml"), ids=by_name)
+def test_the_items_of_a_page_could_be(page: Path) -> None:
+    for _, text in blocks(page, "yaml"):
+        items = yaml.safe_load(text)
+        assert items
+        assert check_frame(msgpack.encode({"op": "put", "items": items})) == []
+
+
+def test_the_tables_of_fields_are_those_of_the_kinds() -> None:
+    subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], check=True, timeout=60)
+
+
+def test_every_op_code_and_state_of_the_protocol_is_described() -> None:
+    page = (ROOT / "docs/protocol.md").read_text()
+    for envelope in get_args(AnyEnvelope):
+        line, *_ = re.findall(rf"^\| `{envelope.__struct_config__.tag}` \| .*$", page, re.MULTILINE)
+        for field in {*envelope.__struct_fields__} - {"id"}:
+            assert f"`{field}`" in line
+    for code in re.findall(r"`([a-z-]+)`", str(BadRequest.__doc__).partition(";")[0]):
+        assert f"| `{code}` |" in page
+    states = (ROOT / "docs/items.md").read_text()
+    assert [state for state in STATES[1:] if f"`{state}`" not in states] == []
+
+
+def test_the_map_of_csrc_has_every_file() -> None:
+    page = (ROOT / "docs/c-library.md").read_text()
+    files = [path for path in (ROOT / "csrc").rglob("*.[ch]") if path.suffix == ".c" or not path.with_suffix(".c").exists()]
+    assert files
+    assert [path.name for path in files if path.name not in page] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for file, heading in LINK.findall(page.read_text()):
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        if heading:
+            anchors = [re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in HEADING.findall(target.read_text())]
+            assert heading in anchors, f"{file}#{heading}"
