@@ -243,7 +243,8 @@ def surroundings() -> set[str]:
     """Namespaces, links and processes by name, as far as the demo could leave any; its directory among the files."""
     names = {f"namespace {path.name}" for path in NETNS.glob("*")} | {f"{NETNS}" for path in (NETNS,) if path.exists()}
     links = {f"link {name}" for _, name in socket.if_nameindex()}
-    files = {f"{path}" for path in Path(tempfile.gettempdir()).glob("nsplane-demo-*")}
+    directory = os.environ.get("NSPLANE_RUNTIME_DIR")
+    files = {directory} if directory and os.path.exists(directory) else set()
     return names | links | files | {f"process {pid}" for pid in own_processes()}
 
 

@@ -226,5 +226,9 @@ void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 		.dropped = core->dropped,
 	};
 	memcpy(totals->rows, core->rows_by_state, sizeof(totals->rows));
+	for (int kind = 0; kind < 2; kind++) { /* without a verdict yet: shown as pending */
+		totals->rows[kind][NSP_STATE_PENDING] += totals->rows[kind][NSP_STATE_NONE];
+		totals->rows[kind][NSP_STATE_NONE] = 0;
+	}
 	pthread_mutex_unlock(&core->lock);
 }

@@ -243,6 +243,7 @@ void done_push(struct nsp_core *core, struct nsp_done done);
 void request_finish(struct nsp_core *core, struct request *request);
 
 /* ---- entry.c ---- */
+#define NO_PREVIOUS NSP_STATES /* the entry is no event */
 void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous);
 void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous);
 

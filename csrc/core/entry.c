@@ -148,13 +148,19 @@ static const char *message(const struct nsp_core *core, const struct slot *slot,
 	return row->error ? strerror(row->error) : "queued for writing";
 }
 
+/* One that had no verdict yet waits for the writer. */
+static uint32_t row_shown_state(const struct row *row)
+{
+	return row->state == NSP_STATE_NONE ? NSP_STATE_PENDING : row->state;
+}
+
 void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous)
 {
 	const struct slot *slot = core->slots[row->slot];
 	char key[NSP_KEY_MAX];
 	int error = !slot->ready && state == slot->state ? slot->error : row->error;
 
-	mp_put_map(out, previous == NSP_STATE_NONE ? 9 : 10);
+	mp_put_map(out, previous == NO_PREVIOUS ? 9 : 10);
 	mp_put_literal(out, "key");
 	mp_put_str(out, key, row_key(core, row, key));
 	mp_put_literal(out, "state");
@@ -176,7 +182,7 @@ void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row,
 	mp_put_uint(out, row->extra ? core->table.extras[row->extra].tries : 0);
 	mp_put_literal(out, "item");
 	put_item(core, out, row);
-	if (previous != NSP_STATE_NONE) {
+	if (previous != NO_PREVIOUS) {
 		mp_put_literal(out, "previous");
 		mp_put_text(out, state_names[previous]);
 	}
@@ -242,7 +248,7 @@ static bool matches(const struct nsp_core *core, const struct row *row, const ch
 {
 	char key[NSP_KEY_MAX];
 
-	if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || (states && !(states >> row->state & 1)) ||
+	if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || (states && !(states >> row_shown_state(row) & 1)) ||
 	    (source && strcmp(core->origins[row->origin].source, source)))
 		return false;
 	return !n || (row_key(core, row, key) >= n && !memcmp(key, prefix, n));
@@ -268,7 +274,7 @@ long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, c
 				continue;
 			const struct row *row = &chunk->rows[at];
 			if (matches(core, row, prefix, n, states, source)) {
-				entry_put(core, out, row, row->state, NSP_STATE_NONE);
+				entry_put(core, out, row, row_shown_state(row), NO_PREVIOUS);
 				count++;
 			}
 		}
@@ -300,7 +306,7 @@ long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data)
 				     NIL;
 		struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (row && row->flags & ROW_WANTED)
-			entry_put(core, out, row, row->state, NSP_STATE_NONE);
+			entry_put(core, out, row, row_shown_state(row), NO_PREVIOUS);
 		pthread_mutex_unlock(&core->lock);
 	}
 	mp_free(&text);

@@ -154,7 +154,7 @@ void request_settle(struct nsp_core *core, uint32_t serial, struct row *row, uin
 		return;
 	request_count(request, state);
 	if (state != NSP_STATE_CONFIGURED && state != NSP_STATE_REMOVED)
-		entry_put(core, request_entry(request), row, state, NSP_STATE_NONE);
+		entry_put(core, request_entry(request), row, state, NO_PREVIOUS);
 	request->outstanding--;
 	request_finish(core, request);
 }

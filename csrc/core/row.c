@@ -45,8 +45,7 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 	row->error = (uint8_t)error;
 	set_text(core, row, text);
 	if (row->list != list) {
-		if (row->list != LISTS) /* a new row is on none */
-			slot_unlink(core, row);
+		slot_unlink(core, row);
 		slot_link(core, id, row, list);
 	}
 	if (state == NSP_STATE_FAILED)
@@ -55,11 +54,10 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 		return;
 	if (previous != state)
 		row->since = core_now();
-	if (previous)
-		core->rows_by_state[WISH_KIND(row->type)][previous]--;
+	core->rows_by_state[WISH_KIND(row->type)][previous]--;
 	core->rows_by_state[WISH_KIND(row->type)][state]++;
 	row->state = (uint8_t)state;
-	if (previous && row->flags & ROW_WANTED)
+	if (row->flags & ROW_WANTED)
 		entry_put_change(core, row, state, previous);
 }
 
@@ -79,7 +77,8 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 	row_unblock(core, row);
 	if (slot->ready)
 		row_released(core, row);
-	entry_put_change(core, row, NSP_STATE_REMOVED, row->state);
+	if (row->state != NSP_STATE_NONE)
+		entry_put_change(core, row, NSP_STATE_REMOVED, row->state);
 	row_pay(core, row, NSP_STATE_REMOVED);
 	core->rows_by_state[WISH_KIND(row->type)][row->state]--;
 	slot_unlink(core, row);

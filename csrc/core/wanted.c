@@ -68,7 +68,7 @@ static bool same_source(const struct nsp_core *core, uint32_t a, uint32_t b)
 static void refuse_conflict(struct nsp_core *core, struct request *request, const struct row *row)
 {
 	request_count(request, NSP_STATE_CONFLICT);
-	entry_put(core, request_entry(request), row, NSP_STATE_CONFLICT, NSP_STATE_NONE);
+	entry_put(core, request_entry(request), row, NSP_STATE_CONFLICT, NO_PREVIOUS);
 }
 
 static bool same_wish(const struct nsp_core *core, const struct row *row, const struct wish *wish)
@@ -100,7 +100,9 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 		slot->rows++;
 		take_wish(core, row, wish);
 		row->origin = origin;
-		row_state(core, id, row, NSP_STATE_PENDING, 0, NULL);
+		row->since = core_now();
+		core->rows_by_state[WISH_KIND(row->type)][NSP_STATE_NONE]++;
+		slot_link(core, id, row, LIST_OPEN);
 	} else {
 		row = table_row(&core->table, id);
 		if (row->request == request->serial) {

@@ -194,6 +194,9 @@ class Node:
         if place is not None and (self.gone or missing or refusal or self._is_misplaced(place)):
             if self.ending and self.failure is not None:
                 self.show("failed")
+                if self.gone and not place.kind.makes_link:  # nothing is gained by trying for ever to give it back
+                    self.leave()
+                    self.planner.touch(self)
                 return
             self.ending = True
             self._supply()
@@ -362,6 +365,11 @@ class Node:
         self.forget_name()
         self._watched = netns, name
         netns.watch(name, self)
+
+    @property
+    def awaited(self) -> tuple[Netns, str] | None:
+        """The name in a namespace that it waits for, where it does."""
+        return self._watched
 
     def forget_name(self) -> None:
         if self._watched is not None:

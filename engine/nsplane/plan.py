@@ -127,10 +127,10 @@ class Planner:
             self._unpaid[node] = None
 
     def _pay_pending(self) -> None:
-        for node in [node for node in self._unpaid if not self._is_moving(node) and not self._is_coming(node.missing)]:
+        for node in [node for node in self._unpaid if not self._is_moving(node) and not self._is_coming(node)]:
             del self._unpaid[node]
             node.pay(node.state)
-        for slot in [slot for slot in self._unsettled if not self._is_coming(slot.missing)]:
+        for slot in [slot for slot in self._unsettled if not self._is_coming(slot)]:
             del self._unsettled[slot]
             slot.settle()
 
@@ -138,10 +138,13 @@ class Planner:
         """Is it being changed, or the one whose name it wants?"""
         return node.busy or (node.state == "failed" and node.blocked_by is not None and node.blocked_by.busy)
 
-    def _is_coming(self, missing: list[str]) -> bool:
-        """Is any of these facts being brought about by an operation under way?"""
+    def _is_coming(self, waiting: Node | Slot) -> bool:
+        """Is anything that it lacks being brought about by an operation under way?"""
+        owner = self.owners.get(waiting.awaited) if waiting.awaited is not None else None
+        if owner is not None and owner is not waiting and (owner.busy or owner in self._touched):
+            return True
         seen: set[str] = set()
-        look = list(missing)
+        look = list(waiting.missing)
         while look:
             fact = look.pop()
             node = self.nodes.get(fact)

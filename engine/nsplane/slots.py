@@ -97,6 +97,11 @@ class Slot:
         else:
             self._stand(netns, link.index)
 
+    @property
+    def awaited(self) -> tuple[Netns, str] | None:
+        """The link's name in a namespace that it waits for, where it does."""
+        return None if self._netns is None or self._index else (self._netns, self._name)
+
     def settle(self) -> None:
         self._planner.core.slot_settle(self._number)
 

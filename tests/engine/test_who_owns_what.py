@@ -514,6 +514,18 @@ def test_an_adopted_port_goes_back_to_its_former_bridge(engine: Engine, red: Red
     assert ip("link", "show", "p", netns=red.netns)[0]["master"] == "theirs"
 
 
+def test_what_the_kernel_does_not_take_back_is_let_go_of(engine: Engine, lab: Lab) -> None:
+    """`lo` takes a MAC, but never its former one of zeros again: the verdict says so, and nothing is held for it any longer."""
+    red = lab.name("red")
+    engine.put([existing("e", by_name(red), host_name="lo", mac="02:00:00:00:00:ee")], timeout=5)
+    reply = engine.delete(["interface/e"], timeout=5)
+    assert reply["counts"] == {"failed": 1}
+    assert reply["items"][0]["errno"] == "EADDRNOTAVAIL"
+    quiet(engine)
+    assert engine.info()["items"] == {"interface": {}, "route": {}, "arp": {}}
+    assert red not in {netns["name"] for netns in ip("netns")}
+
+
 def test_link_only_leaves_addresses_alone(engine: Engine, red: Red) -> None:
     engine.put([existing("e", red.name, host_name="eth0", link_only=True, mtu=1400)], timeout=5)
     assert shown(red)[0] == 1400

@@ -113,10 +113,6 @@ class _Adopted:
             node.leave()
             node.planner.touch(node)
             return
-        if node.failure is not None and node.gone:
-            node.leave()  # the kernel does not take it back: nothing is gained by trying for ever
-            node.planner.touch(node)
-            return
         op = node.planner.operation(node)
         op.stage_in(place.netns)
         for address in ours:
