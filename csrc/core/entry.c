@@ -135,8 +135,6 @@ static const char *message(const struct nsp_core *core, const struct slot *slot,
 {
 	if (state == NSP_STATE_CONFIGURED || state == NSP_STATE_REMOVED)
 		return "";
-	if (state == NSP_STATE_CONFLICT)
-		return "the key belongs to another source";
 	if (state == NSP_STATE_SUPERSEDED)
 		return "overwritten before it was written";
 	if (row->flags & ROW_DEAD)
@@ -170,12 +168,18 @@ void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row,
 	mp_put_literal(out, "missing");
 	put_missing(out, slot, row, state);
 	mp_put_literal(out, "errno");
-	if (error && state != NSP_STATE_CONFIGURED && strerrorname_np(error))
+	if (error && state != NSP_STATE_CONFIGURED && state != NSP_STATE_REMOVED && strerrorname_np(error))
 		mp_put_text(out, strerrorname_np(error));
 	else
 		mp_put_nil(out);
 	mp_put_literal(out, "message");
-	mp_put_text(out, message(core, slot, row, state));
+	if (state == NSP_STATE_CONFLICT) {
+		char text[300];
+		snprintf(text, sizeof(text), "the key belongs to source %s", core->origins[row->origin].source);
+		mp_put_text(out, text);
+	} else {
+		mp_put_text(out, message(core, slot, row, state));
+	}
 	mp_put_literal(out, "since");
 	mp_put_float(out, (double)row->since / 1000);
 	mp_put_literal(out, "tries");

@@ -219,6 +219,10 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 			want_rejudge(core, row->slot, NSP_JUDGE_REFUSED);
 		return;
 	}
+	if (row->flags & ROW_WANTED && row->flags & ROW_QUEUED && !(row->flags & ROW_OWED)) { /* judged again already */
+		row_retry(core, flight->row, row, flight->request);
+		return;
+	}
 	uint32_t state = is_unreachable(flight->error) ? NSP_STATE_PENDING : NSP_STATE_FAILED;
 	if (newest) {
 		row_state(core, flight->row, row, state, flight->error, flight->text);

@@ -345,7 +345,8 @@ NSP_API struct nsp_frame *nsp_frame_new(void);
 NSP_API void nsp_frame_free(struct nsp_frame *frame);
 
 /* Decodes `data`, which has to stay where it is until the frame is read again. -EBADMSG where it is not one msgpack map or an
- * `items`/`keys` is not an array: err->text says where. Faulty items are no failure: they are counted in `invalid`. */
+ * `items`/`keys` is not an array: err->text says where. Faulty items are no failure: they are counted in `invalid`, up to 65,536
+ * of them in one request; as many may be left to the engine. */
 NSP_API int nsp_frame_read(struct nsp_frame *frame, const uint8_t *data, size_t len, struct nsp_error *err);
 NSP_API void nsp_frame_view(const struct nsp_frame *frame, struct nsp_frame_view *view);
 NSP_API int nsp_frame_other(const struct nsp_frame *frame, uint32_t i, struct nsp_span *span);

@@ -10,6 +10,10 @@
 
 #define FIELDS_MAX 64
 
+/* Each of these costs far more memory than it takes in a frame: 64 MiB of them would be the end of the process. */
+#define INVALID_MAX 65536
+#define OTHERS_MAX 65536
+
 struct nsp_frame *nsp_frame_new(void)
 {
 	return calloc(1, sizeof(struct nsp_frame));
@@ -131,9 +135,16 @@ static int read_list(struct nsp_frame *frame, struct mp_in *in, const char *name
 	if (array.type != MP_ARRAY)
 		return nsp_refuse(err, EBADMSG, "%s: wants an array, not %s", name, mp_type_name(array.type));
 	frame->count = array.len;
-	for (uint32_t i = 0; i < array.len; i++)
+	for (uint32_t i = 0; i < array.len; i++) {
 		if (!(frame->keys ? read_key(frame, in, i) : read_item(frame, in, i, &memo)))
 			return nsp_refuse(err, EBADMSG, "%s[%u]: truncated msgpack", name, i);
+		if (frame->fault_count > INVALID_MAX)
+			return nsp_refuse(err, EBADMSG, "%s: more than %d of them are invalid", name, INVALID_MAX);
+		if (frame->other_count > OTHERS_MAX)
+			return nsp_refuse(err, EBADMSG,
+					  "%s: more than %d of them are neither routes nor ARP entries: send them in parts", name,
+					  OTHERS_MAX);
+	}
 	return 0;
 }
 

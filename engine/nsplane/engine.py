@@ -54,7 +54,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Engine:
-    """Configures network namespaces as its items say, and keeps them so. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN; one thread uses it.
+    """Configures network namespaces as its items say, and keeps them so. Needs CAP_NET_ADMIN, CAP_SYS_ADMIN and
+    CAP_NET_BROADCAST; one thread uses it.
 
     `agent_id` marks the links that it makes: the same id recognises them later. By default it is the machine's.
     """
@@ -126,8 +127,7 @@ class Engine:
             self._frame.read(frame)
             return self._take(decode_envelope(self._frame.envelope))
         except FrameError as error:
-            path, colon, text = str(error).partition(": ")
-            raise BadRequest("bad-request", text if colon else path, path if colon else "") from None
+            raise _no_frame(error) from None
         finally:
             self._frame.release()
 
@@ -147,6 +147,7 @@ class Engine:
                 return self._answer(envelope, "get", self._get(envelope))
             case Microservice():
                 self._refuse_list(envelope)
+                self._wake()
                 return self._answer(envelope, "microservice", self._microservice(envelope))
             case Info():
                 self._refuse_list(envelope)
@@ -271,6 +272,7 @@ class Engine:
                 what = f"{refused} of {self._frame.count} items are invalid or in conflict: nothing was changed"
                 request.error = BadRequest("refused", what, "items", envelope.id)
                 self._core.commit_request(request.serial)
+                self._take_rows(request.serial, last=False)
                 return request
         for item, settings in wishes:
             self._wish(item, settings, request, envelope.source, generation)
@@ -355,7 +357,8 @@ class Engine:
 
     def _refuse_list(self, envelope: AnyEnvelope, keys: bool | None = None) -> None:
         """Refuses `items` or `keys` where the op has no such list: `keys` says which would be wrong, None both."""
-        if self._frame.count and (keys is None or self._frame.has_keys is keys):
+        given = self._frame.count or self._frame.has_keys  # of an empty `items` nothing is known, and nothing wrong
+        if given and (keys is None or self._frame.has_keys is keys):
             name = "keys" if self._frame.has_keys else "items"
             raise BadRequest("bad-request", "is not a field of this op", name, envelope.id)
 
@@ -456,6 +459,12 @@ class Engine:
         return self._core.queued()
 
     # ---- microservices ----
+
+    def _wake(self) -> None:
+        """Has `fileno` become readable: facts have changed, and `process` is to look at who depends on them."""
+        serial = self._core.open_request()
+        self._core.commit_request(serial)
+        self._core.close_request(serial)
 
     def _microservice(self, envelope: Microservice) -> dict[str, object]:
         def refuse(path: str, message: str) -> BadRequest:
@@ -563,6 +572,12 @@ def _refused(index: int, data: bytes, error: ItemError) -> dict[str, object]:
     }
 
 
+def _no_frame(error: FrameError) -> BadRequest:
+    """The decoder says `items[3]: truncated msgpack`, or only what is wrong."""
+    path, colon, text = str(error).partition(": ")
+    return BadRequest("bad-request", text if colon else path, path if colon else "")
+
+
 def _machine_id() -> str:
     """An id that stays the same over restarts of the agent, and is another on another machine."""
     try:
@@ -579,7 +594,7 @@ def check_frame(frame: bytes) -> list[dict[str, object]]:
     try:
         decoder.read(frame)
     except FrameError as error:
-        raise BadRequest("bad-request", str(error)) from None
+        raise _no_frame(error) from None
     decode_envelope(decoder.envelope)
     found: list[dict[str, object]] = [
         {"index": fault.index, "field": fault.field, "message": f"{fault.field}: {fault.message}"} for fault in decoder.faults()

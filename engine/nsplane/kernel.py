@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,12 +52,19 @@ class EventsLost(Exception):
     """The monitor's socket overflowed: what is watched has to be read again."""
 
 
-_err = ffi.new("struct nsp_error *")
+class _Error(threading.local):
+    """Where C says what went wrong: each thread has its own."""
+
+    def __init__(self) -> None:
+        self.raw = ffi.new("struct nsp_error *")
+
+
+_error = _Error()
 
 
 def _check(rc: int) -> int:
     if rc < 0:
-        raise KernelError(-rc, ffi.string(_err.text).decode(errors="replace"))
+        raise KernelError(-rc, ffi.string(_error.raw.text).decode(errors="replace"))
     return rc
 
 
@@ -72,37 +80,37 @@ class NetnsId(NamedTuple):
 
 def open_netns(path: str) -> int:
     """Opens a network namespace by an nsfs path; EINVAL where the file is something else."""
-    return _check(lib.nsp_netns_open(os.fsencode(path), _err))
+    return _check(lib.nsp_netns_open(os.fsencode(path), _error.raw))
 
 
 def open_netns_name(name: str) -> int:
     """Opens /run/netns/NAME; ENOENT where there is none, EINVAL where nothing is bound on the file (yet)."""
-    return _check(lib.nsp_netns_open_name(os.fsencode(name), _err))
+    return _check(lib.nsp_netns_open_name(os.fsencode(name), _error.raw))
 
 
 def open_netns_pid(pid: int, tid: int | None = None) -> tuple[int, int]:
     """Opens the namespace of a process, or of one of its threads: (namespace, pidfd). ESRCH where there is none."""
     pidfd = ffi.new("int *", -1)
     if tid is None:
-        fd = _check(lib.nsp_netns_open_pid(pid, pidfd, _err))
+        fd = _check(lib.nsp_netns_open_pid(pid, pidfd, _error.raw))
     else:
-        fd = _check(lib.nsp_netns_open_task(pid, tid, pidfd, _err))
+        fd = _check(lib.nsp_netns_open_task(pid, tid, pidfd, _error.raw))
     return fd, pidfd[0]
 
 
 def create_netns(name: str) -> int:
     """Creates a namespace as `ip netns add` does, with `lo` up, and returns a descriptor of it; EEXIST."""
-    return _check(lib.nsp_netns_create(os.fsencode(name), _err))
+    return _check(lib.nsp_netns_create(os.fsencode(name), _error.raw))
 
 
 def create_anonymous_netns() -> int:
     """Creates a namespace that the returned descriptor alone holds, with `lo` up."""
-    return _check(lib.nsp_netns_create_anonymous(_err))
+    return _check(lib.nsp_netns_create_anonymous(_error.raw))
 
 
 def delete_netns(name: str) -> None:
     """Deletes a name as `ip netns del` does; ENOENT."""
-    _check(lib.nsp_netns_delete(os.fsencode(name), _err))
+    _check(lib.nsp_netns_delete(os.fsencode(name), _error.raw))
 
 
 def list_netns() -> list[str]:
@@ -110,7 +118,7 @@ def list_netns() -> list[str]:
     size = 4096
     while True:
         buf = ffi.new("char[]", size)
-        need = _check(lib.nsp_netns_list(buf, size, _err))
+        need = _check(lib.nsp_netns_list(buf, size, _error.raw))
         if need <= size:
             return [os.fsdecode(name) for name in bytes(ffi.buffer(buf, need)).split(b"\0") if name]
         size = need
@@ -119,25 +127,25 @@ def list_netns() -> list[str]:
 def identify_netns(fd: int) -> NetnsId:
     """The identity of an open namespace."""
     found = ffi.new("struct nsp_netns_id *")
-    _check(lib.nsp_netns_identify(fd, found, _err))
+    _check(lib.nsp_netns_identify(fd, found, _error.raw))
     return NetnsId(found.dev, found.ino)
 
 
 def enter_netns(fd: int) -> None:
     """Moves the calling thread into a namespace, for good: for a child between fork and exec."""
-    _check(lib.nsp_netns_enter(fd, _err))
+    _check(lib.nsp_netns_enter(fd, _error.raw))
 
 
 def unshare_netns() -> None:
     """Moves the calling thread into a new namespace with `lo` up, for good: for a child between fork and exec."""
-    _check(lib.nsp_netns_unshare(_err))
+    _check(lib.nsp_netns_unshare(_error.raw))
 
 
 class Timer:
     """A timerfd: readable `seconds` after `set`."""
 
     def __init__(self) -> None:
-        self.fd = _check(lib.nsp_timer_open(_err))
+        self.fd = _check(lib.nsp_timer_open(_error.raw))
 
     def set(self, seconds: float) -> None:
         lib.nsp_timer_set(self.fd, max(1, int(seconds * 1000)))
@@ -243,16 +251,16 @@ class Monitor:
     def __init__(self) -> None:
         self._raw = ffi.new("struct nsp_monitor *")
         self._events = ffi.new("struct nsp_event[]", self.ROOM)
-        _check(lib.nsp_monitor_open(self._raw, _err))
+        _check(lib.nsp_monitor_open(self._raw, _error.raw))
         self.fd: int = self._raw.fd
 
     def watch(self, netns_fd: int) -> int:
         """Begins to hear a namespace; its nsid, by which events name it."""
-        return _check(lib.nsp_monitor_watch(self._raw, netns_fd, _err))
+        return _check(lib.nsp_monitor_watch(self._raw, netns_fd, _error.raw))
 
     def read(self) -> list[Event]:
         """What came, without waiting; [] where there is nothing. EventsLost where some were."""
-        count = lib.nsp_monitor_read(self._raw, self._events, self.ROOM, _err)
+        count = lib.nsp_monitor_read(self._raw, self._events, self.ROOM, _error.raw)
         if count == -errno.ENOBUFS:
             raise EventsLost
         _check(count)
@@ -264,7 +272,7 @@ class Monitor:
         room = 64
         while True:
             events = ffi.new("struct nsp_event[]", room)
-            count = _check(lib.nsp_monitor_survey(netns_fd, events, room, _err))
+            count = _check(lib.nsp_monitor_survey(netns_fd, events, room, _error.raw))
             if count <= room:
                 return [_event(events[i]) for i in range(count)]
             room = count + 64
@@ -414,8 +422,8 @@ class Frame:
     def read(self, data: bytes | memoryview) -> None:
         """Decodes a request; FrameError where it is none. `data` has to stay as it is until `release`."""
         self._data = ffi.from_buffer("uint8_t[]", data)
-        if lib.nsp_frame_read(self._raw, self._data, len(data), _err) < 0:
-            raise FrameError(ffi.string(_err.text).decode(errors="replace"))
+        if lib.nsp_frame_read(self._raw, self._data, len(data), _error.raw) < 0:
+            raise FrameError(ffi.string(_error.raw.text).decode(errors="replace"))
         lib.nsp_frame_view(self._raw, self._view)
 
     def release(self) -> None:
@@ -469,9 +477,9 @@ class Core:
     """The rows, their slots and the writer. One thread calls it."""
 
     def __init__(self) -> None:
-        self._raw = lib.nsp_core_new(_err)
+        self._raw = lib.nsp_core_new(_error.raw)
         if self._raw == ffi.NULL:
-            raise KernelError(_err.code, ffi.string(_err.text).decode(errors="replace"))
+            raise KernelError(_error.raw.code, ffi.string(_error.raw.text).decode(errors="replace"))
         self.fd: int = lib.nsp_core_fd(self._raw)
         self._done = ffi.new("struct nsp_done *")
         self._notices = ffi.new("struct nsp_notice[]", 256)
@@ -488,7 +496,7 @@ class Core:
 
     def add_netns(self, fd: int) -> int:
         number = ffi.new("uint32_t *")
-        _check(lib.nsp_core_netns_add(self._raw, fd, number, _err))
+        _check(lib.nsp_core_netns_add(self._raw, fd, number, _error.raw))
         return int(number[0])
 
     def drop_netns(self, number: int) -> None:

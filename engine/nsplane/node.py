@@ -274,12 +274,13 @@ class Node:
         return self._repeated < REPEATS
 
     def _supply(self) -> None:
-        """`interface/NAME` is true while the link is there, up and wanted."""
+        """`interface/NAME` is true while the link is there, up and wanted; at first not before its addresses are on it."""
         place = self.place
-        if place is not None and not self.ending and self.settings.up is not False and place.link is not None and place.link.up:
-            self.planner.facts.set(self.key, place)
-        else:
+        usable = place is not None and not self.ending and place.link is not None and place.link.up
+        if place is None or not usable or self.settings.up is False:
             self.planner.facts.lose(self.key)
+        elif not self.busy or self.planner.facts.get(self.key) is not None:
+            self.planner.facts.set(self.key, place)
 
     def operation_begins(self) -> None:
         self.busy = True

@@ -1,8 +1,8 @@
 """Where a namespace reference leads: facts `namespace/NAME`, `file/PATH`, `pid/PID` and the agent's own.
 
 Names are opened or made when first needed and deleted with the last that needs them, if they were made here. Processes and
-threads are bound once, when an item is put, by a pidfd: their facts carry a number of the binding (`pid/123#7`), so that a process
-that gets the same number later is never taken for them.
+threads are bound once, when an item is put, by a pidfd: their facts carry a number of the binding, so that a process that gets the
+same PID later is never taken for them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 from nsplane.kernel import KernelError
 from nsplane.netns import Namespaces, Netns
 
+BOUND = "\0"
+"""Between the fact of a process and the number of its binding: no name, path or label holds it."""
 OWN = "namespace/"
 """The fact of the namespace that the agent was started in."""
 
@@ -38,7 +40,12 @@ class _Process:
 
 def shown(fact: str) -> str:
     """A fact as users read it: without the number of a binding."""
-    return fact.partition("#")[0] if fact.startswith(("pid/", "file/")) else fact
+    return fact.partition(BOUND)[0]
+
+
+def is_bound(fact: str) -> bool:
+    """Is it of a process, which is bound once and for all?"""
+    return BOUND in fact
 
 
 class Places:
@@ -93,7 +100,7 @@ class Places:
 
     def _bind_process(self, pid: int, tid: int | None, name: str) -> str:
         known = self._processes.get((pid, tid))
-        if known is not None and known.netns is not None and known.fact.startswith(name + "#"):
+        if known is not None and known.netns is not None and known.fact.startswith(name + BOUND):
             return known.fact
         fd, pidfd = kernel.open_netns_pid(pid, tid)
         try:
@@ -101,7 +108,7 @@ class Places:
         except OSError:
             os.close(pidfd)
             raise
-        process = _Process(f"{name}#{next(self._numbers)}", pidfd, netns)
+        process = _Process(f"{name}{BOUND}{next(self._numbers)}", pidfd, netns)
         self._processes[pid, tid] = self._bound[process.fact] = process
         self._watch_fd(pidfd, lambda: self._process_ended(process))
         self._facts.set(process.fact, netns)
@@ -125,11 +132,6 @@ class Places:
             del self._processes[key]
         if process.netns is not None:
             self._process_ended(process)
-
-    def release_unneeded(self) -> None:
-        """Lets go of processes that were bound for an item which was then refused."""
-        for fact in [fact for fact in self._bound if not self._facts.is_needed(fact)]:
-            self._unbind(fact)
 
     # ---- names and files ----
 
@@ -160,7 +162,7 @@ class Places:
         return fd
 
     def _want_file(self, fact: str) -> None:
-        if "#" in fact or fact in self._held:
+        if is_bound(fact) or fact in self._held:
             return
         try:
             self._hold(fact, kernel.open_netns(fact.removeprefix("file/")))
@@ -232,7 +234,7 @@ class Places:
 
     def _wanted_mounts(self) -> list[str]:
         needed = self._facts.needed("namespace/") + self._facts.needed("file/")
-        return [fact for fact in {*needed, *self._held} if fact != OWN and "#" not in fact]
+        return [fact for fact in {*needed, *self._held} if fact != OWN and not is_bound(fact)]
 
     def _is_there(self, fact: str) -> bool:
         netns = self._held.get(fact)

@@ -10,7 +10,7 @@ import msgspec
 from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 from nsplane.kernel import KernelError
 from nsplane.netns import Netns
-from nsplane.places import shown
+from nsplane.places import is_bound, shown
 
 if TYPE_CHECKING:
     from nsplane.plan import Planner
@@ -88,7 +88,7 @@ class Slot:
             return
         netns = self._planner.netns_of(self._fact)
         if netns is None:
-            self.dead = "#" in self._fact
+            self.dead = is_bound(self._fact)
             self._lose(shown(self._fact))
             return
         link = netns.link(self._name)

@@ -633,6 +633,33 @@ static void test_bad_requests(void)
 	CHECK_EQ(read_text("{items: [{" ROUTE "}]}").bulk, 1);
 }
 
+/* A request that is nothing but faults costs its sender an answer, and the agent no memory to speak of. */
+static void test_too_many(void)
+{
+	struct {
+		const char *list;
+		uint8_t element;
+		const char *sentence;
+	} cases[] = {
+		{ "keys", 0, "keys: more than 65536 of them are invalid" },
+		{ "items", 0, "items: more than 65536 of them are invalid" },
+		{ "items", 0x80, "items: more than 65536 of them are neither routes nor ARP entries: send them in parts" },
+		{ "keys", 0xa0, "keys: more than 65536 of them are neither routes nor ARP entries: send them in parts" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (uint32_t count = 65536; count < 65538; count++) {
+			bytes.len = 0;
+			mp_put_map(&bytes, 1);
+			mp_put_text(&bytes, cases[i].list);
+			mp_put_array(&bytes, count);
+			memset(mp_room(&bytes, count), cases[i].element, count);
+			bytes.len += count;
+			CHECK_EQ(read_frame(bytes.data, bytes.len), count == 65536 ? 0 : -EBADMSG);
+			CHECK_STR(error.text, count == 65536 ? "" : cases[i].sentence);
+		}
+}
+
 static void test_truncated(void)
 {
 	static const char *const requests[] = {
@@ -723,6 +750,7 @@ int main(void)
 	test_longest_keys();
 	test_envelopes();
 	test_bad_requests();
+	test_too_many();
 	test_truncated();
 	test_widths();
 	test_fields();

@@ -15,7 +15,7 @@ static void test_sources(void)
 	CHECK_EQ(rig->counts[NSP_STATE_CONFLICT], 1);
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
 	CHECK_HAS(rig->entries, "{key: route/web0/10.0.0.0/8, state: conflict, source: lab, missing: [], errno: nil,"
-				" message: the key belongs to another source,");
+				" message: the key belongs to source lab,");
 	CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "direct");
 
 	rig_end(rig, rig_start_delete(rig, "other", "[route/web0/10.0.0.0/8, route/web0/11.0.0.0/8]", 0));

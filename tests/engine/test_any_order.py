@@ -76,7 +76,9 @@ routes6 = st.builds(
 )  # fmt: skip
 arps = st.builds(
     lambda interface, ip, mac: {"kind": "arp", "interface": interface, "ip": ip, "mac": mac},
-    st.sampled_from(["a", "b", "br"]), st.sampled_from(["10.1.0.77", "fd01::77"]), st.sampled_from(["02:00:00:00:00:07", "02:00:00:00:00:08"]),
+    st.sampled_from(["a", "b", "br"]),
+    st.sampled_from(["10.1.0.77", "fd01::77"]),
+    st.sampled_from(["02:00:00:00:00:07", "02:00:00:00:00:08"]),
 )  # fmt: skip
 steps = st.one_of(
     st.tuples(st.just("put"), st.lists(st.one_of(ends, bridges, routes, routes, routes6, arps), min_size=1, max_size=5)),

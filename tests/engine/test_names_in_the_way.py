@@ -13,9 +13,9 @@ def bridge(name: str, netns: str, host_name: str, **more: object) -> dict[str, o
 
 def test_override_sets_a_foreign_link_aside_and_puts_it_back(engine: Engine, lab: Lab) -> None:
     red = lab.netns("red")
-    run(
-        f"ip -n {red} link add eth0 type veth peer name eth9 && ip -n {red} addr add 10.7.0.1/24 dev eth0 && ip -n {red} link set eth0 up"
-    )
+    run(f"ip -n {red} link add eth0 type veth peer name eth9")
+    run(f"ip -n {red} addr add 10.7.0.1/24 dev eth0")
+    run(f"ip -n {red} link set eth0 up")
     foreign = ip("link", "show", "eth0", netns=red)[0]["ifindex"]
     refused = engine.put([bridge("mine", red, "eth0")], timeout=5)
     assert refused["items"][0]["errno"] == "EEXIST"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nsplane.errors import ItemError
 from nsplane.items import Interface, Settings, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import Link, LinkChange
 from nsplane.kinds import created
@@ -19,12 +18,9 @@ class Bridge(Interface, frozen=True, kw_only=True, tag="bridge"):
     mac: str | None = None
     mtu: int | None = None
     enabled: bool = True
-    master: str | None = None
     override: bool = False
 
     def settings(self) -> Settings:
-        if self.master is not None:
-            raise ItemError("master", "a bridge cannot be the port of another interface")
         return Settings(
             self.host_name or self.name,
             parse_addresses(self.addresses),
