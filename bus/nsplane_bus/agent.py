@@ -12,7 +12,7 @@ from pathlib import Path
 
 import zmq
 
-from nsplane import Engine
+from nsplane import Engine, machine_id
 
 from .events import Publisher
 from .lock import Lock, refuse_taken
@@ -45,7 +45,7 @@ class Agent:
                 owned.callback(self._wake.close)
                 self._woken.setblocking(False)
                 self._wake.setblocking(False)
-                self.engine = Engine(agent_id)
+                self.engine = Engine(agent_id or machine_id(str(directory.resolve())))
                 owned.callback(self.engine.close)
                 owned.callback(remove_sockets, endpoints)  # ZeroMQ does not
                 context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

@@ -35,6 +35,7 @@ class Publisher:
         self._prefixes: tuple[str, ...] = ()
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._seq = 0
+        self._lost = 0
         engine.watch(False)
 
     def hear(self) -> None:
@@ -55,8 +56,9 @@ class Publisher:
         # The engine's topics are text: a subscription that is not is to nothing.
         self._prefixes = tuple(topic.decode(errors="replace") for topic in self._topics)
         self.counters["subscriptions"] = len(self._topics)
-        if bool(self._topics) != bool(before):
-            self.engine.watch(bool(self._topics))
+        if len(self._topics) != before:
+            rows = any(_overlap(prefix, kind) for prefix in self._prefixes for kind in ("item/route/", "item/arp/"))
+            self.engine.watch(bool(self._topics), rows)
             if not self._topics:
                 self._waiting.clear()
 
@@ -66,6 +68,9 @@ class Publisher:
             return False
         if not self._waiting:
             self._waiting.extend(self.engine.changes())
+            lost = self.engine.changes_lost
+            self._seq += lost - self._lost  # a gap in the numbers is what tells subscribers
+            self._lost = lost
         for _ in range(min(TURN, len(self._waiting))):
             topic, event = self._waiting.popleft()
             if topic.startswith(self._prefixes):
@@ -85,6 +90,11 @@ class Publisher:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def _overlap(prefix: str, other: str) -> bool:
+    """Can a topic begin with both?"""
+    return prefix.startswith(other) or other.startswith(prefix)
 
 
 def numbered(event: bytes, seq: int) -> bytes:

@@ -35,18 +35,23 @@ struct nsp_batch *nsp_op_stage(struct nsp_op *head, uint32_t netns, uint32_t fla
 	return nsp_op_room(head);
 }
 
-struct nsp_batch *nsp_op_room(struct nsp_op *head)
+struct nsp_batch *op_room(struct nsp_op *head, uint32_t bytes)
 {
 	struct op *op = (struct op *)head;
 	struct nsp_batch *batch = &op->stages[op->stage_count - 1].batch;
 
-	if (batch->cap - batch->len < STAGE_ROOM) {
-		batch->cap = batch->cap ? batch->cap * 2 : 2 * STAGE_ROOM;
+	if (batch->cap - batch->len < bytes) {
+		batch->cap = batch->cap * 2 + bytes;
 		batch->buf = realloc(batch->buf, batch->cap);
 		if (!batch->buf)
 			abort();
 	}
 	return batch;
+}
+
+struct nsp_batch *nsp_op_room(struct nsp_op *head)
+{
+	return op_room(head, STAGE_ROOM);
 }
 
 void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express)

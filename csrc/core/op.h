@@ -19,6 +19,9 @@ struct op {
 	int32_t ifindex; /* of the link read last */
 };
 
+/* Room for a message of this length in the current stage. */
+struct nsp_batch *op_room(struct nsp_op *op, uint32_t bytes);
+
 /* Carries the operation out, without the lock. */
 void op_run(struct nsp_core *core, struct nsp_op *op,
 	    struct nsp_socket *(*open_socket)(struct nsp_core *, uint32_t, struct nsp_error *));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens to a row: queued, judged, blocked, dropped. */
-#include "core/core.h"
+#include "core/op.h"
 
 void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express)
 {
@@ -50,6 +50,8 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 	}
 	if (state == NSP_STATE_FAILED)
 		table_extra_make(&core->table, row)->tries++;
+	else if (state == NSP_STATE_CONFIGURED && row->extra)
+		table_extra(&core->table, row)->tries = 0;
 	if (previous == state && same_error)
 		return;
 	if (previous != state)
@@ -171,10 +173,10 @@ void row_restore(struct nsp_core *core, struct row *row)
 
 	if (!extra || !extra->stolen)
 		return;
+	const struct nlmsghdr *stolen = (const struct nlmsghdr *)(const void *)extra->stolen;
 	struct nsp_op *op = nsp_op_new(0);
 	nsp_op_stage(op, core->slots[row->slot]->netns, 0);
-	nsp_batch_copy(nsp_op_room(op), extra->stolen, ((struct nlmsghdr *)(void *)extra->stolen)->nlmsg_type,
-		       NLM_F_CREATE | NLM_F_EXCL);
+	nsp_batch_copy(op_room(op, NSP_ALIGN(stolen->nlmsg_len)), stolen, stolen->nlmsg_type, NLM_F_CREATE | NLM_F_EXCL);
 	queue_push(&core->withdrawals, ENTRY_OP(op)); /* behind the deletion of what was in its place */
 	pthread_cond_signal(&core->work);
 	free(extra->stolen);

@@ -8,9 +8,11 @@
 Nothing of the bus is loaded. docs/engine.md has more.
 """
 
-from nsplane.engine import Engine, check_frame
+from nsplane.checks import check_frame
+from nsplane.engine import Engine
 from nsplane.errors import BadRequest, ItemError
+from nsplane.identity import machine_id
 from nsplane.kernel import KernelError
 from nsplane.requests import Request
 
-__all__ = ["BadRequest", "Engine", "ItemError", "KernelError", "Request", "check_frame"]
+__all__ = ["BadRequest", "Engine", "ItemError", "KernelError", "Request", "check_frame", "machine_id"]

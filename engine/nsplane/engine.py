@@ -10,10 +10,8 @@ which do that.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
-import select
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -22,10 +20,14 @@ from typing import Any
 import msgspec
 
 from nsplane import kernel, kinds
+from nsplane.checks import bad_frame, refusal
+from nsplane.descriptors import Descriptors
 from nsplane.errors import BadRequest, ItemError
+from nsplane.identity import machine_id
 from nsplane.items import Settings, check_label, interface_key, is_interface_key
-from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult, Timer
+from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
 from nsplane.kinds import InterfaceItem
+from nsplane.listing import Listing, microservice_entry
 from nsplane.microservices import Instance, Microservices
 from nsplane.node import Node
 from nsplane.places import Places
@@ -41,14 +43,11 @@ from nsplane.requests import (
     Request,
     Sweep,
     decode_envelope,
-    raw_array,
 )
 
 PROTOCOL_VERSION = 1
 EXPRESS_ITEMS = 16
 """A request of at most so many items may overtake what is queued for the writer."""
-PAGE_BYTES = 1 << 20
-MOUNT_CHECK_SECONDS = 0.02
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -57,11 +56,12 @@ class Engine:
     """Configures network namespaces as its items say, and keeps them so. Needs CAP_NET_ADMIN, CAP_SYS_ADMIN and
     CAP_NET_BROADCAST; one thread uses it.
 
-    `agent_id` marks the links that it makes: the same id recognises them later. By default it is the machine's.
+    `agent_id` marks the links that it makes: the same id recognises them later, so two engines on one machine want two. By default
+    it is the machine's (`machine_id`).
     """
 
     def __init__(self, agent_id: str | None = None) -> None:
-        self.agent_id = agent_id or _machine_id()
+        self.agent_id = agent_id or machine_id()
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
@@ -72,28 +72,16 @@ class Engine:
         self._requests: dict[int, Request] = {}
         self._finished: list[Request] = []
         self._frame = Frame()
-        self._epoll = select.epoll()
-        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._descriptors = Descriptors()
         self._core = Core()
         self._planner = Planner(self._core, self.agent_id, self._note)
-        planner = self._planner
-        planner.places = self._places = Places(
-            planner.facts, planner.namespaces, self._watch_fd, self._unwatch_fd, self._note_namespace
-        )
-        self._microservices = Microservices(
-            planner.facts, planner.namespaces, self._watch_fd, self._unwatch_fd, self._note_microservice
-        )
-        self._mount_timer = Timer()
-        # A poll of the mount table takes its news away, and whoever waits for `fileno` polls what is behind it: so one descriptor
-        # wakes, and the other tells.
-        self._mounts_wake, self._mounts = (os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC) for _ in range(2))
-        self._mounts_poll = select.poll()
-        self._mounts_poll.register(self._mounts, select.POLLPRI | select.POLLERR)
-        self._watch_fd(self._core.fd, lambda: None)
-        self._watch_fd(planner.namespaces.monitor.fd, lambda: None)
-        self._watch_fd(self._mount_timer.fd, self._check_mounts)
-        self._mount_check_due = False
-        self._watch_fd(self._mounts_wake, lambda: None, select.EPOLLPRI | select.EPOLLERR)
+        planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
+        planner.places = self._places = Places(planner.facts, planner.namespaces, watch, unwatch, self._note_namespace)
+        self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice)
+        self._listing = Listing(self._core, planner, self._microservices)
+        watch(self._core.fd)
+        watch(planner.namespaces.monitor.fd)
+        self._descriptors.mounts_changed = self._places.check_mounts
 
     def close(self) -> None:
         """Ends the writer and closes everything. The network is left as it is."""
@@ -101,10 +89,7 @@ class Engine:
         self._microservices.close()
         self._places.close()
         self._planner.namespaces.close()
-        self._mount_timer.close()
-        os.close(self._mounts_wake)
-        os.close(self._mounts)
-        self._epoll.close()
+        self._descriptors.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -116,7 +101,7 @@ class Engine:
 
     def fileno(self) -> int:
         """A descriptor that is readable when `process` has something to do."""
-        return self._epoll.fileno()
+        return self._descriptors.fileno()
 
     def submit(self, frame: bytes | memoryview) -> Request:
         """Takes a request, one msgpack map of the wire protocol, in. BadRequest: it is none, and nothing was changed.
@@ -127,7 +112,7 @@ class Engine:
             self._frame.read(frame)
             return self._take(decode_envelope(self._frame.envelope))
         except FrameError as error:
-            raise _no_frame(error) from None
+            raise bad_frame(error) from None
         finally:
             self._frame.release()
 
@@ -144,7 +129,7 @@ class Engine:
                 return self._sweep(envelope)
             case Get():
                 self._refuse_list(envelope)
-                return self._answer(envelope, "get", self._get(envelope))
+                return self._answer(envelope, "get", self._listing.get(envelope))
             case Microservice():
                 self._refuse_list(envelope)
                 self._wake()
@@ -155,12 +140,7 @@ class Engine:
 
     def process(self) -> list[Request]:
         """Does what can be done without waiting; returns the requests that got their last verdict since."""
-        for fd, _ in self._epoll.poll(0, 256):
-            callback = self._callbacks.get(fd)  # None: let go of by one of the others
-            if callback is not None:
-                callback()
-        if self._mounts_poll.poll(0):
-            self._mounts_changed()
+        self._descriptors.serve()
         for _ in range(ROUNDS):
             if not self._round():
                 break
@@ -200,7 +180,7 @@ class Engine:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(f"no verdict on {request.outstanding or 'all'} items of the request after {timeout} s")
-            self._epoll.poll(left, 1)
+            self._descriptors.wait(left)
             self.process()
         return request
 
@@ -293,7 +273,7 @@ class Engine:
                 if key in wishes:
                     raise ItemError("name", f"{key} is in this request twice")
             except ItemError as error:
-                request.count("invalid", _refused(index, data, error))
+                request.count("invalid", refusal(index, data, error))
                 continue
             node = self._planner.nodes.get(key)
             if node is not None and not node.gone and node.source != source:
@@ -320,7 +300,7 @@ class Engine:
             node = self._planner.nodes.get(key)
             if not is_interface_key(key) or key in seen:
                 text = f"{key} is in this request twice" if key in seen else f"{key[:48]!r} is no key of an item"
-                request.count("invalid", _refused(index, data, ItemError("key", text)))
+                request.count("invalid", refusal(index, data, ItemError("key", text)))
             elif node is None or node.gone:
                 request.count("removed")
             elif node.source != envelope.source and not envelope.force:
@@ -362,80 +342,11 @@ class Engine:
             name = "keys" if self._frame.has_keys else "items"
             raise BadRequest("bad-request", "is not a field of this op", name, envelope.id)
 
-    def _get(self, envelope: Get) -> dict[str, object]:
-        if not 1 <= envelope.limit <= 100_000:
-            raise BadRequest("bad-request", f"{envelope.limit} is not 1 to 100000", "limit", envelope.id)
-        if envelope.key is not None:
-            node = self._planner.nodes.get(envelope.key)
-            entry = _encode(node.entry()) if node is not None and not node.gone else self._core.row(envelope.key)
-            if entry is None and envelope.key.startswith("microservice/"):
-                entry = next((_encode(one) for one in self._labels(envelope.key) if one["key"] == envelope.key), None)
-            return {"items": raw_array(1, entry) if entry is not None else [], "next": None}
-        return self._page(envelope)
-
-    def _page(self, envelope: Get) -> dict[str, object]:
-        """One page: interfaces and microservices in the order of their keys, then rows as they lie."""
-        part, _, rest = (envelope.cursor or "key:").partition(":")
-        if part not in ("key", "row") or (part == "row" and not rest.isdecimal()):
-            raise BadRequest("bad-request", "is not one that a page ended with", "cursor", envelope.id)
-        entries: list[bytes] = []
-        last = rest
-        row = int(rest) if part == "row" else 0
-        if part == "key":
-            for entry in self._few(envelope):
-                if str(entry["key"]) <= rest:
-                    continue
-                if len(entries) == envelope.limit:
-                    return {"items": raw_array(len(entries), b"".join(entries)), "next": f"key:{last}"}
-                last = str(entry["key"])
-                entries.append(_encode(entry))
-        mask = 1 << kernel.STATES.index(envelope.state) if envelope.state else 0
-        most = envelope.limit - len(entries)
-        if not most:
-            return {"items": raw_array(len(entries), b"".join(entries)), "next": "row:0"}
-        count, data, row = self._core.rows(envelope.prefix, mask, envelope.source, row, most, PAGE_BYTES)
-        return {
-            "items": raw_array(len(entries) + count, b"".join(entries) + data),
-            "next": f"row:{row}" if row else None,
-        }
-
-    def _few(self, envelope: Get) -> list[dict[str, object]]:
-        found = [
-            node.entry()
-            for key, node in self._planner.nodes.items()
-            if key.startswith(envelope.prefix)
-            and not node.gone
-            and envelope.state in (None, node.state)
-            and envelope.source in (None, node.source)
-        ]
-        if envelope.prefix.startswith("microservice/") and envelope.state is None:
-            found += [one for one in self._labels(envelope.prefix) if envelope.source in (None, one["source"])]
-        return sorted(found, key=lambda entry: str(entry["key"]))
-
-    def _labels(self, prefix: str) -> list[dict[str, object]]:
-        found: list[dict[str, object]] = []
-        for label in self._microservices.labels():
-            instance = self._microservices.current(label)
-            if instance is not None and f"microservice/{label}".startswith(prefix):
-                found.append(self._label(instance))
-        return found
-
-    def _label(self, instance: Instance) -> dict[str, object]:
-        return {
-            "key": f"microservice/{instance.label}",
-            "state": "running",
-            "label": instance.label,
-            "pid": instance.pid,
-            "container": instance.container,
-            "source": instance.source,
-            "started_at": instance.started_at,
-        }
-
     def info(self) -> dict[str, object]:
         """Version, protocol, instance, limits and counts."""
         states: dict[str, int] = {}
         for node in self._planner.nodes.values():
-            states[node.state] = states.get(node.state, 0) + 1
+            states[node.shown_state] = states.get(node.shown_state, 0) + 1
         totals = self._core.totals()
         return {
             "version": kernel.library_version(),
@@ -502,10 +413,15 @@ class Engine:
 
     # ---- events ----
 
-    def watch(self, on: bool) -> None:
-        """Whether changes are noted for `changes`."""
+    def watch(self, on: bool, rows: bool | None = None) -> None:
+        """Whether changes are noted for `changes`; those of routes and ARP entries too unless `rows` says otherwise."""
         self._watched = on
-        self._core.watch(on)
+        self._core.watch(on if rows is None else rows)
+
+    @property
+    def changes_lost(self) -> int:
+        """Changes of rows that were not noted since nobody fetched them in time."""
+        return self._core.dropped()
 
     def changes(self) -> list[tuple[str, bytes]]:
         """What changed since the last call: (topic, msgpack map of at most 15 pairs)."""
@@ -521,88 +437,8 @@ class Engine:
         self._note(fact, {"key": fact, "event": event, "time": time.time()})
 
     def _note_microservice(self, event: str, instance: Instance) -> None:
-        self._note(f"microservice/{instance.label}", self._label(instance) | {"event": event, "time": time.time()})
-
-    # ---- descriptors ----
-
-    def _watch_fd(self, fd: int, callback: Callable[[], None], events: int = select.EPOLLIN) -> None:
-        self._callbacks[fd] = callback
-        self._epoll.register(fd, events)
-
-    def _unwatch_fd(self, fd: int) -> None:
-        del self._callbacks[fd]
-        self._epoll.unregister(fd)
-
-    def _mounts_changed(self) -> None:
-        if not self._mount_check_due:
-            self._mount_check_due = True
-            self._mount_timer.set(MOUNT_CHECK_SECONDS)
-
-    def _check_mounts(self) -> None:
-        self._mount_check_due = False
-        self._mount_timer.clear()
-        self._places.check_mounts()
+        self._note(f"microservice/{instance.label}", microservice_entry(instance) | {"event": event, "time": time.time()})
 
 
 ROUNDS = 4
 """How often `process` looks again for what was completed meanwhile, before it lets the caller have its turn."""
-
-
-def _refused(index: int, data: bytes, error: ItemError) -> dict[str, object]:
-    """The entry of an item that is invalid."""
-    fields: dict[object, object] = {}
-    try:
-        decoded = msgspec.msgpack.decode(data)
-        fields = decoded if isinstance(decoded, dict) else {"": decoded}
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError, TypeError):
-        decoded = None
-    name = fields.get("name")
-    return {
-        "key": interface_key(name) if isinstance(name, str) else decoded if isinstance(decoded, str) else None,
-        "state": "invalid",
-        "source": None,
-        "missing": [],
-        "errno": "EINVAL",
-        "message": str(error),
-        "since": time.time(),
-        "tries": 0,
-        "index": index,
-        "field": error.field,
-        "item": msgspec.Raw(data) if decoded is not None and len(data) <= 1024 else None,
-    }
-
-
-def _no_frame(error: FrameError) -> BadRequest:
-    """The decoder says `items[3]: truncated msgpack`, or only what is wrong."""
-    path, colon, text = str(error).partition(": ")
-    return BadRequest("bad-request", text if colon else path, path if colon else "")
-
-
-def _machine_id() -> str:
-    """An id that stays the same over restarts of the agent, and is another on another machine."""
-    try:
-        with open("/etc/machine-id", "rb") as file:
-            machine = file.read().strip()
-    except OSError:
-        machine = platform.node().encode()
-    return hashlib.sha256(b"nsplane " + machine).hexdigest()[:8]
-
-
-def check_frame(frame: bytes) -> list[dict[str, object]]:
-    """What is invalid in a request, before it is sent: entries as a reply would have them. BadRequest where it is none at all."""
-    decoder = Frame()
-    try:
-        decoder.read(frame)
-    except FrameError as error:
-        raise _no_frame(error) from None
-    decode_envelope(decoder.envelope)
-    found: list[dict[str, object]] = [
-        {"index": fault.index, "field": fault.field, "message": f"{fault.field}: {fault.message}"} for fault in decoder.faults()
-    ]
-    if not decoder.has_keys:
-        for index, data in decoder.others():
-            try:
-                kinds.check(kinds.decode(data))
-            except ItemError as error:
-                found.append({"index": index, "field": error.field, "message": str(error)})
-    return sorted(found, key=lambda fault: str(fault["index"]).zfill(10))

@@ -90,7 +90,7 @@ class Node:
         self.source = ""
         self.generation = 0
         self.gone = False
-        self.state = "pending"
+        self.state = "none"  # until the first look: shown as pending
         self.missing: list[str] = []
         self.failure: tuple[int, str] | None = None
         self.since = time.time()
@@ -406,6 +406,8 @@ class Node:
         self.state, self.missing = state, missing or []
         if state != "failed":
             self.failure = None
+        if state == "configured":
+            self.tries = 0
         if state != previous:
             self.since = time.time()
         if state != previous or self.missing != before:
@@ -415,8 +417,12 @@ class Node:
         else:
             self.pay(state)
 
+    @property
+    def shown_state(self) -> str:
+        return "pending" if self.state == "none" else self.state
+
     def entry(self, state: str | None = None) -> dict[str, object]:
-        state = state or self.state
+        state = state or self.shown_state
         error, text = self.failure if self.failure is not None and state == "failed" else (0, "")
         return {
             "key": self.key,

@@ -113,8 +113,7 @@ def print_microservices(entries: Sequence[Entry]) -> None:
             (entry.get("container") or "")[:12],
             entry["source"],
             age(entry.get("started_at")),
-            counted(entry["items"]) if "items" in entry else "",
         )
         for entry in entries
     ]
-    print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR", "ITEMS"), rows)
+    print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR"), rows)

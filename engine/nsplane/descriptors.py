@@ -1,0 +1,73 @@
+"""The descriptors that the engine waits for, behind one that its caller waits for."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable
+
+from nsplane.kernel import Timer
+
+MOUNT_CHECK_SECONDS = 0.02
+
+
+class Descriptors:
+    """An epoll of descriptors with what is to be done for each, and the news of the mount table.
+
+    `mounts_changed` is called a little after mounts have changed: once for many changes that follow each other.
+    """
+
+    def __init__(self) -> None:
+        self.mounts_changed: Callable[[], None] = _nothing
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._timer = Timer()
+        self._check_due = False
+        # A poll of the mount table takes its news away, and whoever waits for `fileno` polls what is behind it: so one descriptor
+        # wakes, and the other tells.
+        self._mounts_wake, self._mounts = (os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC) for _ in range(2))
+        self._mounts_poll = select.poll()
+        self._mounts_poll.register(self._mounts, select.POLLPRI | select.POLLERR)
+        self.add(self._timer.fd, self._check_mounts)
+        self.add(self._mounts_wake, _nothing, select.EPOLLPRI | select.EPOLLERR)
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def add(self, fd: int, callback: Callable[[], None] | None = None, events: int = select.EPOLLIN) -> None:
+        """Waits for this one too; `callback` is called when it is ready."""
+        self._callbacks[fd] = callback or _nothing
+        self._epoll.register(fd, events)
+
+    def remove(self, fd: int) -> None:
+        del self._callbacks[fd]
+        self._epoll.unregister(fd)
+
+    def wait(self, seconds: float | None) -> None:
+        """Until one of them is ready."""
+        self._epoll.poll(seconds, 1)
+
+    def serve(self) -> None:
+        """Calls the callbacks of those that are ready."""
+        for fd, _ in self._epoll.poll(0, 256):
+            callback = self._callbacks.get(fd)  # None: let go of by one of the others
+            if callback is not None:
+                callback()
+        if self._mounts_poll.poll(0) and not self._check_due:
+            self._check_due = True
+            self._timer.set(MOUNT_CHECK_SECONDS)
+
+    def _check_mounts(self) -> None:
+        self._check_due = False
+        self._timer.clear()
+        self.mounts_changed()
+
+    def close(self) -> None:
+        self._timer.close()
+        os.close(self._mounts_wake)
+        os.close(self._mounts)
+        self._epoll.close()
+
+
+def _nothing() -> None:
+    """It has only to wake whoever waits."""

@@ -1,0 +1,16 @@
+"""Whose the links are: an id that stays the same over restarts."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+
+
+def machine_id(salt: str = "") -> str:
+    """Eight hexadecimal digits of this machine and, for one of several agents on it, of what tells it from the others."""
+    try:
+        with open("/etc/machine-id", "rb") as file:
+            machine = file.read().strip()
+    except OSError:
+        machine = platform.node().encode()
+    return hashlib.sha256(b"nsplane " + machine + salt.encode()).hexdigest()[:8]

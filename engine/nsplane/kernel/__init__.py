@@ -1,0 +1,107 @@
+"""The C core, as Python sees it: the only place that touches the cffi bindings.
+
+Namespaces and operations on links are thin functions and builders; the rows of the bulk kinds stay in C and are reached through
+`Core` by whole frames. csrc/include/nsplane.h has the contracts; every failure is a `KernelError` that carries the errno.
+"""
+
+from nsplane._core import ffi, lib
+from nsplane.kernel.core import (
+    JUDGE_ALL,
+    JUDGE_GATEWAYS,
+    JUDGE_NEIGHS,
+    JUDGE_REFUSED,
+    JUDGE_ROUTES4,
+    JUDGE_ROUTES6,
+    JUDGE_SOURCES,
+    NOTICE_EMPTY,
+    NOTICE_TOUCHED,
+    STATES,
+    Core,
+    RequestResult,
+)
+from nsplane.kernel.failure import KernelError
+from nsplane.kernel.frames import Fault, FieldInfo, Frame, FrameError, bulk_fields
+from nsplane.kernel.links import (
+    IFA_F_NODAD,
+    IFA_F_SECONDARY,
+    SAW_DOWN,
+    SAW_LOW_MTU,
+    SAW_MAC,
+    Address,
+    Event,
+    EventsLost,
+    Link,
+    Monitor,
+)
+from nsplane.kernel.namespaces import (
+    NetnsId,
+    create_anonymous_netns,
+    create_netns,
+    delete_netns,
+    enter_netns,
+    identify_netns,
+    list_netns,
+    open_netns,
+    open_netns_name,
+    open_netns_pid,
+    unshare_netns,
+)
+from nsplane.kernel.operations import LinkChange, Op, OpResult
+from nsplane.kernel.timer import Timer
+
+PROTOCOL = 110
+"""Marks what nsplane made: rtm_protocol, IFA_PROTO, NDA_PROTOCOL."""
+
+
+def library_version() -> str:
+    """The version of the C library that is loaded."""
+    return str(ffi.string(lib.nsp_version()).decode())
+
+
+__all__ = [
+    "IFA_F_NODAD",
+    "IFA_F_SECONDARY",
+    "JUDGE_ALL",
+    "JUDGE_GATEWAYS",
+    "JUDGE_NEIGHS",
+    "JUDGE_REFUSED",
+    "JUDGE_ROUTES4",
+    "JUDGE_ROUTES6",
+    "JUDGE_SOURCES",
+    "NOTICE_EMPTY",
+    "NOTICE_TOUCHED",
+    "PROTOCOL",
+    "SAW_DOWN",
+    "SAW_LOW_MTU",
+    "SAW_MAC",
+    "STATES",
+    "Address",
+    "Core",
+    "Event",
+    "EventsLost",
+    "Fault",
+    "FieldInfo",
+    "Frame",
+    "FrameError",
+    "KernelError",
+    "Link",
+    "LinkChange",
+    "Monitor",
+    "NetnsId",
+    "Op",
+    "OpResult",
+    "RequestResult",
+    "Timer",
+    "bulk_fields",
+    "create_anonymous_netns",
+    "create_netns",
+    "delete_netns",
+    "enter_netns",
+    "identify_netns",
+    "library_version",
+    "list_netns",
+    "open_netns",
+    "open_netns_name",
+    "open_netns_pid",
+    "unshare_netns",
+]

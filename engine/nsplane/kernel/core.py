@@ -1,0 +1,210 @@
+"""The rows, their slots and the writer; csrc/core. Rows are reached by whole frames, never one by one."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from nsplane._core import ffi, lib
+from nsplane.kernel.failure import KernelError, check, last
+from nsplane.kernel.frames import Frame
+from nsplane.kernel.operations import Op, OpResult
+
+STATES = ("none", "configured", "pending", "failed", "retrying", "invalid", "conflict", "superseded", "removed")
+
+JUDGE_REFUSED: int = lib.NSP_JUDGE_REFUSED
+JUDGE_GATEWAYS: int = lib.NSP_JUDGE_GATEWAYS
+JUDGE_ROUTES4: int = lib.NSP_JUDGE_ROUTES4
+JUDGE_ROUTES6: int = lib.NSP_JUDGE_ROUTES6
+JUDGE_NEIGHS: int = lib.NSP_JUDGE_NEIGHS
+JUDGE_SOURCES: int = lib.NSP_JUDGE_SOURCES
+JUDGE_ALL = JUDGE_REFUSED | JUDGE_ROUTES4 | JUDGE_ROUTES6 | JUDGE_NEIGHS
+NOTICE_TOUCHED: int = lib.NSP_NOTICE_TOUCHED
+NOTICE_EMPTY: int = lib.NSP_NOTICE_EMPTY
+
+
+@dataclass(slots=True, frozen=True)
+class RequestResult:
+    """The bulk side of a request: counts by state, and the entries (a run of msgpack maps) that are to be shown."""
+
+    counts: tuple[int, ...]
+    entries: int
+    data: bytes
+
+
+class Core:
+    """The rows, their slots and the writer. One thread calls it."""
+
+    def __init__(self) -> None:
+        self._raw = lib.nsp_core_new(last.raw)
+        if self._raw == ffi.NULL:
+            raise KernelError(last.raw.code, ffi.string(last.raw.text).decode(errors="replace"))
+        self.fd: int = lib.nsp_core_fd(self._raw)
+        self._done = ffi.new("struct nsp_done *")
+        self._notices = ffi.new("struct nsp_notice[]", 256)
+        self._result = ffi.new("struct nsp_result *")
+        self._data = ffi.new("const uint8_t **")
+        self._len = ffi.new("size_t *")
+        self._totals = ffi.new("struct nsp_totals *")
+        self._origins: dict[tuple[str, int], int] = {}
+
+    def close(self) -> None:
+        lib.nsp_core_free(self._raw)
+
+    # namespaces
+
+    def add_netns(self, fd: int) -> int:
+        number = ffi.new("uint32_t *")
+        check(lib.nsp_core_netns_add(self._raw, fd, number, last.raw))
+        return int(number[0])
+
+    def drop_netns(self, number: int) -> None:
+        lib.nsp_core_netns_drop(self._raw, number)
+
+    # requests
+
+    def origin(self, source: str, generation: int) -> int:
+        known = self._origins.get((source, generation))
+        if known is None:
+            known = lib.nsp_core_origin(self._raw, source.encode(), generation)
+            self._origins[source, generation] = known
+        return known
+
+    def open_request(self) -> int:
+        return int(lib.nsp_core_request_open(self._raw))
+
+    def commit_request(self, serial: int) -> None:
+        lib.nsp_core_request_commit(self._raw, serial)
+
+    def close_request(self, serial: int) -> None:
+        lib.nsp_core_request_close(self._raw, serial)
+
+    def result(self, serial: int) -> RequestResult:
+        if lib.nsp_core_request_result(self._raw, serial, self._result) < 0:
+            raise KeyError(serial)
+        raw = self._result
+        return RequestResult(tuple(raw.counts), raw.entries, bytes(ffi.buffer(raw.data, raw.len)) if raw.len else b"")
+
+    def check(self, frame: Frame, serial: int, origin: int) -> int:
+        """How many of the frame's bulk items are invalid or in conflict; they get these verdicts."""
+        return int(lib.nsp_core_check(self._raw, frame._raw, serial, origin))
+
+    def put(self, frame: Frame, serial: int, origin: int, express: bool) -> None:
+        lib.nsp_core_put(self._raw, frame._raw, serial, origin, express)
+
+    def delete(self, frame: Frame, serial: int, origin: int, force: bool, express: bool) -> None:
+        lib.nsp_core_delete(self._raw, frame._raw, serial, origin, lib.NSP_FORCE if force else 0, express)
+
+    def sweep(self, serial: int, origin: int, untouched: bool) -> int:
+        return int(lib.nsp_core_sweep(self._raw, serial, origin, untouched))
+
+    # slots
+
+    def notices(self) -> list[tuple[int, int]]:
+        """(slot, NSP_NOTICE_*) of what happened to slots."""
+        found: list[tuple[int, int]] = []
+        while count := lib.nsp_core_notices(self._raw, self._notices, 256):
+            found.extend((self._notices[i].slot, self._notices[i].what) for i in range(count))
+        return found
+
+    def slot_key(self, slot: int) -> str | None:
+        key = lib.nsp_slot_key(self._raw, slot)
+        return None if key == ffi.NULL else ffi.string(key).decode()
+
+    def slot_rows(self, slot: int) -> int:
+        info = ffi.new("struct nsp_slot_info *")
+        return 0 if lib.nsp_slot_info(self._raw, slot, info) < 0 else info.rows
+
+    def slot_ready(self, slot: int, netns: int, ifindex: int) -> None:
+        lib.nsp_slot_ready(self._raw, slot, netns, ifindex)
+
+    def slot_pending(self, slot: int, missing: bytes, dead: bool, withdraw: bool) -> None:
+        flags = (lib.NSP_SLOT_DEAD if dead else 0) | (lib.NSP_SLOT_WITHDRAW if withdraw else 0)
+        lib.nsp_slot_lost(self._raw, slot, lib.NSP_STATE_PENDING, missing, len(missing), 0, ffi.NULL, flags)
+
+    def slot_failed(self, slot: int, error: int, text: str, withdraw: bool) -> None:
+        flags = lib.NSP_SLOT_WITHDRAW if withdraw else 0
+        lib.nsp_slot_lost(self._raw, slot, lib.NSP_STATE_FAILED, b"", 0, error, text.encode(), flags)
+
+    def slot_settle(self, slot: int) -> None:
+        lib.nsp_slot_settle(self._raw, slot)
+
+    def rejudge(self, netns: int, ifindex: int, which: int) -> None:
+        """Has rows written again (JUDGE_*): of the slots on this link of the namespace or, for 0, of all its slots."""
+        lib.nsp_core_rejudge(self._raw, netns, ifindex, which)
+
+    def slot_free(self, slot: int) -> bool:
+        return bool(lib.nsp_slot_free(self._raw, slot) == 0)
+
+    # reading
+
+    def rows(self, prefix: str, states: int, source: str | None, cursor: int, most: int, size: int) -> tuple[int, bytes, int]:
+        """At most so many entries of rows from `cursor` on, and no more when `size` bytes are exceeded: (how many, msgpack maps one
+        behind the other, next cursor or 0)."""
+        at = ffi.new("uint64_t *", cursor)
+        wanted = ffi.NULL if source is None else source.encode()
+        count = lib.nsp_core_rows(self._raw, prefix.encode(), states, wanted, at, most, size, self._data, self._len)
+        return count, bytes(ffi.buffer(self._data[0], self._len[0])) if count else b"", at[0]
+
+    def row(self, key: str) -> bytes | None:
+        size = lib.nsp_core_row(self._raw, key.encode(), self._data)
+        return None if size < 0 else bytes(ffi.buffer(self._data[0], size))
+
+    def totals(self) -> dict[str, object]:
+        lib.nsp_core_totals(self._raw, self._totals)
+        raw = self._totals
+        return {
+            "rows": {
+                kind: {STATES[s]: raw.rows[k][s] for s in range(len(STATES)) if raw.rows[k][s]}
+                for k, kind in enumerate(("route", "arp"))
+            },
+            "queued": raw.queued,
+            "written": raw.written,
+            "batches": raw.batches,
+            "bytes": raw.bytes,
+            "dropped": raw.dropped,
+        }
+
+    def queued(self) -> int:
+        lib.nsp_core_totals(self._raw, self._totals)
+        return int(self._totals.queued)
+
+    def dropped(self) -> int:
+        lib.nsp_core_totals(self._raw, self._totals)
+        return int(self._totals.dropped)
+
+    def watch(self, on: bool) -> None:
+        lib.nsp_core_watch(self._raw, on)
+
+    def changes(self) -> list[tuple[str, bytes]]:
+        """(key, entry) of the changes of rows since the last call."""
+        count = lib.nsp_core_changes(self._raw, self._data, self._len)
+        if not count:
+            return []
+        data = bytes(ffi.buffer(self._data[0], self._len[0]))
+        found, at = [], 0
+        for _ in range(count):
+            (size,) = struct.unpack_from("=I", data, at)
+            key = data[at + 4 : at + 4 + size].decode()
+            at += 4 + size
+            (size,) = struct.unpack_from("=I", data, at)
+            found.append((key, data[at + 4 : at + 4 + size]))
+            at += 4 + size
+        return found
+
+    # operations
+
+    def submit(self, op: Op, express: bool = False) -> None:
+        """Queues an operation behind what is queued; `poll` gives its result."""
+        lib.nsp_core_submit(self._raw, op._raw, express)
+
+    def poll(self) -> OpResult | int | None:
+        """What was completed next: an operation's result or a request's serial; None where there is nothing."""
+        if not lib.nsp_core_poll(self._raw, self._done):
+            return None
+        raw = self._done.op
+        if raw == ffi.NULL:
+            return int(self._done.serial)
+        result = OpResult(raw.cookie, raw.failed, raw.error, ffi.string(raw.text).decode(errors="replace"))
+        lib.nsp_op_free(raw)
+        return result

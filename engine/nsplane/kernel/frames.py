@@ -1,0 +1,105 @@
+"""The decoder of requests, and the fields of the bulk kinds that it knows; csrc/wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nsplane._core import ffi, lib
+from nsplane.kernel.failure import last
+
+if TYPE_CHECKING:
+    from nsplane._core import CData
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """An item of a frame that its decoder refuses."""
+
+    index: int
+    field: str
+    message: str
+
+
+class FrameError(ValueError):
+    """A frame that is no request: not one msgpack map, or its list is none."""
+
+
+class Frame:
+    """The decoder of requests: bulk items stay in it, the rest is handed out as bytes."""
+
+    def __init__(self) -> None:
+        self._raw = ffi.gc(lib.nsp_frame_new(), lib.nsp_frame_free)
+        self._view = ffi.new("struct nsp_frame_view *")
+        self._data: CData = None
+
+    def read(self, data: bytes | memoryview) -> None:
+        """Decodes a request; FrameError where it is none. `data` has to stay as it is until `release`."""
+        self._data = ffi.from_buffer("uint8_t[]", data)
+        if lib.nsp_frame_read(self._raw, self._data, len(data), last.raw) < 0:
+            raise FrameError(ffi.string(last.raw.text).decode(errors="replace"))
+        lib.nsp_frame_view(self._raw, self._view)
+
+    def release(self) -> None:
+        """Lets go of the data that was read: nothing is handed out of it any more."""
+        self._data = None
+
+    @property
+    def envelope(self) -> bytes:
+        """The map without `items` and `keys`."""
+        return bytes(ffi.buffer(self._view.envelope, self._view.envelope_len))
+
+    @property
+    def count(self) -> int:
+        return int(self._view.count)
+
+    @property
+    def bulk(self) -> int:
+        return int(self._view.bulk)
+
+    @property
+    def has_keys(self) -> bool:
+        return bool(self._view.keys)
+
+    def others(self) -> Iterator[tuple[int, bytes]]:
+        """Items and keys that are no bulk kind's: (position in the request, msgpack)."""
+        span = ffi.new("struct nsp_span *")
+        for i in range(self._view.others):
+            lib.nsp_frame_other(self._raw, i, span)
+            yield span.index, bytes(ffi.buffer(span.data, span.len))
+
+    def faults(self) -> Iterator[Fault]:
+        """Bulk items that were refused."""
+        fault = ffi.new("struct nsp_fault *")
+        for i in range(self._view.invalid):
+            lib.nsp_frame_fault(self._raw, i, fault)
+            yield Fault(
+                fault.index, ffi.string(fault.field).decode(errors="replace"), ffi.string(fault.text).decode(errors="replace")
+            )
+
+
+@dataclass(slots=True, frozen=True)
+class FieldInfo:
+    """A field of a bulk kind, as its decoder knows it."""
+
+    kind: str
+    name: str
+    type: str
+    about: str
+    required: bool
+
+
+def bulk_fields() -> Iterator[FieldInfo]:
+    """All fields of route and arp, in the order of the reference page."""
+    info = ffi.new("struct nsp_field_info *")
+    kind = number = 0
+    while True:
+        if lib.nsp_schema_field(kind, number, info) < 0:
+            if number == 0:
+                return
+            kind, number = kind + 1, 0
+            continue
+        name, field_name, shown, about = (ffi.string(part).decode() for part in (info.kind, info.name, info.type, info.about))
+        yield FieldInfo(name, field_name, shown, about, bool(info.required))
+        number += 1

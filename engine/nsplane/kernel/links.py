@@ -1,0 +1,145 @@
+"""Links and addresses as the kernel has them, and the monitor that hears of their changes; csrc/kernel/monitor.c, survey.c."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nsplane._core import ffi, lib
+from nsplane.kernel.failure import check, last
+
+if TYPE_CHECKING:
+    from nsplane._core import CData
+
+SAW_DOWN: int = lib.NSP_SAW_DOWN
+SAW_MAC: int = lib.NSP_SAW_MAC
+SAW_LOW_MTU: int = lib.NSP_SAW_LOW_MTU
+
+IFA_F_NODAD = 0x02
+IFA_F_SECONDARY = 0x01
+
+
+class EventsLost(Exception):
+    """The monitor's socket overflowed: what is watched has to be read again."""
+
+
+@dataclass(slots=True, frozen=True)
+class Address:
+    """An address of a link. `flags` are IFA_F_*, `proto` says who made it (0: unknown)."""
+
+    family: int
+    packed: bytes
+    prefix_len: int
+    flags: int = 0
+    proto: int = 0
+    scope: int = 0
+
+    @property
+    def identity(self) -> tuple[int, bytes, int]:
+        """What makes it the same address to the kernel."""
+        return self.family, self.packed, self.prefix_len
+
+    def __str__(self) -> str:
+        return f"{socket.inet_ntop(self.family, self.packed)}/{self.prefix_len}"
+
+
+@dataclass(slots=True)
+class Link:
+    """A link as the kernel has it. `link` is the other end's or lower link's ifindex, in namespace `link_netnsid` where that
+    is another one; `master` an ifindex or 0."""
+
+    index: int
+    name: str
+    kind: str
+    up: bool
+    mtu: int
+    mac: bytes
+    master: int
+    group: int
+    alias: str
+    loopback: bool
+    link: int
+    addresses: dict[tuple[int, bytes, int], Address] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Event:
+    """What the monitor heard: of a link (`link`, gone or not), or of an address of the link `index`."""
+
+    nsid: int
+    gone: bool
+    saw: int
+    link: Link | None
+    index: int
+    address: Address | None
+
+
+def _link(raw: CData) -> Link:
+    return Link(
+        index=raw.index,
+        name=ffi.string(raw.name).decode(errors="surrogateescape"),
+        kind=ffi.string(raw.kind).decode(errors="replace"),
+        up=bool(raw.up),
+        mtu=raw.mtu,
+        mac=bytes(ffi.buffer(raw.mac)),
+        master=raw.master,
+        group=raw.group,
+        alias=ffi.string(raw.alias).decode(errors="replace"),
+        loopback=bool(raw.loopback),
+        link=raw.link,
+    )
+
+
+def _address(raw: CData) -> Address:
+    packed = bytes(ffi.buffer(raw.local))
+    return Address(
+        raw.family, packed[:4] if raw.family == socket.AF_INET else packed, raw.prefix_len, raw.flags, raw.proto, raw.scope
+    )
+
+
+def _event(raw: CData) -> Event:
+    kind = raw.type
+    if kind == lib.NSP_EVENT_LINK or kind == lib.NSP_EVENT_LINK_GONE:
+        link = _link(raw.link)
+        return Event(raw.nsid, kind == lib.NSP_EVENT_LINK_GONE, raw.saw, link, link.index, None)
+    return Event(raw.nsid, kind == lib.NSP_EVENT_ADDR_GONE, raw.saw, None, raw.addr.index, _address(raw.addr))
+
+
+class Monitor:
+    """Hears links and addresses of many namespaces on one socket."""
+
+    ROOM = 256
+
+    def __init__(self) -> None:
+        self._raw = ffi.new("struct nsp_monitor *")
+        self._events = ffi.new("struct nsp_event[]", self.ROOM)
+        check(lib.nsp_monitor_open(self._raw, last.raw))
+        self.fd: int = self._raw.fd
+
+    def watch(self, netns_fd: int) -> int:
+        """Begins to hear a namespace; its nsid, by which events name it."""
+        return check(lib.nsp_monitor_watch(self._raw, netns_fd, last.raw))
+
+    def read(self) -> list[Event]:
+        """What came, without waiting; [] where there is nothing. EventsLost where some were."""
+        count = lib.nsp_monitor_read(self._raw, self._events, self.ROOM, last.raw)
+        if count == -errno.ENOBUFS:
+            raise EventsLost
+        check(count)
+        return [_event(self._events[i]) for i in range(count)]
+
+    @staticmethod
+    def survey(netns_fd: int) -> list[Event]:
+        """The links and then the addresses that a namespace has now."""
+        room = 64
+        while True:
+            events = ffi.new("struct nsp_event[]", room)
+            count = check(lib.nsp_monitor_survey(netns_fd, events, room, last.raw))
+            if count <= room:
+                return [_event(events[i]) for i in range(count)]
+            room = count + 64
+
+    def close(self) -> None:
+        lib.nsp_monitor_close(self._raw)

@@ -1,0 +1,79 @@
+"""Namespaces by path, name and process; csrc/kernel/netns.c."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from nsplane._core import ffi, lib
+from nsplane.kernel.failure import check, last
+
+
+class NetnsId(NamedTuple):
+    """The identity of a namespace: device and inode of its nsfs file."""
+
+    dev: int
+    ino: int
+
+
+def open_netns(path: str) -> int:
+    """Opens a network namespace by an nsfs path; EINVAL where the file is something else."""
+    return check(lib.nsp_netns_open(os.fsencode(path), last.raw))
+
+
+def open_netns_name(name: str) -> int:
+    """Opens /run/netns/NAME; ENOENT where there is none, EINVAL where nothing is bound on the file (yet)."""
+    return check(lib.nsp_netns_open_name(os.fsencode(name), last.raw))
+
+
+def open_netns_pid(pid: int, tid: int | None = None) -> tuple[int, int]:
+    """Opens the namespace of a process, or of one of its threads: (namespace, pidfd). ESRCH where there is none."""
+    pidfd = ffi.new("int *", -1)
+    if tid is None:
+        fd = check(lib.nsp_netns_open_pid(pid, pidfd, last.raw))
+    else:
+        fd = check(lib.nsp_netns_open_task(pid, tid, pidfd, last.raw))
+    return fd, pidfd[0]
+
+
+def create_netns(name: str) -> int:
+    """Creates a namespace as `ip netns add` does, with `lo` up, and returns a descriptor of it; EEXIST."""
+    return check(lib.nsp_netns_create(os.fsencode(name), last.raw))
+
+
+def create_anonymous_netns() -> int:
+    """Creates a namespace that the returned descriptor alone holds, with `lo` up."""
+    return check(lib.nsp_netns_create_anonymous(last.raw))
+
+
+def delete_netns(name: str) -> None:
+    """Deletes a name as `ip netns del` does; ENOENT."""
+    check(lib.nsp_netns_delete(os.fsencode(name), last.raw))
+
+
+def list_netns() -> list[str]:
+    """The names under /run/netns on which a namespace is bound."""
+    size = 4096
+    while True:
+        buf = ffi.new("char[]", size)
+        need = check(lib.nsp_netns_list(buf, size, last.raw))
+        if need <= size:
+            return [os.fsdecode(name) for name in bytes(ffi.buffer(buf, need)).split(b"\0") if name]
+        size = need
+
+
+def identify_netns(fd: int) -> NetnsId:
+    """The identity of an open namespace."""
+    found = ffi.new("struct nsp_netns_id *")
+    check(lib.nsp_netns_identify(fd, found, last.raw))
+    return NetnsId(found.dev, found.ino)
+
+
+def enter_netns(fd: int) -> None:
+    """Moves the calling thread into a namespace, for good: for a child between fork and exec."""
+    check(lib.nsp_netns_enter(fd, last.raw))
+
+
+def unshare_netns() -> None:
+    """Moves the calling thread into a new namespace with `lo` up, for good: for a child between fork and exec."""
+    check(lib.nsp_netns_unshare(last.raw))

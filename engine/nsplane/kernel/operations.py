@@ -1,0 +1,127 @@
+"""Operations on links: messages in stages, built here and carried out by the writer; csrc/core/op.c, csrc/kernel/link.c, addr.c."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nsplane._core import ffi, lib
+from nsplane.kernel.failure import KernelError
+from nsplane.kernel.links import Address
+
+if TYPE_CHECKING:
+    from nsplane._core import CData
+
+
+@dataclass(slots=True)
+class LinkChange:
+    """Fields of a link to be made or changed; None is left alone."""
+
+    index: int = 0
+    name: str | None = None
+    kind: str | None = None
+    up: bool | None = None
+    mtu: int | None = None
+    mac: bytes | None = None
+    master: int | None = None
+    group: int | None = None
+    alias: str | None = None
+
+    def __bool__(self) -> bool:
+        return any(
+            value is not None for value in (self.name, self.kind, self.up, self.mtu, self.mac, self.master, self.group, self.alias)
+        )
+
+    def _fill(self) -> CData:
+        raw = ffi.new("struct nsp_link *")
+        fields = 0
+        if self.index:
+            fields |= lib.NSP_LINK_INDEX
+            raw.index = self.index
+        if self.name is not None:
+            fields |= lib.NSP_LINK_NAME
+            raw.name = self.name.encode(errors="surrogateescape")
+        if self.kind is not None:
+            fields |= lib.NSP_LINK_KIND
+            raw.kind = self.kind.encode()
+        if self.up is not None:
+            fields |= lib.NSP_LINK_UP
+            raw.up = self.up
+        if self.mtu is not None:
+            fields |= lib.NSP_LINK_MTU
+            raw.mtu = self.mtu
+        if self.mac is not None:
+            fields |= lib.NSP_LINK_MAC
+            raw.mac = self.mac
+        if self.master is not None:
+            fields |= lib.NSP_LINK_MASTER
+            raw.master = self.master
+        if self.group is not None:
+            fields |= lib.NSP_LINK_GROUP
+            raw.group = self.group
+        if self.alias is not None:
+            fields |= lib.NSP_LINK_ALIAS
+            raw.alias = self.alias.encode()
+        raw.fields = fields
+        return raw
+
+
+@dataclass(slots=True, frozen=True)
+class OpResult:
+    """What became of an operation: how many messages failed, and of the first its errno and the kernel's sentence."""
+
+    cookie: int
+    failed: int
+    error: int
+    text: str
+
+
+class Op:
+    """Messages about links and addresses, in stages of one namespace each; see `Core.submit`."""
+
+    def __init__(self, cookie: int) -> None:
+        self._raw = lib.nsp_op_new(cookie)
+
+    def stage(self, netns: int, always: bool = False) -> Op:
+        """Begins a stage in the namespace with this number of the core; an earlier failure skips it unless `always`."""
+        lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_ALWAYS if always else 0)
+        return self
+
+    def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = -1) -> None:
+        raw_peer = ffi.NULL if peer is None else peer._fill()
+        self._add(lib.nsp_link_create(self._room(), link._fill(), raw_peer, peer_netns_fd))
+
+    def change(self, link: LinkChange) -> None:
+        self._add(lib.nsp_link_change(self._room(), link._fill()))
+
+    def delete(self, index: int) -> None:
+        self._add(lib.nsp_link_delete(self._room(), LinkChange(index=index)._fill()))
+
+    def delete_group(self, group: int) -> None:
+        self._add(lib.nsp_link_delete_group(self._room(), group))
+
+    def add_address(self, index: int, address: Address) -> None:
+        self._add(lib.nsp_addr_add(self._room(), self._address(index, address)))
+
+    def delete_address(self, index: int, address: Address) -> None:
+        self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
+
+    def _room(self) -> CData:
+        return lib.nsp_op_room(self._raw)
+
+    @staticmethod
+    def _add(rc: int) -> None:
+        if rc < 0:
+            raise KernelError(-rc, "a message does not fit its stage")
+
+    @staticmethod
+    def _address(index: int, address: Address) -> CData:
+        raw = ffi.new("struct nsp_addr *")
+        raw.index = index
+        raw.family = address.family
+        raw.prefix_len = address.prefix_len
+        raw.flags = address.flags
+        raw.proto = address.proto
+        raw.scope = address.scope
+        raw.local = address.packed.ljust(16, b"\0")
+        return raw

@@ -1,0 +1,25 @@
+"""A timer as a descriptor; csrc/kernel/timer.c."""
+
+from __future__ import annotations
+
+import os
+
+from nsplane._core import lib
+from nsplane.kernel.failure import check, last
+
+
+class Timer:
+    """A timerfd: readable `seconds` after `set`."""
+
+    def __init__(self) -> None:
+        self.fd = check(lib.nsp_timer_open(last.raw))
+
+    def set(self, seconds: float) -> None:
+        lib.nsp_timer_set(self.fd, max(1, int(seconds * 1000)))
+
+    def clear(self) -> None:
+        """Takes note that it went off."""
+        lib.nsp_timer_set(self.fd, 0)
+
+    def close(self) -> None:
+        os.close(self.fd)
