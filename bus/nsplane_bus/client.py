@@ -23,7 +23,7 @@ Item = Mapping[str, Any] | msgspec.Struct | msgspec.Raw
 """A map as the bus has it, one of the engine's Structs, or an item that is encoded already."""
 Entry = dict[str, Any]
 
-FAILURES = frozenset(("failed", "invalid", "conflict", "retrying"))
+FAILURES = frozenset(("failed", "invalid", "conflict"))
 PAGE = 1_000
 LINGER_MS = 2_000
 LOOK_AGAIN_MS = 500

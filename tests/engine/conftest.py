@@ -123,6 +123,12 @@ def _everything() -> tuple[set[str], set[str]]:
     return names, {link["ifname"] for link in ip("link")}
 
 
+@pytest.fixture(autouse=True)
+def _needs_root() -> None:
+    if os.geteuid():
+        pytest.skip("not root: an engine needs network namespaces")
+
+
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     before = _everything()

@@ -88,7 +88,6 @@ def test_by_state(filled: Engine) -> None:
     assert keys(filled, state="pending") == pending
     assert keys(filled, state="failed") == {"route/a/10.4.0.0/16"}
     assert keys(filled, state="configured") == ALL - pending - {"route/a/10.4.0.0/16"}
-    assert keys(filled, state="retrying") == set()
     assert keys(filled, state="pending", prefix="route/a/", limit=1) == {"route/a/10.3.0.0/16"}
 
 

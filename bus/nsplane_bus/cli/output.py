@@ -24,7 +24,6 @@ COLOURS = {
     "removed": "dim",
     "stopped": "dim",
     "pending": "yellow",
-    "retrying": "yellow",
 }
 
 

@@ -12,7 +12,7 @@ from .settings import Settings, pass_settings, where
 
 @click.command()
 @click.argument("prefix", default="")
-@click.option("--state", help="Only what is in this state: configured, pending, failed, retrying.")
+@click.option("--state", help="Only what is in this state: configured, pending, failed.")
 @click.option("--source", help="Only what this source wants.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of entries.")
 @where()
