@@ -40,7 +40,7 @@ class Publisher:
 
     def hear(self) -> None:
         """Takes in what waits of subscriptions and their ends."""
-        before = len(self._topics)
+        before = set(self._topics)
         try:
             while True:
                 message = self.socket.recv(zmq.DONTWAIT)
@@ -56,7 +56,7 @@ class Publisher:
         # The engine's topics are text: a subscription that is not is to nothing.
         self._prefixes = tuple(topic.decode(errors="replace") for topic in self._topics)
         self.counters["subscriptions"] = len(self._topics)
-        if len(self._topics) != before:
+        if self._topics != before:
             rows = any(_overlap(prefix, kind) for prefix in self._prefixes for kind in ("item/route/", "item/arp/"))
             self.engine.watch(bool(self._topics), rows)
             if not self._topics:

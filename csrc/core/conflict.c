@@ -117,6 +117,7 @@ static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uin
 	uint8_t buf[256 * 64];
 	struct nsp_batch batch;
 	bool families[2] = { false, false };
+	uint32_t table = conflicts[0].key.table;
 
 	qsort(conflicts, count, sizeof(*conflicts), compare);
 	nsp_batch_init(&batch, buf, sizeof(buf));
@@ -132,11 +133,14 @@ static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uin
 		asked[batch.count] = &conflicts[i];
 		nsp_neigh_get(&batch, &neigh);
 	}
+	for (uint32_t i = 1; i < count; i++)
+		if (conflicts[i].key.table != table)
+			table = 0; /* all of them */
 	int rc = batch.count ? nsp_batch_send(sock, &batch, NULL, neigh_seen, asked, err) : 0;
 	for (int v6 = 0; v6 < 2 && rc >= 0; v6++) {
 		search.type = v6 ? WISH_ROUTE6 : WISH_ROUTE4;
 		if (families[v6])
-			rc = nsp_dump(sock, NSP_DUMP_ROUTES, v6 ? AF_INET6 : AF_INET, 0, 0, route_seen, &search, err);
+			rc = nsp_dump(sock, NSP_DUMP_ROUTES, v6 ? AF_INET6 : AF_INET, 0, table, route_seen, &search, err);
 	}
 	return rc;
 }
@@ -233,6 +237,9 @@ static void settle(struct nsp_core *core, uint32_t netns, struct conflict *confl
 
 	if (core->slots[row->slot]->generation != conflict->generation || !(row->flags & ROW_WANTED)) {
 		bool wanted = row->flags & ROW_WANTED;
+		bool same = core->slots[row->slot]->generation == conflict->generation;
+		if (same && conflict->found && is_ours(conflict) && !find_row(core, netns, conflict))
+			row->flags |= ROW_HELD; /* it is there after all, and its deletion is queued */
 		if (conflict->request)
 			request_settle(core, conflict->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_SUPERSEDED);
 		if (!wanted && !(row->flags & (ROW_QUEUED | ROW_HELD)))

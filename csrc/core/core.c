@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <time.h>
 
 static uint32_t sockets_to_keep(void)
 {
@@ -19,6 +20,7 @@ static uint32_t sockets_to_keep(void)
 struct nsp_core *nsp_core_new(struct nsp_error *err)
 {
 	struct nsp_core *core = calloc(1, sizeof(*core));
+	pthread_condattr_t monotonic;
 	sigset_t all, before;
 
 	if (!core) {
@@ -33,7 +35,10 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 	}
 	pthread_mutex_init(&core->lock, NULL);
 	pthread_cond_init(&core->work, NULL);
-	pthread_cond_init(&core->completed, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&core->completed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	core->sockets_kept = sockets_to_keep();
 
 	/* Number 0 of each stands for none. */
@@ -204,12 +209,22 @@ void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
 uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation)
 {
 	pthread_mutex_lock(&core->lock);
-	uint32_t i = 0;
-	while (i < core->origin_count && (core->origins[i].generation != generation || strcmp(core->origins[i].source, source)))
-		i++;
+	uint32_t i, vacant = core->origin_count;
+	for (i = 0; i < core->origin_count; i++) {
+		if (core->origins[i].generation == generation && !strcmp(core->origins[i].source, source))
+			break;
+		if (!core->origins[i].rows)
+			vacant = i;
+	}
 	if (i == core->origin_count) {
-		CORE_GROW(core->origins, core->origin_count, core->origin_cap);
-		core->origins[core->origin_count++] = (struct origin){ strdup(source), generation };
+		i = vacant;
+		if (i == core->origin_count) {
+			CORE_GROW(core->origins, core->origin_count, core->origin_cap);
+			core->origin_count++;
+		} else {
+			free(core->origins[i].source);
+		}
+		core->origins[i] = (struct origin){ .source = strdup(source), .generation = generation };
 	}
 	pthread_mutex_unlock(&core->lock);
 	return i;

@@ -136,6 +136,7 @@ struct netns {
 struct origin {
 	char *source;
 	uint64_t generation;
+	uint32_t rows; /* with none its number is given to another */
 };
 
 struct request {
@@ -256,6 +257,8 @@ void slot_rejudge(struct nsp_core *core, uint32_t slot, uint32_t which);
 
 /* ---- row.c: what happens to a row ---- */
 void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express);
+/* It is of this origin now. */
+void row_origin(struct nsp_core *core, struct row *row, uint32_t origin);
 /* Queues it again before others; `request` (or 0) is still owed the verdict. */
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request);
 /* Puts a row into a state, and on the list that belongs to it. */
@@ -271,7 +274,10 @@ void row_unblock(struct nsp_core *core, struct row *row);
 /* The kernel's object has gone: a row that was blocked by it takes over, and what it had taken the place of is put back. */
 void row_released(struct nsp_core *core, struct row *row);
 /* Appends the message that puts or deletes a row. */
-void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, bool deletes, int mode);
+void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes,
+		int mode);
+/* Has it deleted from the kernel, before anything else is written, though nobody waits for that. */
+void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex);
 /* What it had taken the place of is put back. */
 void row_restore(struct nsp_core *core, struct row *row);
 

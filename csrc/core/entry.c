@@ -229,6 +229,10 @@ void nsp_core_watch(struct nsp_core *core, uint32_t on)
 {
 	pthread_mutex_lock(&core->lock);
 	core->watched = on;
+	if (!on) { /* whoever watches next hears of what is yet to come */
+		core->changes[0].len = 0;
+		core->changes_count = 0;
+	}
 	pthread_mutex_unlock(&core->lock);
 }
 

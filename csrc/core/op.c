@@ -106,30 +106,6 @@ static void message_failed(void *arg, uint32_t index, int error, const char *tex
 	snprintf(op->text, sizeof(op->text), "%s", *text ? text : strerror(error));
 }
 
-static void message_answered(void *arg, uint32_t index, const void *msg)
-{
-	struct running *running = arg;
-	struct op *op = running->op;
-	struct nsp_link link;
-
-	(void)index;
-	if (nsp_link_read(msg, &link) == 0)
-		op->ifindex = link.index;
-}
-
-/* Addresses of a link that this operation makes cannot name its index: 0 stands for that of the link read last. */
-static void fill_index(struct nsp_batch *batch, int32_t ifindex)
-{
-	const uint8_t *end = batch->buf + batch->len;
-
-	for (struct nlmsghdr *msg = (void *)batch->buf; (const uint8_t *)msg < end;
-	     msg = (void *)((uint8_t *)msg + NSP_ALIGN(msg->nlmsg_len))) {
-		struct ifaddrmsg *addr = (struct ifaddrmsg *)(msg + 1);
-		if (msg->nlmsg_type == RTM_NEWADDR && !addr->ifa_index)
-			addr->ifa_index = (uint32_t)ifindex;
-	}
-}
-
 void op_run(struct nsp_core *core, struct nsp_op *head,
 	    struct nsp_socket *(*open_socket)(struct nsp_core *, uint32_t, struct nsp_error *))
 {
@@ -143,9 +119,8 @@ void op_run(struct nsp_core *core, struct nsp_op *head,
 		head->count += stage->batch.count;
 		if (running.failed && !(stage->flags & NSP_STAGE_ALWAYS))
 			continue;
-		fill_index(&stage->batch, running.op->ifindex);
 		struct nsp_socket *sock = open_socket(core, stage->netns, &err);
-		int rc = sock ? nsp_batch_send(sock, &stage->batch, message_failed, message_answered, &running, &err) : -err.code;
+		int rc = sock ? nsp_batch_send(sock, &stage->batch, message_failed, NULL, &running, &err) : -err.code;
 		if (rc < 0) {
 			running.failed = true;
 			head->failed++;

@@ -16,7 +16,6 @@ struct op {
 	struct nsp_op head; /* first: what the planner sees */
 	struct stage *stages;
 	uint32_t stage_count, stage_cap;
-	int32_t ifindex; /* of the link read last */
 };
 
 /* Room for a message of this length in the current stage. */

@@ -181,7 +181,7 @@ int nsp_core_wait(struct nsp_core *core, int milliseconds)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += milliseconds / 1000;
 	until.tv_nsec += milliseconds % 1000 * 1000000L;
 	if (until.tv_nsec >= 1000000000L) {

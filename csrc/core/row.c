@@ -11,6 +11,13 @@ void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express
 	pthread_cond_signal(&core->work);
 }
 
+void row_origin(struct nsp_core *core, struct row *row, uint32_t origin)
+{
+	core->origins[row->origin].rows--;
+	core->origins[origin].rows++;
+	row->origin = origin;
+}
+
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request)
 {
 	if (request && !(row->flags & ROW_OWED)) {
@@ -40,7 +47,9 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 	enum row_list list = state != NSP_STATE_CONFIGURED					    ? LIST_OPEN :
 			     WISH_TYPE_IS_ROUTE(row->type) && row->flags & (WISH_VIA | WISH_SOURCE) ? LIST_VIA :
 												      LIST_DIRECT;
-	bool same_error = row->error == (uint8_t)error;
+	if (error > UINT8_MAX) /* ENOTSUPP and the like, which user space has no names for */
+		error = EOPNOTSUPP;
+	bool same_error = row->error == error;
 
 	row->error = (uint8_t)error;
 	set_text(core, row, text);
@@ -83,6 +92,7 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 		entry_put_change(core, row, NSP_STATE_REMOVED, row->state);
 	row_pay(core, row, NSP_STATE_REMOVED);
 	core->rows_by_state[WISH_KIND(row->type)][row->state]--;
+	core->origins[row->origin].rows--;
 	slot_unlink(core, row);
 	table_remove(&core->table, id);
 	if (--slot->rows == 0)
@@ -127,9 +137,9 @@ void row_unblock(struct nsp_core *core, struct row *row)
 	core->netns[slot->netns]->blocked--;
 }
 
-void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, bool deletes, int mode)
+void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes,
+		int mode)
 {
-	int32_t ifindex = core->slots[row->slot]->ifindex;
 	uint8_t family = WISH_TYPE_IS_V6(row->type) ? AF_INET6 : AF_INET;
 
 	if (WISH_TYPE_IS_ROUTE(row->type)) {
@@ -165,6 +175,16 @@ void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const stru
 		nsp_neigh_delete(batch, &neigh);
 	else
 		nsp_neigh_put(batch, &neigh, mode);
+}
+
+void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)
+{
+	struct nsp_op *op = nsp_op_new(0);
+
+	nsp_op_stage(op, netns, 0);
+	row_encode(core, nsp_op_room(op), row, ifindex, true, 0);
+	queue_push(&core->withdrawals, ENTRY_OP(op));
+	pthread_cond_signal(&core->work);
 }
 
 void row_restore(struct nsp_core *core, struct row *row)

@@ -162,7 +162,7 @@ static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const
 		withdrawal->op = nsp_op_new(0);
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
-	row_encode(core, nsp_op_room(withdrawal->op), row, true, 0);
+	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex, true, 0);
 	withdrawal->count++;
 }
 
@@ -181,7 +181,7 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 		for (uint32_t id = slot->heads[list]; id; id = table_row(&core->table, id)->next) {
 			const struct row *row = table_row(&core->table, id);
 			/* One that is in flight is in the kernel when this is carried out. */
-			if (row->flags & (ROW_HELD | ROW_INFLIGHT) && (all || is_override(core, row)))
+			if (row->flags & ROW_HELD && (all || is_override(core, row)))
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op) {

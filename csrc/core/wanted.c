@@ -99,7 +99,7 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 		row = table_row(&core->table, id);
 		slot->rows++;
 		take_wish(core, row, wish);
-		row->origin = origin;
+		core->origins[row->origin = origin].rows++;
 		row->since = core_now();
 		core->rows_by_state[WISH_KIND(row->type)][NSP_STATE_NONE]++;
 		slot_link(core, id, row, LIST_OPEN);
@@ -113,7 +113,7 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 			refuse_conflict(core, request, row);
 			return;
 		}
-		row->origin = origin;
+		row_origin(core, row, origin);
 		bool settled = row->state == NSP_STATE_CONFIGURED && !(row->flags & (ROW_QUEUED | ROW_INFLIGHT));
 		if (settled && row->flags & ROW_WANTED && same_wish(core, row, wish)) {
 			row->request = request->serial;
@@ -150,6 +150,10 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 {
 	pthread_mutex_lock(&core->lock);
 	struct request *request = request_get(core, serial);
+	if (!request) {
+		pthread_mutex_unlock(&core->lock);
+		return;
+	}
 	refuse_faults(frame, request);
 	for (int order = 0; order < 3; order++) {
 		uint32_t last = UINT32_MAX, slot = NIL;
@@ -210,11 +214,21 @@ static uint32_t refuse_duplicates(struct request *request, struct nsp_frame *fra
 	return duplicates;
 }
 
+/* Unwanted, but its deletion has failed: who deletes it again has that tried again. */
+static bool is_stuck(const struct row *row)
+{
+	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_INFLIGHT)) == ROW_HELD;
+}
+
 void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
 		     uint32_t express)
 {
 	pthread_mutex_lock(&core->lock);
 	struct request *request = request_get(core, serial);
+	if (!request) {
+		pthread_mutex_unlock(&core->lock);
+		return;
+	}
 	refuse_faults(frame, request);
 	refuse_duplicates(request, frame);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
@@ -222,9 +236,9 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 			continue;
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		struct row *row = id ? table_row(&core->table, id) : NULL;
-		if (!row || !(row->flags & ROW_WANTED))
+		if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
 			request_count(request, NSP_STATE_REMOVED);
-		else if (!(flags & NSP_FORCE) && !same_source(core, row->origin, origin))
+		else if (row->flags & ROW_WANTED && !(flags & NSP_FORCE) && !same_source(core, row->origin, origin))
 			refuse_conflict(core, request, row);
 		else
 			row_unwant(core, id, row, request, express);

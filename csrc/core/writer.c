@@ -11,6 +11,8 @@ struct flight {
 	uint32_t row;
 	uint32_t generation; /* of its slot */
 	uint32_t request;    /* that is owed the verdict, or 0 */
+	uint32_t netns;
+	int32_t ifindex;
 	bool deletes;
 	bool replaces;
 	bool yields;  /* what it had taken the place of is put back, and it is tried again without override */
@@ -123,6 +125,8 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct flight *flight)
 		.row = id,
 		.generation = slot->generation,
 		.request = row->flags & ROW_OWED ? row->request : 0,
+		.netns = slot->netns,
+		.ifindex = slot->ifindex,
 		.yields = yields,
 		.deletes = yields || !(row->flags & ROW_WANTED) || (row->flags & ROW_REFUSED && row->flags & ROW_HELD),
 		.replaces = row->flags & ROW_HELD,
@@ -233,7 +237,7 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 			row_released(core, row);
 		}
 	}
-	pay(core, flight->request, row, state);
+	pay(core, flight->request, row, newest ? state : NSP_STATE_SUPERSEDED);
 }
 
 /* Writes one verdict down. true: the row met EEXIST, and it is to be found out who is there. */
@@ -244,6 +248,8 @@ static bool land(struct nsp_core *core, struct flight *flight)
 	row->flags &= (uint16_t)~ROW_INFLIGHT;
 	if (core->slots[row->slot]->generation != flight->generation) { /* the interface went meanwhile */
 		bool wanted = row->flags & ROW_WANTED;
+		if (!flight->deletes && !flight->error) /* where the link lives on, what was just put is not to stay */
+			row_withdraw(core, row, flight->netns, flight->ifindex);
 		pay(core, flight->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_REMOVED);
 		if (!wanted && !(row->flags & ROW_QUEUED))
 			row_drop(core, flight->row, row);
@@ -259,18 +265,18 @@ static bool land(struct nsp_core *core, struct flight *flight)
 	return false;
 }
 
-/* Verdicts were lost: what was put may be there, so it is put again over itself. */
-static void land_unknown(struct nsp_core *core, struct flight *flight)
+/* The verdict was lost. Over our own it is tried again; of what was new it is to be found out whether it is there, and whose. */
+static bool land_unknown(struct nsp_core *core, struct flight *flight)
 {
 	struct row *row = table_row(&core->table, flight->row);
 
-	if (core->slots[row->slot]->generation != flight->generation) {
-		land(core, flight);
-		return;
-	}
+	if (core->slots[row->slot]->generation != flight->generation)
+		return land(core, flight);
 	row->flags &= (uint16_t)~ROW_INFLIGHT;
-	row->flags |= ROW_HELD;
+	if (!flight->deletes && !flight->replaces)
+		return true;
 	row_retry(core, flight->row, row, flight->request);
+	return false;
 }
 
 static struct conflict as_conflict(const struct nsp_core *core, const struct flight *flight)
@@ -329,7 +335,7 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 			continue;
 		}
 		if (take_off(core, id, &writer->flights[batch.count]))
-			row_encode(core, &batch, row, writer->flights[batch.count].deletes,
+			row_encode(core, &batch, row, writer->flights[batch.count].ifindex, writer->flights[batch.count].deletes,
 				   writer->flights[batch.count].replaces ? NSP_PUT_REPLACE : NSP_PUT_NEW);
 	}
 	if (!batch.count)
@@ -343,16 +349,12 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	core->written += batch.count;
 	for (uint32_t i = 0; i < batch.count; i++) {
 		struct flight *flight = &writer->flights[i];
-		if (rc == -ENOBUFS && !flight->error) {
-			land_unknown(core, flight);
-		} else {
-			if (rc < 0 && !flight->error) {
-				flight->error = -rc;
-				flight->text = strdup(err.text);
-			}
-			if (land(core, flight))
-				writer->conflicts[conflicts++] = as_conflict(core, flight);
+		if (rc < 0 && !sock) {
+			flight->error = -rc;
+			flight->text = strdup(err.text);
 		}
+		if (rc < 0 && sock && !flight->error ? land_unknown(core, flight) : land(core, flight))
+			writer->conflicts[conflicts++] = as_conflict(core, flight);
 		free(flight->text);
 	}
 	if (conflicts)
@@ -391,6 +393,7 @@ static void serve(struct writer *writer, struct queue *queue)
 		if (entry & 1) {
 			writer->picked[picked++] = (uint32_t)(entry >> 2);
 		} else if (entry & 2) {
+			run_withdrawals(writer->core); /* they may be of this namespace */
 			close_netns(writer->core, (uint32_t)(entry >> 2));
 			return;
 		} else {

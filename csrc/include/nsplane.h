@@ -9,7 +9,7 @@
  * errno and `text` a sentence that names the object ("open /run/netns/red: No such file or directory"). `err` may be NULL.
  * Functions without that argument fail in one documented way.
  *
- * Nothing here prints, exits, keeps state between calls outside the objects the caller holds, or leaves a thread that lives on in
+ * Nothing here prints, exits (but where memory cannot be had: then it aborts), keeps state between calls outside the objects the caller holds, or leaves a thread that lives on in
  * another namespace than it was in: what must be done inside a namespace is done by a short-lived thread that enters, acts, ends.
  * Descriptors are opened with O_CLOEXEC. Objects are not thread-safe unless their description says so.
  *
@@ -364,6 +364,9 @@ NSP_API int nsp_schema_field(uint32_t kind, uint32_t field, struct nsp_field_inf
 
 /* ---- the core: rows, slots and the writer (table.c, slot.c, writer.c) ------------------------------------------------------ */
 
+/* Numbers - of namespaces, slots, requests, origins - are those that functions here have given and not taken back; another is the
+ * caller's mistake and is not looked for. */
+
 /* Everything that is wanted of the bulk kinds, and the thread that writes it. Its functions are called by one thread, the planner;
  * the writer shares the rows under a lock of its own. */
 struct nsp_core;
@@ -388,11 +391,12 @@ NSP_API void nsp_core_free(struct nsp_core *core);
 NSP_API int nsp_core_fd(const struct nsp_core *core);
 
 /* Makes a namespace known and keeps it open (a duplicate of `fd`). `id` is the same for the same namespace; each add wants a
- * drop. Command sockets are opened at the first use and, beyond `NSP_SOCKETS_KEPT`, closed again least recently used first. */
+ * drop. Command sockets are opened at the first use and, beyond a quarter of the descriptors that the process may have, closed again least recently used first. */
 NSP_API int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *id, struct nsp_error *err);
 NSP_API void nsp_core_netns_drop(struct nsp_core *core, uint32_t id);
 
-/* Who wants a row: a source and the generation it was put with. */
+/* Who wants a row: a source and the generation it was put with. The number is good until the next call or, where rows have it, as
+ * long as they do. */
 NSP_API uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation);
 
 /* Opens a request and returns its serial: what is put, deleted and swept under it is accounted to it. */
@@ -537,7 +541,7 @@ NSP_API struct nsp_batch *nsp_op_stage(struct nsp_op *op, uint32_t netns, uint32
 /* Makes room for one more message of up to 1 KiB in the current stage. */
 NSP_API struct nsp_batch *nsp_op_room(struct nsp_op *op);
 
-/* Queues the operation behind everything queued before it; the core owns it until nsp_core_poll gives it back. */
+/* Queues the operation behind everything queued before it, or (`express`) behind other small ones; the core owns it until nsp_core_poll gives it back. */
 NSP_API void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express);
 
 /* What was completed: an operation (the caller frees it), or a request's serial. Returns 1, or 0 where there is nothing. */

@@ -148,7 +148,7 @@ bool reference_decode(struct mp_token *name, struct mp_in *namespace, struct wis
 	return true;
 }
 
-/* Is this a slot's key as decode_slot writes it? */
+/* Is this a slot's key as reference_decode writes it? */
 bool reference_is_slot(const char *slot, size_t len)
 {
 	const char *at = memchr(slot, '@', len), *end = slot + len;

@@ -161,9 +161,11 @@ class Engine:
             else:
                 self._take_rows(completed, last=True)
         # What the operations did was heard before they ended, so it is known before their nodes are looked at again.
-        self._planner.namespaces.read_events()
-        for result in results:
-            self._planner.completed(result)
+        try:
+            self._planner.namespaces.read_events()
+        finally:
+            for result in results:
+                self._planner.completed(result)
         for slot, what in self._core.notices():
             some = True
             if what == kernel.NOTICE_TOUCHED:
@@ -301,7 +303,7 @@ class Engine:
             if not is_interface_key(key) or key in seen:
                 text = f"{key} is in this request twice" if key in seen else f"{key[:48]!r} is no key of an item"
                 request.count("invalid", refusal(index, data, ItemError("key", text)))
-            elif node is None or node.gone:
+            elif node is None or (node.gone and node.state != "failed"):
                 request.count("removed")
             elif node.source != envelope.source and not envelope.force:
                 request.count("conflict", node.entry("conflict") | {"message": f"the key belongs to source {node.source}"})
@@ -417,6 +419,8 @@ class Engine:
         """Whether changes are noted for `changes`; those of routes and ARP entries too unless `rows` says otherwise."""
         self._watched = on
         self._core.watch(on if rows is None else rows)
+        if not on:
+            self._changes = []
 
     @property
     def changes_lost(self) -> int:

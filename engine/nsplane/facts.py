@@ -50,9 +50,6 @@ class Facts:
         """The facts with this prefix that somebody needs."""
         return [fact for fact in self._dependents if fact.startswith(prefix)]
 
-    def dependents(self, fact: str) -> Iterable[Dependent]:
-        return tuple(self._dependents.get(fact, ()))
-
     def need(self, dependent: Dependent, facts: Iterable[str]) -> None:
         """From now on `dependent` needs exactly these."""
         before, now = self._needs.get(dependent, frozenset()), frozenset(facts)

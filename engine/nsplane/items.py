@@ -1,6 +1,6 @@
 """What a user can ask for: interfaces, and where they are to be.
 
-Routes and ARP entries are items too; their fields are in csrc/schema.c, the one decoder of what is sent in bulk.
+Routes and ARP entries are items too; their fields are in csrc/wire/schema.c, the one decoder of what is sent in bulk.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Settings:
     up: bool | None = None
     master: str | None = None
     override: bool = False
+    link_only: bool = False
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -92,7 +93,7 @@ def check_host_name(name: str, field: str = "host_name") -> str:
 
 
 def check_namespace(namespace: Namespace | None) -> None:
-    """The same rules as for routes and ARP entries (csrc/schema.c)."""
+    """The same rules as for routes and ARP entries (csrc/wire/reference.c)."""
     match namespace:
         case ByName(name):
             size = len(name.encode(errors="surrogatepass"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from nsplane import kernel
@@ -12,6 +14,7 @@ from nsplane.plan import Planner
 from nsplane.requests import Get, raw_array
 
 PAGE_BYTES = 1 << 20
+_ROW = re.compile("[0-9]{1,19}")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -40,6 +43,9 @@ class Listing:
     def get(self, envelope: Get) -> dict[str, object]:
         if not 1 <= envelope.limit <= 100_000:
             raise BadRequest("bad-request", f"{envelope.limit} is not 1 to 100000", "limit", envelope.id)
+        for name, text in (("key", envelope.key), ("prefix", envelope.prefix), ("source", envelope.source)):
+            if text is not None and "\0" in text:
+                raise BadRequest("bad-request", "holds a NUL", name, envelope.id)
         if envelope.key is not None:
             node = self._planner.nodes.get(envelope.key)
             entry = _encode(node.entry()) if node is not None and not node.gone else self._core.row(envelope.key)
@@ -51,7 +57,7 @@ class Listing:
     def _page(self, envelope: Get) -> dict[str, object]:
         """One page: interfaces and microservices in the order of their keys, then rows as they lie."""
         part, _, rest = (envelope.cursor or "key:").partition(":")
-        if part not in ("key", "row") or (part == "row" and not rest.isdecimal()):
+        if part not in ("key", "row") or (part == "row" and not _ROW.fullmatch(rest)):
             raise BadRequest("bad-request", "is not one that a page ended with", "cursor", envelope.id)
         entries: list[bytes] = []
         last = rest

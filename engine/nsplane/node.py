@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import platform
 import time
 from dataclasses import dataclass, field
-from socket import AF_INET
+from socket import AF_INET, AF_INET6
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from nsplane.items import Interface, Settings, interface_key, namespace_text
-from nsplane.kernel import PROTOCOL, Address, KernelError, Link, LinkChange
+from nsplane.kernel import PROTOCOL, Address, KernelError, Link, LinkChange, Op
 from nsplane.netns import Netns
 from nsplane.places import shown
 
@@ -64,6 +65,9 @@ class Kind(Protocol):
 
     def touch_others(self, node: Node) -> None:
         """Has others looked at which depend on what this node lacks."""
+
+    def make_way(self, node: Node, netns: Netns) -> bool:
+        """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
 
     def misplaced(self, node: Node, place: Place) -> bool:
         """Does the link have to be made anew, though the namespace is right?"""
@@ -203,7 +207,7 @@ class Node:
             place.kind.release(self, place)
             return
         self.ending = False
-        if self._aside is not None and place is None and (self.gone or missing or refusal or not self._is_in_the_way()):
+        if self._aside is not None and self._gives_back(place, self.gone or bool(missing) or refusal is not None):
             self._put_back(self._aside)
             return
         if self.gone:
@@ -241,12 +245,16 @@ class Node:
         assert link is not None
         self._keep_claims((place.netns, link.name), (place.netns, self.settings.host_name))
         change = differences(self.kind.desired(self, place, link), link)
-        if change.name is not None and not self.claim(place.netns, change.name):
-            if not self._is_in_circle(place.netns, change.name):
+        if change.name is not None and not self.kind.make_way(self, place.netns):
+            if self.busy or self.blocked_by is None or not self._is_in_circle(place.netns, change.name):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
-        stale, fresh = address_changes(self.settings.addresses, link)
+        stale, fresh = ([], []) if self.settings.link_only else address_changes(self.settings.addresses, link)
+        clash = in_the_way(fresh, stale, link)
+        if clash is not None:
+            self.fail(errno.EEXIST, f"exists: the address {clash}, which nsplane did not make")
+            return
         if not change and not stale and not fresh:
             self._repeated = 0
             self.show("configured")
@@ -257,7 +265,7 @@ class Node:
         op = self.planner.operation(self)
         op.stage_in(place.netns)
         if change:
-            op.change(change)
+            stage_change(op, change, link)
             if change.alias is not None:
                 op.unreported(place.netns, change.name or link.name, change.alias)
         for address in stale:
@@ -289,7 +297,8 @@ class Node:
     def operation_done(self, error: int, text: str) -> None:
         """The operation that it started has ended. Its failure says nothing where another wish or fact has overtaken it."""
         self.busy = False
-        if error and not self._overtaken:
+        went = self.ending and (self.place is None or self.place.link is None)  # which was what was wanted
+        if error and not self._overtaken and not went:
             self.failure = error, text
             self.tries += 1
         self.planner.touch(self)
@@ -342,11 +351,16 @@ class Node:
         netns.users += 1
         op = self.planner.operation(self)
         op.stage_in(netns)
-        op.change(LinkChange(index=link.index, name=temporary_name(self.key)))
+        stage_change(op, LinkChange(index=link.index, name=temporary_name(self.key)), link)
         self.planner.submit(op)
 
-    def _is_in_the_way(self) -> bool:
-        return self._aside is not None and (self._aside.netns, self._aside.name) == (self.netns, self.settings.host_name)
+    def _gives_back(self, place: Place | None, unwanted: bool) -> bool:
+        """Is the name of the link that was set aside free again?"""
+        assert self._aside is not None
+        name = self._aside.netns, self._aside.name
+        if place is not None and place.link is not None:
+            return (place.netns, place.link.name) != name and (self.netns, self.settings.host_name) != name
+        return unwanted or (self.netns, self.settings.host_name) != name
 
     def _put_back(self, aside: Aside) -> None:
         """The link that was set aside gets its name again."""
@@ -358,7 +372,7 @@ class Node:
             return
         op = self.planner.operation(self)
         op.stage_in(aside.netns)
-        op.change(LinkChange(index=aside.index, name=aside.name))
+        stage_change(op, LinkChange(index=aside.index, name=aside.name), link)
         self.planner.submit(op)
 
     def await_name(self, netns: Netns, name: str) -> None:
@@ -440,6 +454,18 @@ class Node:
 REPEATS = 5
 
 
+LIVE_RENAME = tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 2)
+"""Whether the kernel gives a link that is up another name (since 6.2)."""
+
+
+def stage_change(op: Op, change: LinkChange, link: Link) -> None:
+    """A change, with the link down for the time of it where the kernel wants that for a new name."""
+    if change.name is not None and link.up and not LIVE_RENAME:
+        op.change(LinkChange(index=link.index, up=False))
+        change.up = change.up is not False
+    op.change(change)
+
+
 def temporary_name(key: str) -> str:
     """A link's name that nobody else takes, for the time of a move."""
     return f"nsp{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -480,6 +506,16 @@ def address_changes(wanted: tuple[Address, ...] | None, link: Link) -> tuple[lis
             stale += [address for address in kept if _subnet(address) == subnet]
     stays = set(link.addresses) - {address.identity for address in stale}
     return stale, [address for address in wanted if address.identity not in stays]
+
+
+def in_the_way(fresh: list[Address], stale: list[Address], link: Link) -> Address | None:
+    """An address of somebody else that keeps a wanted one out: of IPv6 a link has each once, with one prefix length."""
+    going = {address.identity for address in stale}
+    for address in fresh:
+        for other in link.addresses.values():
+            if address.family == AF_INET6 and other.packed == address.packed and other.identity not in going:
+                return other
+    return None
 
 
 def _subnet(address: Address) -> tuple[int, int]:

@@ -140,7 +140,14 @@ class Places:
         if not name or fact in self._held:
             return
         try:
-            self._hold(fact, self._open_or_create(fact, name))
+            fd = self._open_or_create(fact, name)
+            try:
+                self._hold(fact, fd)
+            except KernelError:
+                if fact in self._created:
+                    self._created.discard(fact)
+                    kernel.delete_netns(name)
+                raise
         except KernelError as error:
             if error.errno != errno.EINVAL:  # a file that nothing is bound on yet: the mount table will change
                 self.refused[fact] = error

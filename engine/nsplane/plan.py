@@ -86,8 +86,8 @@ class Planner:
         self._running: dict[int, Operation] = {}
         self._touched: dict[Node, None] = {}
         self._touched_slots: dict[Slot, None] = {}
-        self._unpaid: dict[Node, None] = {}
-        self._unsettled: dict[Slot, None] = {}
+        self._unpaid: dict[Node | Slot, None] = {}
+        self._parked: dict[Node, dict[Node | Slot, None]] = {}
         self._removals: dict[Netns, dict[int, tuple[Node, ...]]] = {}
         self._dropped: list[Netns] = []
 
@@ -127,22 +127,37 @@ class Planner:
             self._unpaid[node] = None
 
     def _pay_pending(self) -> None:
-        for node in [node for node in self._unpaid if not self._is_moving(node) and not self._is_coming(node)]:
-            del self._unpaid[node]
-            node.pay(node.state)
-        for slot in [slot for slot in self._unsettled if not self._is_coming(slot)]:
-            del self._unsettled[slot]
-            slot.settle()
+        """Looks at each that waits once, and again when the operation that it waits for has ended."""
+        unpaid, self._unpaid = self._unpaid, {}
+        for waiting in unpaid:
+            busy = self._awaited_node(waiting)
+            if busy is not None:
+                self._parked.setdefault(busy, {})[waiting] = None
+            elif isinstance(waiting, Slot):
+                waiting.settle()
+            else:
+                waiting.pay(waiting.state)
 
-    def _is_moving(self, node: Node) -> bool:
-        """Is it being changed, or the one whose name it wants?"""
-        return node.busy or (node.state == "failed" and node.blocked_by is not None and node.blocked_by.busy)
+    def _unpark(self, node: Node) -> None:
+        """An operation of this node has ended."""
+        for waiting in self._parked.pop(node, ()):
+            if isinstance(waiting, Slot):
+                if self.slots.get(waiting.number) is waiting:
+                    self._unpaid[waiting] = None
+            elif waiting.state != "configured":
+                self.pay_later(waiting)
 
-    def _is_coming(self, waiting: Node | Slot) -> bool:
-        """Is anything that it lacks being brought about by an operation under way?"""
+    def _awaited_node(self, waiting: Node | Slot) -> Node | None:
+        """The node with an operation under way that changes the node, or the one whose name it wants, or brings about what is
+        missing."""
+        if isinstance(waiting, Node):
+            if waiting.busy:
+                return waiting
+            if waiting.state == "failed" and waiting.blocked_by is not None and waiting.blocked_by.busy:
+                return waiting.blocked_by
         owner = self.owners.get(waiting.awaited) if waiting.awaited is not None else None
-        if owner is not None and owner is not waiting and (owner.busy or owner in self._touched):
-            return True
+        if owner is not None and owner is not waiting and owner.busy:
+            return owner
         seen: set[str] = set()
         look = list(waiting.missing)
         while look:
@@ -150,11 +165,11 @@ class Planner:
             node = self.nodes.get(fact)
             if node is None or fact in seen:
                 continue
-            if node.busy or node in self._touched:
-                return True
+            if node.busy:
+                return node
             seen.add(fact)
             look += node.missing
-        return False
+        return None
 
     # ---- operations ----
 
@@ -176,10 +191,7 @@ class Planner:
         self._dropped += op.namespaces
         for node in op.nodes:
             node.operation_done(result.error, result.text)
-
-    @property
-    def running(self) -> int:
-        return len(self._running)
+            self._unpark(node)
 
     def remove(self, netns: Netns, index: int, *nodes: Node) -> None:
         """Deletes a link at the end of this run, together with the others of its namespace."""
@@ -246,14 +258,14 @@ class Planner:
             slot = self.slots[number] = Slot(self, number, key)
         slot.bind()
         slot.judge()
-        self._unsettled[slot] = None
+        self._unpaid[slot] = None
 
     def slot_empty(self, number: int) -> None:
         slot = self.slots.get(number)
         if slot is not None and self.core.slot_rows(number) == 0:
             del self.slots[number]
             self._touched_slots.pop(slot, None)
-            self._unsettled.pop(slot, None)
+            self._unpaid.pop(slot, None)
             slot.forget()
 
 

@@ -13,7 +13,6 @@ from nsplane.kernel import STATES, RequestResult
 
 RequestId = int | str | bytes | None
 Wait = Literal["applied", "accepted", "none"]
-Generation = int
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, tag_field="op", kw_only=True):

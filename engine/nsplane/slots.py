@@ -43,7 +43,7 @@ class Slot:
 
     def __init__(self, planner: Planner, number: int, key: str) -> None:
         self._planner = planner
-        self._number = number
+        self.number = number
         self._key = key
         self._name, self._namespace = parse_reference(key)
         self._fact = f"interface/{key}" if self._namespace is None else ""
@@ -84,7 +84,7 @@ class Slot:
         error = self._error or self._planner.places.refused.get(self._fact)
         if error is not None:
             withdraw = self._leave()
-            self._planner.core.slot_failed(self._number, error.errno or 0, error.strerror or "", withdraw)
+            self._planner.core.slot_failed(self.number, error.errno or 0, error.strerror or "", withdraw)
             return
         netns = self._planner.netns_of(self._fact)
         if netns is None:
@@ -103,30 +103,30 @@ class Slot:
         return None if self._netns is None or self._index else (self._netns, self._name)
 
     def settle(self) -> None:
-        self._planner.core.slot_settle(self._number)
+        self._planner.core.slot_settle(self.number)
 
     def forget(self) -> None:
         """The last row has gone."""
         self._leave()
         self._planner.facts.need(self, ())
-        self._planner.core.slot_free(self._number)
+        self._planner.core.slot_free(self.number)
 
     def _stand(self, netns: Netns, index: int) -> None:
         if (self._netns, self._index) == (netns, index):
             return
         if self._index and self._leave():
-            self._planner.core.slot_pending(self._number, b"", False, True)
+            self._planner.core.slot_pending(self.number, b"", False, True)
         self._hold(netns)
         self._index = index
         self.missing = []
-        self._planner.core.slot_ready(self._number, netns.number, index)
+        self._planner.core.slot_ready(self.number, netns.number, index)
 
     def _lose(self, missing: str, await_in: Netns | None = None) -> None:
         withdraw = self._leave()
         if await_in is not None:
             self._hold(await_in)
         self.missing = [missing]
-        self._planner.core.slot_pending(self._number, _encode(self.missing), self.dead, withdraw)
+        self._planner.core.slot_pending(self.number, _encode(self.missing), self.dead, withdraw)
 
     def _hold(self, netns: Netns) -> None:
         if self._netns is netns:

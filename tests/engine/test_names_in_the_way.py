@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nsplane import Engine
 
-from .conftest import Lab, ip, run
+from .conftest import Lab, ip, quiet, run
 
 
 def bridge(name: str, netns: str, host_name: str, **more: object) -> dict[str, object]:
@@ -41,3 +43,52 @@ def test_three_items_swap_their_names_in_a_circle(engine: Engine, lab: Lab) -> N
         names, "configured"
     )
     assert after == {"lo": before["lo"], "eth1": before["eth0"], "eth2": before["eth1"], "eth0": before["eth2"]}
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_link_that_is_up_gets_another_name_and_keeps_what_is_on_it(
+    engine: Engine, lab: Lab, monkeypatch: pytest.MonkeyPatch, live: bool
+) -> None:
+    """Kernels before 6.2 rename no link that is up: it is down for a moment, and all is put again."""
+    monkeypatch.setattr("nsplane.node.LIVE_RENAME", live)
+    red = lab.name("red")
+    route = {"kind": "route", "interface": "one", "dst": "10.9.0.0/16", "gateway": "10.8.0.9"}
+    engine.put([bridge("one", red, "eth0", addresses=["10.8.0.1/24", "fd08::1/64"]), route], timeout=5)
+    index = ip("link", "show", "eth0", netns=red)[0]["ifindex"]
+    engine.put([bridge("one", red, "eth1", addresses=["10.8.0.1/24", "fd08::1/64"])], timeout=5)
+    quiet(engine)
+    now = ip("addr", "show", "eth1", netns=red)[0]
+    assert now["ifindex"] == index
+    assert "UP" in now["flags"]
+    assert {"10.8.0.1", "fd08::1"} <= {address["local"] for address in now["addr_info"]}
+    assert ip("route", "show", "10.9.0.0/16", netns=red)[0]["dev"] == "eth1"
+
+
+def test_a_new_name_that_somebody_else_has_is_waited_for_or_overridden(engine: Engine, lab: Lab) -> None:
+    red = lab.netns("red")
+    run(f"ip -n {red} link add eth1 type veth peer name eth9")
+    foreign = ip("link", "show", "eth1", netns=red)[0]["ifindex"]
+    engine.put([bridge("one", red, "eth0")], timeout=5)
+    refused = engine.put([bridge("one", red, "eth1")], timeout=5)
+    assert "exists: a veth link eth1" in refused["items"][0]["message"]
+    assert engine.put([bridge("one", red, "eth1", override=True)], timeout=5)["counts"] == {"configured": 1}
+    assert ip("-d", "link", "show", "eth1", netns=red)[0]["linkinfo"]["info_kind"] == "bridge"
+    assert engine.put([bridge("one", red, "eth0")], timeout=5)["counts"] == {"configured": 1}
+    quiet(engine)
+    assert ip("link", "show", "eth1", netns=red)[0]["ifindex"] == foreign
+    engine.put([bridge("one", red, "eth1")], timeout=5)
+    run(f"ip -n {red} link del eth9")
+    quiet(engine)
+    assert (engine.get("interface/one") or {})["state"] == "configured"
+
+
+def test_an_ipv6_address_of_somebody_else_with_another_prefix_is_in_the_way(engine: Engine, lab: Lab) -> None:
+    red = lab.netns("red")
+    run(f"ip -n {red} link add eth0 type veth peer name eth9")
+    run(f"ip -n {red} addr add fd00::1/128 dev eth0")
+    item = {
+        "kind": "existing", "name": "one", "host_name": "eth0", "namespace": {"type": "name", "name": red},
+        "addresses": ["fd00::1/64"],
+    }  # fmt: skip
+    reply = engine.put([item], timeout=5)
+    assert reply["items"][0]["message"] == "exists: the address fd00::1/128, which nsplane did not make"

@@ -23,7 +23,6 @@ from nsplane.kernel.failure import KernelError
 from nsplane.kernel.frames import Fault, FieldInfo, Frame, FrameError, bulk_fields
 from nsplane.kernel.links import (
     IFA_F_NODAD,
-    IFA_F_SECONDARY,
     SAW_DOWN,
     SAW_LOW_MTU,
     SAW_MAC,
@@ -60,7 +59,6 @@ def library_version() -> str:
 
 __all__ = [
     "IFA_F_NODAD",
-    "IFA_F_SECONDARY",
     "JUDGE_ALL",
     "JUDGE_GATEWAYS",
     "JUDGE_NEIGHS",

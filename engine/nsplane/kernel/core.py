@@ -46,7 +46,6 @@ class Core:
         self._data = ffi.new("const uint8_t **")
         self._len = ffi.new("size_t *")
         self._totals = ffi.new("struct nsp_totals *")
-        self._origins: dict[tuple[str, int], int] = {}
 
     def close(self) -> None:
         lib.nsp_core_free(self._raw)
@@ -64,11 +63,8 @@ class Core:
     # requests
 
     def origin(self, source: str, generation: int) -> int:
-        known = self._origins.get((source, generation))
-        if known is None:
-            known = lib.nsp_core_origin(self._raw, source.encode(), generation)
-            self._origins[source, generation] = known
-        return known
+        """A number for a source and generation, to be used at once."""
+        return int(lib.nsp_core_origin(self._raw, source.encode(), generation))
 
     def open_request(self) -> int:
         return int(lib.nsp_core_request_open(self._raw))

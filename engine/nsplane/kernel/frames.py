@@ -55,10 +55,6 @@ class Frame:
         return int(self._view.count)
 
     @property
-    def bulk(self) -> int:
-        return int(self._view.bulk)
-
-    @property
     def has_keys(self) -> bool:
         return bool(self._view.keys)
 

@@ -18,7 +18,6 @@ SAW_MAC: int = lib.NSP_SAW_MAC
 SAW_LOW_MTU: int = lib.NSP_SAW_LOW_MTU
 
 IFA_F_NODAD = 0x02
-IFA_F_SECONDARY = 0x01
 
 
 class EventsLost(Exception):

@@ -43,6 +43,9 @@ class _Bridge:
     def touch_others(self, node: Node) -> None:
         pass
 
+    def make_way(self, node: Node, netns: Netns) -> bool:
+        return created.clear_name(node, netns)
+
     def misplaced(self, node: Node, place: Place) -> bool:
         return False
 

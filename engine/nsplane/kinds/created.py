@@ -89,7 +89,7 @@ def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link
         op.create(birth)
     for end, where in ends:
         name = end.settings.host_name
-        op.stage_in(where).change(LinkChange(name=name, alias=alias(end)))
+        op.stage_in(where).change(LinkChange(name=name, alias=alias(end), up=None if end is node else end.settings.up))
         op.unreported(where, name, alias(end))
         op.makes(kind, end, where, name)
 

@@ -32,6 +32,7 @@ class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
             parse_mtu(self.mtu),
             self.enabled,
             self.master,
+            link_only=self.link_only,
         )
 
 
@@ -70,6 +71,9 @@ class _Adopted:
     def touch_others(self, node: Node) -> None:
         pass
 
+    def make_way(self, node: Node, netns: Netns) -> bool:
+        return True
+
     def misplaced(self, node: Node, place: Place) -> bool:
         link = place.link
         return link is not None and link.name != node.settings.host_name
@@ -104,7 +108,8 @@ class _Adopted:
         """Gives it back: our addresses go, the rest becomes what it was."""
         link = place.link
         assert link is not None
-        ours = [address for address in link.addresses.values() if address.proto == PROTOCOL]
+        settings = node.settings
+        ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not settings.link_only]
         back = LinkChange(index=place.index)
         for name, value in place.former.items():
             if getattr(link, name) != value:

@@ -71,6 +71,9 @@ class _Veth:
         if node.place is not None and len(node.place.ends) == 2:
             node.planner.touch_only(_partner(node, node.place))
 
+    def make_way(self, node: Node, netns: Netns) -> bool:
+        return created.clear_name(node, netns)
+
     def misplaced(self, node: Node, place: Place) -> bool:
         peer = _peer(node)
         return peer is None or (peer.place is not None and peer.place.ends is not place.ends)
@@ -80,7 +83,9 @@ class _Veth:
         assert peer is not None
         assert peer.netns is not None
         if peer.busy or peer.place is not None:
-            return  # the other end's turn: it is misplaced, and looks at this one when it has gone
+            # The other end's turn: it is misplaced, or clears its name first, and looks at this one when it has done so.
+            node.show("pending", [peer.key])
+            return
         if not created.clear_name(node, netns) or not created.clear_name(peer, peer.netns):
             self._fail_both(node, peer)
             return
