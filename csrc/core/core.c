@@ -213,7 +213,7 @@ uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t gen
 	for (i = 0; i < core->origin_count; i++) {
 		if (core->origins[i].generation == generation && !strcmp(core->origins[i].source, source))
 			break;
-		if (!core->origins[i].rows)
+		if (!core->origins[i].rows && core->origins[i].generation) /* generations come and go, sources stay */
 			vacant = i;
 	}
 	if (i == core->origin_count) {

@@ -136,7 +136,7 @@ struct netns {
 struct origin {
 	char *source;
 	uint64_t generation;
-	uint32_t rows; /* with none its number is given to another */
+	uint32_t rows; /* of a generation with none the number is given to another */
 };
 
 struct request {

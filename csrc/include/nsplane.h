@@ -395,8 +395,8 @@ NSP_API int nsp_core_fd(const struct nsp_core *core);
 NSP_API int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *id, struct nsp_error *err);
 NSP_API void nsp_core_netns_drop(struct nsp_core *core, uint32_t id);
 
-/* Who wants a row: a source and the generation it was put with. The number is good until the next call or, where rows have it, as
- * long as they do. */
+/* Who wants a row: a source and the generation it was put with. The number of a generation other than 0 is good until the next call
+ * or, where rows have it, as long as they do. */
 NSP_API uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation);
 
 /* Opens a request and returns its serial: what is put, deleted and swept under it is accounted to it. */

@@ -43,9 +43,8 @@ class Listing:
     def get(self, envelope: Get) -> dict[str, object]:
         if not 1 <= envelope.limit <= 100_000:
             raise BadRequest("bad-request", f"{envelope.limit} is not 1 to 100000", "limit", envelope.id)
-        for name, text in (("key", envelope.key), ("prefix", envelope.prefix), ("source", envelope.source)):
-            if text is not None and "\0" in text:
-                raise BadRequest("bad-request", "holds a NUL", name, envelope.id)
+        if any("\0" in (text or "") for text in (envelope.key, envelope.prefix, envelope.source)):
+            return {"items": [], "next": None}  # no key and no source holds one, and C would end there
         if envelope.key is not None:
             node = self._planner.nodes.get(envelope.key)
             entry = _encode(node.entry()) if node is not None and not node.gone else self._core.row(envelope.key)

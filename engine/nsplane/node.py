@@ -192,6 +192,7 @@ class Node:
             self.planner.facts.need(self, self.needed_facts())
         if self.place is not None and self.place.link is None:
             self.leave()
+            self.failure = None  # what was refused was of that link
         missing = [] if self.gone else self.missing_facts() or self.kind.missing(self)
         refusal = None if self.gone else self.refusal()
         place = self.place

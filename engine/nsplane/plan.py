@@ -109,7 +109,8 @@ class Planner:
             while self._touched:
                 node = next(iter(self._touched))
                 del self._touched[node]
-                node.reconcile()
+                if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
+                    node.reconcile()
             self._flush_removals()
             while self._touched_slots:
                 slot = next(iter(self._touched_slots))

@@ -76,7 +76,7 @@ class _Veth:
 
     def misplaced(self, node: Node, place: Place) -> bool:
         peer = _peer(node)
-        return peer is None or (peer.place is not None and peer.place.ends is not place.ends)
+        return peer is None or peer.place is None or peer.place.ends is not place.ends
 
     def acquire(self, node: Node, netns: Netns) -> None:
         peer = _peer(node)
