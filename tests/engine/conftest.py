@@ -22,9 +22,10 @@ _numbers = itertools.count(1)
 
 
 def ip(*args: str, netns: str | None = None) -> Any:
-    """What `ip -j` shows, in a named namespace or in the tests' own."""
-    command = ["ip", *(["-n", netns] if netns else []), "-j", *args]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    """What `ip -j` shows, in a named namespace or in the tests' own. (`ip -n` would mount a /sys of its own first.)"""
+    command = [*(["nsenter", f"--net=/run/netns/{netns}"] if netns else []), "ip", "-j", *args]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return json.loads(done.stdout or "[]")
 
 
