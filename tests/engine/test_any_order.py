@@ -103,7 +103,7 @@ def key_of(item: Item) -> str:
 
 def quiet(engine: Engine) -> None:
     """Processes until nothing has happened for a while."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 10
     calm = 0
     while calm < 3:
         assert time.monotonic() < end, "the engine does not come to rest"
@@ -175,7 +175,7 @@ def clear() -> None:
 
 
 def wipe(engine: Engine) -> None:
-    engine.replace([], timeout=60)
+    engine.replace([], timeout=10)
     quiet(engine)
     assert kernel_state() == {}
 
@@ -196,16 +196,16 @@ def test_any_order_ends_as_the_final_wishes(script: list[Step], random: Any) -> 
             match action:
                 case "put":
                     items = list({key_of(item): item for item in what}.values())
-                    engine.put(items, timeout=60)
+                    engine.put(items, timeout=10)
                     wishes |= {key_of(item): item for item in items}
                 case "delete":
-                    engine.delete([what], timeout=60)
+                    engine.delete([what], timeout=10)
                     wishes.pop(what, None)
                 case "delete route":
                     keys = sorted(key for key in wishes if not key.startswith("interface/"))
                     if keys:
                         key = keys[what % len(keys)]
-                        engine.delete([key], timeout=60)
+                        engine.delete([key], timeout=10)
                         del wishes[key]
                 case "flap":
                     netns, link = what
@@ -219,7 +219,7 @@ def test_any_order_ends_as_the_final_wishes(script: list[Step], random: Any) -> 
     with Engine(agent_id="anyorder") as engine:
         final = list(wishes.values())
         random.shuffle(final)
-        engine.put(final, timeout=60)
+        engine.put(final, timeout=10)
         quiet(engine)
         fresh, fresh_states = kernel_state(), state_of(engine)
         wipe(engine)
