@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 
 import msgspec
@@ -10,6 +11,7 @@ from nsplane import kernel
 from nsplane.errors import BadRequest
 from nsplane.kernel import Core
 from nsplane.microservices import Instance, Microservices
+from nsplane.node import Node
 from nsplane.plan import Planner
 from nsplane.requests import Get, raw_array
 
@@ -62,9 +64,7 @@ class Listing:
         last = rest
         row = int(rest) if part == "row" else 0
         if part == "key":
-            for entry in self._few(envelope):
-                if str(entry["key"]) <= rest:
-                    continue
+            for entry in self._few(envelope, rest):
                 if len(entries) == envelope.limit:
                     return {"items": raw_array(len(entries), b"".join(entries)), "next": f"key:{last}"}
                 last = str(entry["key"])
@@ -79,18 +79,22 @@ class Listing:
             "next": f"row:{row}" if row else None,
         }
 
-    def _few(self, envelope: Get) -> list[dict[str, object]]:
-        found = [
-            node.entry()
+    def _few(self, envelope: Get, after: str) -> list[dict[str, object]]:
+        """The first of those with a key behind `after`: one more than fits the page, if there are."""
+        found: list[tuple[str, Node | dict[str, object]]] = [
+            (key, node)
             for key, node in self._planner.nodes.items()
-            if key.startswith(envelope.prefix)
+            if key > after
+            and key.startswith(envelope.prefix)
             and not node.gone
             and envelope.state in (None, node.shown_state)
             and envelope.source in (None, node.source)
         ]
         if envelope.prefix.startswith("microservice/") and envelope.state is None:
-            found += [one for one in self.labels(envelope.prefix) if envelope.source in (None, one["source"])]
-        return sorted(found, key=lambda entry: str(entry["key"]))
+            labels = [(str(one["key"]), one) for one in self.labels(envelope.prefix) if envelope.source in (None, one["source"])]
+            found += [(key, one) for key, one in labels if key > after]
+        first = heapq.nsmallest(envelope.limit + 1, found, key=lambda pair: pair[0])
+        return [one.entry() if isinstance(one, Node) else one for _, one in first]
 
     def labels(self, prefix: str) -> list[dict[str, object]]:
         found: list[dict[str, object]] = []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 from collections.abc import Iterator
 from typing import Protocol
 
 from nsplane import kernel
-from nsplane.kernel import Core, Event, EventsLost, Link, Monitor, NetnsId
+from nsplane.kernel import Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
 
 IPV6_MIN_MTU = 1280
+DESCRIPTORS_SPARED = 64
 
 
 class Holder(Protocol):
@@ -102,10 +105,12 @@ class Namespaces:
         return len(self._by_identity)
 
     def hold(self, fd: int) -> Netns:
-        """The namespace behind a descriptor, which is closed here. Each hold wants a `drop`."""
+        """The namespace behind a descriptor, which is closed here. Each hold wants a `drop`. KernelError (EMFILE) where it would
+        leave too few descriptors for everything else."""
         try:
             identity = kernel.identify_netns(fd)
             netns = self._by_identity.get(identity)
+            self._keep_descriptors(fd, new=netns is None)
             if netns is None:
                 netns = self._enter(fd, identity)
                 fd = -1
@@ -114,6 +119,18 @@ class Namespaces:
                 os.close(fd)
         netns.users += 1
         return netns
+
+    def _keep_descriptors(self, fd: int, new: bool) -> None:
+        """A namespace takes two descriptors, and the core a quarter of all for its command sockets. Without any left no client
+        could connect, and ZeroMQ would abort."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if limit == resource.RLIM_INFINITY:
+            return
+        spare = min(max(DESCRIPTORS_SPARED, limit // 8), limit // 2)
+        taken = 2 * (len(self) + new)
+        if fd > limit - spare // 2 or (new and taken > limit - limit // 4 - spare):
+            text = f"{len(self)} namespaces are in use, and of {limit} descriptors (RLIMIT_NOFILE) the others are kept"
+            raise KernelError(errno.EMFILE, text)
 
     def _enter(self, fd: int, identity: NetnsId) -> Netns:
         nsid = self.monitor.watch(fd)  # before the survey: what happens in between is heard

@@ -205,11 +205,12 @@ class Places:
                 holds[netns] -= 1
                 self._leaving.discard(fact)
                 del self._held[fact]
-                if fact in self._created:
-                    self._created.discard(fact)
-                    self._delete_name(fact, netns)
+                made = fact in self._created
+                self._created.discard(fact)
                 self._facts.lose(fact)
                 self._namespaces.drop(netns)
+                if made:
+                    self._delete_name(fact, netns)
 
     def _delete_name(self, fact: str, netns: Netns) -> None:
         """A name that was made here goes with its last item, unless somebody else lives there."""

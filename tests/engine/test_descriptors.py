@@ -1,0 +1,57 @@
+"""More namespaces than there are descriptors for: the rest is refused, and everything else goes on."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nsplane import Engine
+
+from .conftest import Lab, quiet
+from .wishes import Item, bridge, by_name, by_pid, route
+
+LIMIT = 300
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_namespaces_beyond_the_descriptors_are_refused(few_descriptors: None, engine: Engine, lab: Lab) -> None:
+    def items(count: int) -> list[Item]:
+        bridges = [bridge(f"br{i}", by_name(lab.name(f"n{i}")), addresses=["10.8.0.1/24"]) for i in range(count)]
+        return bridges + [route(f"br{i}", "10.9.0.0/16") for i in range(count)]
+
+    reply = engine.put(items(150), timeout=20)
+    refused = [entry for entry in reply["items"] if entry["state"] == "failed"]
+    configured = reply["counts"]["configured"]
+    assert {entry["errno"] for entry in refused} == {"EMFILE"}
+    assert "RLIMIT_NOFILE" in refused[0]["message"]
+    assert configured == 2 * (150 - len(refused)) > 100
+    assert len(os.listdir("/proc/self/fd")) < LIMIT - 20
+    made = [path.name for path in Path("/run/netns").glob(f"{lab.name('n')}*")]
+    assert len(made) == configured // 2, "one that was refused is left behind"
+
+    engine.replace([], timeout=20)
+    quiet(engine)
+    assert engine.put(items(40), timeout=20)["counts"] == {"configured": 80}
+
+
+def test_processes_beyond_the_descriptors_are_refused(few_descriptors: None, engine: Engine, lab: Lab) -> None:
+    pid = lab.process().pid
+    running = [{"label": lab.name(str(i)), "pid": pid} for i in range(LIMIT)]
+    refused = engine.microservice("list", "", microservices=running)["refused"]
+    assert 0 < len(refused) < 100
+    assert "RLIMIT_NOFILE" in refused[0]
+    reply = engine.put([bridge("br", by_pid(pid))], timeout=5)
+    assert reply["items"][0]["errno"] == "EMFILE"
+    engine.microservice("list", "", microservices=[])
+    assert engine.put([bridge("br", by_pid(pid))], timeout=5)["counts"] == {"configured": 1}
