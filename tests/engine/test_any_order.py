@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
 import subprocess
-import time
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 
 from nsplane import Engine
 
-from .conftest import ip
+from .conftest import ip, quiet
 
 RED, BLUE = f"any{os.getpid() % 10000}red", f"any{os.getpid() % 10000}blue"
 
@@ -99,17 +97,6 @@ def key_of(item: Item) -> str:
             return f"arp/{item['interface']}/{item['ip']}"
         case _:
             return f"interface/{item['name']}"
-
-
-def quiet(engine: Engine) -> None:
-    """Processes until nothing has happened for a while."""
-    end = time.monotonic() + 10
-    calm = 0
-    while calm < 3:
-        assert time.monotonic() < end, "the engine does not come to rest"
-        ready, _, _ = select.select([engine], [], [], 0.02)
-        engine.process()
-        calm = 0 if ready or engine.backlog else calm + 1
 
 
 def state_of(engine: Engine) -> dict[str, tuple[str, list[str], str]]:
