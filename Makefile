@@ -54,7 +54,7 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf busybox-static docker.io
 
 # The C library and its tests: with gcc, with gcc's sanitizers, and with clang and its sanitizers for the fuzz targets.
 options = --werror -Dpython=false -Dtests=true

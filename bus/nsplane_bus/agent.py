@@ -7,13 +7,14 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import zmq
 
 from nsplane import Engine, machine_id
 
+from .docker.child import WatcherProcess
 from .events import Publisher
 from .lock import Lock, refuse_taken
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
@@ -113,13 +114,21 @@ class Agent:
                 signal.signal(number, handler)
 
 
-def serve(directory: Path, endpoints: Endpoints, agent_id: str | None = None) -> None:
-    """Runs an agent until SIGTERM or SIGINT."""
-    with contextlib.closing(Agent(directory, endpoints, agent_id)) as agent:
-        with agent.stopped_by(signal.SIGTERM, signal.SIGINT):
-            log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
-            agent.run()
-        log.info("stopped; the network is left as it is")
+def serve(directory: Path, endpoints: Endpoints, agent_id: str | None = None, watcher: Sequence[str] | None = None) -> None:
+    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
+    with contextlib.ExitStack() as owned:
+        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id)))
+        owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
+        log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
+        if watcher is not None:
+            where = ("--bus", endpoints.bus, "--events", endpoints.events)
+            owned.enter_context(contextlib.closing(WatcherProcess((*where, "--log-level", log_level(), *watcher))))
+        agent.run()
+    log.info("stopped; the network is left as it is")
+
+
+def log_level() -> str:
+    return logging.getLevelName(logging.getLogger().level).lower()
 
 
 def remove_sockets(endpoints: Endpoints) -> None:

@@ -244,21 +244,41 @@ class Client:
 
     # What runs
 
-    def started(self, label: str, pid: int, *, container: str | None = None, started_at: float | None = None) -> None:
-        """Says that the microservice with this label runs as process `pid`, since `started_at` (seconds since the
-        epoch)."""
-        self._announce("started", label=label, pid=pid, container=container, started_at=started_at)
+    def started(
+        self,
+        label: str,
+        pid: int,
+        *,
+        container: str | None = None,
+        name: str | None = None,
+        started_at: float | None = None,
+        start_time: int | None = None,
+    ) -> None:
+        """Says that the microservice with this label runs as process `pid`, since `started_at` (seconds since the epoch); of which
+        `container` and that one's `name`. With the process's `start_time` (clock ticks since the boot, proc_pid_stat(5)) no other
+        that got its PID meanwhile is taken for it. BusError `no-such-process` where it is not there."""
+        about = {"pid": pid, "container": container, "name": name, "started_at": started_at, "start_time": start_time}
+        self._announce("started", label=label, **about)
 
     def stopped(self, label: str, pid: int | None = None, *, container: str | None = None) -> None:
         """Says that it does no longer."""
         self._announce("stopped", label=label, pid=pid, container=container)
 
-    def running(self, microservices: Iterable[Mapping[str, Any]]) -> None:
-        """Says all that runs of this source: maps of `label`, `pid`, and where known `container` and `started_at`."""
-        self._announce("list", microservices=list(microservices))
+    def running(self, microservices: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Says all that runs of this source: maps of `label`, `pid`, and where known the others that `started` takes. Returns what
+        of it is not there, and why."""
+        refused: list[str] = self._announce("list", microservices=list(microservices))["refused"]
+        return refused
 
-    def _announce(self, event: str, **more: object) -> None:
-        self._send(self._request("microservice", event=event, **more)).reply()
+    def status(self, state: Literal["following", "unreachable", "ended"], message: str = "") -> str:
+        """Says how this source of microservices is itself, for `info`. Returns the agent's instance: when it is another one than
+        before, the agent knows nothing of what runs."""
+        instance: str = self._announce("status", state=state, message=message)["instance"]
+        return instance
+
+    def _announce(self, event: str, **more: object) -> dict[str, Any]:
+        reply: dict[str, Any] = msgspec.msgpack.decode(self._send(self._request("microservice", event=event, **more)).reply())
+        return reply
 
     # The wire
 

@@ -92,6 +92,10 @@ NSP_API int nsp_netns_enter(int fd, struct nsp_error *err);
 /* Moves the calling thread, for good, into a new namespace and sets its `lo` up: for the child between fork and exec. */
 NSP_API int nsp_netns_unshare(struct nsp_error *err);
 
+/* Writes a setting of a namespace: `name` is its path below /proc/sys/net, such as "ipv6/conf/eth0/disable_ipv6". -ENOENT where there is
+ * none, -EROFS where /proc/sys may not be written. */
+NSP_API int nsp_netns_sysctl(int fd, const char *name, const char *value, struct nsp_error *err);
+
 /* ---- sockets and batches (socket.c, batch.c) ---------------------------------------------------------------------------- */
 
 /* A rtnetlink command socket. `window` is how many messages one sendmsg may carry so that an answer to each fits the receive

@@ -10,11 +10,13 @@ which do that.
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -41,6 +43,7 @@ from nsplane.requests import (
     Put,
     Replace,
     Request,
+    Running,
     Sweep,
     decode_envelope,
 )
@@ -361,6 +364,7 @@ class Engine:
             "revision": self._revision,
             "namespaces": len(self._planner.namespaces),
             "microservices": len(self._microservices.labels()),
+            "microservice_sources": {name: asdict(source) for name, source in self._microservices.sources.items()},
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,
             "bus": self.bus_info,
@@ -383,26 +387,33 @@ class Engine:
         def refuse(path: str, message: str) -> BadRequest:
             return BadRequest("bad-request", message, path, envelope.id)
 
+        answer: dict[str, object] = {"instance": self.instance}
+        if envelope.event == "status":
+            if envelope.state is None:
+                raise refuse("state", "is missing")
+            self._microservices.heard_of(envelope.source, envelope.state, envelope.message)
+            return answer
         if envelope.event == "list":
             if envelope.microservices is None:
                 raise refuse("microservices", "is missing")
             for i, one in enumerate(envelope.microservices):
                 self._check_microservice(one.label, one.pid, f"microservices[{i}].", refuse)
-            listed = [(one.label, one.pid, one.container, one.started_at) for one in envelope.microservices]
-            return {"refused": self._microservices.replace(envelope.source, listed)}
+            return answer | {"refused": self._microservices.replace(envelope.source, envelope.microservices)}
         if envelope.label is None:
             raise refuse("label", "is missing")
         self._check_microservice(envelope.label, envelope.pid, "", refuse)
         if envelope.event == "stopped":
             self._microservices.stopped(envelope.source, envelope.label, envelope.pid, envelope.container)
-            return {}
+            return answer
         if envelope.pid is None:
             raise refuse("pid", "is missing")
+        running = Running(envelope.label, envelope.pid, envelope.container, envelope.name, envelope.started_at, envelope.start_time)
         try:
-            self._microservices.started(envelope.source, envelope.label, envelope.pid, envelope.container, envelope.started_at)
+            self._microservices.started(envelope.source, running)
         except KernelError as error:
-            raise BadRequest("no-such-process", error.strerror or str(error), "pid", envelope.id) from None
-        return {}
+            code = "no-such-process" if error.errno == errno.ESRCH else "no-resources"
+            raise BadRequest(code, error.strerror or str(error), "pid", envelope.id) from None
+        return answer
 
     @staticmethod
     def _check_microservice(label: str, pid: int | None, path: str, refuse: Callable[[str, str], BadRequest]) -> None:
@@ -441,7 +452,11 @@ class Engine:
         self._note(fact, {"key": fact, "event": event, "time": time.time()})
 
     def _note_microservice(self, event: str, instance: Instance) -> None:
-        self._note(f"microservice/{instance.label}", microservice_entry(instance) | {"event": event, "time": time.time()})
+        if self._watched:
+            stands = self._microservices.current(instance.label) is instance
+            self._note(
+                f"microservice/{instance.label}", microservice_entry(instance, stands) | {"event": event, "time": time.time()}
+            )
 
 
 ROUNDS = 4

@@ -7,7 +7,7 @@ dependents, not a scan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 
@@ -45,6 +45,10 @@ class Facts:
 
     def is_needed(self, fact: str) -> bool:
         return fact in self._dependents
+
+    def dependents(self, fact: str) -> Collection[Dependent]:
+        """Who needs it."""
+        return self._dependents.get(fact, ())
 
     def needed(self, prefix: str) -> list[str]:
         """The facts with this prefix that somebody needs."""

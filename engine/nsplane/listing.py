@@ -14,6 +14,7 @@ from nsplane.microservices import Instance, Microservices
 from nsplane.node import Node
 from nsplane.plan import Planner
 from nsplane.requests import Get, raw_array
+from nsplane.slots import Slot
 
 PAGE_BYTES = 1 << 20
 _ROW = re.compile("[0-9]{1,19}")
@@ -21,17 +22,25 @@ _ROW = re.compile("[0-9]{1,19}")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def microservice_entry(instance: Instance) -> dict[str, object]:
-    """How a microservice is shown."""
+def microservice_entry(instance: Instance, stands: bool) -> dict[str, object]:
+    """How a microservice is shown; `stands` says whether it is the one that stands behind its label."""
     return {
         "key": f"microservice/{instance.label}",
         "state": "running",
         "label": instance.label,
         "pid": instance.pid,
         "container": instance.container,
+        "name": instance.name,
         "source": instance.source,
         "started_at": instance.started_at,
+        "current": stands,
     }
+
+
+def awaited_entry(label: str) -> dict[str, object]:
+    """How a microservice is shown that items wait for."""
+    fields = ("pid", "container", "name", "source", "started_at")
+    return {"key": f"microservice/{label}", "state": "awaited", "label": label, **dict.fromkeys(fields), "current": False}
 
 
 class Listing:
@@ -50,8 +59,9 @@ class Listing:
         if envelope.key is not None:
             node = self._planner.nodes.get(envelope.key)
             entry = _encode(node.entry()) if node is not None and not node.gone else self._core.row(envelope.key)
-            if entry is None and envelope.key.startswith("microservice/"):
-                entry = next((_encode(one) for one in self.labels(envelope.key) if one["key"] == envelope.key), None)
+            label = envelope.key.removeprefix("microservice/")
+            if entry is None and label != envelope.key and label in self._labels():
+                entry = _encode(self._microservice(label))
             return {"items": raw_array(1, entry) if entry is not None else [], "next": None}
         return self._page(envelope)
 
@@ -91,15 +101,32 @@ class Listing:
             and envelope.source in (None, node.source)
         ]
         if envelope.prefix.startswith("microservice/") and envelope.state is None:
-            labels = [(str(one["key"]), one) for one in self.labels(envelope.prefix) if envelope.source in (None, one["source"])]
-            found += [(key, one) for key, one in labels if key > after]
+            keys = [(f"microservice/{label}", label) for label in self._labels()]
+            entries = [(key, self._microservice(label)) for key, label in keys if key > after and key.startswith(envelope.prefix)]
+            found += [(key, entry) for key, entry in entries if envelope.source in (None, entry["source"])]
         first = heapq.nsmallest(envelope.limit + 1, found, key=lambda pair: pair[0])
         return [one.entry() if isinstance(one, Node) else one for _, one in first]
 
-    def labels(self, prefix: str) -> list[dict[str, object]]:
-        found: list[dict[str, object]] = []
-        for label in self._microservices.labels():
-            instance = self._microservices.current(label)
-            if instance is not None and f"microservice/{label}".startswith(prefix):
-                found.append(microservice_entry(instance))
-        return found
+    def _labels(self) -> set[str]:
+        """Those that run, and those that items wait for."""
+        needed = self._planner.facts.needed("microservice/")
+        return {*self._microservices.labels(), *(fact.removeprefix("microservice/") for fact in needed)}
+
+    def _microservice(self, label: str) -> dict[str, object]:
+        instance = self._microservices.current(label)
+        entry = awaited_entry(label) if instance is None else microservice_entry(instance, stands=True)
+        return entry | {"items": self._count_items(f"microservice/{label}")}
+
+    def _count_items(self, fact: str) -> dict[str, int]:
+        """How many items live in a namespace, and how many are meant for it and wait (or failed)."""
+        facts = self._planner.facts
+        nodes = [one for one in facts.dependents(fact) if isinstance(one, Node) and one.namespace_fact == fact and not one.gone]
+        configured = sum(node.state == "configured" for node in nodes)
+        rows = unsettled = 0
+        for dependents in (facts.dependents(fact), *(facts.dependents(node.key) for node in nodes)):
+            for slot in dependents:
+                if isinstance(slot, Slot):
+                    counts = self._core.slot_rows(slot.number)
+                    rows += counts[0]
+                    unsettled += counts[1]
+        return {"configured": configured + rows - unsettled, "waiting": len(nodes) - configured + unsettled}

@@ -1,36 +1,53 @@
 """Which process runs the microservice with a label: facts `microservice/LABEL`.
 
-Sources (the docker watcher, `nsplane run`) announce what started and stopped. The newest started of one label stands behind it;
-when it goes, the older takes over. A process's end is also seen by its pidfd, whatever its source says or misses.
+Sources (the docker watcher, `nsplane run`) announce what started and stopped, and how they are themselves. The newest started of
+one label stands behind it; when it goes, the older takes over. A process's end is also seen by its pidfd, whatever its source says
+or misses.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nsplane import kernel
 from nsplane.facts import Facts
+from nsplane.kernel import KernelError
 from nsplane.netns import Namespaces, Netns
+from nsplane.processes import has_ended, process_start_time
+from nsplane.requests import Running
 
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """A running process or container with a label."""
+    """A running process or container with a label. `name` is the container's."""
 
     source: str
     label: str
     pid: int
     container: str | None
+    name: str | None
     started_at: float
     pidfd: int
     netns: Netns
 
 
+@dataclass(slots=True)
+class Source:
+    """What a source of microservices last said of itself: `state` since `since`, heard of at `heard` (seconds since the epoch)."""
+
+    state: str
+    message: str
+    since: float
+    heard: float
+
+
 class Microservices:
-    """The map of labels to what runs under them. `changed(topic, event, instance)` is told of each that comes and goes."""
+    """The map of labels to what runs under them. `changed(event, instance)` is told of each that comes and goes."""
 
     def __init__(
         self,
@@ -46,6 +63,7 @@ class Microservices:
         self._unwatch_fd = unwatch_fd
         self._changed = changed
         self._by_label: dict[str, list[Instance]] = {}
+        self.sources: dict[str, Source] = {}
 
     def labels(self) -> list[str]:
         return sorted(self._by_label)
@@ -55,22 +73,36 @@ class Microservices:
         instances = self._by_label.get(label)
         return max(instances, key=lambda instance: instance.started_at) if instances else None
 
-    def started(self, source: str, label: str, pid: int, container: str | None, started_at: float | None) -> None:
-        """A microservice started; KernelError (ESRCH) where its process is not there (any more)."""
-        instance = self._find(source, label, pid, container)
-        if instance is not None:
+    def started(self, source: str, running: Running) -> None:
+        """A microservice started, or has another name. KernelError: ESRCH where its process is not there (any more), EMFILE where
+        descriptors are short."""
+        known = self._find(source, running)
+        if known is not None and not has_ended(known.pidfd):
+            if known.name != running.name:
+                known.name = running.name
+                self._changed("renamed", known)
             return
-        fd, pidfd = kernel.open_netns_pid(pid)
-        try:
-            netns = self._namespaces.hold(fd)
-        except OSError:
-            os.close(pidfd)
-            raise
-        instance = Instance(source, label, pid, container, time.time() if started_at is None else started_at, pidfd, netns)
-        self._by_label.setdefault(label, []).append(instance)
+        if known is not None:
+            self._remove(known)  # its end is just being reported, and the number has another process already
+        netns, pidfd = self._pin(running)
+        started_at = time.time() if running.started_at is None else running.started_at
+        instance = Instance(source, running.label, running.pid, running.container, running.name, started_at, pidfd, netns)
+        self._by_label.setdefault(running.label, []).append(instance)
         self._watch_fd(pidfd, lambda: self._remove(instance))
-        self._settle(label)
+        self._settle(running.label)
         self._changed("started", instance)
+
+    def _pin(self, running: Running) -> tuple[Netns, int]:
+        """The namespace of a process, held, and a pidfd."""
+        fd, pidfd = kernel.open_netns_pid(running.pid)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, pidfd)
+            netns = self._namespaces.hold(fd)
+            undo.callback(self._namespaces.drop, netns)
+            if running.start_time not in (None, process_start_time(running.pid)):
+                raise KernelError(errno.ESRCH, f"process {running.pid} is another one by now: it started at another time")
+            undo.pop_all()
+        return netns, pidfd
 
     def stopped(self, source: str, label: str, pid: int | None, container: str | None) -> None:
         """A microservice of this source stopped; by `pid` or `container` where given, otherwise all with this label."""
@@ -82,28 +114,36 @@ class Microservices:
             ):
                 self._remove(instance)
 
-    def replace(self, source: str, running: list[tuple[str, int, str | None, float | None]]) -> list[str]:
-        """`running` (label, pid, container, started_at) is the whole truth of this source. Returns what was not there."""
-        present = {(label, pid, container) for label, pid, container, _ in running}
+    def replace(self, source: str, running: Sequence[Running]) -> list[str]:
+        """`running` is the whole truth of this source. Returns what of it is not there."""
+        present = {(one.label, one.pid, one.container) for one in running}
         for instances in tuple(self._by_label.values()):
             for instance in tuple(instances):
                 if instance.source == source and (instance.label, instance.pid, instance.container) not in present:
                     self._remove(instance)
         refused = []
-        for label, pid, container, started_at in running:
+        for one in running:
             try:
-                self.started(source, label, pid, container, started_at)
-            except kernel.KernelError as error:
-                refused.append(f"{label}: {error.strerror}")
+                self.started(source, one)
+            except KernelError as error:
+                refused.append(f"{one.label}: {error.strerror}")
         return refused
 
-    def _find(self, source: str, label: str, pid: int, container: str | None) -> Instance | None:
-        for instance in self._by_label.get(label, ()):
-            if (instance.source, instance.pid, instance.container) == (source, pid, container):
+    def heard_of(self, source: str, state: str, message: str) -> None:
+        """A source says how it is itself."""
+        now = time.time()
+        known = self.sources.get(source)
+        same = known is not None and (known.state, known.message) == (state, message)
+        self.sources[source] = Source(state, message, known.since if known is not None and same else now, now)
+
+    def _find(self, source: str, running: Running) -> Instance | None:
+        for instance in self._by_label.get(running.label, ()):
+            if (instance.source, instance.pid, instance.container) == (source, running.pid, running.container):
                 return instance
         return None
 
     def _remove(self, instance: Instance) -> None:
+        stood = self.current(instance.label) is instance
         instances = self._by_label[instance.label]
         instances.remove(instance)
         if not instances:
@@ -112,6 +152,9 @@ class Microservices:
         os.close(instance.pidfd)
         self._settle(instance.label)
         self._changed("stopped", instance)
+        older = self.current(instance.label)
+        if stood and older is not None:
+            self._changed("took-over", older)
         self._namespaces.drop(instance.netns)
 
     def _settle(self, label: str) -> None:

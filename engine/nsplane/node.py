@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from nsplane.items import Interface, Settings, interface_key, namespace_text
-from nsplane.kernel import PROTOCOL, Address, KernelError, Link, LinkChange, Op
+from nsplane.kernel import PROTOCOL, Address, KernelError, Link, LinkChange, Op, write_sysctl
 from nsplane.netns import Netns
 from nsplane.places import shown
 
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class Place:
     """A link that a node looks after. `ends` are the nodes of all links that were made together; `former` is what an adopted link
-    had before."""
+    had before. `ipv6_enabled`: IPv6 was off on it and was turned on."""
 
     kind: Kind
     netns: Netns
     index: int
     ends: tuple[Node, ...] = ()
     former: dict[str, object] = field(default_factory=dict)
+    ipv6_enabled: bool = False
 
     @property
     def link(self) -> Link | None:
@@ -105,7 +106,8 @@ class Node:
         self.busy = False
         self.ending = False
         self.blocked_by: Node | None = None
-        self._namespace_fact = ""
+        self.namespace_fact = ""
+        """Where it is to be; empty where that cannot be said."""
         self._namespace_error: KernelError | None = None
         self._claims: set[tuple[Netns, str]] = set()
         self._watched: tuple[Netns, str] | None = None
@@ -123,11 +125,11 @@ class Node:
         self.gone = False
         self._namespace_error = None
         try:
-            self._namespace_fact = self.planner.places.bind(item.namespace)
+            self.namespace_fact = self.planner.places.bind(item.namespace)
         except KernelError as error:
-            self._namespace_fact, self._namespace_error = "", error
+            self.namespace_fact, self._namespace_error = "", error
         self.planner.facts.need(self, self.needed_facts())
-        self.planner.places.retry(self._namespace_fact)
+        self.planner.places.retry(self.namespace_fact)
         self.fact_changed()
 
     def owe(self, request: Request) -> None:
@@ -156,10 +158,10 @@ class Node:
     @property
     def netns(self) -> Netns | None:
         """The namespace that the item is to be in, where that is known."""
-        return self.planner.netns_of(self._namespace_fact)
+        return self.planner.netns_of(self.namespace_fact)
 
     def needed_facts(self) -> set[str]:
-        facts = {self._namespace_fact} if self._namespace_fact else set()
+        facts = {self.namespace_fact} if self.namespace_fact else set()
         if self.settings.master is not None:
             facts.add(interface_key(self.settings.master))
         return facts
@@ -174,7 +176,7 @@ class Node:
 
     def refusal(self) -> tuple[int, str] | None:
         """What makes the item impossible as things stand."""
-        error = self._namespace_error or self.planner.places.refused.get(self._namespace_fact)
+        error = self._namespace_error or self.planner.places.refused.get(self.namespace_fact)
         if error is not None:
             return error.errno or errno.EIO, error.strerror or str(error)
         if self.settings.master is not None:
@@ -298,11 +300,28 @@ class Node:
     def operation_done(self, error: int, text: str) -> None:
         """The operation that it started has ended. Its failure says nothing where another wish or fact has overtaken it."""
         self.busy = False
+        if error == errno.EACCES and self._enable_ipv6():
+            error = 0
         went = self.ending and (self.place is None or self.place.link is None)  # which was what was wanted
         if error and not self._overtaken and not went:
             self.failure = error, text
             self.tries += 1
         self.planner.touch(self)
+
+    def _enable_ipv6(self) -> bool:
+        """A container engine turns IPv6 off for all links that are to come: on one of ours that is to have an IPv6 address, it is
+        turned on again. Was that so?"""
+        place = self.place
+        link = place.link if place is not None else None
+        wanted = any(address.family == AF_INET6 for address in self.settings.addresses or ())
+        if place is None or link is None or not place.kind.makes_link or not wanted or place.ipv6_enabled:
+            return False
+        place.ipv6_enabled = True
+        try:
+            write_sysctl(place.netns.fd, f"ipv6/conf/{link.name}/disable_ipv6", "0")
+        except KernelError as error:
+            self.failure = error.errno or errno.EIO, error.strerror or str(error)
+        return True
 
     # ---- the link ----
 

@@ -263,7 +263,7 @@ class Planner:
 
     def slot_empty(self, number: int) -> None:
         slot = self.slots.get(number)
-        if slot is not None and self.core.slot_rows(number) == 0:
+        if slot is not None and self.core.slot_rows(number) == (0, 0):
             del self.slots[number]
             self._touched_slots.pop(slot, None)
             self._unpaid.pop(slot, None)

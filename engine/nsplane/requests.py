@@ -64,24 +64,32 @@ class Get(Envelope, tag="get", kw_only=True):
 
 
 class Running(msgspec.Struct, forbid_unknown_fields=True):
-    """A microservice in a list."""
+    """A microservice that runs: the process `pid`, which started at `start_time` (clock ticks since the boot, where known), of the
+    `container` called `name`, where it is of one. `started_at` is in seconds since the epoch."""
 
     label: str
     pid: int
     container: str | None = None
+    name: str | None = None
     started_at: float | None = None
+    start_time: int | None = None
 
 
 class Microservice(Envelope, tag="microservice", kw_only=True):
-    """What runs under a label: one that started or stopped, or (`list`) all that run, as this source knows them."""
+    """What runs under a label: one that started or stopped, or (`list`) all that run, as this source knows them; or (`status`) how
+    the source itself is."""
 
-    event: Literal["started", "stopped", "list"]
+    event: Literal["started", "stopped", "list", "status"]
     source: str = "default"
     label: str | None = None
     pid: int | None = None
     container: str | None = None
+    name: str | None = None
     started_at: float | None = None
+    start_time: int | None = None
     microservices: tuple[Running, ...] | None = None
+    state: Literal["following", "unreachable", "ended"] | None = None
+    message: str = ""
 
 
 class Info(Envelope, tag="info", kw_only=True):

@@ -77,12 +77,12 @@ class RunningAgent:
         return self.process.wait(20)
 
 
-def start_agent(directory: Path, name: str) -> RunningAgent:
+def start_agent(directory: Path, name: str, *options: str, **environment: str) -> RunningAgent:
     if os.geteuid() != 0:
         pytest.skip("not root: an agent needs network namespaces")
     with (directory / "log").open("wb") as log:
-        command = [*NSPLANE, "agent", "--runtime-dir", str(directory), "--id", name]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        command = [*NSPLANE, "agent", "--runtime-dir", str(directory), "--id", name, *options]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | environment)
     agent = RunningAgent(directory, name, process)
     eventually(lambda: "listening" in agent.log or process.poll() is not None)
     assert process.poll() is None, agent.log
@@ -111,7 +111,7 @@ def directory() -> Iterator[Path]:
 @pytest.fixture
 def agent(directory: Path) -> Iterator[RunningAgent]:
     name = f"b{os.getpid() % 10000}x{next(_numbers)}"
-    agent = start_agent(directory, name)
+    agent = start_agent(directory, name, "--no-docker")
     yield agent
     if agent.process.poll() is None:
         client = agent.client()

@@ -138,7 +138,7 @@ def test_info_and_get_show_tables_and_json(agent: RunningAgent) -> None:
 def test_microservices_are_listed(agent: RunningAgent) -> None:
     agent.client("lab").started("web", agent.process.pid)
     row = agent.nsplane("get", "microservices").stdout.splitlines()[1].split()
-    assert row[:3] == ["web", str(agent.process.pid), "lab"]
+    assert row[:4] == ["web", str(agent.process.pid), "-", "lab"]
     (entry,) = json.loads(agent.nsplane("get", "microservices", "--json").stdout)
     assert entry["label"] == "web"
 

@@ -143,6 +143,6 @@ def test_an_agent_that_dies_is_noticed_and_its_successor_found(agent: RunningAge
     with pytest.raises(Unreachable):
         client.info()
     assert time.monotonic() - start < 5, "long before its time is over"
-    successor = start_agent(agent.directory, agent.name)
+    successor = start_agent(agent.directory, agent.name, "--no-docker")
     assert client.info()["pid"] == successor.process.pid
     successor.stop()

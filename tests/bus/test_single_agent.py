@@ -32,7 +32,7 @@ def test_a_second_agent_on_the_same_endpoint_refuses_to_start(agent: RunningAgen
 
 def test_an_agent_that_was_killed_leaves_the_place_free(agent: RunningAgent) -> None:
     agent.kill()
-    after = start_agent(agent.directory, agent.name)
+    after = start_agent(agent.directory, agent.name, "--no-docker")
     assert after.client().info()["pid"] == after.process.pid
     assert after.stop() == 0
 
@@ -50,7 +50,7 @@ def test_nobody_else_may_use_its_sockets(agent: RunningAgent) -> None:
 
 
 def test_a_directory_that_is_not_there_is_made_for_its_user_alone(directory: Path) -> None:
-    made = start_agent(directory, "unused")
+    made = start_agent(directory, "unused", "--no-docker")
     deeper = directory / "a" / "b"
     process = subprocess.Popen([*NSPLANE, "agent", "--runtime-dir", str(deeper)], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

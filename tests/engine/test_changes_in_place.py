@@ -535,3 +535,15 @@ def test_an_existing_link_made_anew_is_adopted_anew(engine: Engine, lab: Lab, se
         run(f"ip -n {red} link del eth0")
         settle("interface/e", "pending")
         settle("route/e/10.2.0.0/16", "pending")
+
+
+def test_ipv6_is_turned_on_where_a_container_engine_has_turned_it_off(engine: Engine, lab: Lab, settle: Settle) -> None:
+    netns = lab.netns("box")
+    run(f"nsenter --net=/run/netns/{netns} sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'")
+    pair = [
+        veth("a", "b", by_name(netns), addresses=["10.1.0.1/24", "fd01::1/64"]),
+        veth("b", "a", by_name(netns), addresses=["10.1.1.1/24"]),
+    ]
+    assert engine.put([*pair, route("a", "fd02::/64", gateway="fd01::9")], timeout=5)["counts"] == {"configured": 3}
+    off = {name: run(f"nsenter --net=/run/netns/{netns} cat /proc/sys/net/ipv6/conf/{name}/disable_ipv6") for name in "ab"}
+    assert off == {"a": "0\n", "b": "1\n"}, "only where an IPv6 address is wanted"

@@ -13,6 +13,7 @@ from .query import get, info, wait
 from .run import execute, run
 from .settings import where
 from .watch import watch
+from .watch_docker import watch_docker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -25,7 +26,7 @@ def nsplane() -> None:
     """
 
 
-for command in (agent, apply, delete, get, wait, watch, run, execute, info):
+for command in (agent, apply, delete, get, wait, watch, run, execute, info, watch_docker):
     nsplane.add_command(command)
 
 

@@ -23,7 +23,10 @@ COLOURS = {
     "started": "green",
     "removed": "dim",
     "stopped": "dim",
+    "renamed": "green",
+    "took-over": "green",
     "pending": "yellow",
+    "awaited": "yellow",
 }
 
 
@@ -31,7 +34,7 @@ def exit_code(states: Iterable[str]) -> int:
     """0 where all are configured (or removed), 3 where some are pending, 1 where some are anything else."""
     code = DONE
     for state in states:
-        if state == "pending":
+        if state in ("pending", "awaited"):
             code = PENDING
         elif state not in ("configured", "removed", "superseded", "running"):
             return FAILED
@@ -39,8 +42,12 @@ def exit_code(states: Iterable[str]) -> int:
 
 
 def reason(entry: Entry) -> str:
-    """Why an item is as it is: what is missing, or what the kernel said."""
+    """Why an item is as it is: what is missing, or what the kernel said; and what a microservice is."""
     parts = []
+    if entry.get("pid"):
+        parts.append(f"process {entry['pid']} of {container(entry) or entry['source']}")
+    if entry.get("current") is False and entry.get("event") != "stopped":
+        parts.append("(does not stand behind the label)")
     if entry.get("missing"):
         parts.append("missing " + ", ".join(entry["missing"]))
     if entry.get("message"):
@@ -108,11 +115,19 @@ def print_microservices(entries: Sequence[Entry]) -> None:
     rows = [
         (
             entry["label"],
-            str(entry["pid"]),
-            (entry.get("container") or "")[:12],
-            entry["source"],
-            age(entry.get("started_at")),
+            str(entry["pid"] or "-"),
+            container(entry) or "-",
+            entry["source"] or "-",
+            age(entry["started_at"]) or "awaited",
+            str(entry["items"]["configured"]),
+            str(entry["items"]["waiting"]),
         )
         for entry in entries
     ]
-    print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR"), rows)
+    print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR", "CONFIGURED", "WAITING"), rows)
+
+
+def container(entry: Entry) -> str:
+    """A microservice's container, as docker shows it: its name, and the beginning of its id."""
+    short = (entry.get("container") or "")[:12]
+    return f"{entry['name']} ({short})" if entry.get("name") else short

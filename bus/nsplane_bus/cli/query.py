@@ -19,9 +19,11 @@ from .settings import Settings, pass_settings, where
 @pass_settings
 @click.pass_context
 def get(context: click.Context, settings: Settings, prefix: str, state: str | None, source: str | None, as_json: bool) -> None:
-    """List the items whose key begins with PREFIX, or with `microservices` what runs.
+    """List the items whose key begins with PREFIX, or with `microservices` what runs, what is waited for, and how many items are
+    configured in it or wait for it.
 
-    The exit code is 0 where all that is listed is configured, 3 where something is pending, 1 where something failed.
+    The exit code is 0 where all that is listed is configured (or runs), 3 where something is pending (or awaited), 1 where
+    something failed.
     """
     microservices = prefix == "microservices"
     with settings.client() as client:

@@ -44,6 +44,7 @@ from nsplane.kernel.namespaces import (
     open_netns_name,
     open_netns_pid,
     unshare_netns,
+    write_sysctl,
 )
 from nsplane.kernel.operations import LinkChange, Op, OpResult
 from nsplane.kernel.timer import Timer
@@ -102,4 +103,5 @@ __all__ = [
     "open_netns_name",
     "open_netns_pid",
     "unshare_netns",
+    "write_sysctl",
 ]

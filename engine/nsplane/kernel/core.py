@@ -107,9 +107,10 @@ class Core:
         key = lib.nsp_slot_key(self._raw, slot)
         return None if key == ffi.NULL else ffi.string(key).decode()
 
-    def slot_rows(self, slot: int) -> int:
+    def slot_rows(self, slot: int) -> tuple[int, int]:
+        """How many rows it has, and how many of them are not configured."""
         info = ffi.new("struct nsp_slot_info *")
-        return 0 if lib.nsp_slot_info(self._raw, slot, info) < 0 else info.rows
+        return (0, 0) if lib.nsp_slot_info(self._raw, slot, info) < 0 else (info.rows, info.unsettled)
 
     def slot_ready(self, slot: int, netns: int, ifindex: int) -> None:
         lib.nsp_slot_ready(self._raw, slot, netns, ifindex)

@@ -69,6 +69,11 @@ def identify_netns(fd: int) -> NetnsId:
     return NetnsId(found.dev, found.ino)
 
 
+def write_sysctl(fd: int, name: str, value: str) -> None:
+    """Writes a setting of a namespace: `name` is its path below /proc/sys/net. ENOENT, EROFS."""
+    check(lib.nsp_netns_sysctl(fd, os.fsencode(name), value.encode(), last.raw))
+
+
 def enter_netns(fd: int) -> None:
     """Moves the calling thread into a namespace, for good: for a child between fork and exec."""
     check(lib.nsp_netns_enter(fd, last.raw))

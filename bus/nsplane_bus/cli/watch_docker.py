@@ -1,0 +1,58 @@
+"""nsplane watch-docker."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ..docker.containers import ENVIRONMENT_KEY, LABEL_KEY, Keys
+from ..errors import BusError
+from .logs import log_level
+from .settings import Settings, pass_settings, where
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def label_keys(command: F) -> F:
+    """Options that say where a container names its microservice."""
+    for name, default, text in (
+        ("--label-key", LABEL_KEY, "The container label with a microservice's label."),
+        ("--environment-key", ENVIRONMENT_KEY, "The environment variable with a microservice's label."),
+    ):
+        command = click.option(name, metavar="NAME", default=default, show_default=True, help=text)(command)
+    return command
+
+
+@click.command("watch-docker")
+@click.option("--host", metavar="URL", help="The docker engine [default: where docker's own client would go].")
+@label_keys
+@click.option("--until-input-ends", is_flag=True, hidden=True)
+@log_level
+@where()
+@pass_settings
+def watch_docker(settings: Settings, host: str | None, environment_key: str, label_key: str, until_input_ends: bool) -> None:
+    """Announce a docker engine's containers to an agent, as microservices, until interrupted. `nsplane agent` does so by itself."""
+    from ..docker.watcher import SOURCE, Watcher
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if until_input_ends:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the agent has it too
+        threading.Thread(target=end_with_input, daemon=True).start()
+    watcher = Watcher(lambda: settings.client(SOURCE, timeout=10), Keys(environment_key, label_key), host)
+    try:
+        watcher.run()
+    except KeyboardInterrupt:
+        if not until_input_ends:
+            with contextlib.suppress(BusError), settings.client(SOURCE, timeout=2) as client:
+                client.status("ended")
+
+
+def end_with_input() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,43 @@
+"""The watcher as a process of the agent's: a process, so that what the SDK does never holds up the bus."""
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+log = logging.getLogger("nsplane.agent")
+
+AGAIN = 1.0
+"""Seconds before one that has ended is started anew."""
+
+
+class WatcherProcess:
+    """Runs `nsplane watch-docker` with these arguments until it is closed, and starts it anew where it ends. The child ends when
+    its standard input does: so it never outlives the agent, however that ends."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._command = [sys.executable, "-m", "nsplane_bus", "watch-docker", "--until-input-ends", *arguments]
+        self._closing = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = threading.Lock()
+        self._thread = threading.Thread(target=self._keep, name="docker watcher", daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        while True:
+            with self._started:
+                if self._closing.is_set():
+                    return
+                self._process = process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
+            code = process.wait()
+            if not self._closing.wait(AGAIN):
+                log.warning("the docker watcher ended with code %d; starting it again", code)
+
+    def close(self) -> None:
+        with self._started:
+            self._closing.set()
+            process = self._process
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+        self._thread.join()

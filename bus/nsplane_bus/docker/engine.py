@@ -1,0 +1,84 @@
+"""Connections to a docker engine, made as docker's own client makes them, and the stream of its events."""
+
+import os
+import queue
+import threading
+from typing import Any
+
+import docker
+import docker.errors
+import docker.utils
+import requests
+import urllib3
+from docker.context import ContextAPI
+
+Event = dict[str, Any]
+
+LOST = (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
+"""What an engine that does not answer raises, out of the SDK and what is under it."""
+
+
+def find(host: str | None) -> dict[str, Any]:
+    """Which engine is meant, as the arguments of docker.APIClient, `base_url` among them: `host`, or where docker's own client
+    would go: DOCKER_HOST, DOCKER_CONTEXT, or the context of its configuration. DockerException where that context is not there."""
+    if host is not None:
+        return {"base_url": host}
+    arguments: dict[str, Any] = {**docker.utils.kwargs_from_env()}
+    if "base_url" not in arguments:
+        name = os.environ.get("DOCKER_CONTEXT")
+        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
+        if context is None:
+            raise docker.errors.DockerException(f"there is no docker context {name!r}")
+        arguments["base_url"] = context.Host
+        if context.TLSConfig is not None:
+            arguments["tls"] = context.TLSConfig
+    return arguments
+
+
+def described(error: BaseException) -> str:
+    """What lies at the bottom of an error, in a few words."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return getattr(error, "strerror", None) or str(error)
+
+
+class Ended(docker.errors.DockerException):
+    """The engine, or something in between, ended the stream."""
+
+
+class EventStream:
+    """The events of an engine's containers from a second on, that one included: read by a thread, so that whoever follows them can
+    do something else meanwhile."""
+
+    def __init__(self, engine: docker.APIClient, since: int) -> None:
+        self._stream = engine.events(since=since, filters={"type": "container"}, decode=True)
+        self._read_so_far: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
+        self._closed = False
+        threading.Thread(target=self._read, name="docker events", daemon=True).start()
+
+    def next(self, timeout: float) -> Event | None:
+        """The next event, or None where there is none within `timeout` seconds. Raises TimeoutError where nothing came for as long
+        as the connection waits, and Ended."""
+        try:
+            event = self._read_so_far.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    def close(self) -> None:
+        self._closed = True
+        self._stream.close()
+
+    def _read(self) -> None:
+        try:
+            for event in self._stream:
+                self._read_so_far.put(event)
+        except urllib3.exceptions.ReadTimeoutError:
+            self._read_so_far.put(TimeoutError("nothing was heard"))
+        except Exception as error:
+            if not self._closed:  # it is closed by taking the socket away from under the SDK, which raises what it likes then
+                self._read_so_far.put(error)
+        else:
+            self._read_so_far.put(Ended("the stream of events has ended"))

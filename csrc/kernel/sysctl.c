@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings of a namespace that have no netlink message. */
+#include "kernel/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct setting {
+	const char *name;
+	const char *value;
+};
+
+/* /proc/sys/net shows each thread the settings of the namespace that it is in. */
+static int write_inside(void *arg, struct nsp_error *err)
+{
+	const struct setting *setting = arg;
+	cleanup_close int fd = -1;
+	char path[256];
+
+	if (snprintf(path, sizeof(path), "/proc/sys/net/%s", setting->name) >= (int)sizeof(path))
+		return nsp_refuse(err, ENAMETOOLONG, "/proc/sys/net/%s: too long", setting->name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return nsp_fail(err, errno, "open %s", path);
+	if (write(fd, setting->value, strlen(setting->value)) < 0)
+		return nsp_fail(err, errno, "write %s to %s", setting->value, path);
+	return 0;
+}
+
+int nsp_netns_sysctl(int fd, const char *name, const char *value, struct nsp_error *err)
+{
+	struct setting setting = { name, value };
+
+	return nsp_in_netns(fd, write_inside, &setting, err);
+}

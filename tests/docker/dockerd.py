@@ -1,0 +1,225 @@
+"""A real docker engine in a network namespace and a directory of its own, with a containerd of its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bus.conftest import eventually
+
+IMAGE = "nsplane-test"
+CGROUPS = Path("/sys/fs/cgroup")
+PATIENCE = 60
+_numbers = itertools.count(1)
+
+CONTAINERD = """\
+version = 2
+root = "{0}/containerd/root"
+state = "{0}/containerd/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{0}/containerd/socket"
+"""
+
+
+def run(*command: str, check: bool = True) -> str:
+    """Runs a command and returns what it printed; with `check` it has to succeed."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def program(name: str) -> str:
+    path = shutil.which(name)
+    assert path is not None, f"there is no {name}: apt-get install docker.io busybox-static (`make packages` does)"
+    return path
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that was started; it may have ended since."""
+
+    dockerd: Dockerd
+    id: str
+    name: str
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Its `State` in docker's own words."""
+        state: dict[str, Any] = json.loads(self.dockerd.docker("inspect", "--format", "{{json .State}}", self.id))
+        return state
+
+    @property
+    def pid(self) -> int:
+        """Its first process; 0 where it does not run."""
+        return int(self.dockerd.docker("inspect", "--format", "{{.State.Pid}}", self.id))
+
+    @property
+    def netns(self) -> str:
+        return f"/proc/{self.pid}/ns/net"
+
+    def ip(self, *args: str) -> Any:
+        """What `ip -j` shows in it."""
+        return json.loads(run("nsenter", f"--net={self.netns}", "ip", "-j", *args) or "[]")
+
+
+class Dockerd:
+    """One engine. start() and stop() or kill() may be called again and again; close() takes all of it away."""
+
+    def __init__(self) -> None:
+        for needed in ("docker", "dockerd", "containerd", "busybox"):
+            program(needed)
+        self.name = f"nspd-{os.getpid()}-{next(_numbers)}"
+        self.directory = Path(tempfile.mkdtemp(prefix="nspd-"))
+        self.socket = self.directory / "docker.sock"
+        self.host = f"unix://{self.socket}"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        (self.directory / "containerd").mkdir()
+        (self.directory / "containerd/config").write_text(CONTAINERD.format(self.directory))
+        (self.directory / "config").write_text("{}")
+        run("ip", "netns", "add", self.name)
+        self._in_netns("ip", "link", "set", "lo", "up")
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "log").read_text()
+
+    @property
+    def running(self) -> bool:
+        return bool(self._processes)
+
+    def start(self) -> None:
+        """Starts the engine; it answers when this returns."""
+        assert not self.running
+        self._spawn("containerd", "--config", f"{self.directory}/containerd/config")
+        eventually((self.directory / "containerd/socket").exists, PATIENCE)
+        self._spawn(
+            "dockerd",
+            f"--host={self.host}",
+            f"--containerd={self.directory}/containerd/socket",
+            f"--config-file={self.directory}/config",
+            f"--data-root={self.directory}/root",
+            f"--exec-root={self.directory}/exec",
+            f"--pidfile={self.directory}/pid",
+            # The driver that needs no systemd, and a place of the engine's own: neither depends on the machine.
+            "--exec-opt=native.cgroupdriver=cgroupfs",
+            f"--cgroup-parent=/{self.name}",
+        )
+        eventually(self._answers, PATIENCE)
+        if not self.docker("images", "--quiet", IMAGE):
+            self._import_image()
+
+    def stop(self) -> None:
+        """Ends it as a service manager does: its containers end with it."""
+        for process in reversed(self._processes):
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+        self._processes = []
+
+    def kill(self) -> None:
+        """SIGKILL to the engine and its containerd. The containers run on; the next start() ends them, as docker does."""
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait(PATIENCE)
+        self._processes = []
+        # What the killed left would make the next ones believe that they run.
+        for name in ("docker.sock", "pid", "containerd/socket"):
+            (self.directory / name).unlink(missing_ok=True)
+
+    def docker(self, *arguments: str, check: bool = True) -> str:
+        """The docker CLI at this engine; what it printed."""
+        return run(program("docker"), f"--config={self.directory}/cli", f"--host={self.host}", *arguments, check=check)
+
+    def run(
+        self,
+        label: str | None,
+        *options: str,
+        name: str = "",
+        command: Sequence[str] = ("sleep", "600"),
+    ) -> Container:
+        """`docker run -d`; in no network unless the options say otherwise."""
+        # The first process of a container is deaf to SIGTERM: docker, too, need not wait ten seconds for it.
+        given = ["--stop-timeout", "1", *options]
+        if not any(option.startswith(("--network", "--net")) for option in options):
+            given += ["--network", "none"]
+        if label is not None:
+            given += ["--env", f"MICROSERVICE_LABEL={label}"]
+        if name:
+            given += ["--name", name]
+        container = self.docker("run", "--detach", *given, IMAGE, *command)
+        return Container(self, container, self.docker("inspect", "--format", "{{.Name}}", container).removeprefix("/"))
+
+    def containers(self, *options: str) -> list[str]:
+        """The ids of those that run; with `--all`, of all."""
+        return self.docker("ps", "--quiet", "--no-trunc", *options).split()
+
+    def remove_all(self) -> None:
+        """`docker rm -f` of every container."""
+        there = self.containers("--all")
+        if there:
+            self.docker("rm", "--force", "--volumes", *there)
+
+    def close(self) -> None:
+        """Ends the engine and takes everything of it away; says so where something is left that should not be."""
+        if not self.running:
+            self.start()  # One that was killed left containers.
+        self.remove_all()
+        self.stop()
+        eventually(lambda: not self.processes(), PATIENCE)
+        for mount in reversed(self.mounts()):
+            run("umount", mount)
+        run("ip", "netns", "delete", self.name)
+        for group in sorted(CGROUPS.glob(f"**/{self.name}"), reverse=True):
+            group.rmdir()
+        shutil.rmtree(self.directory)
+        assert not self.mounts()
+
+    def processes(self) -> list[str]:
+        """What runs of it, shims and containers included: all of them bear the directory or the cgroup."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                said = (process / "cmdline").read_bytes() + (process / "cgroup").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # It has ended meanwhile.
+            if str(self.directory).encode() in said or self.name.encode() in said:
+                found.append(f"{process.name}: {said!r}")
+        return found
+
+    def mounts(self) -> list[str]:
+        """The mount points below its directory, in the order in which they were mounted."""
+        points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        return [point for point in points if Path(point).is_relative_to(self.directory)]
+
+    def _spawn(self, name: str, *arguments: str) -> None:
+        # Not `ip netns exec`, which hides the cgroup mounts.
+        command = ["nsenter", f"--net=/run/netns/{self.name}", program(name), *arguments]
+        with (self.directory / "log").open("ab") as log:
+            self._processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+
+    def _answers(self) -> bool:
+        for process in self._processes:
+            assert process.poll() is None, f"it ended: {self.log}"
+        return bool(self.socket.exists() and self.docker("version", "--format", "{{.Server.Version}}", check=False))
+
+    def _import_image(self) -> None:
+        """Makes the image of busybox alone: nothing can be pulled where there is no registry."""
+        tree = self.directory / "image"
+        for folder in ("bin", "etc", "proc", "sys", "tmp"):
+            (tree / folder).mkdir(parents=True)
+        shutil.copy(program("busybox"), tree / "bin/busybox")
+        run("chroot", str(tree), "/bin/busybox", "--install", "-s", "/bin")
+        run("tar", "--directory", str(tree), "--create", "--file", f"{tree}.tar", ".")
+        self.docker("import", f"{tree}.tar", IMAGE)
+
+    def _in_netns(self, *command: str) -> str:
+        return run("nsenter", f"--net=/run/netns/{self.name}", *command)
