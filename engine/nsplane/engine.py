@@ -175,7 +175,8 @@ class Engine:
                 self._planner.slot_touched(slot)
             else:
                 self._planner.slot_empty(slot)
-        self._planner.run()
+        if self._planner.run():
+            self._wake()
         return some
 
     def settle(self, request: Request, timeout: float | None = None) -> Request:

@@ -43,6 +43,10 @@ class Facts:
         if self._values.pop(fact, None) is not None:
             self._tell(fact)
 
+    def refused(self, fact: str) -> None:
+        """It cannot be brought about: has its dependents look why."""
+        self._tell(fact)
+
     def is_needed(self, fact: str) -> bool:
         return fact in self._dependents
 

@@ -11,6 +11,7 @@ import errno
 import itertools
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ BOUND = "\0"
 """Between the fact of a process and the number of its binding: no name, path or label holds it."""
 OWN = "namespace/"
 """The fact of the namespace that the agent was started in."""
+BRING_SECONDS = 0.02
+"""How long namespaces are made, at about a millisecond each, before others have their turn."""
 
 _PROC = re.compile(r"/proc/([1-9][0-9]*)(?:/task/([1-9][0-9]*))?/ns/net")
 
@@ -70,12 +73,13 @@ class Places:
         self._held: dict[str, Netns] = {}
         self._created: set[str] = set()
         self._leaving: set[str] = set()
+        self._coming: dict[str, None] = {}
         self.refused: dict[str, KernelError] = {}
         """Facts that could not be brought about, and why."""
         self.own = namespaces.hold(kernel.open_netns("/proc/self/ns/net"))
         facts.set(OWN, self.own)
-        facts.provide("namespace", self._want_name, self._release)
-        facts.provide("file", self._want_file, self._release)
+        facts.provide("namespace", self._await, self._release)
+        facts.provide("file", self._await, self._release)
         facts.provide("pid", lambda fact: None, self._unbind)
 
     def bind(self, namespace: Namespace | None) -> str:
@@ -135,10 +139,31 @@ class Places:
 
     # ---- names and files ----
 
+    def _await(self, fact: str) -> None:
+        if fact != OWN and not is_bound(fact):
+            self._coming[fact] = None
+
+    def is_coming(self, fact: str) -> bool:
+        """Will it be brought about by a later call of `bring`, or not?"""
+        return fact in self._coming
+
+    def bring(self) -> bool:
+        """Opens and makes what is needed, for a moment at most. True where more is left to do."""
+        end = time.monotonic() + BRING_SECONDS
+        while self._coming and time.monotonic() < end:
+            fact = next(iter(self._coming))
+            del self._coming[fact]
+            if self._facts.is_needed(fact) and fact not in self._held:
+                self._want(fact)
+                if fact in self.refused:
+                    self._facts.refused(fact)
+        return bool(self._coming)
+
+    def _want(self, fact: str) -> None:
+        (self._want_name if fact.startswith(OWN) else self._want_file)(fact)
+
     def _want_name(self, fact: str) -> None:
-        name = fact.removeprefix("namespace/")
-        if not name or fact in self._held:
-            return
+        name = fact.removeprefix(OWN)
         try:
             fd = self._open_or_create(fact, name)
             try:
@@ -169,8 +194,6 @@ class Places:
         return fd
 
     def _want_file(self, fact: str) -> None:
-        if is_bound(fact) or fact in self._held:
-            return
         try:
             self._hold(fact, kernel.open_netns(fact.removeprefix("file/")))
         except KernelError as error:
@@ -180,7 +203,7 @@ class Places:
     def retry(self, fact: str) -> None:
         """Somebody asks anew for what could not be brought about."""
         if self.refused.pop(fact, None) is not None and self._facts.is_needed(fact):
-            (self._want_name if fact.startswith("namespace/") else self._want_file)(fact)
+            self._coming[fact] = None
 
     def _hold(self, fact: str, fd: int) -> None:
         self.refused.pop(fact, None)
@@ -192,6 +215,7 @@ class Places:
             self._unbind(fact)
             return
         self.refused.pop(fact, None)
+        self._coming.pop(fact, None)
         if fact in self._held:
             self._leaving.add(fact)
 
@@ -238,7 +262,7 @@ class Places:
                 self._changed(fact, "lost")
                 self._namespaces.drop(netns)
             if self._facts.is_needed(fact):
-                (self._want_name if fact.startswith("namespace/") else self._want_file)(fact)
+                self._coming[fact] = None
 
     def _wanted_mounts(self) -> list[str]:
         needed = self._facts.needed("namespace/") + self._facts.needed("file/")

@@ -7,7 +7,7 @@ run looks at everything that was touched since the last; deletions of one run ar
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from nsplane.facts import Facts
 from nsplane.kernel import Address, Core, LinkChange, Op, OpResult
@@ -103,8 +103,9 @@ class Planner:
     def touch_slot(self, slot: Slot) -> None:
         self._touched_slots[slot] = None
 
-    def run(self) -> None:
-        """Looks at everything that was touched, until nothing is."""
+    def run(self) -> bool:
+        """Looks at everything that was touched, until nothing is. True where namespaces are still to be made, for another run."""
+        more = self.places.bring()
         while self._touched or self._touched_slots or self._removals or self._dropped:
             while self._touched:
                 node = next(iter(self._touched))
@@ -121,6 +122,7 @@ class Planner:
                 self.namespaces.drop(netns)
         self.places.leave()
         self._pay_pending()
+        return more
 
     def pay_later(self, node: Node) -> None:
         """The verdict of a node that waits: given when what it waits for is not just being made or given up."""
@@ -134,6 +136,8 @@ class Planner:
             busy = self._awaited_node(waiting)
             if busy is not None:
                 self._parked.setdefault(busy, {})[waiting] = None
+            elif any(self.places.is_coming(fact) for fact in self._lacking(waiting)):
+                self._unpaid[waiting] = None
             elif isinstance(waiting, Slot):
                 waiting.settle()
             else:
@@ -159,18 +163,22 @@ class Planner:
         owner = self.owners.get(waiting.awaited) if waiting.awaited is not None else None
         if owner is not None and owner is not waiting and owner.busy:
             return owner
+        nodes = (self.nodes.get(fact) for fact in self._lacking(waiting))
+        return next((node for node in nodes if node is not None and node.busy), None)
+
+    def _lacking(self, waiting: Node | Slot) -> Iterator[str]:
+        """The facts that are missing, those that keep them from being brought about behind them."""
         seen: set[str] = set()
         look = list(waiting.missing)
         while look:
             fact = look.pop()
-            node = self.nodes.get(fact)
-            if node is None or fact in seen:
+            if fact in seen:
                 continue
-            if node.busy:
-                return node
             seen.add(fact)
-            look += node.missing
-        return None
+            yield fact
+            node = self.nodes.get(fact)
+            if node is not None:
+                look += node.missing
 
     # ---- operations ----
 
