@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from nsplane import kernel
@@ -33,12 +33,18 @@ class Netns:
         self.users = 0
         self.links: dict[int, Link] = {}
         self.names: dict[str, int] = {}
+        self.aliases: dict[str, int] = {}
         self.holders: dict[int, Holder] = {}
         self.watchers: dict[str, set[Holder]] = {}
 
     def link(self, name: str) -> Link | None:
         """The link that has this name now."""
         index = self.names.get(name)
+        return None if index is None else self.links.get(index)
+
+    def marked(self, alias: str) -> Link | None:
+        """The link that bears this alias."""
+        index = self.aliases.get(alias)
         return None if index is None else self.links.get(index)
 
     def watch(self, name: str, watcher: Holder) -> None:
@@ -70,6 +76,10 @@ class Netns:
                 del self.names[old.name]
         self.links[new.index] = new
         self.names[new.name] = new.index
+        if old is not None and old.alias != new.alias and self.aliases.get(old.alias) == new.index:
+            del self.aliases[old.alias]
+        if new.alias:
+            self.aliases[new.alias] = new.index
         self._tell_holder(new.index)
         if old is None or (old.mtu, old.master) != (new.mtu, new.master):
             for master in {new.master, old.master if old is not None else 0}:
@@ -85,6 +95,8 @@ class Netns:
             return
         if self.names.get(old.name) == index:
             del self.names[old.name]
+        if self.aliases.get(old.alias) == index:
+            del self.aliases[old.alias]
         self._tell_holder(index)
         self._tell(old.name)
 
@@ -92,14 +104,19 @@ class Netns:
 class Namespaces:
     """The namespaces in play, by identity and by nsid."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, entered: Callable[[Netns], None]) -> None:
+        """`entered` is told of each namespace that comes into play, when its links are known."""
         self._core = core
+        self._entered = entered
         self.monitor = Monitor()
         self._by_identity: dict[NetnsId, Netns] = {}
         self._by_nsid: dict[int, Netns] = {}
 
     def __iter__(self) -> Iterator[Netns]:
         return iter(self._by_identity.values())
+
+    def __contains__(self, netns: Netns) -> bool:
+        return self._by_identity.get(netns.identity) is netns
 
     def __len__(self) -> int:
         return len(self._by_identity)
@@ -140,6 +157,7 @@ class Namespaces:
         self._by_nsid[nsid] = netns
         for event in events:
             self._take(netns, event)
+        self._entered(netns)
         return netns
 
     def drop(self, netns: Netns) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from nsplane.facts import Facts
 from nsplane.kernel import Address, Core, LinkChange, Op, OpResult
+from nsplane.kinds.created import is_agents
 from nsplane.netns import Namespaces, Netns
 from nsplane.node import Kind, Node, Place
 from nsplane.places import Places
@@ -75,7 +76,8 @@ class Planner:
         self.agent_id = agent_id
         self.note = note
         self.facts = Facts()
-        self.namespaces = Namespaces(core)
+        self._fresh: list[Netns] = []
+        self.namespaces = Namespaces(core, self._fresh.append)
         self.places: Places
         self.nodes: dict[str, Node] = {}
         self.owners: dict[tuple[Netns, str], Node] = {}
@@ -106,12 +108,14 @@ class Planner:
     def run(self) -> bool:
         """Looks at everything that was touched, until nothing is. True where namespaces are still to be made, for another run."""
         more = self.places.bring()
-        while self._touched or self._touched_slots or self._removals or self._dropped:
+        while self._touched or self._touched_slots or self._removals or self._dropped or (self._fresh and not more):
             while self._touched:
                 node = next(iter(self._touched))
                 del self._touched[node]
                 if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
                     node.reconcile()
+            if not more:
+                self._remove_left_over()
             self._flush_removals()
             while self._touched_slots:
                 slot = next(iter(self._touched_slots))
@@ -220,6 +224,16 @@ class Planner:
                     op.change(LinkChange(index=index, group=self.group | SCRATCH_GROUP))
                 op.delete_group(self.group | SCRATCH_GROUP)
             self.submit(op)
+
+    def _remove_left_over(self) -> None:
+        """In a namespace that has just come into play, everybody has had a look at what an earlier life of this agent has left
+        there: what nobody took is not wanted any more."""
+        while self._fresh:
+            netns = self._fresh.pop()
+            for link in netns.links.values() if netns in self.namespaces else ():
+                owner = self.owners.get((netns, link.name))
+                if is_agents(self, link) and link.index not in netns.holders and not (owner is not None and owner.busy):
+                    self.remove(netns, link.index)
 
     # ---- what nodes and slots ask ----
 

@@ -42,7 +42,9 @@ def run_in(netns: str, command: str) -> str:
 
 def run(command: str) -> str:
     """Runs a shell command that has to succeed."""
-    return subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
 
 
 @dataclass

@@ -50,6 +50,11 @@ class _Bridge:
         return False
 
     def acquire(self, node: Node, netns: Netns) -> None:
+        link = created.left_over(node, netns)
+        if link is not None and link.kind == "bridge" and created.adopt(self, (node, netns, link)):
+            assert node.place is not None
+            node.place.former["mtu"] = link.mtu  # perhaps set by hand: then the kernel lets it follow its ports no more
+            return
         if created.clear_name(node, netns):
             op = node.planner.operation(node)
             created.create(op, self, ((node, netns),), "bridge")

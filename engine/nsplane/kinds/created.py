@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from nsplane.items import interface_key
 from nsplane.kernel import Link, LinkChange
 from nsplane.netns import Netns
-from nsplane.node import Kind, Node
+from nsplane.node import Kind, Node, Place
 
 if TYPE_CHECKING:
-    from nsplane.plan import Operation
+    from nsplane.plan import Operation, Planner
 
 
 def alias(node: Node) -> str:
@@ -33,11 +33,9 @@ def is_ours(node: Node, link: Link) -> bool:
     return link.alias == alias(node) or (not link.alias and link.group == node.planner.group)
 
 
-def is_agents(node: Node, link: Link) -> bool:
+def is_agents(planner: Planner, link: Link) -> bool:
     """Was the link made by this agent, for whatever name?"""
-    return link.alias.startswith(f"nsplane:{node.planner.agent_id}:") or (
-        not link.alias and link.group & ~0x8000 == node.planner.group
-    )
+    return link.alias.startswith(f"nsplane:{planner.agent_id}:") or (not link.alias and link.group & ~0x8000 == planner.group)
 
 
 def master_index(node: Node) -> int:
@@ -46,6 +44,24 @@ def master_index(node: Node) -> int:
         return 0
     place = node.planner.place_of(interface_key(node.settings.master))
     return place.index if place is not None else 0
+
+
+def left_over(node: Node, netns: Netns) -> Link | None:
+    """The node's link, where an earlier life of this agent has made it."""
+    link = netns.marked(alias(node))
+    return None if link is None or link.index in netns.holders else link
+
+
+def adopt(kind: Kind, *ends: tuple[Node, Netns, Link]) -> bool:
+    """Takes links of an earlier life into the care of their nodes, as they are. Not where another item wants one's name."""
+    if any(node.planner.owners.get((netns, link.name), node) is not node for node, netns, link in ends):
+        return False
+    nodes = tuple(node for node, _, _ in ends)
+    for node, netns, link in ends:
+        node.claim(netns, link.name)
+        node.take(Place(kind, netns, link.index, nodes))
+        node.planner.touch_only(node)
+    return True
 
 
 def clear_name(node: Node, netns: Netns) -> bool:
@@ -58,7 +74,7 @@ def clear_name(node: Node, netns: Netns) -> bool:
     link = netns.link(name)
     if link is None:
         return True
-    if is_agents(node, link) and link.index not in netns.holders:
+    if is_agents(node.planner, link) and link.index not in netns.holders:
         node.planner.remove(netns, link.index, node)
     elif node.settings.override:
         node.set_aside(netns, link)

@@ -86,12 +86,20 @@ class _Veth:
             # The other end's turn: it is misplaced, or clears its name first, and looks at this one when it has done so.
             node.show("pending", [peer.key])
             return
+        if self._adopt(node, netns, peer, peer.netns):
+            return
         if not created.clear_name(node, netns) or not created.clear_name(peer, peer.netns):
             self._fail_both(node, peer)
             return
         op = node.planner.operation(node, peer)
         created.create(op, self, ((node, netns), (peer, peer.netns)), "veth")
         node.planner.submit(op)
+
+    def _adopt(self, node: Node, netns: Netns, peer: Node, peer_netns: Netns) -> bool:
+        link, other = created.left_over(node, netns), created.left_over(peer, peer_netns)
+        if link is None or other is None or (link.kind, link.link, other.link) != ("veth", other.index, link.index):
+            return False
+        return created.adopt(self, (node, netns, link), (peer, peer_netns, other))
 
     def _fail_both(self, node: Node, peer: Node) -> None:
         for one, other in ((node, peer), (peer, node)):
