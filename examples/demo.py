@@ -1,9 +1,11 @@
 """nsplane in a minute: configuration that waits for two microservices and is there milliseconds after they start.
 
-`make demo` runs it. It needs root, keeps to network namespaces and a directory of its own, and leaves nothing behind.
+`make demo` runs it. The microservices are containers where a docker engine answers, and commands of `nsplane run` where none does.
+It needs root, keeps to network namespaces, containers and a directory of its own, and leaves nothing behind.
 """
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
@@ -11,21 +13,27 @@ import socket
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import docker
+from docker.models.containers import Container
 from rich.console import Console
 from rich.table import Table
 
 from nsplane_bus import BusError, Client, Event, Subscription
+from nsplane_bus.docker.engine import LOST, described, find
 
 NSPLANE = (sys.executable, "-m", "nsplane_bus")
-NAMESPACE = "nsplane-demo"
+NAME = "nsplane-demo"
 NETNS = Path("/run/netns")
-IN_NAMESPACE = {"type": "name", "name": NAMESPACE}
+IN_NAMESPACE = {"type": "name", "name": NAME}
+ROOT = [path for path in map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64")) if path.exists()]
+VOLUMES = [f"{path}:{path}:ro" for path in ROOT if not path.is_symlink()]
 SECONDS = 15
 HOSTS = {"demo-web": 2, "demo-db": 3}
 STATES = {"configured": "green", "pending": "yellow"}
@@ -85,36 +93,36 @@ def main() -> int:
         console.print("skipped: the demo needs root, for network namespaces")
         return 0
     before = surroundings()
+    microservices = containers_or_processes()
     had_netns = NETNS.exists()
     directory = Path(tempfile.mkdtemp(prefix="nsplane-demo-"))
     os.environ["NSPLANE_RUNTIME_DIR"] = str(directory)
-    processes: dict[str, subprocess.Popen[bytes]] = {}
     code = 0
     try:
-        show(directory, processes)
-    except (NotAsWanted, BusError) as error:
+        with agent_on(directory):
+            show(directory, microservices)
+    except (NotAsWanted, BusError, *LOST) as error:
         console.print(f"[red]{error}")
         console.print((directory / "agent.log").read_text(), style="dim")
         code = 1
     finally:
-        for process in reversed(processes.values()):
-            end(process)
+        microservices.remove()
         shutil.rmtree(directory)
         remove_netns_mount(had_netns)
     patience = time.monotonic() + 2  # the kernel takes links away in its own time
-    while (left := surroundings() - before) and time.monotonic() < patience:
+    while (left := surroundings() - before | microservices.left()) and time.monotonic() < patience:
         time.sleep(0.1)
     if left:
         console.print("[red]left behind: " + ", ".join(sorted(left)))
         return 1
-    console.print("Cleaned up: no namespace, link, process or file of the demo is left.")
+    console.print("Cleaned up: no container, image, namespace, link, process or file of the demo is left.", soft_wrap=True)
     return code
 
 
-def show(directory: Path, processes: dict[str, subprocess.Popen[bytes]]) -> None:
-    processes["agent"] = start_agent(directory)
+def show(directory: Path, microservices: "Containers | Processes") -> None:
     with Client(source="demo", timeout=SECONDS) as client, client.subscribe() as events:
         events.ready()
+        microservices.expect(client)
         heading(f"An agent runs on {directory}. Publishing {len(ALL)} items, most of them for two microservices:")
         try:
             result = client.put(ALL.values())
@@ -122,9 +130,7 @@ def show(directory: Path, processes: dict[str, subprocess.Popen[bytes]]) -> None
             if result.counts != {"configured": len(BRIDGE), "pending": len(ALL) - len(BRIDGE)}:
                 raise NotAsWanted(f"the microservices do not run, so all but the bridge should wait: {result.counts}")
             for label, wanted in WANTED.items():
-                heading(f"nsplane run --label {label} -- sleep 600")
-                command = [*NSPLANE, "run", "--label", label, "--", "sleep", "600"]
-                processes[label] = subprocess.Popen(command, start_new_session=True)
+                microservices.start(label)
                 settled = wait_for(events, wanted, "configured")
                 started = client.entry(f"microservice/{label}")
                 if started is None:
@@ -139,7 +145,7 @@ def show(directory: Path, processes: dict[str, subprocess.Popen[bytes]]) -> None
                     raise NotAsWanted(f"no answer from {address}")
             heading("demo-db stops:")
             stopped = time.time()
-            processes["demo-db"].terminate()
+            microservices.stop("demo-db")
             settled = wait_for(events, WANTED["demo-db"], "pending")
             console.print(f"[yellow]its items are pending again {(settled - stopped) * 1000:.1f} ms later")
             states(entry for entry in client.get() if entry["key"] in WANTED["demo-db"])
@@ -148,15 +154,21 @@ def show(directory: Path, processes: dict[str, subprocess.Popen[bytes]]) -> None
             client.delete(ALL).expect()
 
 
-def start_agent(directory: Path) -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def agent_on(directory: Path) -> Iterator[None]:
+    """An agent runs meanwhile. It follows the docker engine by itself."""
     with (directory / "agent.log").open("wb") as log:
-        agent = subprocess.Popen([*NSPLANE, "agent"], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    patience = time.monotonic() + SECONDS
-    while not (directory / "bus.sock").exists():
-        if agent.poll() is not None or time.monotonic() > patience:
-            raise NotAsWanted("the agent did not start")
-        time.sleep(0.01)
-    return agent
+        command = [*NSPLANE, "agent", "--state-dir", str(directory)]
+        agent = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        patience = time.monotonic() + SECONDS
+        while not (directory / "bus.sock").exists():
+            if agent.poll() is not None or time.monotonic() > patience:
+                raise NotAsWanted("the agent did not start")
+            time.sleep(0.01)
+        yield
+    finally:
+        end(agent)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -195,6 +207,126 @@ def states(entries: Iterator[dict[str, Any]]) -> None:
         why = "missing " + ", ".join(entry["missing"]) if entry["missing"] else entry["message"]
         table.add_row(entry["key"], f"[{STATES.get(state, 'red')}]{state}", why)
     console.print(table)
+
+
+# Two ways to start a microservice
+
+
+class Processes:
+    """Microservices as commands of `nsplane run`, each in a namespace of its own."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def expect(self, client: Client) -> None:
+        """Returns when the agent will see what is started: `nsplane run` tells it."""
+
+    def start(self, label: str) -> None:
+        command = ["run", "--label", label, "--", "sleep", "600"]
+        heading(f"nsplane {' '.join(command)}")
+        self._running[label] = subprocess.Popen([*NSPLANE, *command], start_new_session=True)
+
+    def stop(self, label: str) -> None:
+        self._running[label].terminate()
+
+    def remove(self) -> None:
+        for process in self._running.values():
+            end(process)
+
+    def left(self) -> set[str]:
+        """What remains that surroundings() does not see."""
+        return set()
+
+
+class Containers:
+    """Microservices as containers of a docker engine.
+
+    Nothing is pulled: the image is a few links into /usr, and /usr is this machine's, so that its `sleep` runs in them.
+    """
+
+    def __init__(self, engine: docker.DockerClient) -> None:
+        self._engine = engine
+
+    def prepare(self) -> None:
+        """Imports the image and tries it. NotAsWanted or one of LOST where this engine cannot run it, or not on this machine."""
+        self.remove()  # what a demo that was killed has left
+        self._engine.api.import_image_from_data(image(), repository=NAME)
+        trial = self._run("trial")
+        trial.reload()
+        cgroup = Path(f"/proc/{trial.attrs['State']['Pid']}/cgroup")
+        if not (cgroup.exists() and trial.attrs["Id"] in cgroup.read_text()):
+            raise NotAsWanted("its containers end at once, or are on another machine")
+        trial.remove(force=True)
+
+    def expect(self, client: Client) -> None:
+        """Returns when the agent will see what is started: it follows the engine."""
+        patience = time.monotonic() + SECONDS
+        while (seen := client.info()["microservice_sources"].get("docker", {})).get("state") != "following":
+            if time.monotonic() > patience:
+                raise NotAsWanted(f"the agent does not follow docker: {seen.get('message')}")
+            time.sleep(0.01)
+
+    def start(self, label: str) -> None:
+        volumes = "".join(f"-v {volume} " for volume in VOLUMES)
+        heading(f"docker run -d --network none -e MICROSERVICE_LABEL={label} {volumes}{NAME} sleep 600")
+        self._run(label.removeprefix("demo-"), MICROSERVICE_LABEL=label)
+
+    def stop(self, label: str) -> None:
+        self._engine.containers.get(f"nsplane-{label}").kill()
+
+    def remove(self) -> None:
+        for container in self._all():
+            container.remove(force=True)
+        if self._engine.images.list(NAME):
+            self._engine.images.remove(NAME, force=True)
+
+    def left(self) -> set[str]:
+        """What remains that surroundings() does not see."""
+        return {f"container {one.name}" for one in self._all()} | {f"image {one.id}" for one in self._engine.images.list(NAME)}
+
+    def _run(self, name: str, **environment: str) -> Container:
+        return self._engine.containers.run(
+            NAME,
+            ["sleep", "600"],
+            name=f"{NAME}-{name}",
+            environment=environment,
+            network_mode="none",
+            volumes=VOLUMES,
+            detach=True,
+        )
+
+    def _all(self) -> list[Container]:
+        return self._engine.containers.list(all=True, filters={"name": f"^/?{NAME}-"})
+
+
+def containers_or_processes() -> Containers | Processes:
+    """Containers, if there is an engine that can run them."""
+    try:
+        engine = docker.DockerClient(**find(None), version="auto", timeout=SECONDS)
+    except LOST as error:
+        console.print(f"No docker engine answers ({described(error)}), so `nsplane run` is used.", soft_wrap=True)
+        return Processes()
+    containers = Containers(engine)
+    try:
+        containers.prepare()
+    except (NotAsWanted, *LOST) as error:
+        containers.remove()
+        console.print(f"The docker engine cannot run the demo's image ({error}), so `nsplane run` is used.", soft_wrap=True)
+        return Processes()
+    return containers
+
+
+def image() -> bytes:
+    """A root directory as a tar file: links into /usr, as this machine's own has them, and where volumes are mounted."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path in ROOT:
+            entry = tarfile.TarInfo(path.name)
+            entry.mode = 0o755
+            entry.type = tarfile.SYMTYPE if path.is_symlink() else tarfile.DIRTYPE
+            entry.linkname = str(path.readlink()) if path.is_symlink() else ""
+            tar.addfile(entry)
+    return packed.getvalue()
 
 
 # A ping of one's own, for machines without one

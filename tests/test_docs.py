@@ -22,6 +22,8 @@ from nsplane import BadRequest, check_frame
 from nsplane.kernel import STATES
 from nsplane.requests import AnyEnvelope
 
+from .docker.dockerd import IMAGE, Dockerd
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -30,11 +32,17 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: network namespaces are made")
 
+# 3 says that something is pending, which it may well be.
 START = """
-set -eu
+set -u
+trap 'code=$?; ((code == 3)) || exit $code' ERR
 trap 'code=$?; kill $(jobs -p) 2>/dev/null || :; wait; exit $code' EXIT
 """
-AGENT_IS_THERE = "until nsplane info >/dev/null 2>&1; do sleep 0.05; done\n"
+BEGUN = {
+    "nsplane agent": "until nsplane info >/dev/null 2>&1; do sleep 0.05; done\n",
+    "nsplane watch ": """until nsplane info --json | grep -q '"subscriptions":[1-9]'; do sleep 0.05; done\n""",
+}
+"""What goes on in the background, and how to wait until it has begun. Who types the next command has waited."""
 
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
@@ -46,6 +54,10 @@ def pages_with(*languages: str) -> list[Path]:
     return [page for page in PAGES if blocks(page, *languages)]
 
 
+def wants_docker(page: Path) -> bool:
+    return any(text.startswith("docker ") or "\ndocker " in text for _, text in blocks(page, "sh"))
+
+
 def by_name(page: Path) -> str:
     return page.name
 
@@ -54,19 +66,24 @@ def script(page: Path) -> str:
     """The page's commands and programs, in their order, as one program of bash."""
     parts = [START]
     for language, text in blocks(page, "sh", "python"):
-        parts.append(text if language == "sh" else f"python - <<'END OF BLOCK'\n{text}END OF BLOCK\n")
-        if text.startswith("nsplane agent"):
-            parts.append(AGENT_IS_THERE)
+        if language == "python":
+            parts.append(f"python - <<'END OF BLOCK'\n{text}END OF BLOCK\n")
+            continue
+        for line in text.splitlines(keepends=True):
+            parts.append(line)
+            parts += [wait for command, wait in BEGUN.items() if line.startswith(command) and line.endswith("&\n")]
     return "".join(parts)
 
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
     """A runtime directory of the page's own, and the commands of the build that is tested."""
+    state = tempfile.mkdtemp(prefix="nspt-")
     directory = tempfile.mkdtemp(prefix="nspt-")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    yield os.environ | {"NSPLANE_RUNTIME_DIR": directory, "TMPDIR": directory, "PATH": path}
+    yield os.environ | {"NSPLANE_RUNTIME_DIR": directory, "NSPLANE_STATE_DIR": state, "TMPDIR": directory, "PATH": path}
     shutil.rmtree(directory)
+    shutil.rmtree(state)
 
 
 def run(command: list[str | Path], environment: dict[str, str]) -> str:
@@ -94,12 +111,33 @@ def left_of(page: Path) -> list[str]:
     return [path.name for path in Path("/run/netns").glob("nsplane-*") if path.name in page.read_text()]
 
 
-@needs_root
-@pytest.mark.parametrize("page", pages_with("sh", "python"), ids=by_name)
-def test_the_commands_and_programs_of_a_page_work(page: Path, environment: dict[str, str]) -> None:
+@pytest.fixture
+def with_docker(dockerd: Dockerd, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """An environment that leads to a docker engine, which has what a page runs."""
+    dockerd.docker("tag", IMAGE, "busybox")
+    yield environment | {"DOCKER_HOST": dockerd.host, "DOCKER_CONFIG": environment["TMPDIR"]}
+    left = dockerd.containers("--all")
+    dockerd.remove_all()
+    dockerd.docker("rmi", "busybox")
+    assert not left, "containers are left behind"
+
+
+def do_what_it_says(page: Path, environment: dict[str, str]) -> None:
     run(["bash", "-c", script(page)], environment)
     assert not left_of(page), "namespaces are left behind"
     assert not [path for path in Path(environment["TMPDIR"]).iterdir() if path.is_dir()], "directories are left behind"
+
+
+@needs_root
+@pytest.mark.parametrize("page", [page for page in pages_with("sh", "python") if not wants_docker(page)], ids=by_name)
+def test_the_commands_and_programs_of_a_page_work(page: Path, environment: dict[str, str]) -> None:
+    do_what_it_says(page, environment)
+
+
+@needs_root
+@pytest.mark.parametrize("page", [page for page in PAGES if wants_docker(page)], ids=by_name)
+def test_the_commands_of_a_page_work_with_a_docker_engine(page: Path, with_docker: dict[str, str]) -> None:
+    do_what_it_says(page, with_docker)
 
 
 @needs_root

@@ -1,4 +1,4 @@
-"""A real docker engine for the session, and an agent that follows it; nothing of either may be left behind."""
+"""An agent that follows a real docker engine; nothing of it may be left behind."""
 
 import itertools
 import os
@@ -43,15 +43,6 @@ def finish(agent: RunningAgent) -> None:
 def _needs_root() -> None:
     if os.geteuid() != 0:
         pytest.skip("not root: a docker engine and an agent need network namespaces")
-
-
-@pytest.fixture(scope="session")
-def dockerd(_needs_root: None) -> Iterator[Dockerd]:
-    """The engine of the session, with an image to run."""
-    made = Dockerd()
-    made.start()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def label_keys(command: F) -> F:
 @label_keys
 @click.option("--until-input-ends", is_flag=True, hidden=True)
 @log_level
-@where()
+@where(source=True)
 @pass_settings
 def watch_docker(settings: Settings, host: str | None, environment_key: str, label_key: str, until_input_ends: bool) -> None:
     """Announce a docker engine's containers to an agent, as microservices, until interrupted. `nsplane agent` does so by itself."""
@@ -43,12 +43,13 @@ def watch_docker(settings: Settings, host: str | None, environment_key: str, lab
     if until_input_ends:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the agent has it too
         threading.Thread(target=end_with_input, daemon=True).start()
-    watcher = Watcher(lambda: settings.client(SOURCE, timeout=10), Keys(environment_key, label_key), host)
+    source = settings.source or SOURCE
+    watcher = Watcher(lambda: settings.client(source, timeout=10), Keys(environment_key, label_key), host)
     try:
         watcher.run()
     except KeyboardInterrupt:
         if not until_input_ends:
-            with contextlib.suppress(BusError), settings.client(SOURCE, timeout=2) as client:
+            with contextlib.suppress(BusError), settings.client(source, timeout=2) as client:
                 client.status("ended")
 
 

@@ -64,14 +64,19 @@ def read_label(inspected: Mapping[str, Any], keys: Keys) -> str | None:
     return check_label(label, "label") if label else None
 
 
+def is_running(inspected: Mapping[str, Any]) -> bool:
+    """Did it run when it was inspected?"""
+    return bool(inspected["State"].get("Running") and inspected["State"].get("Pid"))
+
+
 def read_container(inspected: Mapping[str, Any], label: str) -> Container | None:
-    """A container as it was inspected; None where it does not run (any more). NotOurs where its process cannot be found.
+    """A container as it was inspected; None where its process is not there (any more). NotOurs where that is another's.
 
     The process's start is read before its cgroup: so it is this very process, if the start is still the same later.
     """
-    state = inspected["State"]
-    if not state.get("Running") or not state.get("Pid"):
+    if not is_running(inspected):
         return None
+    state = inspected["State"]
     pid = state["Pid"]
     try:
         start_time = process_start_time(pid)

@@ -3,6 +3,7 @@
 import os
 import queue
 import threading
+import time
 from typing import Any
 
 import docker
@@ -36,7 +37,9 @@ def find(host: str | None) -> dict[str, Any]:
 
 
 def described(error: BaseException) -> str:
-    """What lies at the bottom of an error, in a few words."""
+    """What lies at the bottom of an error, in a few words; the engine's own where it has answered."""
+    if isinstance(error, docker.errors.APIError) and error.explanation:
+        return str(error.explanation)
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return getattr(error, "strerror", None) or str(error)
@@ -50,21 +53,27 @@ class EventStream:
     """The events of an engine's containers from a second on, that one included: read by a thread, so that whoever follows them can
     do something else meanwhile."""
 
-    def __init__(self, engine: docker.APIClient, since: int) -> None:
+    def __init__(self, engine: docker.APIClient, since: int, silence: float) -> None:
+        """After `silence` seconds without an event the stream is not believed any more."""
         self._stream = engine.events(since=since, filters={"type": "container"}, decode=True)
         self._read_so_far: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
+        self._silence = silence
+        self._heard = time.monotonic()
         self._closed = False
         threading.Thread(target=self._read, name="docker events", daemon=True).start()
 
     def next(self, timeout: float) -> Event | None:
-        """The next event, or None where there is none within `timeout` seconds. Raises TimeoutError where nothing came for as long
-        as the connection waits, and Ended."""
+        """The next event, or None where there is none within `timeout` seconds. Raises TimeoutError where nothing has been heard
+        for too long, and Ended."""
         try:
             event = self._read_so_far.get(timeout=timeout)
         except queue.Empty:
+            if time.monotonic() > self._heard + self._silence:
+                raise TimeoutError(f"nothing was heard for {self._silence:g} s") from None
             return None
         if isinstance(event, Exception):
             raise event
+        self._heard = time.monotonic()
         return event
 
     def close(self) -> None:
@@ -75,8 +84,6 @@ class EventStream:
         try:
             for event in self._stream:
                 self._read_so_far.put(event)
-        except urllib3.exceptions.ReadTimeoutError:
-            self._read_so_far.put(TimeoutError("nothing was heard"))
         except Exception as error:
             if not self._closed:  # it is closed by taking the socket away from under the SDK, which raises what it likes then
                 self._read_so_far.put(error)

@@ -19,7 +19,7 @@ from nsplane import ItemError
 from ..backoff import Backoff
 from ..client import Client
 from ..errors import BusError, TimedOut, Unreachable
-from .containers import Container, Keys, NotOurs, read_container, read_label
+from .containers import Container, Keys, NotOurs, is_running, read_container, read_label
 from .engine import LOST, Event, EventStream, described, find
 
 log = logging.getLogger("nsplane.docker")
@@ -86,7 +86,7 @@ class Watcher:
         """One stream: subscribe, list, follow. Raises TimeoutError where it is silent, one of LOST where it has ended."""
         instance = ""
         heartbeat = 0.0
-        with contextlib.closing(EventStream(engine, self._since)) as stream:
+        with contextlib.closing(EventStream(engine, self._since, SILENCE)) as stream:
             while True:
                 if time.monotonic() >= heartbeat:
                     heartbeat = time.monotonic() + HEARTBEAT
@@ -103,7 +103,8 @@ class Watcher:
 
     def _announce_all(self, engine: docker.APIClient, bus: Client) -> None:
         """What runs, as the whole truth."""
-        listed = {one["Id"]: one for one in engine.containers()}
+        # Podman takes who is paused for one that does not run.
+        listed = {one["Id"]: one for one in engine.containers(filters={"status": ["running", "paused"]})}
         self._of_no_interest &= listed.keys()
         running = {}
         for container_id, one in listed.items():
@@ -158,9 +159,15 @@ class Watcher:
         name = inspected["Name"].removeprefix("/")
         try:
             label = read_label(inspected, self._keys)
-            if label is not None:
-                return read_container(inspected, label)
-            self._of_no_interest.add(container_id)
+            if label is None:
+                self._of_no_interest.add(container_id)
+                return None
+            container = read_container(inspected, label)
+            if container is None and is_running(inspected) and is_running(engine.inspect_container(container_id)):
+                raise NotOurs(f"there is no process {inspected['State']['Pid']}: it is of another machine or PID namespace")
+            return container
+        except docker.errors.NotFound:
+            pass
         except ItemError as error:
             self._of_no_interest.add(container_id)
             log.warning("container %s: %s", name, error)
