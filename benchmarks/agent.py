@@ -28,6 +28,7 @@ def running_agent() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="nspb-") as directory:
         bus, log = endpoints(directory).bus, Path(directory, "log")
         command = [sys.executable, "-m", "nsplane_bus", "agent", "--runtime-dir", directory, "--id", f"bench-{os.getpid()}"]
+        command += ["--no-docker", "--state-dir", directory]
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:

@@ -33,7 +33,9 @@ def runtime() -> Iterator[dict[str, str]]:
     """The environment that leads to an agent of the test's own."""
     directory = tempfile.mkdtemp(prefix="nspt-")
     with open(f"{directory}/log", "wb") as log:
-        agent = subprocess.Popen([*NSPLANE, "agent", "--runtime-dir", directory, "--id", "examples"], stderr=log)
+        agent = subprocess.Popen(
+            [*NSPLANE, "agent", "--runtime-dir", directory, "--id", "examples", "--no-docker", "--state-dir", directory], stderr=log
+        )
     try:
         end = time.monotonic() + 20
         while "listening" not in Path(directory, "log").read_text():

@@ -53,7 +53,7 @@ def script(page: str) -> str:
 def environment() -> Iterator[dict[str, str]]:
     directory = tempfile.mkdtemp(prefix="nspt-")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    yield os.environ | {"NSPLANE_RUNTIME_DIR": directory, "PATH": path}
+    yield os.environ | {"NSPLANE_RUNTIME_DIR": directory, "NSPLANE_STATE_DIR": directory, "PATH": path}
     shutil.rmtree(directory)
 
 

@@ -9,10 +9,11 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import zmq
 
-from nsplane import Engine, machine_id
+from nsplane import Engine, Journal, machine_id
 
 from .docker.child import WatcherProcess
 from .events import Publisher
@@ -26,10 +27,17 @@ HELD_MS = 20
 """While requests are held back, how often to look whether the kernel has caught up."""
 
 
+class State(NamedTuple):
+    """Where agents keep what survives them, each in a folder with its id. `durable`: also a loss of power, at once."""
+
+    directory: Path = Path("/var/lib/nsplane")
+    durable: bool = False
+
+
 class Agent:
     """An agent on a runtime directory, which it holds for itself. Raises lock.Taken where another has it."""
 
-    def __init__(self, directory: Path, endpoints: Endpoints, agent_id: str | None = None) -> None:
+    def __init__(self, directory: Path, endpoints: Endpoints, agent_id: str | None = None, state: State | None = None) -> None:
         self.endpoints = endpoints
         self._stopping = False
         with contextlib.ExitStack() as undo:
@@ -46,7 +54,12 @@ class Agent:
                 owned.callback(self._wake.close)
                 self._woken.setblocking(False)
                 self._wake.setblocking(False)
-                self.engine = Engine(agent_id or machine_id(str(directory.resolve())))
+                agent_id = agent_id or machine_id(str(directory.resolve()))
+                journal = None
+                if state is not None:
+                    journal = Journal(state.directory / agent_id, state.durable)
+                    owned.callback(journal.close)
+                self.engine = Engine(agent_id, journal)
                 owned.callback(self.engine.close)
                 owned.callback(remove_sockets, endpoints)  # ZeroMQ does not
                 context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -114,10 +127,16 @@ class Agent:
                 signal.signal(number, handler)
 
 
-def serve(directory: Path, endpoints: Endpoints, agent_id: str | None = None, watcher: Sequence[str] | None = None) -> None:
+def serve(
+    directory: Path,
+    endpoints: Endpoints,
+    agent_id: str | None = None,
+    state: State | None = None,
+    watcher: Sequence[str] | None = None,
+) -> None:
     """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
     with contextlib.ExitStack() as owned:
-        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id)))
+        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         if watcher is not None:

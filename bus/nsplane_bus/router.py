@@ -5,16 +5,12 @@ sends replies without ever blocking: a peer that does not read loses its replies
 queued than it should, nothing is read, and ZeroMQ makes the publishers wait.
 """
 
-import logging
-
 import msgpack
 import zmq
 
 from nsplane import BadRequest, Engine, Request
 
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, error_reply
-
-log = logging.getLogger(__name__)
 
 TURN_REQUESTS = 64
 TURN_BYTES = 8 << 20
@@ -107,22 +103,27 @@ class Router:
 
     def read(self) -> bool:
         """Hands what waits to the engine, up to a turn's worth. True where more may be waiting."""
-        count = size = 0
+        waiting: list[tuple[list[bytes], zmq.Frame]] = []
+        size = 0
+        more = True
         try:
-            while count < TURN_REQUESTS and size < TURN_BYTES:
+            while len(waiting) < TURN_REQUESTS and size < TURN_BYTES:
                 envelope = [self.socket.recv(zmq.DONTWAIT)]
                 frame = self.socket.recv(copy=False)
                 while frame.more:
                     envelope.append(frame.bytes)
                     frame = self.socket.recv(copy=False)
-                count += 1
                 size += len(frame)
-                self._take(envelope, frame)
+                self.counters["requests"] += 1
+                if self._is_good(envelope, frame):
+                    waiting.append((envelope, frame))
         except zmq.Again:
-            return False
-        finally:
-            self.counters["requests"] += count
-        return True
+            more = False
+        if waiting:
+            taken = self.engine.submit_all([frame.buffer for _, frame in waiting])
+            for (envelope, frame), request in zip(waiting, taken, strict=True):
+                self._follow(envelope, frame, request)
+        return more
 
     def answer(self, done: list[Request]) -> None:
         """Replies to those of the requests done that somebody waits for."""
@@ -157,31 +158,29 @@ class Router:
         self.monitor.close()
         self.socket.close()
 
-    def _take(self, envelope: list[bytes], frame: zmq.Frame) -> None:
+    def _is_good(self, envelope: list[bytes], frame: zmq.Frame) -> bool:
+        """Is it for the engine? Where not, it has been answered, if it can be."""
         if len(envelope) > ENVELOPE:
             self.counters["bad_requests"] += 1
-            return
+            return False
         if len(frame) > REQUEST_LIMIT:
             self.counters["too_large"] += 1
             message = f"a request of {len(frame)} bytes is over the limit of {REQUEST_LIMIT}"
             self._refuse(envelope, frame, BadRequest("too-large", message))
-            return
-        try:
-            request = self.engine.submit(frame.buffer)
-        except BadRequest as error:
-            self._refuse(envelope, frame, error)
-        except Exception:
-            # A fault of ours: it costs this request and no other.
-            log.exception("a request of %d bytes met an error", len(frame))
-            self._refuse(envelope, frame, BadRequest("internal", "the agent met an error of its own: its log has more"))
+            return False
+        return True
+
+    def _follow(self, envelope: list[bytes], frame: zmq.Frame, request: Request | BadRequest) -> None:
+        """Answers now, or when it is done."""
+        if isinstance(request, BadRequest):
+            self._refuse(envelope, frame, request)
+        elif request.wait == "none":
+            if request.done:
+                self._count_errors(request)
+        elif request.done or request.wait == "accepted":
+            self._reply(envelope, request.reply())
         else:
-            if request.wait == "none":
-                if request.done:
-                    self._count_errors(request)
-            elif request.done or request.wait == "accepted":
-                self._reply(envelope, request.reply())
-            else:
-                self._under_way[id(request)] = request, envelope
+            self._under_way[id(request)] = request, envelope
 
     def _refuse(self, envelope: list[bytes], frame: zmq.Frame, error: BadRequest) -> None:
         self.counters["bad_requests"] += 1

@@ -243,6 +243,11 @@ void request_settle(struct nsp_core *core, uint32_t serial, struct row *row, uin
 void done_push(struct nsp_core *core, struct nsp_done done);
 void request_finish(struct nsp_core *core, struct request *request);
 
+/* ---- item.c ---- */
+/* The item as its publisher could have written it: what is at its default is left out. `source`: the preferred source, where the row
+ * has one. */
+void item_put(struct mp_out *out, const char *slot, const struct row *row, const uint8_t *source);
+
 /* ---- entry.c ---- */
 #define NO_PREVIOUS NSP_STATES /* the entry is no event */
 void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous);
@@ -254,6 +259,11 @@ uint32_t slot_make(struct nsp_core *core, const char *key);
 void slot_link(struct nsp_core *core, uint32_t id, struct row *row, enum row_list list);
 void slot_unlink(struct nsp_core *core, struct row *row);
 void slot_rejudge(struct nsp_core *core, uint32_t slot, uint32_t which);
+
+/* ---- wanted.c ---- */
+/* Is exactly this wanted already? */
+bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish);
+bool row_is_of_source(const struct nsp_core *core, const struct row *row, uint32_t origin);
 
 /* ---- row.c: what happens to a row ---- */
 void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express);

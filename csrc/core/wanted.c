@@ -60,9 +60,9 @@ static void refuse_duplicate(struct nsp_core *core, struct request *request, con
 	put_refusal(request, index, key, "key", "is in this request twice", NULL, 0);
 }
 
-static bool same_source(const struct nsp_core *core, uint32_t a, uint32_t b)
+bool row_is_of_source(const struct nsp_core *core, const struct row *row, uint32_t origin)
 {
-	return a == b || !strcmp(core->origins[a].source, core->origins[b].source);
+	return row->origin == origin || !strcmp(core->origins[row->origin].source, core->origins[origin].source);
 }
 
 static void refuse_conflict(struct nsp_core *core, struct request *request, const struct row *row)
@@ -71,7 +71,7 @@ static void refuse_conflict(struct nsp_core *core, struct request *request, cons
 	entry_put(core, request_entry(request), row, NSP_STATE_CONFLICT, NO_PREVIOUS);
 }
 
-static bool same_wish(const struct nsp_core *core, const struct row *row, const struct wish *wish)
+bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish)
 {
 	if ((row->flags & WISH_FLAGS) != wish->flags || row->scope != wish->scope || memcmp(row->via, wish->via, 16))
 		return false;
@@ -109,13 +109,13 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 			refuse_duplicate(core, request, row, wish->index);
 			return;
 		}
-		if (row->flags & ROW_WANTED && !same_source(core, row->origin, origin)) {
+		if (row->flags & ROW_WANTED && !row_is_of_source(core, row, origin)) {
 			refuse_conflict(core, request, row);
 			return;
 		}
 		row_origin(core, row, origin);
 		bool settled = row->state == NSP_STATE_CONFIGURED && !(row->flags & (ROW_QUEUED | ROW_INFLIGHT));
-		if (settled && row->flags & ROW_WANTED && same_wish(core, row, wish)) {
+		if (settled && row->flags & ROW_WANTED && row_is_as(core, row, wish)) {
 			row->request = request->serial;
 			request_count(request, NSP_STATE_CONFIGURED);
 			return;
@@ -238,7 +238,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 		struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
 			request_count(request, NSP_STATE_REMOVED);
-		else if (row->flags & ROW_WANTED && !(flags & NSP_FORCE) && !same_source(core, row->origin, origin))
+		else if (row->flags & ROW_WANTED && !(flags & NSP_FORCE) && !row_is_of_source(core, row, origin))
 			refuse_conflict(core, request, row);
 		else
 			row_unwant(core, id, row, request, express);
@@ -259,7 +259,7 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 		const struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (frame->wishes[i].index == REFUSED)
 			continue;
-		if (row && row->flags & ROW_WANTED && !same_source(core, row->origin, origin)) {
+		if (row && row->flags & ROW_WANTED && !row_is_of_source(core, row, origin)) {
 			refuse_conflict(core, request, row);
 			refused++;
 		}
@@ -281,7 +281,7 @@ long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uin
 		for (uint32_t at = number == 0; more && core->table.chunks[number].rows && at < core->table.chunks[number].used;
 		     at++) {
 			struct row *row = &core->table.chunks[number].rows[at];
-			if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || !same_source(core, row->origin, origin))
+			if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin))
 				continue;
 			if (untouched ? row->request == serial :
 					core->origins[row->origin].generation >= core->origins[origin].generation)

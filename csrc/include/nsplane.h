@@ -504,6 +504,25 @@ NSP_API long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t s
 /* The entry of one row by its key: its length, or -ENOENT. */
 NSP_API long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data);
 
+/* The items (msgpack maps as a `put` has them) of a run of rows of one `origin`, from `cursor` (0 at first) on, until `bytes` are
+ * exceeded: together, all that is wanted. Returns their number; `cursor` is moved, to 0 at the end. `data` as above. */
+NSP_API long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint32_t *origin, const uint8_t **data,
+			    size_t *len);
+
+/* The source of an origin that has rows, and its generation. */
+NSP_API const char *nsp_core_origin_source(const struct nsp_core *core, uint32_t origin, uint64_t *generation);
+
+/* What the frame's bulk items or keys would change: a map for each, {key, action, interface, source, generation, before, after}, where
+ * `action` is create, change, unchanged, delete, absent or conflict (with another source; not with NSP_FORCE). `source` and
+ * `generation` are of what there is now (`before`). Returns the number of maps; `data` as above. */
+NSP_API long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint32_t origin, uint32_t flags,
+			      const uint8_t **data, size_t *len);
+
+/* The same for what a sweep would remove: rows of the origin's source that the frame does not name or, where `frame` is NULL, of older
+ * generations. */
+NSP_API long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame, uint32_t origin, const uint8_t **data,
+				    size_t *len);
+
 /* Rows by kind (0 route, 1 arp) and state. */
 struct nsp_totals {
 	uint64_t rows[2][9];

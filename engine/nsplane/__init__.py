@@ -12,7 +12,8 @@ from nsplane.checks import check_frame
 from nsplane.engine import Engine
 from nsplane.errors import BadRequest, ItemError
 from nsplane.identity import machine_id
+from nsplane.journal import Journal
 from nsplane.kernel import KernelError
 from nsplane.requests import Request
 
-__all__ = ["BadRequest", "Engine", "ItemError", "KernelError", "Request", "check_frame", "machine_id"]
+__all__ = ["BadRequest", "Engine", "ItemError", "Journal", "KernelError", "Request", "check_frame", "machine_id"]

@@ -11,6 +11,7 @@ which do that.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import platform
 import time
@@ -21,36 +22,35 @@ from typing import Any
 
 import msgspec
 
-from nsplane import kernel, kinds
-from nsplane.checks import bad_frame, refusal
+from nsplane import kernel
+from nsplane.checks import bad_frame
 from nsplane.descriptors import Descriptors
 from nsplane.errors import BadRequest, ItemError
 from nsplane.identity import machine_id
-from nsplane.items import Settings, check_label, interface_key, is_interface_key
+from nsplane.items import check_label
+from nsplane.journal import Journal, NotRecorded
+from nsplane.journal.replay import load
 from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
-from nsplane.kinds import InterfaceItem
 from nsplane.listing import Listing, microservice_entry
+from nsplane.memory import Forgetful, Memory
 from nsplane.microservices import Instance, Microservices
-from nsplane.node import Node
 from nsplane.places import Places
 from nsplane.plan import Planner
 from nsplane.requests import (
     AnyEnvelope,
-    Delete,
+    Changing,
     Get,
     Info,
     Microservice,
-    Put,
-    Replace,
     Request,
     Running,
-    Sweep,
     decode_envelope,
+    refuse_list,
 )
+from nsplane.wanted import Wanted
 
 PROTOCOL_VERSION = 1
-EXPRESS_ITEMS = 16
-"""A request of at most so many items may overtake what is queued for the writer."""
+log = logging.getLogger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -61,10 +61,16 @@ class Engine:
 
     `agent_id` marks the links that it makes: the same id recognises them later, so two engines on one machine want two. By default
     it is the machine's (`machine_id`).
+
+    With a `journal`, what an earlier life with it accepted is wanted again, and what the kernel has of that is taken over as it is.
     """
 
-    def __init__(self, agent_id: str | None = None) -> None:
+    def __init__(self, agent_id: str | None = None, journal: Journal | None = None) -> None:
         self.agent_id = agent_id or machine_id()
+        self._journal = journal
+        self._memory: Memory = Forgetful() if journal is None else journal
+        self._trouble = ""
+        self._resuming = False
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
@@ -74,17 +80,32 @@ class Engine:
         self._changes: list[tuple[str, bytes]] = []
         self._requests: dict[int, Request] = {}
         self._finished: list[Request] = []
-        self._frame = Frame()
+        self._frames: list[Frame] = []
         self._descriptors = Descriptors()
         self._core = Core()
-        self._planner = Planner(self._core, self.agent_id, self._note)
+        self._planner = Planner(self._core, self.agent_id, self._note, self._memory)
+        self._wanted = Wanted(self._core, self._planner)
         planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
-        planner.places = self._places = Places(planner.facts, planner.namespaces, watch, unwatch, self._note_namespace)
-        self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice)
+        planner.places = self._places = Places(
+            planner.facts, planner.namespaces, watch, unwatch, self._note_namespace, self._memory
+        )
+        self._microservices = Microservices(
+            planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._memory
+        )
         self._listing = Listing(self._core, planner, self._microservices)
         watch(self._core.fd)
         watch(planner.namespaces.monitor.fd)
         self._descriptors.mounts_changed = self._places.check_mounts
+        if journal is not None:
+            self._resume(journal)
+
+    def _resume(self, journal: Journal) -> None:
+        """All that was accepted is wanted again, and is looked at by the first `process`."""
+        self._places.resume()
+        self._microservices.resume()
+        load(journal.frames(), self._wanted, self._core)
+        self._resuming = True
+        self._wake()
 
     def close(self) -> None:
         """Ends the writer and closes everything. The network is left as it is."""
@@ -111,35 +132,74 @@ class Engine:
 
         A question (`get`, `info`, `microservice`) is answered at once; what puts or deletes is done after later calls of `process`.
         """
-        try:
-            self._frame.read(frame)
-            return self._take(decode_envelope(self._frame.envelope))
-        except FrameError as error:
-            raise bad_frame(error) from None
-        finally:
-            self._frame.release()
+        (taken,) = self.submit_all([frame])
+        if isinstance(taken, BadRequest):
+            raise taken
+        return taken
 
-    def _take(self, envelope: AnyEnvelope) -> Request:
-        match envelope:
-            case Put() | Replace():
-                self._refuse_list(envelope, keys=True)
-                return self._put(envelope)
-            case Delete():
-                self._refuse_list(envelope, keys=False)
-                return self._delete(envelope)
-            case Sweep():
-                self._refuse_list(envelope)
-                return self._sweep(envelope)
-            case Get():
-                self._refuse_list(envelope)
-                return self._answer(envelope, "get", self._listing.get(envelope))
-            case Microservice():
-                self._refuse_list(envelope)
-                self._wake()
-                return self._answer(envelope, "microservice", self._microservice(envelope))
-            case Info():
-                self._refuse_list(envelope)
-                return self._answer(envelope, "info", self.info())
+    def submit_all(self, frames: Sequence[bytes | memoryview]) -> list[Request | BadRequest]:
+        """Takes requests in, in their order; a BadRequest where one is none. What changes something is in the journal, if there is
+        one, before any of it is done. The frames have to stay as they are until then."""
+        while len(self._frames) < len(frames):
+            self._frames.append(Frame())
+        decoders = self._frames[: len(frames)]
+        try:
+            taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
+            numbers = self._record(frames, taken)
+            return [self._carry_out(*one) for one in zip(taken, decoders, numbers, strict=True)]
+        finally:
+            for frame in decoders:
+                frame.release()
+
+    def _decode(self, data: bytes | memoryview, frame: Frame) -> AnyEnvelope | BadRequest:
+        try:
+            frame.read(data)
+            envelope = decode_envelope(frame.envelope)
+            refuse_list(envelope, frame)
+        except FrameError as error:
+            return bad_frame(error)
+        except BadRequest as error:
+            return error
+        return envelope
+
+    def _record(self, frames: Sequence[bytes | memoryview], taken: list[AnyEnvelope | BadRequest]) -> list[int]:
+        """The numbers of the requests in the journal, 0 for those that are not recorded; what could not be is refused."""
+        journal = self._journal
+        if journal is None:
+            return [0] * len(taken)
+        numbers = [
+            journal.append(envelope.op, envelope.source, frame) if isinstance(envelope, Changing) else 0
+            for frame, envelope in zip(frames, taken, strict=True)
+        ]
+        if any(numbers):
+            try:
+                journal.commit()
+            except NotRecorded as error:
+                for i, envelope in enumerate(taken):
+                    if isinstance(envelope, Changing):
+                        taken[i] = BadRequest("not-recorded", f"nothing was changed: {error}", "", envelope.id)
+        return numbers
+
+    def _carry_out(self, envelope: AnyEnvelope | BadRequest, frame: Frame, seq: int) -> Request | BadRequest:
+        try:
+            match envelope:
+                case BadRequest():
+                    return envelope
+                case Get():
+                    return self._answer(envelope, self._listing.get(envelope))
+                case Microservice():
+                    self._wake()
+                    return self._answer(envelope, self._microservice(envelope))
+                case Info():
+                    return self._answer(envelope, self.info())
+                case _:
+                    return self._change(envelope, frame, seq)
+        except BadRequest as error:
+            return error
+        except Exception:
+            # A fault of ours: it costs this request and no other.
+            log.exception("a request of %d items met an error", frame.count)
+            return BadRequest("internal", "the agent met an error of its own: its log has more", "", envelope.id)
 
     def process(self) -> list[Request]:
         """Does what can be done without waiting; returns the requests that got their last verdict since."""
@@ -147,11 +207,33 @@ class Engine:
         for _ in range(ROUNDS):
             if not self._round():
                 break
+        if self._resuming:
+            self._resuming = False
+            self._places.resumed()
+            self._wake()
         finished, self._finished = self._finished, []
         for request in finished:
             self._requests.pop(request.serial, None)
             self._core.close_request(request.serial)
+            if self._journal is not None:
+                error = None if request.error is None else request.error.message
+                self._journal.finish(request.seq, request.totals(), time.time() - request.began, error)
+        self._commit_memory()
         return finished
+
+    def _commit_memory(self) -> None:
+        """What is to be known after a restart is safe before anything that depends on it is acknowledged."""
+        try:
+            self._memory.commit()
+        except NotRecorded as error:
+            self._say_trouble(str(error))
+        else:
+            self._say_trouble("")
+
+    def _say_trouble(self, text: str) -> None:
+        if text != self._trouble:
+            log.error("%s", text) if text else log.info("the journal is written again")
+            self._trouble = text
 
     def _round(self) -> bool:
         """Takes in what was completed and plans what follows. Was there anything?"""
@@ -225,128 +307,35 @@ class Engine:
 
     # ---- what is wanted ----
 
-    def _open(self, envelope: Put | Replace | Delete | Sweep, op: str) -> Request:
-        request = Request(op, envelope.id, envelope.wait, self._core.open_request(), self._finish)
-        self._requests[request.serial] = request
+    def _change(self, envelope: Changing, frame: Frame, seq: int) -> Request:
+        """Carries a request out; it is finished by later calls of `process`."""
+        serial = self._core.open_request()
+        request = Request(envelope.op, envelope.id, envelope.wait, serial, self._finish, seq)
+        self._requests[serial] = request
+        self._wanted.carry_out(envelope, frame, request)
+        self._revision += 1
+        request.revision = seq or self._revision
+        self._core.commit_request(serial)
+        if request.error is not None:  # refused whole: there are no rows to wait for
+            self._take_rows(serial, last=False)
+        if request.wait == "accepted":
+            self._take_rows(serial, last=False)
         return request
 
     def _finish(self, request: Request) -> None:
         self._finished.append(request)
-
-    def _commit(self, request: Request) -> Request:
-        self._revision += 1
-        request.revision = self._revision
-        self._core.commit_request(request.serial)
-        if request.wait == "accepted":
-            self._take_rows(request.serial, last=False)
-        return request
 
     def _take_rows(self, serial: int, last: bool) -> None:
         request = self._requests.get(serial)
         if request is not None:
             request.take_rows(self._core.result(serial), last)
 
-    def _put(self, envelope: Put | Replace) -> Request:
-        whole = isinstance(envelope, Replace)
-        generation = envelope.generation if isinstance(envelope, Put) else 0
-        origin = self._core.origin(envelope.source, generation)
-        request = self._open(envelope, "replace" if whole else "put")
-        wishes = self._decode_interfaces(request, envelope.source)
-        if whole:
-            refused = self._core.check(self._frame, request.serial, origin) + sum(request.counts.values())
-            if refused:
-                what = f"{refused} of {self._frame.count} items are invalid or in conflict: nothing was changed"
-                request.error = BadRequest("refused", what, "items", envelope.id)
-                self._core.commit_request(request.serial)
-                self._take_rows(request.serial, last=False)
-                return request
-        for item, settings in wishes:
-            self._wish(item, settings, request, envelope.source, generation)
-        self._core.put(self._frame, request.serial, origin, self._frame.count <= EXPRESS_ITEMS)
-        if whole:
-            self._unwish(request, lambda node: node.source == envelope.source and node.touched_by != request.serial)
-            self._core.sweep(request.serial, origin, True)
-        return self._commit(request)
-
-    def _decode_interfaces(self, request: Request, source: str) -> list[tuple[InterfaceItem, Settings]]:
-        """The frame's interface items; those that are invalid or another source's get their verdict."""
-        wishes: dict[str, tuple[InterfaceItem, Settings]] = {}
-        for index, data in self._frame.others():
-            try:
-                item = kinds.decode(data)
-                settings = kinds.check(item)
-                key = interface_key(item.name)
-                if key in wishes:
-                    raise ItemError("name", f"{key} is in this request twice")
-            except ItemError as error:
-                request.count("invalid", refusal(index, data, error))
-                continue
-            node = self._planner.nodes.get(key)
-            if node is not None and not node.gone and node.source != source:
-                request.count("conflict", node.entry("conflict") | {"message": f"the key belongs to source {node.source}"})
-                continue
-            wishes[key] = item, settings
-        return list(wishes.values())
-
-    def _wish(self, item: InterfaceItem, settings: Settings, request: Request, source: str, generation: int) -> None:
-        key = interface_key(item.name)
-        node = self._planner.nodes.get(key)
-        if node is None:
-            node = self._planner.nodes[key] = Node(self._planner, key)
-        else:
-            self._planner.touch(node)  # and whom it named until now
-        node.owe(request)
-        node.wish(item, settings, kinds.KINDS[type(item)], source, generation)
-
-    def _delete(self, envelope: Delete) -> Request:
-        request = self._open(envelope, "delete")
-        seen: set[str] = set()
-        for index, data in self._frame.others():
-            key = msgspec.msgpack.decode(data, type=str)
-            node = self._planner.nodes.get(key)
-            if not is_interface_key(key) or key in seen:
-                text = f"{key} is in this request twice" if key in seen else f"{key[:48]!r} is no key of an item"
-                request.count("invalid", refusal(index, data, ItemError("key", text)))
-            elif node is None or (node.gone and node.state != "failed"):
-                request.count("removed")
-            elif node.source != envelope.source and not envelope.force:
-                request.count("conflict", node.entry("conflict") | {"message": f"the key belongs to source {node.source}"})
-            else:
-                self._unwish_node(node, request)
-            seen.add(key)
-        origin = self._core.origin(envelope.source, 0)
-        self._core.delete(self._frame, request.serial, origin, envelope.force, self._frame.count <= EXPRESS_ITEMS)
-        return self._commit(request)
-
-    def _sweep(self, envelope: Sweep) -> Request:
-        request = self._open(envelope, "sweep")
-        self._unwish(request, lambda node: node.source == envelope.source and node.generation < envelope.generation)
-        self._core.sweep(request.serial, self._core.origin(envelope.source, envelope.generation), False)
-        return self._commit(request)
-
-    def _unwish(self, request: Request, which: Callable[[Node], bool]) -> None:
-        for node in self._planner.nodes.values():
-            if not node.gone and which(node):
-                self._unwish_node(node, request)
-
-    def _unwish_node(self, node: Node, request: Request) -> None:
-        node.owe(request)
-        node.gone = True
-        node.fact_changed()
-
     # ---- questions ----
 
-    def _answer(self, envelope: AnyEnvelope, op: str, body: dict[str, object]) -> Request:
-        request = Request(op, envelope.id, "applied")
+    def _answer(self, envelope: AnyEnvelope, body: dict[str, object]) -> Request:
+        request = Request(envelope.op, envelope.id, "applied")
         request.answer(body)
         return request
-
-    def _refuse_list(self, envelope: AnyEnvelope, keys: bool | None = None) -> None:
-        """Refuses `items` or `keys` where the op has no such list: `keys` says which would be wrong, None both."""
-        given = self._frame.count or self._frame.has_keys  # of an empty `items` nothing is known, and nothing wrong
-        if given and (keys is None or self._frame.has_keys is keys):
-            name = "keys" if self._frame.has_keys else "items"
-            raise BadRequest("bad-request", "is not a field of this op", name, envelope.id)
 
     def info(self) -> dict[str, object]:
         """Version, protocol, instance, limits and counts."""

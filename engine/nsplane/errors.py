@@ -15,8 +15,8 @@ class ItemError(ValueError):
 class BadRequest(ValueError):
     """A request that cannot be carried out at all; nothing was changed.
 
-    `code` is one of `bad-request`, `unknown-op`, `too-large`, `refused`, `no-such-process`, `no-resources`, `internal`; `path`
-    names the field; `id` is the request's, where it could be read.
+    `code` is one of `bad-request`, `unknown-op`, `too-large`, `refused`, `no-such-process`, `no-resources`,
+    `not-recorded`, `internal`; `path` names the field; `id` is the request's, where it could be read.
     """
 
     def __init__(self, code: str, message: str, path: str = "", id: object = None) -> None:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from nsplane import kernel
 from nsplane.facts import Facts
 from nsplane.kernel import KernelError
+from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
-from nsplane.processes import has_ended, process_start_time
+from nsplane.processes import boot_id, has_ended, process_start_time
 from nsplane.requests import Running
 
 
@@ -56,7 +57,10 @@ class Microservices:
         watch_fd: Callable[[int, Callable[[], None]], None],
         unwatch_fd: Callable[[int], None],
         changed: Callable[[str, Instance], None],
+        memory: Memory,
     ) -> None:
+        self._memory = memory
+        self._boot = boot_id()
         self._facts = facts
         self._namespaces = namespaces
         self._watch_fd = watch_fd
@@ -64,6 +68,18 @@ class Microservices:
         self._changed = changed
         self._by_label: dict[str, list[Instance]] = {}
         self.sources: dict[str, Source] = {}
+
+    def resume(self) -> None:
+        """Those of an earlier life that run still are known at once: nobody need announce them again."""
+        for key, known in dict(self._memory.memories("microservice")).items():
+            self._memory.remember("microservice", key, None)
+            if known.pop("boot") != self._boot:
+                continue
+            try:
+                self.started(known.pop("source"), Running(**known))
+            except KernelError as error:
+                if error.errno != errno.ESRCH:
+                    raise
 
     def labels(self) -> list[str]:
         return sorted(self._by_label)
@@ -84,25 +100,29 @@ class Microservices:
             return
         if known is not None:
             self._remove(known)  # its end is just being reported, and the number has another process already
-        netns, pidfd = self._pin(running)
+        netns, pidfd, start_time = self._pin(running)
         started_at = time.time() if running.started_at is None else running.started_at
         instance = Instance(source, running.label, running.pid, running.container, running.name, started_at, pidfd, netns)
         self._by_label.setdefault(running.label, []).append(instance)
+        about = {name: getattr(running, name) for name in running.__struct_fields__}
+        known_again = about | {"source": source, "started_at": started_at, "start_time": start_time, "boot": self._boot}
+        self._memory.remember("microservice", _memory_key(instance), known_again)
         self._watch_fd(pidfd, lambda: self._remove(instance))
         self._settle(running.label)
         self._changed("started", instance)
 
-    def _pin(self, running: Running) -> tuple[Netns, int]:
-        """The namespace of a process, held, and a pidfd."""
+    def _pin(self, running: Running) -> tuple[Netns, int, int]:
+        """The namespace of a process, held; a pidfd; and when it started."""
         fd, pidfd = kernel.open_netns_pid(running.pid)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, pidfd)
             netns = self._namespaces.hold(fd)
             undo.callback(self._namespaces.drop, netns)
-            if running.start_time not in (None, process_start_time(running.pid)):
+            start_time = process_start_time(running.pid)
+            if running.start_time not in (None, start_time):
                 raise KernelError(errno.ESRCH, f"process {running.pid} is another one by now: it started at another time")
             undo.pop_all()
-        return netns, pidfd
+        return netns, pidfd, start_time
 
     def stopped(self, source: str, label: str, pid: int | None, container: str | None) -> None:
         """A microservice of this source stopped; by `pid` or `container` where given, otherwise all with this label."""
@@ -148,6 +168,7 @@ class Microservices:
         instances.remove(instance)
         if not instances:
             del self._by_label[instance.label]
+        self._memory.remember("microservice", _memory_key(instance), None)
         self._unwatch_fd(instance.pidfd)
         os.close(instance.pidfd)
         self._settle(instance.label)
@@ -168,3 +189,7 @@ class Microservices:
         for instances in self._by_label.values():
             for instance in instances:
                 os.close(instance.pidfd)
+
+
+def _memory_key(instance: Instance) -> str:
+    return "\0".join((instance.source, instance.label, str(instance.pid), instance.container or ""))

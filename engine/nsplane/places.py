@@ -15,12 +15,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from nsplane import kernel
 from nsplane.facts import Facts
 from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
+from nsplane.journal import NotRecorded
 from nsplane.kernel import KernelError
+from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
+from nsplane.processes import boot_id, process_start_time
 
 BOUND = "\0"
 """Between the fact of a process and the number of its binding: no name, path or label holds it."""
@@ -61,9 +65,12 @@ class Places:
         watch_fd: Callable[[int, Callable[[], None]], None],
         unwatch_fd: Callable[[int], None],
         changed: Callable[[str, str], None],
+        memory: Memory,
     ) -> None:
         self._facts = facts
         self._namespaces = namespaces
+        self._memory = memory
+        self._boot = boot_id()
         self._watch_fd = watch_fd
         self._unwatch_fd = unwatch_fd
         self._changed = changed
@@ -74,6 +81,7 @@ class Places:
         self._created: set[str] = set()
         self._leaving: set[str] = set()
         self._coming: dict[str, None] = {}
+        self._resuming = False
         self.refused: dict[str, KernelError] = {}
         """Facts that could not be brought about, and why."""
         self.own = namespaces.hold(kernel.open_netns("/proc/self/ns/net"))
@@ -100,15 +108,58 @@ class Places:
                 tid = match[2] and int(match[2])
                 return self._bind_process(int(match[1]), tid or None, f"file/{path}")
 
+    # ---- an earlier life ----
+
+    def resume(self) -> None:
+        """Requests of an earlier life are about to be carried out again: processes are bound to those that were meant then."""
+        self._resuming = True
+
+    def resumed(self) -> None:
+        """All that is wanted is known. Namespaces in which nothing is wanted any more are held once more, to take from them what is
+        ours."""
+        self._resuming = False
+        for fact, known in dict(self._memory.memories("place")).items():
+            fd = self._open_known(fact, known)
+            if fd is None:
+                self._memory.remember("place", fact, None)
+                continue
+            if known["created"]:
+                self._created.add(fact)
+            if self._facts.is_needed(fact):
+                os.close(fd)
+            else:
+                self._hold(fact, fd)
+                self._leaving.add(fact)
+
+    def _open_known(self, fact: str, known: dict[str, Any]) -> int | None:
+        """The namespace, where it is still the one that was meant."""
+        try:
+            fd = kernel.open_netns_name(fact.removeprefix(OWN)) if fact.startswith(OWN) else kernel.open_netns(_path(fact))
+        except KernelError:
+            return None
+        if known["boot"] == self._boot and known["identity"] in (None, list(kernel.identify_netns(fd))):
+            return fd
+        os.close(fd)
+        return None
+
+    def _remember(self, fact: str, netns: Netns | None) -> None:
+        known = {"created": fact in self._created, "boot": self._boot, "identity": netns and list(netns.identity)}
+        self._memory.remember("place", fact, known)
+
     # ---- processes ----
 
     def _bind_process(self, pid: int, tid: int | None, name: str) -> str:
         known = self._processes.get((pid, tid))
         if known is not None and known.netns is not None and known.fact.startswith(name + BOUND):
             return known.fact
+        if self._resuming and not self._is_the_same(pid, tid, name):
+            process = _Process(f"{name}{BOUND}{next(self._numbers)}", -1, None)  # it ended meanwhile
+            self._bound[process.fact] = process
+            return process.fact
         fd, pidfd = kernel.open_netns_pid(pid, tid)
         try:
             netns = self._namespaces.hold(fd)
+            self._memory.remember("process", name, [process_start_time(pid, tid), self._boot])
         except OSError:
             os.close(pidfd)
             raise
@@ -118,11 +169,19 @@ class Places:
         self._facts.set(process.fact, netns)
         return process.fact
 
+    def _is_the_same(self, pid: int, tid: int | None, name: str) -> bool:
+        """Is the process the one that items were bound to in an earlier life?"""
+        try:
+            return bool(self._memory.memories("process").get(name) == [process_start_time(pid, tid), self._boot])
+        except KernelError:
+            return False
+
     def _process_ended(self, process: _Process) -> None:
         self._unwatch_fd(process.pidfd)
         os.close(process.pidfd)
         process.pidfd = -1
         netns, process.netns = process.netns, None
+        self._memory.remember("process", shown(process.fact), None)
         self._facts.lose(process.fact)
         self._changed(shown(process.fact), "lost")
         if netns is not None:
@@ -170,7 +229,7 @@ class Places:
                 self._hold(fact, fd)
             except KernelError:
                 if fact in self._created:
-                    self._created.discard(fact)
+                    self._not_made(fact)
                     kernel.delete_netns(name)
                 raise
         except KernelError as error:
@@ -183,19 +242,29 @@ class Places:
         except KernelError as error:
             if error.errno != errno.ENOENT:
                 raise
+        self._created.add(fact)
+        self._remember(fact, None)  # before it is made: whatever happens in between, it will not be forgotten
         try:
+            self._memory.commit()
             fd = kernel.create_netns(name)
+        except NotRecorded as error:
+            self._not_made(fact)
+            raise KernelError(errno.ENOSPC, str(error)) from None
         except KernelError as error:
+            self._not_made(fact)
             if error.errno != errno.EEXIST:
                 raise
             return kernel.open_netns_name(name)  # somebody was faster
-        self._created.add(fact)
         self._changed(fact, "created")
         return fd
 
+    def _not_made(self, fact: str) -> None:
+        self._created.discard(fact)
+        self._memory.remember("place", fact, None)
+
     def _want_file(self, fact: str) -> None:
         try:
-            self._hold(fact, kernel.open_netns(fact.removeprefix("file/")))
+            self._hold(fact, kernel.open_netns(_path(fact)))
         except KernelError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):
                 self.refused[fact] = error
@@ -208,6 +277,7 @@ class Places:
     def _hold(self, fact: str, fd: int) -> None:
         self.refused.pop(fact, None)
         netns = self._held[fact] = self._namespaces.hold(fd)
+        self._remember(fact, netns)
         self._facts.set(fact, netns)
 
     def _release(self, fact: str) -> None:
@@ -229,12 +299,11 @@ class Places:
                 holds[netns] -= 1
                 self._leaving.discard(fact)
                 del self._held[fact]
-                made = fact in self._created
-                self._created.discard(fact)
                 self._facts.lose(fact)
                 self._namespaces.drop(netns)
-                if made:
+                if fact in self._created:
                     self._delete_name(fact, netns)
+                self._not_made(fact)
 
     def _delete_name(self, fact: str, netns: Netns) -> None:
         """A name that was made here goes with its last item, unless somebody else lives there."""
@@ -256,7 +325,7 @@ class Places:
         for fact in [fact for fact in self._wanted_mounts() if not self._is_there(fact)]:
             netns = self._held.pop(fact, None)
             if netns is not None:
-                self._created.discard(fact)
+                self._not_made(fact)
                 self._leaving.discard(fact)
                 self._facts.lose(fact)
                 self._changed(fact, "lost")
@@ -281,6 +350,10 @@ class Places:
 
 _TUNNELS = frozenset(("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"))
 """Links that the kernel itself puts into every namespace."""
+
+
+def _path(fact: str) -> str:
+    return fact.removeprefix("file/")
 
 
 def _is_still(name: str | None, netns: Netns, path: str = "") -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from nsplane.facts import Facts
 from nsplane.kernel import Address, Core, LinkChange, Op, OpResult
 from nsplane.kinds.created import is_agents
+from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
 from nsplane.node import Kind, Node, Place
 from nsplane.places import Places
@@ -71,7 +72,8 @@ class Operation(Op):
 class Planner:
     """The nodes, slots, claims on names, and operations under way."""
 
-    def __init__(self, core: Core, agent_id: str, note: Callable[[str, dict[str, object]], None]) -> None:
+    def __init__(self, core: Core, agent_id: str, note: Callable[[str, dict[str, object]], None], memory: Memory) -> None:
+        self.memory = memory
         self.core = core
         self.agent_id = agent_id
         self.note = note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from nsplane.errors import BadRequest
-from nsplane.kernel import STATES, RequestResult
+from nsplane.kernel import STATES, Frame, RequestResult
 
 RequestId = int | str | bytes | None
 Wait = Literal["applied", "accepted", "none"]
@@ -19,6 +20,10 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, tag_field="op", kw_on
     """A request without its `items` and `keys`."""
 
     id: Any = None
+
+    @property
+    def op(self) -> str:
+        return str(self.__struct_config__.tag)
 
 
 class Put(Envelope, tag="put", kw_only=True):
@@ -96,7 +101,8 @@ class Info(Envelope, tag="info", kw_only=True):
     """Version, instance, limits and counts."""
 
 
-AnyEnvelope = Put | Delete | Replace | Sweep | Get | Microservice | Info
+Changing = Put | Delete | Replace | Sweep
+AnyEnvelope = Changing | Get | Microservice | Info
 OPS = ("delete", "get", "info", "microservice", "put", "replace", "sweep")
 
 _decoder: msgspec.msgpack.Decoder[AnyEnvelope] = msgspec.msgpack.Decoder(AnyEnvelope)
@@ -120,6 +126,14 @@ def decode_envelope(data: bytes) -> AnyEnvelope:
     if not 0 <= generation < 2**63:
         raise BadRequest("bad-request", f"{generation} is not 0 to {2**63 - 1}", "generation", envelope.id)
     return envelope
+
+
+def refuse_list(envelope: AnyEnvelope, frame: Frame) -> None:
+    """BadRequest where a request has `items` or `keys` and its op has no such list."""
+    wrong = not isinstance(envelope, Delete) if frame.has_keys else not isinstance(envelope, Put | Replace)
+    if wrong and (frame.count or frame.has_keys):  # of an empty `items` nothing is known, and nothing wrong
+        name = "keys" if frame.has_keys else "items"
+        raise BadRequest("bad-request", "is not a field of this op", name, envelope.id)
 
 
 def _as_bad_request(data: bytes, text: str) -> BadRequest:
@@ -148,12 +162,21 @@ def _loosely(data: bytes) -> dict[object, object]:
 
 
 class Request:
-    """A request that was accepted. `outstanding` counts interface items without a verdict; rows are counted in C."""
+    """A request that was accepted. `seq` is its number in the journal (or 0), `began` when it was accepted (seconds since the
+    epoch); `outstanding` counts interface items without a verdict; rows are counted in C."""
 
     def __init__(
-        self, op: str, request_id: RequestId, wait: Wait, serial: int = 0, finished: Callable[[Request], None] | None = None
+        self,
+        op: str,
+        request_id: RequestId,
+        wait: Wait,
+        serial: int = 0,
+        finished: Callable[[Request], None] | None = None,
+        seq: int = 0,
     ) -> None:
         self._finished = finished
+        self.seq = seq
+        self.began = time.time()
         self.op = op
         self.id = request_id
         self.wait = wait

@@ -82,7 +82,9 @@ def start_agent(directory: Path, name: str, *options: str, **environment: str) -
         pytest.skip("not root: an agent needs network namespaces")
     with (directory / "log").open("wb") as log:
         command = [*NSPLANE, "agent", "--runtime-dir", str(directory), "--id", name, *options]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | environment)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"NSPLANE_STATE_DIR": "none"} | environment
+        )
     agent = RunningAgent(directory, name, process)
     eventually(lambda: "listening" in agent.log or process.poll() is not None)
     assert process.poll() is None, agent.log

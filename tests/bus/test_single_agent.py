@@ -10,7 +10,7 @@ from .conftest import NSPLANE, Connect, RunningAgent, ask, start_agent
 
 
 def second(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [*NSPLANE, "agent", "--runtime-dir", str(directory), *options]
+    command = [*NSPLANE, "agent", "--runtime-dir", str(directory), "--state-dir", "none", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=20)
 
 
@@ -52,7 +52,9 @@ def test_nobody_else_may_use_its_sockets(agent: RunningAgent) -> None:
 def test_a_directory_that_is_not_there_is_made_for_its_user_alone(directory: Path) -> None:
     made = start_agent(directory, "unused", "--no-docker")
     deeper = directory / "a" / "b"
-    process = subprocess.Popen([*NSPLANE, "agent", "--runtime-dir", str(deeper)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*NSPLANE, "agent", "--runtime-dir", str(deeper), "--state-dir", "none"], stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     assert "listening" in process.stderr.readline()
     assert stat.S_IMODE(deeper.stat().st_mode) == 0o700

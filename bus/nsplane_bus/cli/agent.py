@@ -1,8 +1,13 @@
 """nsplane agent."""
 
+from pathlib import Path
+
 import click
 import zmq
 
+from nsplane.journal import InUse, NotRecorded
+
+from ..agent import State, serve
 from ..lock import Taken
 from .logs import log_level
 from .settings import Settings, pass_settings, where
@@ -11,6 +16,16 @@ from .watch_docker import label_keys
 
 @click.command()
 @click.option("--id", "agent_id", metavar="ID", help="Marks what this agent makes [default: the machine's].")
+@click.option(
+    "--state-dir",
+    metavar="DIRECTORY",
+    envvar="NSPLANE_STATE_DIR",
+    default=str(State().directory),
+    show_default=True,
+    show_envvar=True,
+    help="What survives the agent, in a folder with its id; `none`: nothing does.",
+)
+@click.option("--durable", is_flag=True, help="Have each request reach the disk before it is acknowledged.")
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @label_keys
@@ -22,6 +37,8 @@ def agent(
     context: click.Context,
     settings: Settings,
     agent_id: str | None,
+    state_dir: str,
+    durable: bool,
     no_docker: bool,
     docker_host: str | None,
     environment_key: str,
@@ -29,13 +46,12 @@ def agent(
 ) -> None:
     """Run the agent: the bus, the engine behind it, and the docker watcher, until SIGTERM or SIGINT. The network is left as it is
     then."""
-    from ..agent import serve
-
     keys = ["--environment-key", environment_key, "--label-key", label_key]
     watcher = None if no_docker else [*keys, *(["--host", docker_host] if docker_host else [])]
     try:
-        serve(settings.directory, settings.endpoints, agent_id, watcher)
-    except Taken as error:
+        state = None if state_dir == "none" else State(Path(state_dir).absolute(), durable)
+        serve(settings.directory, settings.endpoints, agent_id, state, watcher)
+    except (Taken, InUse, NotRecorded) as error:
         raise click.ClickException(str(error)) from None
     except zmq.ZMQError as error:
         raise click.ClickException(f"{settings.endpoints.bus}: {error.strerror}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nsplane._core import ffi, lib
@@ -146,6 +147,30 @@ class Core:
     def row(self, key: str) -> bytes | None:
         size = lib.nsp_core_row(self._raw, key.encode(), self._data)
         return None if size < 0 else bytes(ffi.buffer(self._data[0], size))
+
+    def items(self, size: int) -> Iterator[tuple[str, int, int, bytes]]:
+        """All that is wanted, in runs of about `size` bytes: (source, generation, how many, their msgpack maps one behind the
+        other)."""
+        at, origin, generation = ffi.new("uint64_t *"), ffi.new("uint32_t *"), ffi.new("uint64_t *")
+        while True:
+            count = lib.nsp_core_items(self._raw, at, size, origin, self._data, self._len)
+            if count:
+                source = ffi.string(lib.nsp_core_origin_source(self._raw, origin[0], generation)).decode()
+                yield source, generation[0], count, bytes(ffi.buffer(self._data[0], self._len[0]))
+            if not at[0]:
+                return
+
+    def compare(self, frame: Frame, origin: int, force: bool = False) -> tuple[int, bytes]:
+        """What the frame's bulk items or keys would change: how many maps {key, action, interface, source, generation, before,
+        after}, one behind the other."""
+        count = lib.nsp_core_compare(self._raw, frame._raw, origin, lib.NSP_FORCE if force else 0, self._data, self._len)
+        return count, bytes(ffi.buffer(self._data[0], self._len[0])) if count else b""
+
+    def compare_sweep(self, frame: Frame | None, origin: int) -> tuple[int, bytes]:
+        """The same for what a sweep would remove: all of the source that the frame does not name or, without one, that is older."""
+        raw = ffi.NULL if frame is None else frame._raw
+        count = lib.nsp_core_compare_sweep(self._raw, raw, origin, self._data, self._len)
+        return count, bytes(ffi.buffer(self._data[0], self._len[0])) if count else b""
 
     def totals(self) -> dict[str, object]:
         lib.nsp_core_totals(self._raw, self._totals)

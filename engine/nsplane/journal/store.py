@@ -1,0 +1,245 @@
+"""The journal's file: requests, when they came and what became of them; memories; snapshots."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+FORMAT = 1
+PAGE = 16_384
+CHECKPOINT_PAGES = 2_000
+KEEP_HISTORY = 10_000
+"""Requests that history shows; older ones are forgotten with the next snapshot."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS requests (
+    seq INTEGER PRIMARY KEY, time REAL NOT NULL, op TEXT NOT NULL, source TEXT NOT NULL, frame BLOB,
+    counts BLOB, seconds REAL, error TEXT, note TEXT
+);
+CREATE TABLE IF NOT EXISTS memories (
+    kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS snapshots (seq INTEGER PRIMARY KEY, file TEXT NOT NULL);
+"""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class NotRecorded(Exception):
+    """What was to be recorded could not be: the disk is full, or worse. None of it is in the journal."""
+
+
+class InUse(Exception):
+    """Another agent has the journal."""
+
+
+@dataclass(slots=True, frozen=True)
+class Recorded:
+    """A request in the history. `counts`, `seconds` and `error` are None until it has its verdicts."""
+
+    seq: int
+    time: float
+    op: str
+    source: str
+    counts: dict[str, int] | None
+    seconds: float | None
+    error: str | None
+    note: str | None
+    revertible: bool
+
+    def as_map(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Journal:
+    """One agent's journal in a directory of its own, which it holds for itself: InUse where another has it.
+
+    What is appended, remembered and finished is written by the next `commit`, in one transaction. `durable` has each commit reach
+    the disk (synchronous FULL): otherwise a loss of power costs at most the last second, a kill of the agent never anything.
+    """
+
+    def __init__(self, directory: Path, durable: bool = False) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory = directory
+        self._lock = _lock(directory / "lock")
+        self._db = _open(directory, "rwc")
+        self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._db.executescript(SCHEMA)
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, FORMAT):
+            raise NotRecorded(f"{directory}: the journal is of format {version}, and this nsplane knows {FORMAT}")
+        self._db.execute(f"PRAGMA user_version={FORMAT}")
+        self._appended: list[tuple[int, float, str, str, bytes | memoryview, str | None]] = []
+        self._finished: list[tuple[bytes, float, str | None, int]] = []
+        self._remembered: dict[tuple[str, str], bytes | None] = {}
+        self._memories: dict[str, dict[str, Any]] = {}
+        for kind, key, value in self._db.execute("SELECT kind, key, value FROM memories"):
+            self._memories.setdefault(kind, {})[key] = msgspec.msgpack.decode(value)
+        self.seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM requests").fetchone()[0]
+        self.trouble = ""
+        """Why the last commit failed; empty where it did not."""
+
+    # ---- writing ----
+
+    def append(self, op: str, source: str, frame: bytes | memoryview, note: str | None = None) -> int:
+        """Has a request recorded by the next commit; `frame` has to stay as it is until then. Returns its number."""
+        self.seq += 1
+        self._appended.append((self.seq, time.time(), op, source, frame, note))
+        return self.seq
+
+    def finish(self, seq: int, counts: dict[str, int], seconds: float, error: str | None) -> None:
+        """A request has its verdicts."""
+        self._finished.append((_encode(counts), seconds, error, seq))
+
+    def remember(self, kind: str, key: str, value: object | None) -> None:
+        """Has something be known after a restart; None: not any more."""
+        known = self._memories.setdefault(kind, {})
+        if known.get(key) == value:
+            return
+        if value is None:
+            del known[key]
+        else:
+            known[key] = msgspec.msgpack.decode(_encode(value))  # as it will be after a restart
+        self._remembered[kind, key] = None if value is None else _encode(value)
+
+    def memories(self, kind: str) -> dict[str, Any]:
+        """What is remembered of a kind."""
+        return self._memories.get(kind, {})
+
+    def commit(self) -> None:
+        """Writes everything since the last one. NotRecorded: the requests appended are not in the journal and never will be; what
+        was remembered and finished is written by a later commit."""
+        appended, self._appended = self._appended, []
+        if not (appended or self._finished or self._remembered):
+            return
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany(
+                    "INSERT INTO requests (seq, time, op, source, frame, note) VALUES (?, ?, ?, ?, ?, ?)", appended
+                )
+                self._db.executemany("UPDATE requests SET counts = ?, seconds = ?, error = ? WHERE seq = ?", self._finished)
+                for (kind, key), value in self._remembered.items():
+                    if value is None:
+                        self._db.execute("DELETE FROM memories WHERE kind = ? AND key = ?", (kind, key))
+                    else:
+                        self._db.execute("INSERT OR REPLACE INTO memories VALUES (?, ?, ?)", (kind, key, value))
+        except sqlite3.Error as error:
+            self.seq -= len(appended)
+            self.trouble = f"{self.directory}: {error}"
+            raise NotRecorded(self.trouble) from None
+        self.trouble = ""
+        self._finished = []
+        self._remembered = {}
+
+    @property
+    def dirty(self) -> bool:
+        """Is there something for a commit?"""
+        return bool(self._appended or self._finished or self._remembered)
+
+    # ---- reading ----
+
+    def frames(self, until: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """The requests that make the state, in their order, with their numbers (0: of a snapshot). With `until` the state before
+        that request; KeyError where that is not known any more."""
+        yield from read_frames(self._db, self.directory, until)
+
+    def history(self, most: int) -> list[Recorded]:
+        """The last requests, the newest first."""
+        (oldest,) = self._db.execute("SELECT coalesce(min(seq), 0) FROM snapshots").fetchone()
+        rows = self._db.execute(
+            "SELECT seq, time, op, source, counts, seconds, error, note, frame IS NOT NULL FROM requests ORDER BY seq DESC LIMIT ?",
+            (most,),
+        )
+        return [
+            Recorded(
+                seq, at, op, source, counts and msgspec.msgpack.decode(counts), seconds, error, note, bool(frame) and seq > oldest
+            )
+            for seq, at, op, source, counts, seconds, error, note, frame in rows
+        ]
+
+    def frame(self, seq: int) -> bytes:
+        """A request as it came; KeyError where it is not there, or not any more."""
+        row = self._db.execute("SELECT frame FROM requests WHERE seq = ?", (seq,)).fetchone()
+        if row is None or row[0] is None:
+            raise KeyError(seq)
+        return bytes(row[0])
+
+    # ---- snapshots ----
+
+    def growth(self) -> tuple[int, int]:
+        """What has come since the last snapshot: (requests, bytes)."""
+        requests, size = self._db.execute(
+            "SELECT count(*), coalesce(sum(length(frame)), 0) FROM requests"
+            " WHERE seq > (SELECT coalesce(max(seq), 0) FROM snapshots)"
+        ).fetchone()
+        return requests, size
+
+    def take_snapshot(self, seq: int, file: str) -> None:
+        """A snapshot of the state after request `seq` is there. The one before the last, and the requests that only that needed,
+        go."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (seq, file))
+            kept = self._db.execute("SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2").fetchall()
+            oldest = kept[-1][0] if len(kept) == 2 else 0
+            old = [name for (name,) in self._db.execute("SELECT file FROM snapshots WHERE seq < ?", (oldest,))]
+            self._db.execute("DELETE FROM snapshots WHERE seq < ?", (oldest,))
+            self._db.execute("UPDATE requests SET frame = NULL WHERE seq <= ? AND frame IS NOT NULL", (oldest,))
+            self._db.execute("DELETE FROM requests WHERE seq <= ?", (min(oldest, seq - KEEP_HISTORY),))
+        for name in old:
+            (self.directory / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        with contextlib.suppress(NotRecorded):  # what is lost here is how long the last requests took
+            self.commit()
+        self._db.close()
+        os.close(self._lock)
+
+
+def read_frames(db: sqlite3.Connection, directory: Path, until: int | None) -> Iterator[tuple[int, bytes]]:
+    last = (1 << 62) if until is None else until - 1
+    row = db.execute("SELECT seq, file FROM snapshots WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (last,)).fetchone()
+    begin = 0
+    if row is not None:
+        begin, file = row
+        with contextlib.closing(sqlite3.connect(f"file:{directory / file}?mode=ro", uri=True)) as snapshot:
+            for (frame,) in snapshot.execute("SELECT frame FROM frames ORDER BY part"):
+                yield 0, frame
+    for seq, frame in db.execute("SELECT seq, frame FROM requests WHERE seq > ? AND seq <= ? ORDER BY seq", (begin, last)):
+        if frame is None:
+            raise KeyError(until)
+        yield seq, frame
+
+
+def open_reader(directory: Path) -> sqlite3.Connection:
+    """The journal as it is now, for a process that only reads it."""
+    return _open(directory, "ro")
+
+
+def _open(directory: Path, mode: str) -> sqlite3.Connection:
+    db = sqlite3.connect(f"file:{directory / 'journal.db'}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+    if mode != "ro":
+        db.execute(f"PRAGMA page_size={PAGE}")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    return db
+
+
+def _lock(path: Path) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise InUse(f"another agent has the journal in {path.parent}") from None
+    return fd
