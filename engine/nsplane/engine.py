@@ -70,7 +70,6 @@ class Engine:
         self._journal = journal
         self._memory: Memory = Forgetful() if journal is None else journal
         self._trouble = ""
-        self._resuming = False
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
@@ -104,7 +103,8 @@ class Engine:
         self._places.resume()
         self._microservices.resume()
         load(journal.frames(), self._wanted, self._core)
-        self._resuming = True
+        self._take_notices()
+        self._places.resumed()
         self._wake()
 
     def close(self) -> None:
@@ -207,10 +207,6 @@ class Engine:
         for _ in range(ROUNDS):
             if not self._round():
                 break
-        if self._resuming:
-            self._resuming = False
-            self._places.resumed()
-            self._wake()
         finished, self._finished = self._finished, []
         for request in finished:
             self._requests.pop(request.serial, None)
@@ -251,15 +247,20 @@ class Engine:
         finally:
             for result in results:
                 self._planner.completed(result)
-        for slot, what in self._core.notices():
-            some = True
+        some |= self._take_notices()
+        if self._planner.run():
+            self._wake()
+        return some
+
+    def _take_notices(self) -> bool:
+        """What happened to slots. Was there anything?"""
+        notices = self._core.notices()
+        for slot, what in notices:
             if what == kernel.NOTICE_TOUCHED:
                 self._planner.slot_touched(slot)
             else:
                 self._planner.slot_empty(slot)
-        if self._planner.run():
-            self._wake()
-        return some
+        return bool(notices)
 
     def settle(self, request: Request, timeout: float | None = None) -> Request:
         """Processes until `request` has all its verdicts. TimeoutError."""

@@ -113,23 +113,27 @@ class Places:
     def resume(self) -> None:
         """Requests of an earlier life are about to be carried out again: processes are bound to those that were meant then."""
         self._resuming = True
+        for fact, known in dict(self._memory.memories("place")).items():
+            fd = self._open_known(fact, known)
+            if fd is None:
+                self._memory.remember("place", fact, None)
+                continue
+            os.close(fd)
+            if known["created"]:
+                self._created.add(fact)
 
     def resumed(self) -> None:
         """All that is wanted is known. Namespaces in which nothing is wanted any more are held once more, to take from them what is
         ours."""
         self._resuming = False
         for fact, known in dict(self._memory.memories("place")).items():
-            fd = self._open_known(fact, known)
-            if fd is None:
-                self._memory.remember("place", fact, None)
-                continue
-            if known["created"]:
-                self._created.add(fact)
-            if self._facts.is_needed(fact):
-                os.close(fd)
-            else:
-                self._hold(fact, fd)
-                self._leaving.add(fact)
+            if not self._facts.is_needed(fact) and fact not in self._held:
+                fd = self._open_known(fact, known)
+                if fd is None:
+                    self._not_made(fact)
+                else:
+                    self._hold(fact, fd)
+                    self._leaving.add(fact)
 
     def _open_known(self, fact: str, known: dict[str, Any]) -> int | None:
         """The namespace, where it is still the one that was meant."""

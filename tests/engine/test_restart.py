@@ -1,0 +1,153 @@
+"""What was acknowledged is wanted after a restart, and the kernel is taken over as it is: only differences are applied."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from msgspec import msgpack
+
+from nsplane import Engine, Journal
+from nsplane.journal import InUse
+
+from .conftest import Lab, ip, ip_in, run, run_in, until
+from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, route, veth
+
+
+@contextmanager
+def life(lab: Lab, directory: Path) -> Iterator[Engine]:
+    """An engine with a journal, which ends as the agent does: the network stays as it is."""
+    journal = Journal(directory)
+    try:
+        with Engine(agent_id=lab.name(), journal=journal) as engine:
+            yield engine
+    finally:
+        journal.close()
+
+
+def wiring(lab: Lab) -> list[Item]:
+    red, blue = by_name(lab.name("red")), by_name(lab.name("blue"))
+    return [
+        bridge("br", red, addresses=["10.1.0.254/24"]),
+        veth("a", "b", red, master="br"),
+        veth("b", "a", blue, addresses=["10.1.0.1/24", "fd01::1/64"]),
+        route("b", "10.9.0.0/16", gateway="10.1.0.254"),
+        route("b", "fd09::/64"),
+        arp("b", "10.1.0.9"),
+    ]
+
+
+def state(engine: Engine) -> dict[str, str]:
+    return {entry["key"]: entry["state"] for entry in engine._ask({"op": "get"}, 5)["items"]}
+
+
+def settled(engine: Engine, count: int) -> bool:
+    states = state(engine)
+    return len(states) == count and set(states.values()) == {"configured"}
+
+
+def test_all_is_wanted_again_and_nothing_is_touched(lab: Lab, tmp_path: Path) -> None:
+    with life(lab, tmp_path) as engine:
+        assert engine.put(wiring(lab), timeout=5)["counts"] == {"configured": 6}
+        engine.put([bridge("gone", by_name(lab.name("red")))], timeout=5)
+        engine.delete(["interface/gone"], timeout=5)
+    before = [ip("link", netns=lab.name(where)) for where in ("red", "blue")]
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: settled(engine, 6))
+        assert [ip("link", netns=lab.name(where)) for where in ("red", "blue")] == before
+        assert engine.replace([], timeout=5)["counts"] == {"removed": 6}
+        until(engine, lambda: lab.name() not in run("ip netns"))
+    assert lab.name() not in run("ip netns"), "the namespaces that an earlier life made go too"
+
+
+def test_what_was_wanted_of_several_sources_and_generations(lab: Lab, tmp_path: Path) -> None:
+    red = by_name(lab.name("red"))
+    with life(lab, tmp_path) as engine:
+        engine.put([bridge("br", red)], source="one", timeout=5)
+        engine._ask({"op": "put", "source": "two", "generation": 1, "items": [route("br", "10.1.0.0/16")]}, 5)
+        engine._ask({"op": "put", "source": "two", "generation": 2, "items": [route("br", "10.2.0.0/16")]}, 5)
+        conflict = engine.put([bridge("br", red, mtu=1400)], source="two", timeout=5)
+        assert conflict["counts"] == {"conflict": 1}
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: settled(engine, 3))
+        engine._ask({"op": "sweep", "source": "two", "generation": 2}, 5)
+        assert set(state(engine)) == {"interface/br", "route/br/10.2.0.0/16"}
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: settled(engine, 2))
+        assert ip("link", "show", "br", netns=lab.name("red"))[0]["mtu"] == 1500
+        for source in ("one", "two"):
+            engine.replace([], source=source, timeout=5)
+
+
+def test_what_was_deleted_while_nothing_ran_goes(lab: Lab, tmp_path: Path) -> None:
+    """As after a kill between the record of a request and its way into the kernel."""
+    with life(lab, tmp_path) as engine:
+        engine.put(wiring(lab), timeout=5)
+    journal = Journal(tmp_path)
+    keys = ["interface/br", "interface/a", "interface/b", "route/b/10.9.0.0/16", "route/b/fd09::/64", "arp/b/10.1.0.9"]
+    journal.append("delete", "default", msgpack.encode({"op": "delete", "keys": keys}))
+    journal.commit()
+    journal.close()
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: lab.name() not in run("ip netns"))
+        assert state(engine) == {}
+
+
+def test_microservices_are_known_without_being_announced_again(lab: Lab, tmp_path: Path) -> None:
+    process, other = lab.process(), lab.process()
+    items = [veth("a", "b", by_label("web")), veth("b", "a", by_label("db"))]
+    with life(lab, tmp_path) as engine:
+        engine.put(items, timeout=5)
+        engine.microservice("started", "web", pid=process.pid)
+        engine.microservice("started", "db", pid=other.pid, container="c1", name="one")
+        until(engine, lambda: settled(engine, 2))
+    links = [process.ip("link"), other.ip("link")]
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: settled(engine, 2))
+        assert [process.ip("link"), other.ip("link")] == links
+        entry = engine.get("microservice/db")
+        assert entry is not None
+        assert (entry["container"], entry["name"]) == ("c1", "one")
+    other.end(signal.SIGKILL)
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: [link["ifname"] for link in process.ip("link")] == ["lo"])
+        assert set(state(engine).values()) == {"pending"}
+        engine.replace([], timeout=5)
+
+
+@pytest.mark.parametrize("how", ["pid", "file"])
+def test_a_process_is_the_same_or_none(lab: Lab, tmp_path: Path, how: str) -> None:
+    process = lab.process()
+    run_in(process.netns, "ip link set lo up")
+    place = by_pid(process.pid) if how == "pid" else by_file(process.netns)
+    items = [bridge("br", place), route("br", "10.1.0.0/16"), route("lo", "10.2.0.0/16", place)]
+    with life(lab, tmp_path) as engine:
+        assert engine.put(items, timeout=5)["counts"] == {"configured": 3}
+    links = process.ip("link")
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: settled(engine, 3))
+        assert process.ip("link") == links
+    process.end()
+    again = run(
+        f"sh -c 'echo {process.pid - 1} >/proc/sys/kernel/ns_last_pid; unshare --net sleep 600 >/dev/null 2>&1 & echo $!'"
+    ).strip()
+    try:
+        with life(lab, tmp_path) as engine:
+            missing = [f"pid/{process.pid}" if how == "pid" else f"file/{process.netns}"]
+            until(engine, lambda: (engine.get("interface/br") or {})["missing"] == missing)
+            assert set(state(engine).values()) == {"pending"}
+            assert [link["ifname"] for link in ip_in(f"/proc/{again}/ns/net", "link")] == ["lo"]
+            engine.replace([], timeout=5)
+    finally:
+        run(f"kill {again}")
+
+
+def test_one_engine_has_a_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with pytest.raises(InUse):
+        Journal(tmp_path)
+    journal.close()
+    Journal(tmp_path).close()
