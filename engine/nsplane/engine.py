@@ -30,6 +30,7 @@ from nsplane.identity import machine_id
 from nsplane.items import check_label
 from nsplane.journal import Journal, NotRecorded
 from nsplane.journal.replay import load
+from nsplane.journal.snapshot import Compaction
 from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
 from nsplane.listing import Listing, microservice_entry
 from nsplane.memory import Forgetful, Memory
@@ -70,6 +71,7 @@ class Engine:
         self._journal = journal
         self._memory: Memory = Forgetful() if journal is None else journal
         self._trouble = ""
+        self._compaction: Compaction | None = None
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
@@ -109,6 +111,8 @@ class Engine:
 
     def close(self) -> None:
         """Ends the writer and closes everything. The network is left as it is."""
+        if self._compaction is not None:
+            self._compaction.cancel()
         self._core.close()
         self._microservices.close()
         self._places.close()
@@ -215,7 +219,21 @@ class Engine:
                 error = None if request.error is None else request.error.message
                 self._journal.finish(request.seq, request.totals(), time.time() - request.began, error)
         self._commit_memory()
+        if self._journal is not None and self._journal.wants_snapshot and self._compaction is None:
+            self._begin_snapshot(self._journal)
         return finished
+
+    def _begin_snapshot(self, journal: Journal) -> None:
+        self._compaction = compaction = Compaction(journal)
+
+        def ended() -> None:
+            self._descriptors.remove(compaction.pidfd)
+            self._compaction = None
+            if not compaction.finish():
+                log.error("no snapshot of the journal could be made; it goes on without")
+                journal.postpone_snapshot()
+
+        self._descriptors.add(compaction.pidfd, ended)
 
     def _commit_memory(self) -> None:
         """What is to be known after a restart is safe before anything that depends on it is acknowledged."""

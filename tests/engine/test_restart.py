@@ -151,3 +151,32 @@ def test_one_engine_has_a_journal(tmp_path: Path) -> None:
         Journal(tmp_path)
     journal.close()
     Journal(tmp_path).close()
+
+
+def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path) -> None:
+    red = by_name(lab.name("red"))
+    journal = Journal(tmp_path, snapshot_bytes=50_000)
+    with Engine(agent_id=lab.name(), journal=journal) as engine:
+        engine.put([bridge("br", red, addresses=["10.0.0.1/8"])], source="one", timeout=5)
+        for n in range(40):
+            routes = [route("br", f"20.{n % 8}.{i}.0/24", gateway=f"10.0.0.{n + 2}") for i in range(50)]
+            engine._ask({"op": "put", "source": "two", "generation": n, "items": routes}, 5)
+            engine.delete([f"route/br/20.{n % 8}.7.0/24"], source="two", timeout=5)
+        until(engine, lambda: engine._compaction is None and list(tmp_path.glob("snapshot-*.db")))
+        before = state(engine)
+        assert len(before) == 1 + 8 * 49
+        sources = engine.info()["items"]
+    journal.close()
+    assert not list(tmp_path.glob("*.new"))
+    journal = Journal(tmp_path, snapshot_bytes=50_000)
+    assert sum(1 for _ in journal.frames()) < 60
+    with Engine(agent_id=lab.name(), journal=journal) as engine:
+        until(engine, lambda: settled(engine, len(before)))
+        assert state(engine) == before
+        assert engine.info()["items"] == sources
+        assert len(ip("route", "show", "proto", "110", netns=lab.name("red"))) == 8 * 49
+        engine._ask({"op": "sweep", "source": "two", "generation": 36}, 5)
+        assert len(state(engine)) == 1 + 4 * 49
+        for source in ("one", "two"):
+            engine.replace([], source=source, timeout=5)
+    journal.close()

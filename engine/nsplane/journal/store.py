@@ -17,6 +17,8 @@ import msgspec
 FORMAT = 1
 PAGE = 16_384
 CHECKPOINT_PAGES = 2_000
+ROW_BYTES = 100
+"""What a request takes in the journal besides its frame."""
 KEEP_HISTORY = 10_000
 """Requests that history shows; older ones are forgotten with the next snapshot."""
 
@@ -64,10 +66,11 @@ class Journal:
     """One agent's journal in a directory of its own, which it holds for itself: InUse where another has it.
 
     What is appended, remembered and finished is written by the next `commit`, in one transaction. `durable` has each commit reach
-    the disk (synchronous FULL): otherwise a loss of power costs at most the last second, a kill of the agent never anything.
+    the disk (synchronous FULL): otherwise a loss of power costs at most the last second, a kill of the agent never anything. A
+    snapshot is wanted when `snapshot_bytes` have come since the last.
     """
 
-    def __init__(self, directory: Path, durable: bool = False) -> None:
+    def __init__(self, directory: Path, durable: bool = False, snapshot_bytes: int = 64 << 20) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
         self._lock = _lock(directory / "lock")
@@ -84,6 +87,8 @@ class Journal:
         self._memories: dict[str, dict[str, Any]] = {}
         for kind, key, value in self._db.execute("SELECT kind, key, value FROM memories"):
             self._memories.setdefault(kind, {})[key] = msgspec.msgpack.decode(value)
+        self._snapshot_bytes = snapshot_bytes
+        self._grown = self._growth()
         self.seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM requests").fetchone()[0]
         self.trouble = ""
         """Why the last commit failed; empty where it did not."""
@@ -93,6 +98,7 @@ class Journal:
     def append(self, op: str, source: str, frame: bytes | memoryview, note: str | None = None) -> int:
         """Has a request recorded by the next commit; `frame` has to stay as it is until then. Returns its number."""
         self.seq += 1
+        self._grown += len(frame) + ROW_BYTES
         self._appended.append((self.seq, time.time(), op, source, frame, note))
         return self.seq
 
@@ -176,13 +182,23 @@ class Journal:
 
     # ---- snapshots ----
 
-    def growth(self) -> tuple[int, int]:
-        """What has come since the last snapshot: (requests, bytes)."""
-        requests, size = self._db.execute(
-            "SELECT count(*), coalesce(sum(length(frame)), 0) FROM requests"
-            " WHERE seq > (SELECT coalesce(max(seq), 0) FROM snapshots)"
+    @property
+    def wants_snapshot(self) -> bool:
+        """Has more come since the last one than a restart should have to read?"""
+        return self._grown > self._snapshot_bytes
+
+    def postpone_snapshot(self) -> None:
+        """None could be made: it is wanted again when as much has come once more."""
+        self._grown = 0
+
+    def _growth(self) -> int:
+        seq, name = self._db.execute("SELECT seq, file FROM snapshots ORDER BY seq DESC LIMIT 1").fetchone() or (0, "")
+        (size,) = self._db.execute(
+            "SELECT coalesce(sum(length(frame) + ?), 0) FROM requests WHERE seq > ?", (ROW_BYTES, seq)
         ).fetchone()
-        return requests, size
+        if name:  # a large state wants rarer snapshots
+            self._snapshot_bytes = max(self._snapshot_bytes, 2 * (self.directory / name).stat().st_size)
+        return int(size)
 
     def take_snapshot(self, seq: int, file: str) -> None:
         """A snapshot of the state after request `seq` is there. The one before the last, and the requests that only that needed,
@@ -198,6 +214,7 @@ class Journal:
             self._db.execute("DELETE FROM requests WHERE seq <= ?", (min(oldest, seq - KEEP_HISTORY),))
         for name in old:
             (self.directory / name).unlink(missing_ok=True)
+        self._grown = self._growth()
 
     def close(self) -> None:
         with contextlib.suppress(NotRecorded):  # what is lost here is how long the last requests took
