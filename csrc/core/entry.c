@@ -122,28 +122,45 @@ static void put_length(struct mp_out *out, size_t at)
 	memcpy(out->data + at, &len, sizeof(len));
 }
 
-void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous)
+/* Begins a record of a change with its topic; the entry follows, and change_end. NULL where nobody fetches them. */
+static struct mp_out *change_begin(struct nsp_core *core, const char *prefix, const char *key, size_t len, size_t *at)
 {
 	struct mp_out *out = &core->changes[0];
-	char key[NSP_KEY_MAX];
 	static const uint32_t zero;
+
+	if (out->len > CHANGES_MAX) {
+		core->dropped++;
+		return NULL;
+	}
+	*at = out->len;
+	mp_put_raw(out, &zero, sizeof(zero));
+	mp_put_raw(out, prefix, strlen(prefix));
+	mp_put_raw(out, key, len);
+	put_length(out, *at);
+	*at = out->len;
+	mp_put_raw(out, &zero, sizeof(zero));
+	return out;
+}
+
+static void change_end(struct nsp_core *core, size_t at)
+{
+	put_length(&core->changes[0], at);
+	core->changes_count++;
+	core_signal(core);
+}
+
+void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous)
+{
+	char key[NSP_KEY_MAX];
+	size_t at;
 
 	if (!core->watched)
 		return;
-	if (out->len > CHANGES_MAX) {
-		core->dropped++;
+	struct mp_out *out = change_begin(core, "item/", key, row_key(core, row, key), &at);
+	if (!out)
 		return;
-	}
-	size_t at = out->len;
-	mp_put_raw(out, &zero, sizeof(zero));
-	mp_put_raw(out, key, row_key(core, row, key));
-	put_length(out, at);
-	at = out->len;
-	mp_put_raw(out, &zero, sizeof(zero));
 	entry_put(core, out, row, state, previous);
-	put_length(out, at);
-	core->changes_count++;
-	core_signal(core);
+	change_end(core, at);
 }
 
 void nsp_core_watch(struct nsp_core *core, uint32_t on)

@@ -537,8 +537,8 @@ NSP_API void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals);
 /* Whether changes of state are noted. */
 NSP_API void nsp_core_watch(struct nsp_core *core, uint32_t on);
 
-/* The changes noted since the last call: records of u32 key length, key, u32 entry length, entry (with `previous`). Returns
- * their number; `data` is valid until the next call. */
+/* The changes noted since the last call: records of u32 topic length, topic ("item/KEY"), u32 entry length, entry (with `previous`).
+ * Returns their number; `data` is valid until the next call. */
 NSP_API long nsp_core_changes(struct nsp_core *core, const uint8_t **data, size_t *len);
 
 /* ---- operations on interfaces, in one queue with the rows ---- */

@@ -430,7 +430,7 @@ class Engine:
 
     def changes(self) -> list[tuple[str, bytes]]:
         """What changed since the last call: (topic, msgpack map of at most 15 pairs)."""
-        rows = [(f"item/{key}", entry) for key, entry in self._core.changes()] if self._watched else []
+        rows = self._core.changes() if self._watched else []
         noted, self._changes = self._changes, []
         return noted + rows
 

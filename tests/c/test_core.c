@@ -363,9 +363,9 @@ static void test_changes(void)
 	rig_await(rig, "route/web0/10.0.0.0/8", "state: configured");
 	rig_await(rig, "route/web0/11.0.0.0/8", "state: configured");
 	const char *text = changes(rig, &count);
-	CHECK_HAS(text, "route/web0/11.0.0.0/8: {key: route/web0/11.0.0.0/8, state: configured, source: lab,");
+	CHECK_HAS(text, "item/route/web0/11.0.0.0/8: {key: route/web0/11.0.0.0/8, state: configured, source: lab,");
 	CHECK_HAS(text, "item: {kind: route, interface: web0, dst: 11.0.0.0/8}, previous: pending}");
-	CHECK_HAS(text, "route/web0/10.0.0.0/8: {key: route/web0/10.0.0.0/8, state: configured");
+	CHECK_HAS(text, "item/route/web0/10.0.0.0/8: {key: route/web0/10.0.0.0/8, state: configured");
 
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8, gateway: 192.0.2.255}]");
 	CHECK_HAS(changes(rig, &count),
@@ -379,7 +379,7 @@ static void test_changes(void)
 	CHECK_HAS(text, "previous: failed}");
 	CHECK_HAS(text, "previous: configured}");
 	rig_delete(rig, "[route/web0/10.0.0.0/8]");
-	CHECK_HAS(changes(rig, &count), "route/web0/10.0.0.0/8: {key: route/web0/10.0.0.0/8, state: removed, source: lab,");
+	CHECK_HAS(changes(rig, &count), "item/route/web0/10.0.0.0/8: {key: route/web0/10.0.0.0/8, state: removed, source: lab,");
 	CHECK_EQ(count, 1);
 
 	nsp_core_watch(rig->core, 0);

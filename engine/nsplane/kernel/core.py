@@ -199,7 +199,7 @@ class Core:
         lib.nsp_core_watch(self._raw, on)
 
     def changes(self) -> list[tuple[str, bytes]]:
-        """(key, entry) of the changes of rows since the last call."""
+        """(topic, entry) of the changes of rows since the last call."""
         count = lib.nsp_core_changes(self._raw, self._data, self._len)
         if not count:
             return []
@@ -207,10 +207,10 @@ class Core:
         found, at = [], 0
         for _ in range(count):
             (size,) = struct.unpack_from("=I", data, at)
-            key = data[at + 4 : at + 4 + size].decode()
+            topic = data[at + 4 : at + 4 + size].decode()
             at += 4 + size
             (size,) = struct.unpack_from("=I", data, at)
-            found.append((key, data[at + 4 : at + 4 + size]))
+            found.append((topic, data[at + 4 : at + 4 + size]))
             at += 4 + size
         return found
 
