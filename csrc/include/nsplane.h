@@ -149,6 +149,10 @@ NSP_API int nsp_batch_send(struct nsp_socket *sock, struct nsp_batch *batch, nsp
 NSP_API int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
 		     struct nsp_error *err);
 
+/* Reads the routes of all tables that bear one protocol (RTPROT_*): the kernel leaves the others out. */
+NSP_API int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
+			      struct nsp_error *err);
+
 /* ---- links (link.c) ------------------------------------------------------------------------------------------------------- */
 
 #define NSP_LINK_INDEX 0x1
