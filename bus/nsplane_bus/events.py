@@ -16,6 +16,9 @@ from .protocol import SYNC
 QUEUE = 50_000
 """Events that wait for one slow subscriber before it loses some."""
 
+ROW_TOPICS = tuple(f"{topic}/{kind}/" for topic in ("item", "drift") for kind in ("route", "arp"))
+"""What the core notes only where somebody wants to hear of it."""
+
 TURN = 2_000
 """Events sent before the router has its turn again."""
 
@@ -57,7 +60,7 @@ class Publisher:
         self._prefixes = tuple(topic.decode(errors="replace") for topic in self._topics)
         self.counters["subscriptions"] = len(self._topics)
         if self._topics != before:
-            rows = any(_overlap(prefix, kind) for prefix in self._prefixes for kind in ("item/route/", "item/arp/"))
+            rows = any(_overlap(prefix, topic) for prefix in self._prefixes for topic in ROW_TOPICS)
             self.engine.watch(bool(self._topics), rows)
             if not self._topics:
                 self._waiting.clear()

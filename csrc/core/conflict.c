@@ -15,30 +15,6 @@
 #include <net/if.h>
 #include <stdio.h>
 
-/* What identifies a route in the kernel. */
-static bool read_route_key(const struct nlmsghdr *msg, struct wish *key)
-{
-	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
-	const struct nlattr *attr;
-
-	if (msg->nlmsg_type != RTM_NEWROUTE || !rtm || rtm->rtm_tos || (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
-		return false;
-	*key = (struct wish){
-		.type = rtm->rtm_family == AF_INET ? WISH_ROUTE4 : WISH_ROUTE6,
-		.dst_len = rtm->rtm_dst_len,
-		.table = rtm->rtm_table,
-	};
-	NSP_ATTR_EACH(attr, msg, sizeof(*rtm)) {
-		if (nsp_attr_type(attr) == RTA_DST)
-			nsp_attr_get(attr, key->dst, nsp_address_len(rtm->rtm_family));
-		else if (nsp_attr_type(attr) == RTA_PRIORITY)
-			nsp_attr_get(attr, &key->metric, sizeof(key->metric));
-		else if (nsp_attr_type(attr) == RTA_TABLE)
-			nsp_attr_get(attr, &key->table, sizeof(key->table));
-	}
-	return true;
-}
-
 static int compare(const void *left, const void *right)
 {
 	const struct wish *a = &((const struct conflict *)left)->key, *b = &((const struct conflict *)right)->key;
@@ -89,7 +65,7 @@ static void route_seen(void *arg, uint32_t index, const void *msg)
 		forget_found(search);
 		return;
 	}
-	if (!read_route_key(msg, &wanted.key))
+	if (!object_read_key(msg, &wanted.key))
 		return;
 	struct conflict *hit = bsearch(&wanted, search->conflicts, search->count, sizeof(wanted), compare);
 	if (!hit)

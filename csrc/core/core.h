@@ -38,6 +38,7 @@ enum row_flag {
 	ROW_BLOCKED = 0x800,  /* another row of ours is the same kernel object */
 	ROW_DEAD = 0x1000,    /* not written again until it is put anew */
 	ROW_AGAIN = 0x2000,   /* a conflict was gone when it was looked at: tried once more */
+	ROW_SEEN = 0x4000,    /* the kernel was read back and has it */
 };
 
 /* The lists of a slot: what is not configured, and what is, with and without a gateway or source that the kernel may come to refuse. */
@@ -162,7 +163,7 @@ struct nsp_core {
 	pthread_mutex_t lock;
 	pthread_cond_t work, completed;
 	pthread_t thread;
-	bool stop, running;
+	bool stop, running, held;
 	int event;
 	bool signalled;
 
@@ -231,6 +232,23 @@ void table_extra_drop(struct table *table, struct row *row);
 uint64_t table_bytes(const struct table *table);
 void table_free(struct table *table);
 
+/* ---- object.c ---- */
+
+/* A route or neighbour as the kernel tells of it. */
+struct object {
+	struct wish wish; /* its flags: what the kernel has */
+	int32_t ifindex;
+	uint8_t protocol;
+	bool plain; /* one that a row can mean; of a route that is not, nothing but what identifies it is known */
+	bool gone;  /* it was deleted */
+};
+
+/* What identifies a route in the kernel. */
+bool object_read_key(const struct nlmsghdr *msg, struct wish *key);
+bool object_read(const struct nlmsghdr *msg, struct object *object);
+/* Is it as the row, which has the same key, wants it? */
+bool object_is(const struct table *table, const struct object *object, const struct row *row);
+
 /* ---- request.c ---- */
 struct request *request_get(struct nsp_core *core, uint32_t serial);
 /* Counts a verdict given at once. */
@@ -252,6 +270,10 @@ void item_put(struct mp_out *out, const char *slot, const struct row *row, const
 #define NO_PREVIOUS NSP_STATES /* the entry is no event */
 void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous);
 void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous);
+/* What was found wrong with a row: "missing" or "altered". */
+void entry_put_drift(struct nsp_core *core, const struct row *row, const char *found);
+/* An object of ours that no row wants has been deleted; `slot` is its interface in keys. */
+void entry_put_stale(struct nsp_core *core, const char *slot, const struct object *object);
 
 /* ---- slot.c ---- */
 uint32_t slot_lookup(const struct nsp_core *core, const char *key);

@@ -73,13 +73,14 @@ static uint32_t row_shown_state(const struct row *row)
 	return row->state == NSP_STATE_NONE ? NSP_STATE_PENDING : row->state;
 }
 
-void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous)
+#define ENTRY_PAIRS 9
+
+static void put_pairs(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state)
 {
 	const struct slot *slot = core->slots[row->slot];
 	char key[NSP_KEY_MAX];
 	int error = !slot->ready && state == slot->state ? slot->error : row->error;
 
-	mp_put_map(out, previous == NO_PREVIOUS ? 9 : 10);
 	mp_put_literal(out, "key");
 	mp_put_str(out, key, row_key(core, row, key));
 	mp_put_literal(out, "state");
@@ -107,6 +108,12 @@ void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row,
 	mp_put_uint(out, row->extra ? core->table.extras[row->extra].tries : 0);
 	mp_put_literal(out, "item");
 	item_put(out, slot->key, row, row->flags & WISH_SOURCE ? core->table.extras[row->extra].source : NULL);
+}
+
+void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous)
+{
+	mp_put_map(out, previous == NO_PREVIOUS ? ENTRY_PAIRS : ENTRY_PAIRS + 1);
+	put_pairs(core, out, row, state);
 	if (previous != NO_PREVIOUS) {
 		mp_put_literal(out, "previous");
 		mp_put_text(out, state_names[previous]);
@@ -122,28 +129,113 @@ static void put_length(struct mp_out *out, size_t at)
 	memcpy(out->data + at, &len, sizeof(len));
 }
 
-void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous)
+/* Begins a record of a change with its topic; the entry follows, and change_end. NULL where nobody fetches them. */
+static struct mp_out *change_begin(struct nsp_core *core, const char *prefix, const char *key, size_t len, size_t *at)
 {
 	struct mp_out *out = &core->changes[0];
-	char key[NSP_KEY_MAX];
 	static const uint32_t zero;
+
+	if (out->len > CHANGES_MAX) {
+		core->dropped++;
+		return NULL;
+	}
+	*at = out->len;
+	mp_put_raw(out, &zero, sizeof(zero));
+	mp_put_raw(out, prefix, strlen(prefix));
+	mp_put_raw(out, key, len);
+	put_length(out, *at);
+	*at = out->len;
+	mp_put_raw(out, &zero, sizeof(zero));
+	return out;
+}
+
+static void change_end(struct nsp_core *core, size_t at)
+{
+	put_length(&core->changes[0], at);
+	core->changes_count++;
+	core_signal(core);
+}
+
+void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous)
+{
+	char key[NSP_KEY_MAX];
+	size_t at;
 
 	if (!core->watched)
 		return;
-	if (out->len > CHANGES_MAX) {
-		core->dropped++;
+	struct mp_out *out = change_begin(core, "item/", key, row_key(core, row, key), &at);
+	if (!out)
 		return;
-	}
-	size_t at = out->len;
-	mp_put_raw(out, &zero, sizeof(zero));
-	mp_put_raw(out, key, row_key(core, row, key));
-	put_length(out, at);
-	at = out->len;
-	mp_put_raw(out, &zero, sizeof(zero));
 	entry_put(core, out, row, state, previous);
-	put_length(out, at);
-	core->changes_count++;
-	core_signal(core);
+	change_end(core, at);
+}
+
+void entry_put_drift(struct nsp_core *core, const struct row *row, const char *found)
+{
+	char key[NSP_KEY_MAX];
+	size_t at;
+
+	if (!core->watched)
+		return;
+	struct mp_out *out = change_begin(core, "drift/", key, row_key(core, row, key), &at);
+	if (!out)
+		return;
+	mp_put_map(out, ENTRY_PAIRS + 1);
+	put_pairs(core, out, row, row_shown_state(row));
+	mp_put_literal(out, "found");
+	mp_put_text(out, found);
+	change_end(core, at);
+}
+
+/* The entry of a row that was there once, as far as the kernel's object tells. */
+static void put_stale(struct mp_out *out, const char *key, size_t len, const char *slot, const struct wish *wish)
+{
+	struct row row = { .type = wish->type,
+			   .dst_len = wish->dst_len,
+			   .metric = wish->metric,
+			   .table = wish->table,
+			   .flags = wish->flags,
+			   .scope = wish->scope };
+
+	memcpy(row.dst, wish->dst, 16);
+	memcpy(row.via, wish->via, 16);
+	mp_put_map(out, ENTRY_PAIRS + 1);
+	mp_put_literal(out, "key");
+	mp_put_str(out, key, len);
+	mp_put_literal(out, "state");
+	mp_put_text(out, state_names[NSP_STATE_REMOVED]);
+	mp_put_literal(out, "source");
+	mp_put_nil(out);
+	mp_put_literal(out, "missing");
+	mp_put_array(out, 0);
+	mp_put_literal(out, "errno");
+	mp_put_nil(out);
+	mp_put_literal(out, "message");
+	mp_put_literal(out, "nothing wants it");
+	mp_put_literal(out, "since");
+	mp_put_float(out, (double)core_now() / 1000);
+	mp_put_literal(out, "tries");
+	mp_put_uint(out, 0);
+	mp_put_literal(out, "item");
+	item_put(out, slot, &row, wish->source);
+	mp_put_literal(out, "found");
+	mp_put_literal(out, "stale");
+}
+
+void entry_put_stale(struct nsp_core *core, const char *slot, const struct object *object)
+{
+	const struct wish *wish = &object->wish;
+	char key[NSP_KEY_MAX];
+	size_t at;
+
+	if (!core->watched)
+		return;
+	size_t len = key_format(key, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+	struct mp_out *out = change_begin(core, "drift/", key, len, &at);
+	if (!out)
+		return;
+	put_stale(out, key, len, slot, wish);
+	change_end(core, at);
 }
 
 void nsp_core_watch(struct nsp_core *core, uint32_t on)

@@ -23,6 +23,9 @@ void nsp_op_free(struct nsp_op *head)
 	for (uint32_t i = 0; i < op->stage_count; i++)
 		free(op->stages[i].batch.buf);
 	free(op->stages);
+	for (uint32_t i = 0; i < op->sweep_count; i++)
+		free(op->sweeps[i].key);
+	free(op->sweeps);
 	free(op);
 }
 
@@ -54,10 +57,34 @@ struct nsp_batch *nsp_op_room(struct nsp_op *head)
 	return op_room(head, STAGE_ROOM);
 }
 
+void nsp_op_readback(struct nsp_op *head)
+{
+	((struct op *)head)->reads_back = true;
+}
+
+void nsp_op_sweep(struct nsp_op *head, int32_t ifindex, const char *key)
+{
+	struct op *op = (struct op *)head;
+	char *copy = strdup(key);
+
+	if (!copy)
+		abort();
+	CORE_GROW(op->sweeps, op->sweep_count, op->sweep_cap);
+	op->sweeps[op->sweep_count++] = (struct sweep){ ifindex, copy };
+}
+
 void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express)
 {
 	pthread_mutex_lock(&core->lock);
 	queue_push(express ? &core->express : &core->queue, ENTRY_OP(op));
+	pthread_cond_signal(&core->work);
+	pthread_mutex_unlock(&core->lock);
+}
+
+void nsp_core_hold(struct nsp_core *core, uint32_t on)
+{
+	pthread_mutex_lock(&core->lock);
+	core->held = on;
 	pthread_cond_signal(&core->work);
 	pthread_mutex_unlock(&core->lock);
 }
@@ -106,8 +133,7 @@ static void message_failed(void *arg, uint32_t index, int error, const char *tex
 	snprintf(op->text, sizeof(op->text), "%s", *text ? text : strerror(error));
 }
 
-void op_run(struct nsp_core *core, struct nsp_op *head,
-	    struct nsp_socket *(*open_socket)(struct nsp_core *, uint32_t, struct nsp_error *))
+void op_run(struct nsp_core *core, struct nsp_op *head, op_socket_fn open_socket)
 {
 	struct running running = { .op = (struct op *)head };
 

@@ -12,17 +12,31 @@ struct stage {
 	struct nsp_batch batch;
 };
 
+/* A link on which objects of ours that nobody wants are deleted; `key` is its interface in keys. */
+struct sweep {
+	int32_t ifindex;
+	char *key;
+};
+
 struct op {
 	struct nsp_op head; /* first: what the planner sees */
 	struct stage *stages;
 	uint32_t stage_count, stage_cap;
+	struct sweep *sweeps;
+	uint32_t sweep_count, sweep_cap;
+	bool reads_back;
 };
+
+typedef struct nsp_socket *(*op_socket_fn)(struct nsp_core *core, uint32_t netns, struct nsp_error *err);
 
 /* Room for a message of this length in the current stage. */
 struct nsp_batch *op_room(struct nsp_op *op, uint32_t bytes);
 
 /* Carries the operation out, without the lock. */
-void op_run(struct nsp_core *core, struct nsp_op *op,
-	    struct nsp_socket *(*open_socket)(struct nsp_core *, uint32_t, struct nsp_error *));
+void op_run(struct nsp_core *core, struct nsp_op *op, op_socket_fn open_socket);
+
+/* ---- readback.c ---- */
+/* Reads back what the operation's namespace has of ours. Called and returns with the lock held; lets go of it while the kernel works. */
+void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket);
 
 #endif

@@ -195,7 +195,7 @@ static void lose_row(struct nsp_core *core, const struct slot *slot, uint32_t id
 	struct row *row = table_row(&core->table, id);
 
 	row_unblock(core, row);
-	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_REFUSED);
+	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_REFUSED | ROW_SEEN);
 	if (was_ready)
 		row_released(core, row);
 	if (!(row->flags & ROW_WANTED)) {

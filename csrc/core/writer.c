@@ -295,9 +295,13 @@ static struct conflict as_conflict(const struct nsp_core *core, const struct fli
 
 static void run_op(struct nsp_core *core, struct nsp_op *op)
 {
-	pthread_mutex_unlock(&core->lock);
-	op_run(core, op, open_socket);
-	pthread_mutex_lock(&core->lock);
+	if (((struct op *)op)->reads_back) {
+		readback_run(core, (struct op *)op, open_socket);
+	} else {
+		pthread_mutex_unlock(&core->lock);
+		op_run(core, op, open_socket);
+		pthread_mutex_lock(&core->lock);
+	}
 	core->batches++;
 	core->written += op->count;
 	if (op->cookie)
@@ -421,12 +425,13 @@ void *writer_run(void *arg)
 			run_withdrawals(core);
 			continue;
 		}
-		if (!core->queue.count && !core->express.count) {
+		if ((!core->queue.count || core->held) && !core->express.count) {
 			pthread_cond_wait(&core->work, &core->lock);
 			continue;
 		}
 		serve(writer, &core->express); /* a small request waits for one batch, not for the queue */
-		serve(writer, &core->queue);
+		if (!core->held)
+			serve(writer, &core->queue);
 	}
 	pthread_mutex_unlock(&core->lock);
 	return NULL;

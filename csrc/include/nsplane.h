@@ -149,6 +149,10 @@ NSP_API int nsp_batch_send(struct nsp_socket *sock, struct nsp_batch *batch, nsp
 NSP_API int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
 		     struct nsp_error *err);
 
+/* Reads the routes of all tables that bear one protocol (RTPROT_*): the kernel leaves the others out. */
+NSP_API int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
+			      struct nsp_error *err);
+
 /* ---- links (link.c) ------------------------------------------------------------------------------------------------------- */
 
 #define NSP_LINK_INDEX 0x1
@@ -537,8 +541,8 @@ NSP_API void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals);
 /* Whether changes of state are noted. */
 NSP_API void nsp_core_watch(struct nsp_core *core, uint32_t on);
 
-/* The changes noted since the last call: records of u32 key length, key, u32 entry length, entry (with `previous`). Returns
- * their number; `data` is valid until the next call. */
+/* The changes noted since the last call: records of u32 topic length, topic, u32 entry length, entry: "item/KEY" with the pair `previous`,
+ * or "drift/KEY" with `found`: missing, altered, stale. Returns their number; `data` is valid until the next call. */
 NSP_API long nsp_core_changes(struct nsp_core *core, const uint8_t **data, size_t *len);
 
 /* ---- operations on interfaces, in one queue with the rows ---- */
@@ -550,6 +554,9 @@ struct nsp_op {
 	int32_t error;	 /* of the first failure, a positive errno; 0 for none */
 	uint32_t index;	 /* the message it was, counted over all stages */
 	char text[252];
+	uint32_t missing; /* of nsp_op_readback: rows that the kernel had no more */
+	uint32_t altered; /* rows that it had otherwise */
+	uint32_t stale;	  /* objects that no row wanted, which were deleted */
 };
 
 NSP_API struct nsp_op *nsp_op_new(uint64_t cookie);
@@ -564,8 +571,21 @@ NSP_API struct nsp_batch *nsp_op_stage(struct nsp_op *op, uint32_t netns, uint32
 /* Makes room for one more message of up to 1 KiB in the current stage. */
 NSP_API struct nsp_batch *nsp_op_room(struct nsp_op *op);
 
+/* Makes an operation of one stage and no messages one that reads back what the kernel has of ours in the stage's namespace - routes and
+ * permanent neighbours of protocol 110 - and compares it with the rows of the slots that are ready: what differs is written again, and
+ * what is there already need not be. `error` says that the kernel could not be read. */
+NSP_API void nsp_op_readback(struct nsp_op *op);
+
+/* Names a link on which it deletes what no row wants (elsewhere such objects may be another agent's). `key` is the interface as it stands
+ * in keys: that slot's rows are wanted there, ready or not. Several keys may name one link. */
+NSP_API void nsp_op_sweep(struct nsp_op *op, int32_t ifindex, const char *key);
+
 /* Queues the operation behind everything queued before it, or (`express`) behind other small ones; the core owns it until nsp_core_poll gives it back. */
 NSP_API void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express);
+
+/* Has the writer leave the queue alone until it is called with 0: what is submitted and becomes ready meanwhile is found by what is in front
+ * of it, such as nsp_op_readback. Small requests and operations go on. */
+NSP_API void nsp_core_hold(struct nsp_core *core, uint32_t on);
 
 /* What was completed: an operation (the caller frees it), or a request's serial. Returns 1, or 0 where there is nothing. */
 struct nsp_done {

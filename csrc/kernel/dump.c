@@ -2,7 +2,7 @@
 /*
  * dump.c - reading whole tables.
  *
- * The socket has NETLINK_GET_STRICT_CHK, so the kernel filters by link and table, and refuses what it cannot filter by.
+ * The socket has NETLINK_GET_STRICT_CHK, so the kernel filters by link, table and protocol, and refuses what it cannot filter by.
  */
 #include "kernel/internal.h"
 
@@ -16,6 +16,7 @@ struct dump {
 	int what;
 	int ifindex;
 	uint32_t table;
+	uint8_t protocol;
 	nsp_reply_fn reply;
 	void *arg;
 	const char *name;
@@ -46,6 +47,7 @@ static void request_put(struct nsp_batch *batch, const struct dump *dump, uint8_
 		if (!rtm)
 			return;
 		rtm->rtm_family = family;
+		rtm->rtm_protocol = dump->protocol;
 		if (dump->table)
 			nsp_attr_put_u32(&msg, RTA_TABLE, dump->table);
 		if (dump->ifindex)
@@ -179,11 +181,33 @@ static int one_link_dump(struct nsp_socket *sock, const struct dump *dump, struc
 	return one.error ? nsp_fail(err, one.error, "dump %s", dump->name) : 0;
 }
 
+/* Until the table holds still. */
+static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family, struct nsp_error *err)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		int ret = 0;
+
+		if (dump->what == NSP_DUMP_LINKS) {
+			ret = family_dump(sock, dump, AF_UNSPEC, err);
+		} else {
+			for (size_t i = 0; i < sizeof(families) && ret == 0; i++)
+				if (family == 0 || family == families[i])
+					ret = family_dump(sock, dump, families[i], err);
+		}
+		if (ret <= 0)
+			return ret;
+		if (dump->reply)
+			dump->reply(dump->arg, 0, NULL);
+	}
+	return nsp_refuse(err, EINTR, "dump %s: the table changed under each of %d attempts", dump->name, ATTEMPTS);
+}
+
 int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
 	     struct nsp_error *err)
 {
 	static const char *const names[] = { NULL, "links", "addresses", "routes", "neighbours" };
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	struct dump dump = { .what = what, .ifindex = ifindex, .table = table, .reply = reply, .arg = arg };
 
 	if (what < NSP_DUMP_LINKS || what > NSP_DUMP_NEIGHS)
@@ -196,20 +220,14 @@ int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_
 	if (what == NSP_DUMP_LINKS && ifindex)
 		return one_link_dump(sock, &dump, err);
 
-	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		int ret = 0;
+	return dump_all(sock, &dump, family, err);
+}
 
-		if (what == NSP_DUMP_LINKS) {
-			ret = family_dump(sock, &dump, AF_UNSPEC, err);
-		} else {
-			for (size_t i = 0; i < sizeof(families) && ret == 0; i++)
-				if (family == 0 || family == families[i])
-					ret = family_dump(sock, &dump, families[i], err);
-		}
-		if (ret <= 0)
-			return ret;
-		if (reply)
-			reply(arg, 0, NULL);
-	}
-	return nsp_refuse(err, EINTR, "dump %s: the table changed under each of %d attempts", dump.name, ATTEMPTS);
+int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp_reply_fn reply, void *arg, struct nsp_error *err)
+{
+	const struct dump dump = { .what = NSP_DUMP_ROUTES, .protocol = protocol, .reply = reply, .arg = arg, .name = "routes" };
+
+	if (family != 0 && family != AF_INET && family != AF_INET6)
+		return nsp_refuse(err, EINVAL, "%d is neither of the address families that can be dumped", family);
+	return dump_all(sock, &dump, family, err);
 }

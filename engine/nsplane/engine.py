@@ -376,6 +376,7 @@ class Engine:
             "microservice_sources": {name: asdict(source) for name, source in self._microservices.sources.items()},
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,
+            "drift": dict(self._planner.found),
             "bus": self.bus_info,
         }
 
@@ -449,7 +450,7 @@ class Engine:
 
     def changes(self) -> list[tuple[str, bytes]]:
         """What changed since the last call: (topic, msgpack map of at most 15 pairs)."""
-        rows = [(f"item/{key}", entry) for key, entry in self._core.changes()] if self._watched else []
+        rows = self._core.changes() if self._watched else []
         noted, self._changes = self._changes, []
         return noted + rows
 

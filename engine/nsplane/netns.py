@@ -36,6 +36,8 @@ class Netns:
         self.aliases: dict[str, int] = {}
         self.holders: dict[int, Holder] = {}
         self.watchers: dict[str, set[Holder]] = {}
+        self.standing: dict[str, int] = {}
+        """Slots that are ready here, by their keys, and their links."""
 
     def link(self, name: str) -> Link | None:
         """The link that has this name now."""
@@ -104,10 +106,12 @@ class Netns:
 class Namespaces:
     """The namespaces in play, by identity and by nsid."""
 
-    def __init__(self, core: Core, entered: Callable[[Netns], None]) -> None:
-        """`entered` is told of each namespace that comes into play, when its links are known."""
+    def __init__(self, core: Core, entered: Callable[[Netns, bool], None], lost: Callable[[Netns], None]) -> None:
+        """`entered` is told of each namespace that comes into play, when its links are known, and whether it was just made; `lost`
+        of each whose events were lost: what it has of ours is not known."""
         self._core = core
         self._entered = entered
+        self._lost = lost
         self.monitor = Monitor()
         self._by_identity: dict[NetnsId, Netns] = {}
         self._by_nsid: dict[int, Netns] = {}
@@ -121,15 +125,15 @@ class Namespaces:
     def __len__(self) -> int:
         return len(self._by_identity)
 
-    def hold(self, fd: int) -> Netns:
-        """The namespace behind a descriptor, which is closed here. Each hold wants a `drop`. KernelError (EMFILE) where it would
-        leave too few descriptors for everything else."""
+    def hold(self, fd: int, made: bool = False) -> Netns:
+        """The namespace behind a descriptor, which is closed here; `made`: it was made just now. Each hold wants a `drop`.
+        KernelError (EMFILE) where it would leave too few descriptors for everything else."""
         try:
             identity = kernel.identify_netns(fd)
             netns = self._by_identity.get(identity)
             self._keep_descriptors(fd, new=netns is None)
             if netns is None:
-                netns = self._enter(fd, identity)
+                netns = self._enter(fd, identity, made)
                 fd = -1
         finally:
             if fd >= 0:
@@ -149,7 +153,7 @@ class Namespaces:
             text = f"{len(self)} namespaces are in use, and of {limit} descriptors (RLIMIT_NOFILE) the others are kept"
             raise KernelError(errno.EMFILE, text)
 
-    def _enter(self, fd: int, identity: NetnsId) -> Netns:
+    def _enter(self, fd: int, identity: NetnsId, made: bool) -> Netns:
         nsid = self.monitor.watch(fd)  # before the survey: what happens in between is heard
         events = self.monitor.survey(fd)
         netns = Netns(fd, identity, self._core.add_netns(fd), nsid)
@@ -157,7 +161,7 @@ class Namespaces:
         self._by_nsid[nsid] = netns
         for event in events:
             self._take(netns, event)
-        self._entered(netns)
+        self._entered(netns, made)
         return netns
 
     def drop(self, netns: Netns) -> None:
@@ -183,7 +187,7 @@ class Namespaces:
             self._survey_all()
 
     def _survey_all(self) -> None:
-        """Events were lost: reads everything again. What was dropped meanwhile is not known, so all rows are written again."""
+        """Events were lost: reads everything again, and acts on every difference."""
         try:
             while self.monitor.read():
                 pass
@@ -194,11 +198,17 @@ class Namespaces:
             present = {event.index for event in events if event.link is not None}
             for index in [index for index in netns.links if index not in present]:
                 netns.drop_link(index)
-            for link in netns.links.values():
+            before = [(link, link.addresses.copy()) for link in netns.links.values()]
+            for link, _ in before:
                 link.addresses.clear()
             for event in events:
                 self._take(netns, event)
-            self._core.rejudge(netns.number, 0, kernel.JUDGE_ALL)
+            for link, addresses in before:
+                for address in addresses.values():
+                    if address.identity not in netns.links[link.index].addresses:
+                        self._take(netns, Event(netns.nsid, True, 0, None, link.index, address))
+            self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
+            self._lost(netns)
 
     def _take(self, netns: Netns, event: Event) -> None:
         if event.link is not None:

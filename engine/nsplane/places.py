@@ -228,9 +228,9 @@ class Places:
     def _want_name(self, fact: str) -> None:
         name = fact.removeprefix(OWN)
         try:
-            fd = self._open_or_create(fact, name)
+            fd, made = self._open_or_create(fact, name)
             try:
-                self._hold(fact, fd)
+                self._hold(fact, fd, made)
             except KernelError:
                 if fact in self._created:
                     self._not_made(fact)
@@ -240,9 +240,10 @@ class Places:
             if error.errno != errno.EINVAL:  # a file that nothing is bound on yet: the mount table will change
                 self.refused[fact] = error
 
-    def _open_or_create(self, fact: str, name: str) -> int:
+    def _open_or_create(self, fact: str, name: str) -> tuple[int, bool]:
+        """The namespace, and whether it was made just now."""
         try:
-            return kernel.open_netns_name(name)
+            return kernel.open_netns_name(name), False
         except KernelError as error:
             if error.errno != errno.ENOENT:
                 raise
@@ -258,9 +259,9 @@ class Places:
             self._not_made(fact)
             if error.errno != errno.EEXIST:
                 raise
-            return kernel.open_netns_name(name)  # somebody was faster
+            return kernel.open_netns_name(name), False  # somebody was faster
         self._changed(fact, "created")
-        return fd
+        return fd, True
 
     def _not_made(self, fact: str) -> None:
         self._created.discard(fact)
@@ -278,9 +279,9 @@ class Places:
         if self.refused.pop(fact, None) is not None and self._facts.is_needed(fact):
             self._coming[fact] = None
 
-    def _hold(self, fact: str, fd: int) -> None:
+    def _hold(self, fact: str, fd: int, made: bool = False) -> None:
         self.refused.pop(fact, None)
-        netns = self._held[fact] = self._namespaces.hold(fd)
+        netns = self._held[fact] = self._namespaces.hold(fd, made)
         self._remember(fact, netns)
         self._facts.set(fact, netns)
 

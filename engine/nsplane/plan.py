@@ -7,10 +7,11 @@ run looks at everything that was touched since the last; deletions of one run ar
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 
 from nsplane.facts import Facts
-from nsplane.kernel import Address, Core, LinkChange, Op, OpResult
+from nsplane.kernel import JUDGE_ALL, Address, Core, LinkChange, Op, OpResult
 from nsplane.kinds.created import is_agents
 from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
@@ -31,6 +32,7 @@ class Operation(Op):
         super().__init__(cookie)
         self.cookie = cookie
         self.nodes = nodes
+        self.reads_back = False
         self.namespaces: list[Netns] = []
         self._unreported: list[tuple[Netns, str, str | Address]] = []
         self._made: list[tuple[Kind, Node, Netns, str]] = []
@@ -78,8 +80,11 @@ class Planner:
         self.agent_id = agent_id
         self.note = note
         self.facts = Facts()
+        self.found = Counter(missing=0, altered=0, stale=0)
+        """What was found by reading back."""
         self._fresh: list[Netns] = []
-        self.namespaces = Namespaces(core, self._fresh.append)
+        self._unread: dict[Netns, None] = {}
+        self.namespaces = Namespaces(core, self._entered, self.read_back)
         self.places: Places
         self.nodes: dict[str, Node] = {}
         self.owners: dict[tuple[Netns, str], Node] = {}
@@ -94,6 +99,45 @@ class Planner:
         self._parked: dict[Node, dict[Node | Slot, None]] = {}
         self._removals: dict[Netns, dict[int, tuple[Node, ...]]] = {}
         self._dropped: list[Netns] = []
+
+    # ---- namespaces ----
+
+    def _entered(self, netns: Netns, made: bool) -> None:
+        """A namespace has come into play. Unless it was just made, there may be something of ours in it, of an earlier life."""
+        self._fresh.append(netns)
+        if not made:
+            self._unread[netns] = None
+
+    def _read_fresh(self) -> None:
+        """Reads back what came into play, before a slot is ready there. The queue is held until the run ends: what is ready by then
+        is compared, and not written blindly."""
+        unread, self._unread = self._unread, {}
+        soon: dict[Netns, list[tuple[int, str]]] = {netns: [] for netns in unread}
+        for slot in self._touched_slots if soon else ():
+            stand = slot.stand()
+            if stand is not None and stand[0] in soon:
+                soon[stand[0]].append((stand[1], slot.key))
+        for netns, slots in soon.items():
+            if netns in self.namespaces:
+                self.core.hold(True)
+                self.read_back(netns, slots)
+
+    def read_back(self, netns: Netns, soon: Iterable[tuple[int, str]] = ()) -> None:
+        """Compares what the kernel has of ours in the namespace with the rows, behind all that is queued, and puts right what
+        differs. On links of ours, where slots stand and where some will stand `soon`, what nobody wants is deleted."""
+        op = self.operation()
+        op.stage_in(netns).readback()
+        op.reads_back = True
+        for link in netns.links.values():
+            if is_agents(self, link):
+                holder = netns.holders.get(link.index)
+                op.sweep(link.index, holder.key.removeprefix("interface/") if isinstance(holder, Node) else link.name)
+        for key, index in netns.standing.items():
+            op.sweep(index, key)
+        for index, key in soon:
+            op.sweep(index, key)
+        self._running[op.cookie] = op
+        self.core.submit(op)
 
     # ---- looks to be taken ----
 
@@ -110,7 +154,16 @@ class Planner:
     def run(self) -> bool:
         """Looks at everything that was touched, until nothing is. True where namespaces are still to be made, for another run."""
         more = self.places.bring()
-        while self._touched or self._touched_slots or self._removals or self._dropped or (self._fresh and not more):
+        try:
+            self._look(more)
+        finally:
+            self.core.hold(False)
+        self.places.leave()
+        self._pay_pending()
+        return more
+
+    def _look(self, more: bool) -> None:
+        while self._touched or self._touched_slots or self._removals or self._dropped or self._unread or (self._fresh and not more):
             while self._touched:
                 node = next(iter(self._touched))
                 del self._touched[node]
@@ -119,6 +172,7 @@ class Planner:
             if not more:
                 self._remove_left_over()
             self._flush_removals()
+            self._read_fresh()
             while self._touched_slots:
                 slot = next(iter(self._touched_slots))
                 del self._touched_slots[slot]
@@ -126,9 +180,6 @@ class Planner:
             dropped, self._dropped = self._dropped, []
             for netns in dropped:
                 self.namespaces.drop(netns)
-        self.places.leave()
-        self._pay_pending()
-        return more
 
     def pay_later(self, node: Node) -> None:
         """The verdict of a node that waits: given when what it waits for is not just being made or given up."""
@@ -203,6 +254,9 @@ class Planner:
         if not result.error:
             op.succeeded()
         op.take_made()
+        self.found.update(missing=result.missing, altered=result.altered, stale=result.stale)
+        for netns in op.namespaces if op.reads_back and result.error else ():
+            self.core.rejudge(netns.number, 0, JUDGE_ALL)  # nothing is known of them
         self._dropped += op.namespaces
         for node in op.nodes:
             node.operation_done(result.error, result.text)
@@ -282,7 +336,7 @@ class Planner:
                 return
             slot = self.slots[number] = Slot(self, number, key)
         slot.bind()
-        slot.judge()
+        self.touch_slot(slot)
         self._unpaid[slot] = None
 
     def slot_empty(self, number: int) -> None:

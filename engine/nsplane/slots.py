@@ -44,7 +44,7 @@ class Slot:
     def __init__(self, planner: Planner, number: int, key: str) -> None:
         self._planner = planner
         self.number = number
-        self._key = key
+        self.key = key
         self._name, self._namespace = parse_reference(key)
         self._fact = f"interface/{key}" if self._namespace is None else ""
         self._error: KernelError | None = None
@@ -72,14 +72,25 @@ class Slot:
             self._error = error
         self._planner.facts.need(self, () if self._error else (self._fact,))
 
-    def judge(self) -> None:
-        """Tells the core whether the interface is there."""
+    def stand(self) -> tuple[Netns, int] | None:
+        """The namespace and link where it is to be ready, or None."""
         if self._namespace is None:
             place = self._planner.place_of(self._fact)
-            if place is None:
-                self._lose(self._fact)
-            else:
-                self._stand(place.netns, place.index)
+            return None if place is None else (place.netns, place.index)
+        if self._error or self._fact in self._planner.places.refused:
+            return None
+        netns = self._planner.netns_of(self._fact)
+        link = None if netns is None else netns.link(self._name)
+        return None if netns is None or link is None or not link.up else (netns, link.index)
+
+    def judge(self) -> None:
+        """Tells the core whether the interface is there."""
+        stand = self.stand()
+        if stand is not None:
+            self._stand(*stand)
+            return
+        if self._namespace is None:
+            self._lose(self._fact)
             return
         error = self._error or self._planner.places.refused.get(self._fact)
         if error is not None:
@@ -91,11 +102,7 @@ class Slot:
             self.dead = is_bound(self._fact)
             self._lose(shown(self._fact))
             return
-        link = netns.link(self._name)
-        if link is None or not link.up:
-            self._lose(f"link/{self._key}", await_in=netns)
-        else:
-            self._stand(netns, link.index)
+        self._lose(f"link/{self.key}", await_in=netns)
 
     @property
     def awaited(self) -> tuple[Netns, str] | None:
@@ -118,6 +125,7 @@ class Slot:
             self._planner.core.slot_pending(self.number, b"", False, True)
         self._hold(netns)
         self._index = index
+        netns.standing[self.key] = index
         self.missing = []
         self._planner.core.slot_ready(self.number, netns.number, index)
 
@@ -144,6 +152,7 @@ class Slot:
             return False
         link = netns.links.get(index)
         stays = index != 0 and link is not None and link.up and not self._planner.is_ending(netns, index)
+        netns.standing.pop(self.key, None)
         if self._namespace is not None:
             netns.unwatch(self._name, self)
         self._planner.drop_later(netns)

@@ -263,6 +263,29 @@ static inline const char *rig_await(struct rig *rig, const char *key, const char
 	return text;
 }
 
+/* The changes noted since the last call, "TOPIC: ENTRY" a line. */
+static inline const char *rig_changes(struct rig *rig, long *count)
+{
+	static char text[65536];
+	const uint8_t *data;
+	size_t len, at = 0, n = 0;
+
+	*count = nsp_core_changes(rig->core, &data, &len);
+	text[0] = 0;
+	for (long i = 0; i < *count && n < sizeof(text); i++) {
+		uint32_t key_len, entry_len;
+
+		memcpy(&key_len, data + at, 4);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s: ", (int)key_len, (const char *)data + at + 4);
+		at += 4 + key_len;
+		memcpy(&entry_len, data + at, 4);
+		if (n < sizeof(text))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", shown(data + at + 4, entry_len));
+		at += 4 + entry_len;
+	}
+	return text;
+}
+
 /* Waits until the queue is empty and the writer idle. */
 static inline void rig_quiet(struct rig *rig)
 {

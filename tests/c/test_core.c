@@ -325,28 +325,6 @@ static void test_pages(void)
 
 /* ---- changes ---- */
 
-static const char *changes(struct rig *rig, long *count)
-{
-	static char text[65536];
-	const uint8_t *data;
-	size_t len, at = 0, n = 0;
-
-	*count = nsp_core_changes(rig->core, &data, &len);
-	text[0] = 0;
-	for (long i = 0; i < *count; i++) {
-		uint32_t key_len, entry_len;
-
-		memcpy(&key_len, data + at, 4);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s: ", (int)key_len, (const char *)data + at + 4);
-		at += 4 + key_len;
-		memcpy(&entry_len, data + at, 4);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", shown(data + at + 4, entry_len));
-		at += 4 + entry_len;
-	}
-	CHECK_EQ(at, len);
-	return text;
-}
-
 static void test_changes(void)
 {
 	struct rig *rig = rig_new();
@@ -354,7 +332,7 @@ static void test_changes(void)
 
 	rig_lost(rig, "[interface/web0]", 0);
 	rig_put(rig, "[{kind: route, interface: web0, dst: 11.0.0.0/8}]");
-	changes(rig, &count);
+	rig_changes(rig, &count);
 	CHECK_EQ(count, 0); /* nobody watches */
 
 	nsp_core_watch(rig->core, 1);
@@ -362,29 +340,30 @@ static void test_changes(void)
 	rig_ready(rig);
 	rig_await(rig, "route/web0/10.0.0.0/8", "state: configured");
 	rig_await(rig, "route/web0/11.0.0.0/8", "state: configured");
-	const char *text = changes(rig, &count);
-	CHECK_HAS(text, "route/web0/11.0.0.0/8: {key: route/web0/11.0.0.0/8, state: configured, source: lab,");
+	const char *text = rig_changes(rig, &count);
+	CHECK_HAS(text, "item/route/web0/11.0.0.0/8: {key: route/web0/11.0.0.0/8, state: configured, source: lab,");
 	CHECK_HAS(text, "item: {kind: route, interface: web0, dst: 11.0.0.0/8}, previous: pending}");
-	CHECK_HAS(text, "route/web0/10.0.0.0/8: {key: route/web0/10.0.0.0/8, state: configured");
+	CHECK_HAS(text, "item/route/web0/10.0.0.0/8: {key: route/web0/10.0.0.0/8, state: configured");
 
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8, gateway: 192.0.2.255}]");
-	CHECK_HAS(changes(rig, &count),
+	CHECK_HAS(rig_changes(rig, &count),
 		  "state: failed, source: lab, missing: [], errno: EINVAL, message: Nexthop has invalid gateway");
 	CHECK_EQ(count, 1);
 	rig_quiet(rig);
 	rig_lost(rig, "[microservice/web]", 0);
-	text = changes(rig, &count);
+	text = rig_changes(rig, &count);
 	CHECK_EQ(count, 2);
 	CHECK_HAS(text, "state: pending, source: lab, missing: [microservice/web]");
 	CHECK_HAS(text, "previous: failed}");
 	CHECK_HAS(text, "previous: configured}");
 	rig_delete(rig, "[route/web0/10.0.0.0/8]");
-	CHECK_HAS(changes(rig, &count), "route/web0/10.0.0.0/8: {key: route/web0/10.0.0.0/8, state: removed, source: lab,");
+	CHECK_HAS(rig_changes(rig, &count),
+		  "item/route/web0/10.0.0.0/8: {key: route/web0/10.0.0.0/8, state: removed, source: lab,");
 	CHECK_EQ(count, 1);
 
 	nsp_core_watch(rig->core, 0);
 	rig_delete(rig, "[route/web0/11.0.0.0/8]");
-	changes(rig, &count);
+	rig_changes(rig, &count);
 	CHECK_EQ(count, 0);
 	rig_free(rig);
 }

@@ -149,6 +149,61 @@ static void test_filters(void)
 	world_free(world);
 }
 
+struct of_protocol {
+	int ours;
+	int others; /* what the kernel should have kept away */
+	int marked; /* the kernel says that it has filtered */
+};
+
+static void count_protocol(void *arg, uint32_t index, const void *msg)
+{
+	struct of_protocol *counts = arg;
+	const struct nlmsghdr *head = msg;
+	const struct rtmsg *rtm = NLMSG_DATA(head);
+
+	(void)index;
+	CHECK_EQ(head->nlmsg_type, RTM_NEWROUTE);
+	counts->ours += rtm->rtm_protocol == 110;
+	counts->others += rtm->rtm_protocol != 110;
+	counts->marked += (head->nlmsg_flags & NLM_F_DUMP_FILTERED) != 0;
+}
+
+/* Of a namespace full of others' routes the kernel answers with ours alone, whatever table they are in. */
+static void test_by_protocol(void)
+{
+	struct world *world = world_new();
+	int a = world_veth(world, "a"), b = world_veth(world, "b");
+	struct nsp_error err = { 0 };
+	struct of_protocol counts = { 0 };
+
+	fill(world, a, 1, RT_TABLE_MAIN, 30);
+	fill(world, b, 2, 5000, 20);
+	for (int i = 0; i < 200; i++) {
+		struct nsp_route v4 = route_of(a, "20.0.0.0", 32, NULL), v6 = route_of(a, "fd77::", 128, NULL);
+
+		v4.dst[3] = v6.dst[15] = (uint8_t)i;
+		v4.proto = v6.proto = i & 1 ? RTPROT_STATIC : RTPROT_BOOT;
+		v4.table = v6.table = i & 2 ? RT_TABLE_MAIN : 5000;
+		NEED(nsp_route_put(&world->batch, &v4, NSP_PUT_NEW));
+		NEED(nsp_route_put(&world->batch, &v6, NSP_PUT_NEW));
+	}
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(nsp_dump_protocol(&world->sock, AF_INET, 110, count_protocol, &counts, &err), 0);
+	CHECK_EQ(counts.ours, 50);
+	CHECK_EQ(counts.others, 0);
+	CHECK_EQ(counts.marked, 50);
+	CHECK_EQ(nsp_dump_protocol(&world->sock, AF_INET6, 110, count_protocol, &counts, &err), 0);
+	CHECK_EQ(counts.ours, 100);
+	CHECK_EQ(counts.others, 0);
+	CHECK_EQ(counts.marked, 100);
+	CHECK_EQ(nsp_dump_protocol(&world->sock, 0, 110, count_protocol, &counts, &err), 0);
+	CHECK_EQ(counts.ours, 200);
+	CHECK_EQ(counts.others, 0);
+	CHECK_EQ(nsp_dump_protocol(&world->sock, AF_BRIDGE, 110, count_protocol, &counts, &err), -EINVAL);
+	CHECK_STR(err.text, "7 is neither of the address families that can be dumped");
+	world_free(world);
+}
+
 static void test_refused(void)
 {
 	struct world *world = world_new();
@@ -230,6 +285,7 @@ int main(void)
 {
 	test_needs_root();
 	test_filters();
+	test_by_protocol();
 	test_refused();
 	test_changes_meanwhile();
 	return test_end();

@@ -199,7 +199,7 @@ class Core:
         lib.nsp_core_watch(self._raw, on)
 
     def changes(self) -> list[tuple[str, bytes]]:
-        """(key, entry) of the changes of rows since the last call."""
+        """(topic, entry) of the changes of rows since the last call."""
         count = lib.nsp_core_changes(self._raw, self._data, self._len)
         if not count:
             return []
@@ -207,10 +207,10 @@ class Core:
         found, at = [], 0
         for _ in range(count):
             (size,) = struct.unpack_from("=I", data, at)
-            key = data[at + 4 : at + 4 + size].decode()
+            topic = data[at + 4 : at + 4 + size].decode()
             at += 4 + size
             (size,) = struct.unpack_from("=I", data, at)
-            found.append((key, data[at + 4 : at + 4 + size]))
+            found.append((topic, data[at + 4 : at + 4 + size]))
             at += 4 + size
         return found
 
@@ -220,6 +220,10 @@ class Core:
         """Queues an operation behind what is queued; `poll` gives its result."""
         lib.nsp_core_submit(self._raw, op._raw, express)
 
+    def hold(self, on: bool) -> None:
+        """Has the writer leave the queue alone, or go on: an operation in it finds the slots that become ready meanwhile."""
+        lib.nsp_core_hold(self._raw, on)
+
     def poll(self) -> OpResult | int | None:
         """What was completed next: an operation's result or a request's serial; None where there is nothing."""
         if not lib.nsp_core_poll(self._raw, self._done):
@@ -227,6 +231,7 @@ class Core:
         raw = self._done.op
         if raw == ffi.NULL:
             return int(self._done.serial)
-        result = OpResult(raw.cookie, raw.failed, raw.error, ffi.string(raw.text).decode(errors="replace"))
+        text = ffi.string(raw.text).decode(errors="replace")
+        result = OpResult(raw.cookie, raw.failed, raw.error, text, raw.missing, raw.altered, raw.stale)
         lib.nsp_op_free(raw)
         return result

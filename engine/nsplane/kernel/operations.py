@@ -74,10 +74,14 @@ class OpResult:
     failed: int
     error: int
     text: str
+    missing: int = 0
+    altered: int = 0
+    stale: int = 0
+    """Of a read back: rows that the kernel had no more or otherwise, and objects that nobody wanted."""
 
 
 class Op:
-    """Messages about links and addresses, in stages of one namespace each; see `Core.submit`."""
+    """Messages about links and addresses, in stages of one namespace each, or a read back; see `Core.submit`."""
 
     def __init__(self, cookie: int) -> None:
         self._raw = lib.nsp_op_new(cookie)
@@ -105,6 +109,14 @@ class Op:
 
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
+
+    def readback(self) -> None:
+        """Compares what the kernel has of ours in the stage's namespace with the rows; such an operation has no messages."""
+        lib.nsp_op_readback(self._raw)
+
+    def sweep(self, index: int, key: str) -> None:
+        """What no row wants on this link is to be deleted; `key` is its interface as it stands in keys."""
+        lib.nsp_op_sweep(self._raw, index, key.encode())
 
     def _room(self) -> CData:
         return lib.nsp_op_room(self._raw)

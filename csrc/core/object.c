@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Routes and neighbours as the kernel tells of them, in the words of a row. */
+#include "core/core.h"
+
+#include <linux/neighbour.h>
+
+static bool is_route(const struct nlmsghdr *msg)
+{
+	return msg->nlmsg_type == RTM_NEWROUTE || msg->nlmsg_type == RTM_DELROUTE;
+}
+
+bool object_read_key(const struct nlmsghdr *msg, struct wish *key)
+{
+	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
+	const struct nlattr *attr;
+
+	if (!is_route(msg) || !rtm || rtm->rtm_tos || (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
+		return false;
+	*key = (struct wish){
+		.type = rtm->rtm_family == AF_INET ? WISH_ROUTE4 : WISH_ROUTE6,
+		.dst_len = rtm->rtm_dst_len,
+		.table = rtm->rtm_table,
+	};
+	NSP_ATTR_EACH(attr, msg, sizeof(*rtm)) {
+		if (nsp_attr_type(attr) == RTA_DST)
+			nsp_attr_get(attr, key->dst, nsp_address_len(rtm->rtm_family));
+		else if (nsp_attr_type(attr) == RTA_PRIORITY)
+			nsp_attr_get(attr, &key->metric, sizeof(key->metric));
+		else if (nsp_attr_type(attr) == RTA_TABLE)
+			nsp_attr_get(attr, &key->table, sizeof(key->table));
+	}
+	return true;
+}
+
+static bool read_route(const struct nlmsghdr *msg, struct object *object)
+{
+	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
+	struct wish *wish = &object->wish;
+	struct nsp_route route;
+
+	if (!object_read_key(msg, wish))
+		return false;
+	object->protocol = rtm->rtm_protocol;
+	if (nsp_route_read(msg, &route) < 0)
+		return true; /* of several gateways, or of a type that no row has */
+	object->plain = true;
+	object->ifindex = route.oif;
+	wish->scope = route.scope;
+	if (route.fields & NSP_ROUTE_GATEWAY)
+		wish->flags |= WISH_VIA;
+	if (route.fields & NSP_ROUTE_ONLINK)
+		wish->flags |= WISH_ONLINK;
+	if (route.fields & NSP_ROUTE_SOURCE)
+		wish->flags |= WISH_SOURCE;
+	if (route.fields & NSP_ROUTE_SCOPE)
+		wish->flags |= WISH_SCOPE;
+	memcpy(wish->via, route.gateway, 16);
+	memcpy(wish->source, route.source, 16);
+	return true;
+}
+
+static bool read_neigh(const struct nlmsghdr *msg, struct object *object)
+{
+	struct nsp_neigh neigh;
+
+	if (nsp_neigh_read(msg, &neigh) < 0 || neigh.flags & NTF_PROXY)
+		return false;
+	bool v6 = neigh.family == AF_INET6;
+	object->ifindex = neigh.index;
+	object->protocol = neigh.proto;
+	object->plain = neigh.state == NUD_PERMANENT;
+	object->gone = msg->nlmsg_type == RTM_DELNEIGH || neigh.state == NUD_FAILED || neigh.state == NUD_NONE;
+	object->wish.type = v6 ? WISH_ARP6 : WISH_ARP4;
+	object->wish.dst_len = v6 ? 128 : 32;
+	object->wish.flags = WISH_VIA;
+	memcpy(object->wish.dst, neigh.dst, 16);
+	memcpy(object->wish.via, neigh.mac, 6);
+	return true;
+}
+
+bool object_read(const struct nlmsghdr *msg, struct object *object)
+{
+	*object = (struct object){ .gone = msg->nlmsg_type == RTM_DELROUTE };
+	return is_route(msg) ? read_route(msg, object) : read_neigh(msg, object);
+}
+
+/* What the kernel has where the row names none. */
+static uint8_t scope_of(uint32_t flags, uint8_t scope)
+{
+	return flags & WISH_SCOPE ? scope : flags & WISH_VIA ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+}
+
+bool object_is(const struct table *table, const struct object *object, const struct row *row)
+{
+	const struct wish *wish = &object->wish;
+	uint32_t flags = WISH_VIA | WISH_ONLINK | WISH_SOURCE;
+
+	if (!object->plain || (row->flags & flags) != (wish->flags & flags) || memcmp(row->via, wish->via, 16))
+		return false;
+	if (row->flags & WISH_SOURCE && memcmp(table->extras[row->extra].source, wish->source, 16))
+		return false;
+	return row->type != WISH_ROUTE4 || scope_of(row->flags, row->scope) == scope_of(wish->flags, wish->scope);
+}

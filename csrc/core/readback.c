@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading back: what the kernel has of ours in a namespace is compared with the rows that stand there.
+ *
+ *      object of a wanted row, as it is to be     held; where the row was queued it is settled
+ *      object of a wanted row, otherwise          altered: written over
+ *      held row without its object                missing: written anew
+ *      object of no row, on a link to be swept    stale: deleted
+ *
+ * The kernel is read without the lock and each object compared under it. Meanwhile rows are put and slots lost, but nothing is written:
+ * that would be done by this very thread. What a slot of another generation has is not looked at.
+ */
+#include "core/op.h"
+
+/* A slot that was ready when the reading began. */
+struct standing {
+	int32_t ifindex;
+	uint32_t slot;
+	uint32_t generation;
+};
+
+struct readback {
+	struct nsp_core *core;
+	struct op *op;
+	uint32_t netns;
+	struct standing *standing; /* by link */
+	uint32_t count, cap;
+	struct object *unclaimed; /* of no row, on links to be swept */
+	uint32_t unclaimed_count, unclaimed_cap;
+	uint8_t type; /* enum wish_type of what is being read */
+};
+
+static int by_link(const void *left, const void *right)
+{
+	int32_t a = ((const struct standing *)left)->ifindex, b = ((const struct standing *)right)->ifindex;
+
+	return (a > b) - (a < b);
+}
+
+static int sweep_by_link(const void *left, const void *right)
+{
+	int32_t a = ((const struct sweep *)left)->ifindex, b = ((const struct sweep *)right)->ifindex;
+
+	return (a > b) - (a < b);
+}
+
+static void find_standing(struct readback *back)
+{
+	const struct nsp_core *core = back->core;
+
+	for (uint32_t s = core->netns[back->netns]->first_slot; s; s = core->slots[s]->next) {
+		CORE_GROW(back->standing, back->count, back->cap);
+		back->standing[back->count++] = (struct standing){ core->slots[s]->ifindex, s, core->slots[s]->generation };
+	}
+	if (back->count)
+		qsort(back->standing, back->count, sizeof(*back->standing), by_link);
+	if (back->op->sweep_count)
+		qsort(back->op->sweeps, back->op->sweep_count, sizeof(*back->op->sweeps), sweep_by_link);
+}
+
+/* The slot, if it still stands where it stood. */
+static struct slot *still(const struct readback *back, const struct standing *standing)
+{
+	struct slot *slot = back->core->slots[standing->slot];
+
+	return slot && slot->ready && slot->generation == standing->generation && slot->netns == back->netns ? slot : NULL;
+}
+
+static uint32_t first_standing(const struct readback *back, int32_t ifindex)
+{
+	uint32_t low = 0, high = back->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (back->standing[middle].ifindex < ifindex)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static const struct sweep *find_sweep(const struct readback *back, int32_t ifindex)
+{
+	uint32_t low = 0, high = back->op->sweep_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (back->op->sweeps[middle].ifindex < ifindex)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < back->op->sweep_count && back->op->sweeps[low].ifindex == ifindex ? &back->op->sweeps[low] : NULL;
+}
+
+static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct wish *key)
+{
+	return table_find(&core->table, slot, key->type, key->dst, key->dst_len, key->metric, key->table);
+}
+
+/* The row that the object is of: the one that holds it or else one that wants it. */
+static uint32_t find_row(const struct readback *back, const struct object *object)
+{
+	const struct nsp_core *core = back->core;
+	uint32_t wanting = NIL;
+
+	/* A route of several links is on none: it was made of one of ours by somebody else. */
+	for (uint32_t i = object->ifindex ? first_standing(back, object->ifindex) : 0; i < back->count; i++) {
+		const struct standing *standing = &back->standing[i];
+		if (object->ifindex && standing->ifindex != object->ifindex)
+			break;
+		uint32_t id = still(back, standing) ? find_in(core, standing->slot, &object->wish) : NIL;
+		if (!id)
+			continue;
+		const struct row *row = table_row(&core->table, id);
+		if (row->flags & ROW_HELD)
+			return id;
+		if (object->ifindex && row->flags & ROW_WANTED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) && !wanting)
+			wanting = id;
+	}
+	return wanting;
+}
+
+/* What it had taken the place of is to be put back: it has to be written, whatever the kernel has. */
+static bool yields(const struct nsp_core *core, const struct row *row)
+{
+	return row->extra && core->table.extras[row->extra].stolen && !(row->flags & WISH_OVERRIDE);
+}
+
+static void take_row(struct readback *back, uint32_t id, const struct object *object)
+{
+	struct nsp_core *core = back->core;
+	struct row *row = table_row(&core->table, id);
+	bool was_held = row->flags & ROW_HELD;
+
+	row->flags |= ROW_SEEN | ROW_HELD;
+	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || yields(core, row)) /* its deletion is queued */
+		return;
+	if (object_is(&core->table, object, row)) {
+		row->flags &= (uint16_t)~ROW_QUEUED;
+		row_state(core, id, row, NSP_STATE_CONFIGURED, 0, NULL);
+		row_pay(core, row, NSP_STATE_CONFIGURED);
+	} else if (!was_held || !(row->flags & ROW_QUEUED)) { /* otherwise what is queued makes the difference */
+		back->op->head.altered++;
+		entry_put_drift(core, row, "altered");
+		row_queue(core, id, row, false);
+	}
+}
+
+static void take(struct readback *back, const struct object *object)
+{
+	uint32_t id = find_row(back, object);
+
+	if (id) {
+		take_row(back, id, object);
+	} else if (object->plain && find_sweep(back, object->ifindex)) {
+		CORE_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
+		back->unclaimed[back->unclaimed_count++] = *object;
+	}
+}
+
+static void each_row(struct readback *back, void (*fn)(struct readback *back, uint32_t id, struct row *row))
+{
+	/* Routes on the link first: those with a gateway want to find it reachable. */
+	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
+
+	for (uint32_t i = 0; i < back->count; i++)
+		for (int list = 0; list < LISTS && still(back, &back->standing[i]); list++)
+			for (uint32_t id = still(back, &back->standing[i])->heads[order[list]]; id;) {
+				struct row *row = table_row(&back->core->table, id);
+				uint32_t next = row->next;
+				if (row->type == back->type)
+					fn(back, id, row);
+				id = next;
+			}
+}
+
+static void forget_row(struct readback *back, uint32_t id, struct row *row)
+{
+	(void)back;
+	(void)id;
+	row->flags &= (uint16_t)~ROW_SEEN;
+}
+
+/* The table changed under the dump: it begins anew. */
+static void forget(struct readback *back)
+{
+	each_row(back, forget_row);
+	while (back->unclaimed_count && back->unclaimed[back->unclaimed_count - 1].wish.type == back->type)
+		back->unclaimed_count--;
+}
+
+static void object_seen(void *arg, uint32_t index, const void *msg)
+{
+	struct readback *back = arg;
+	struct object object;
+
+	(void)index;
+	if (msg && (!object_read(msg, &object) || object.gone || object.protocol != NSP_PROTOCOL || object.wish.type != back->type))
+		return;
+	pthread_mutex_lock(&back->core->lock);
+	if (msg)
+		take(back, &object);
+	else
+		forget(back);
+	pthread_mutex_unlock(&back->core->lock);
+}
+
+/* The whole table has been read: what was not seen is not there. */
+static void judge_row(struct readback *back, uint32_t id, struct row *row)
+{
+	struct nsp_core *core = back->core;
+	bool missing = (row->flags & (ROW_HELD | ROW_SEEN)) == ROW_HELD;
+
+	row->flags &= (uint16_t)~ROW_SEEN;
+	if (!missing)
+		return;
+	row->flags &= (uint16_t)~ROW_HELD;
+	if (!(row->flags & ROW_WANTED)) { /* what was to be deleted has gone */
+		row->flags &= (uint16_t)~ROW_QUEUED;
+		row_drop(core, id, row);
+	} else if (row->flags & ROW_REFUSED) { /* likewise, and it is not to be put again */
+		row->flags &= (uint16_t)~(ROW_QUEUED | ROW_REFUSED);
+		row_released(core, row);
+		row_pay(core, row, row->state);
+	} else {
+		back->op->head.missing++;
+		entry_put_drift(core, row, "missing");
+		row_queue(core, id, row, false);
+	}
+}
+
+/* One table of one family. */
+static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t type, struct nsp_error *err)
+{
+	int family = WISH_TYPE_IS_V6(type) ? AF_INET6 : AF_INET, rc;
+
+	back->type = type;
+	if (WISH_TYPE_IS_ROUTE(type))
+		rc = nsp_dump_protocol(sock, family, NSP_PROTOCOL, object_seen, back, err);
+	else
+		rc = nsp_dump(sock, NSP_DUMP_NEIGHS, family, 0, 0, object_seen, back, err);
+	pthread_mutex_lock(&back->core->lock);
+	if (rc < 0)
+		forget(back);
+	else
+		each_row(back, judge_row);
+	pthread_mutex_unlock(&back->core->lock);
+	return rc;
+}
+
+/* ---- stale objects ---- */
+
+static bool wants(const struct nsp_core *core, uint32_t slot, const struct object *object)
+{
+	uint32_t id = find_in(core, slot, &object->wish);
+
+	return id && table_row(&core->table, id)->flags & ROW_WANTED && !(table_row(&core->table, id)->flags & ROW_DEAD);
+}
+
+/* Looked at again when all has been read: rows have been put meanwhile, and of slots that are not ready nothing was claimed. */
+static bool is_stale(const struct readback *back, const struct object *object)
+{
+	const struct nsp_core *core = back->core;
+	const struct sweep *end = back->op->sweeps + back->op->sweep_count;
+
+	for (const struct sweep *sweep = find_sweep(back, object->ifindex); sweep < end && sweep->ifindex == object->ifindex;
+	     sweep++) {
+		uint32_t slot = slot_lookup(core, sweep->key);
+		if (slot && wants(core, slot, object))
+			return false;
+	}
+	for (uint32_t i = first_standing(back, object->ifindex); i < back->count && back->standing[i].ifindex == object->ifindex;
+	     i++)
+		if (core->slots[back->standing[i].slot] && wants(core, back->standing[i].slot, object))
+			return false;
+	return true;
+}
+
+/* Deletes it if it is ours still; a neighbour's message has no place for that. */
+static void put_deletion(struct nsp_batch *batch, const struct object *object)
+{
+	const struct wish *wish = &object->wish;
+	uint8_t family = WISH_TYPE_IS_V6(wish->type) ? AF_INET6 : AF_INET;
+
+	if (WISH_TYPE_IS_ROUTE(wish->type)) {
+		struct nsp_route route = { .family = family,
+					   .dst_len = wish->dst_len,
+					   .proto = NSP_PROTOCOL,
+					   .table = wish->table,
+					   .metric = wish->metric,
+					   .oif = object->ifindex };
+		memcpy(route.dst, wish->dst, 16);
+		nsp_route_delete(batch, &route);
+	} else {
+		struct nsp_neigh neigh = { .index = object->ifindex, .family = family };
+		memcpy(neigh.dst, wish->dst, 16);
+		nsp_neigh_delete(batch, &neigh);
+	}
+}
+
+#define DELETED_AT_ONCE 256
+
+struct deletion {
+	struct nsp_op *op;
+	const struct object *objects[DELETED_AT_ONCE];
+	uint8_t buf[DELETED_AT_ONCE * 128];
+};
+
+static void deletion_failed(void *arg, uint32_t index, int error, const char *text)
+{
+	struct deletion *deletion = arg;
+	struct nsp_op *op = deletion->op;
+
+	deletion->objects[index] = NULL;
+	if (error == ESRCH || error == ENOENT || error == ENODEV) /* it went meanwhile */
+		return;
+	op->failed++;
+	if (op->error)
+		return;
+	op->error = error;
+	snprintf(op->text, sizeof(op->text), "delete what is stale: %s", *text ? text : strerror(error));
+}
+
+static int delete_stale(struct readback *back, struct nsp_socket *sock, struct nsp_error *err)
+{
+	struct nsp_core *core = back->core;
+	struct deletion deletion = { .op = &back->op->head };
+	struct nsp_batch batch;
+	int rc = 0;
+
+	for (uint32_t at = 0; at < back->unclaimed_count && rc >= 0;) {
+		nsp_batch_init(&batch, deletion.buf, sizeof(deletion.buf));
+		pthread_mutex_lock(&core->lock);
+		for (; at < back->unclaimed_count && batch.count < DELETED_AT_ONCE; at++)
+			if (is_stale(back, &back->unclaimed[at])) {
+				deletion.objects[batch.count] = &back->unclaimed[at];
+				put_deletion(&batch, &back->unclaimed[at]);
+			}
+		pthread_mutex_unlock(&core->lock);
+		if (batch.count)
+			rc = nsp_batch_send(sock, &batch, deletion_failed, NULL, &deletion, err);
+		pthread_mutex_lock(&core->lock);
+		for (uint32_t i = 0; i < batch.count && rc >= 0; i++) {
+			const struct object *object = deletion.objects[i];
+			if (!object)
+				continue;
+			back->op->head.stale++;
+			entry_put_stale(core, find_sweep(back, object->ifindex)->key, object);
+		}
+		pthread_mutex_unlock(&core->lock);
+	}
+	return rc;
+}
+
+static void failed(struct nsp_op *op, int rc, const struct nsp_error *err)
+{
+	op->failed++;
+	if (op->error)
+		return;
+	op->error = -rc;
+	snprintf(op->text, sizeof(op->text), "%s", err->text);
+}
+
+void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket)
+{
+	struct readback back = { .core = core, .op = op, .netns = op->stages[0].netns };
+	struct nsp_error err = { 0 };
+	bool closed = core->netns[back.netns]->fd < 0;
+
+	if (!closed)
+		find_standing(&back);
+	pthread_mutex_unlock(&core->lock);
+	struct nsp_socket *sock = closed ? NULL : open_socket(core, back.netns, &err);
+	if (!sock && !closed)
+		failed(&op->head, -err.code, &err);
+	/* On-link routes of both families come before neighbours, as in a request. */
+	for (uint8_t type = WISH_ROUTE4; sock && type <= WISH_ARP6; type++) {
+		int rc = read_table(&back, sock, type, &err);
+		if (rc < 0)
+			failed(&op->head, rc, &err);
+	}
+	if (sock && back.unclaimed_count) {
+		int rc = delete_stale(&back, sock, &err);
+		if (rc < 0)
+			failed(&op->head, rc, &err);
+	}
+	pthread_mutex_lock(&core->lock);
+	free(back.standing);
+	free(back.unclaimed);
+}
