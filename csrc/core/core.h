@@ -70,6 +70,7 @@ struct extra {
 	uint8_t source[16];
 	char *text;	 /* the kernel's sentence, or who is in the way */
 	uint8_t *stolen; /* the foreign object that an override took the place of: its message */
+	uint64_t tried;	 /* ms since the epoch: when it was refused last */
 	uint32_t tries;
 	uint32_t next_free;
 };
@@ -121,6 +122,7 @@ struct slot {
 	uint32_t next, prev; /* in its namespace */
 	uint32_t rejudge;    /* NSP_JUDGE_*: to be done when the queue is empty, since a route on the link came or went */
 	bool ready;
+	bool retried; /* the planner knows of rows that are to be tried again */
 };
 
 struct netns {

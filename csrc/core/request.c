@@ -152,6 +152,8 @@ void request_settle(struct nsp_core *core, uint32_t serial, struct row *row, uin
 
 	if (!request)
 		return;
+	if (state == NSP_STATE_RETRYING) /* that is yet to come: the verdict is about what was done */
+		state = NSP_STATE_FAILED;
 	request_count(request, state);
 	if (state != NSP_STATE_CONFIGURED && state != NSP_STATE_REMOVED)
 		entry_put(core, request_entry(request), row, state, NO_PREVIOUS);

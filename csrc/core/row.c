@@ -41,6 +41,25 @@ static void set_text(struct nsp_core *core, struct row *row, const char *text)
 		table_extra_make(&core->table, row)->text = strdup(text);
 }
 
+/* Is it worth trying the same again, though nothing has changed that would be heard of? */
+static bool is_retried(const struct nsp_core *core, const struct row *row, int error)
+{
+	return core->slots[row->slot]->ready && !(row->flags & ROW_BLOCKED) && error != EOPNOTSUPP;
+}
+
+/* Takes note of a refusal, and has the planner come back to it. */
+static void count_try(struct nsp_core *core, struct row *row)
+{
+	struct extra *extra = table_extra_make(&core->table, row);
+	struct slot *slot = core->slots[row->slot];
+
+	extra->tries++;
+	extra->tried = core_now();
+	if (!slot->retried)
+		core_notice(core, row->slot, NSP_NOTICE_RETRY);
+	slot->retried = true;
+}
+
 void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text)
 {
 	uint32_t previous = row->state;
@@ -49,6 +68,8 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 												      LIST_DIRECT;
 	if (error > UINT8_MAX) /* ENOTSUPP and the like, which user space has no names for */
 		error = EOPNOTSUPP;
+	if (state == NSP_STATE_FAILED && is_retried(core, row, error))
+		state = NSP_STATE_RETRYING;
 	bool same_error = row->error == error;
 
 	row->error = (uint8_t)error;
@@ -57,7 +78,9 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 		slot_unlink(core, row);
 		slot_link(core, id, row, list);
 	}
-	if (state == NSP_STATE_FAILED)
+	if (state == NSP_STATE_RETRYING)
+		count_try(core, row);
+	else if (state == NSP_STATE_FAILED)
 		table_extra_make(&core->table, row)->tries++;
 	else if (state == NSP_STATE_CONFIGURED && row->extra)
 		table_extra(&core->table, row)->tries = 0;

@@ -342,6 +342,40 @@ void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, ui
 	pthread_mutex_unlock(&core->lock);
 }
 
+#define RETRY_FIRST 1000u /* ms */
+#define RETRY_LONGEST 60000u
+
+static uint64_t retry_due(const struct extra *extra)
+{
+	uint32_t doublings = extra->tries > 7 ? 6 : extra->tries - 1;
+	uint32_t pause = RETRY_FIRST << doublings;
+
+	return extra->tried + (pause < RETRY_LONGEST ? pause : RETRY_LONGEST);
+}
+
+long nsp_slot_retry(struct nsp_core *core, uint32_t number)
+{
+	uint64_t now = core_now(), next = UINT64_MAX;
+
+	if (!nsp_slot_key(core, number))
+		return -1;
+	pthread_mutex_lock(&core->lock);
+	struct slot *slot = core->slots[number];
+	for (uint32_t id = slot->heads[LIST_OPEN]; id; id = table_row(&core->table, id)->next) {
+		struct row *row = table_row(&core->table, id);
+		if (row->state != NSP_STATE_RETRYING || row->flags & (ROW_QUEUED | ROW_INFLIGHT))
+			continue;
+		uint64_t due = retry_due(table_extra(&core->table, row));
+		if (due > now && due < next)
+			next = due;
+		if (due <= now && slot->ready)
+			row_queue(core, id, row, false);
+	}
+	slot->retried = next != UINT64_MAX;
+	pthread_mutex_unlock(&core->lock);
+	return next == UINT64_MAX ? -1 : (long)(next - now);
+}
+
 int nsp_slot_info(const struct nsp_core *core, uint32_t number, struct nsp_slot_info *info)
 {
 	pthread_mutex_t *lock = (pthread_mutex_t *)&core->lock;

@@ -445,6 +445,7 @@ NSP_API long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t ori
 
 #define NSP_NOTICE_TOUCHED 1 /* rows were put on a slot that is not ready: settle it */
 #define NSP_NOTICE_EMPTY 2   /* the last row has gone */
+#define NSP_NOTICE_RETRY 3   /* a row was refused, and is to be tried again: call nsp_slot_retry in a second */
 
 struct nsp_notice {
 	uint32_t slot;
@@ -481,6 +482,10 @@ NSP_API void nsp_slot_settle(struct nsp_core *core, uint32_t slot);
 #define NSP_JUDGE_ROUTES6 0x8
 #define NSP_JUDGE_NEIGHS 0x10
 #define NSP_JUDGE_SOURCES 0x20 /* routes with a preferred source: they go with the address, wherever they leave */
+
+/* Queues the rows that were refused and are due to be tried again: after a second, then after twice as long each time, up to a minute.
+ * Returns in how many milliseconds to call it again, or -1: not before the next NSP_NOTICE_RETRY. */
+NSP_API long nsp_slot_retry(struct nsp_core *core, uint32_t slot);
 
 /* Has rows written again: of the slots on the link `ifindex` of a namespace or, where that is 0, of all its slots. */
 NSP_API void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which);

@@ -95,6 +95,7 @@ class Engine:
         )
         self._listing = Listing(self._core, planner, self._microservices)
         watch(self._core.fd)
+        watch(planner.timers.fd, planner.timers.fire)
         watch(planner.namespaces.monitor.fd)
         self._descriptors.mounts_changed = self._places.check_mounts
         if journal is not None:
@@ -117,6 +118,7 @@ class Engine:
         self._microservices.close()
         self._places.close()
         self._planner.namespaces.close()
+        self._planner.timers.close()
         self._descriptors.close()
 
     def __enter__(self) -> Engine:
@@ -276,8 +278,10 @@ class Engine:
         for slot, what in notices:
             if what == kernel.NOTICE_TOUCHED:
                 self._planner.slot_touched(slot)
-            else:
+            elif what == kernel.NOTICE_EMPTY:
                 self._planner.slot_empty(slot)
+            else:
+                self._planner.slot_refused(slot)
         return bool(notices)
 
     def settle(self, request: Request, timeout: float | None = None) -> Request:

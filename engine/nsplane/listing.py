@@ -43,6 +43,13 @@ def awaited_entry(label: str) -> dict[str, object]:
     return {"key": f"microservice/{label}", "state": "awaited", "label": label, **dict.fromkeys(fields), "current": False}
 
 
+def _asked(envelope: Get) -> tuple[str, ...]:
+    """The states that are asked for: what is tried again has failed too. None at all: every state."""
+    if envelope.state == "failed":
+        return "failed", "retrying"
+    return (envelope.state,) if envelope.state else ()
+
+
 class Listing:
     """Answers `get`."""
 
@@ -79,7 +86,7 @@ class Listing:
                     return {"items": raw_array(len(entries), b"".join(entries)), "next": f"key:{last}"}
                 last = str(entry["key"])
                 entries.append(_encode(entry))
-        mask = 1 << kernel.STATES.index(envelope.state) if envelope.state else 0
+        mask = sum(1 << kernel.STATES.index(state) for state in _asked(envelope))
         most = envelope.limit - len(entries)
         if not most:
             return {"items": raw_array(len(entries), b"".join(entries)), "next": "row:0"}
@@ -97,7 +104,7 @@ class Listing:
             if key > after
             and key.startswith(envelope.prefix)
             and not node.gone
-            and envelope.state in (None, node.shown_state)
+            and (envelope.state is None or node.shown_state in _asked(envelope))
             and envelope.source in (None, node.source)
         ]
         if envelope.prefix.startswith("microservice/") and envelope.state is None:

@@ -114,6 +114,10 @@ class Node:
         self._overtaken = False
         self._aside: Aside | None = None
         self._last_step: tuple[object, ...] = ()
+        self._last_time = 0.0
+        self._fights = 0
+        self._refused = False  # by the kernel: what may be tried again
+        self._retry_set = False
         self._repeated = 0
 
     # ---- the wish ----
@@ -140,6 +144,8 @@ class Node:
         request.outstanding += 1
 
     def pay(self, state: str) -> None:
+        if state == "retrying":  # that is yet to come: the verdict is about what was done
+            state = "failed"
         request, self.owed = self.owed, None
         if request is not None:
             request.settle(state, None if state in ("configured", "removed") else self.entry(state))
@@ -217,7 +223,7 @@ class Node:
             self.planner.forget(self)
             return
         if refusal is not None:
-            self.failure = refusal
+            self.fail(*refusal)
             self.show("failed")
         elif missing:
             self._release_claims()
@@ -259,11 +265,11 @@ class Node:
             self.fail(errno.EEXIST, f"exists: the address {clash}, which nsplane did not make")
             return
         if not change and not stale and not fresh:
-            self._repeated = 0
             self.show("configured")
             return
         if not self._may_repeat((change, stale, fresh)):
-            self.fail(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
+            self._fights += not self._retry_set
+            self.refuse(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         op = self.planner.operation(self)
         op.stage_in(place.netns)
@@ -279,10 +285,13 @@ class Node:
         self.planner.submit(op)
 
     def _may_repeat(self, step: tuple[object, ...]) -> bool:
-        """The same step again and again is a fight with somebody: it is given up until something else happens."""
-        self._repeated = self._repeated + 1 if step == self._last_step else 0
-        self._last_step = step
-        return self._repeated < REPEATS
+        """The same step again and again is a fight with somebody: it is given up for a while, each time for longer."""
+        now = time.monotonic()
+        if step != self._last_step or now > self._last_time + FIGHT_SECONDS:
+            self._repeated = self._fights = 0
+        self._last_step, self._last_time = step, now
+        self._repeated += 1
+        return self._repeated <= REPEATS
 
     def _supply(self) -> None:
         """`interface/NAME` is true while the link is there, up and wanted; at first not before its addresses are on it."""
@@ -304,9 +313,26 @@ class Node:
             error = 0
         went = self.ending and (self.place is None or self.place.link is None)  # which was what was wanted
         if error and not self._overtaken and not went:
-            self.failure = error, text
-            self.tries += 1
+            self.refuse(error, text)
         self.planner.touch(self)
+
+    def refuse(self, error: int, text: str) -> None:
+        """The kernel, or somebody who fights back, does not let it be: tried again when its time has come, or something changes."""
+        self.fail(error, text)
+        self._refused = error != errno.EOPNOTSUPP
+        if not self._retry_set:
+            self.tries += 1
+        if self._refused and not self._retry_set:
+            self._retry_set = True
+            doublings = min(max(self.tries, self._fights) - 1, 6)
+            self.planner.timers.later(min(RETRY_FIRST * 2**doublings, RETRY_LONGEST), self._retry)
+
+    def _retry(self) -> None:
+        self._retry_set = False
+        if self.state == "retrying" and self.planner.nodes.get(self.key) is self:
+            self.failure = None
+            self._repeated = min(self._repeated, REPEATS - 1)  # once
+            self.planner.touch(self)
 
     def _enable_ipv6(self) -> bool:
         """A container engine turns IPv6 off for all links that are to come: on one of ours that is to have an IPv6 address, it is
@@ -320,7 +346,7 @@ class Node:
         try:
             write_sysctl(place.netns.fd, f"ipv6/conf/{link.name}/disable_ipv6", "0")
         except KernelError as error:
-            self.failure = error.errno or errno.EIO, error.strerror or str(error)
+            self.refuse(error.errno or errno.EIO, error.strerror or str(error))
         return True
 
     # ---- the link ----
@@ -414,6 +440,7 @@ class Node:
 
     def fail(self, error: int, text: str) -> None:
         self.failure = error, text
+        self._refused = False
 
     def _keep_claims(self, *kept: tuple[Netns, str]) -> None:
         for claim in [claim for claim in self._claims if claim not in kept]:
@@ -436,9 +463,11 @@ class Node:
 
     def show(self, state: str, missing: list[str] | None = None) -> None:
         """It has come into this state."""
+        if state == "failed" and self._refused:
+            state = "retrying"
         previous, before = self.state, self.missing
         self.state, self.missing = state, missing or []
-        if state != "failed":
+        if state not in ("failed", "retrying"):
             self.failure = None
         if state == "configured":
             self.tries = 0
@@ -457,7 +486,7 @@ class Node:
 
     def entry(self, state: str | None = None) -> dict[str, object]:
         state = state or self.shown_state
-        error, text = self.failure if self.failure is not None and state == "failed" else (0, "")
+        error, text = self.failure if self.failure is not None and state in ("failed", "retrying") else (0, "")
         return {
             "key": self.key,
             "state": state,
@@ -472,6 +501,11 @@ class Node:
 
 
 REPEATS = 5
+FIGHT_SECONDS = 120.0
+"""After so long without the same step it is no fight any more."""
+RETRY_FIRST = 1.0
+RETRY_LONGEST = 60.0
+"""Seconds before what was refused is tried again: the first, doubled each time, up to the longest."""
 
 
 LIVE_RENAME = tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 2)

@@ -15,9 +15,10 @@ from nsplane.kernel import JUDGE_ALL, Address, Core, LinkChange, Op, OpResult
 from nsplane.kinds.created import is_agents
 from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
-from nsplane.node import Kind, Node, Place
+from nsplane.node import RETRY_FIRST, Kind, Node, Place
 from nsplane.places import Places
 from nsplane.slots import Slot
+from nsplane.timers import Timers
 
 BIRTH_GROUP = 0x6E730000
 """Links are born in this group (its low bits are the agent's): the only mark there is until the alias is set."""
@@ -76,6 +77,7 @@ class Planner:
 
     def __init__(self, core: Core, agent_id: str, note: Callable[[str, dict[str, object]], None], memory: Memory) -> None:
         self.memory = memory
+        self.timers = Timers()
         self.core = core
         self.agent_id = agent_id
         self.note = note
@@ -338,6 +340,15 @@ class Planner:
         slot.bind()
         self.touch_slot(slot)
         self._unpaid[slot] = None
+
+    def slot_refused(self, number: int) -> None:
+        """Rows of a slot were refused: they are tried again when they are due."""
+        self.timers.later(RETRY_FIRST, lambda: self._retry_slot(number))
+
+    def _retry_slot(self, number: int) -> None:
+        seconds = self.core.slot_retry(number)
+        if seconds is not None:
+            self.timers.later(seconds, lambda: self._retry_slot(number))
 
     def slot_empty(self, number: int) -> None:
         slot = self.slots.get(number)

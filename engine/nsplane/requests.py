@@ -62,7 +62,7 @@ class Get(Envelope, tag="get", kw_only=True):
 
     key: str | None = None
     prefix: str = ""
-    state: Literal["configured", "pending", "failed"] | None = None
+    state: Literal["configured", "pending", "failed", "retrying"] | None = None
     source: str | None = None
     limit: int = 1000
     cursor: str | None = None

@@ -101,7 +101,7 @@ class Wanted:
             if not is_interface_key(key) or key in seen:
                 text = f"{key} is in this request twice" if key in seen else f"{key[:48]!r} is no key of an item"
                 request.count("invalid", refusal(index, data, ItemError("key", text)))
-            elif node is None or (node.gone and node.state != "failed"):
+            elif node is None or (node.gone and node.state not in ("failed", "retrying")):
                 request.count("removed")
             elif node.source != envelope.source and not envelope.force:
                 request.count("conflict", node.entry("conflict") | {"message": f"the key belongs to source {node.source}"})

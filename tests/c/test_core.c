@@ -191,7 +191,7 @@ static void test_refused_in_the_kernels_words(void)
 	CHECK_EQ(rig->counts[NSP_STATE_FAILED], 1);
 	rig_quiet(rig);
 	CHECK_STR(in_kernel(rig, "10.0.0.0/8"), "");
-	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: failed");
+	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: retrying");
 	rig_free(rig);
 }
 
@@ -224,7 +224,7 @@ static void test_few_bad_among_many(void)
 	CHECK_EQ(ours_in_kernel(rig), 49995);
 	nsp_core_totals(rig->core, &totals);
 	CHECK_EQ(totals.rows[0][NSP_STATE_CONFIGURED], 49995);
-	CHECK_EQ(totals.rows[0][NSP_STATE_FAILED], 5);
+	CHECK_EQ(totals.rows[0][NSP_STATE_RETRYING], 5);
 	CHECK_EQ(totals.queued, 0);
 	free(items);
 	free(text);
@@ -347,14 +347,14 @@ static void test_changes(void)
 
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8, gateway: 192.0.2.255}]");
 	CHECK_HAS(rig_changes(rig, &count),
-		  "state: failed, source: lab, missing: [], errno: EINVAL, message: Nexthop has invalid gateway");
+		  "state: retrying, source: lab, missing: [], errno: EINVAL, message: Nexthop has invalid gateway");
 	CHECK_EQ(count, 1);
 	rig_quiet(rig);
 	rig_lost(rig, "[microservice/web]", 0);
 	text = rig_changes(rig, &count);
 	CHECK_EQ(count, 2);
 	CHECK_HAS(text, "state: pending, source: lab, missing: [microservice/web]");
-	CHECK_HAS(text, "previous: failed}");
+	CHECK_HAS(text, "previous: retrying}");
 	CHECK_HAS(text, "previous: configured}");
 	rig_delete(rig, "[route/web0/10.0.0.0/8]");
 	CHECK_HAS(rig_changes(rig, &count),

@@ -95,7 +95,7 @@ static void test_address_goes(void)
 	rig_quiet(rig);
 	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "missing: [gateway/203.0.113.9], errno: ENETUNREACH");
 	CHECK_STR(in_kernel(rig, "10.0.0.0/8"), "");
-	CHECK_HAS(rig_row(rig, "route/web0/12.0.0.0/8"), "state: failed");
+	CHECK_HAS(rig_row(rig, "route/web0/12.0.0.0/8"), "state: retrying");
 	CHECK_HAS(rig_row(rig, "route/web0/12.0.0.0/8"), "message: Invalid prefsrc address");
 	CHECK_STR(in_kernel(rig, "12.0.0.0/8"), "");
 	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "state: configured");

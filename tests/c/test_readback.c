@@ -284,7 +284,7 @@ static void test_foreign_in_its_place(void)
 	change(rig);
 	read_back(rig);
 	check_found(rig, 5, 0, 0);
-	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: failed");
+	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: retrying");
 	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "exists: a route of protocol static, gateway 192.0.2.77");
 	CHECK_HAS(rig_row(rig, "route/web0/fd00::/16"), "exists: a route of protocol static, gateway 2001:db8::77");
 	CHECK_HAS(rig_row(rig, "arp/web0/192.0.2.9"), "exists: a permanent entry of protocol static");
@@ -438,7 +438,7 @@ static void test_gone_already(void)
 	nsp_core_hold(rig->core, 0);
 	rig_quiet(rig);
 	CHECK_EQ(written(rig), before);
-	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "state: failed");
+	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "state: retrying");
 	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "errno: EINVAL");
 	CHECK_STR(in_kernel(rig, "11.0.0.0/8"), "");
 	read_back(rig);

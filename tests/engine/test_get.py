@@ -188,7 +188,7 @@ def test_info_counts_what_is_there(filled: Engine) -> None:
     info = filled.info()
     assert info["items"] == {
         "interface": {"configured": 2, "pending": 1},
-        "route": {"configured": 2, "pending": 2, "failed": 1},
+        "route": {"configured": 2, "pending": 2, "retrying": 1},
         "arp": {"configured": 2},
     }
     assert info["revision"] == 2

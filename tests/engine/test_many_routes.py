@@ -66,7 +66,7 @@ def test_five_bad_ones_among_fifty_thousand(engine: Engine, red: str) -> None:
         assert text in said[2]
     assert next(entry for entry in reply["items"] if entry["state"] == "pending")["missing"] == ["gateway/10.99.0.1"]
     assert count(red) == MANY - 5
-    assert engine.info()["items"]["route"] == {"configured": MANY - 5, "pending": 1, "failed": 4}  # type: ignore[index]
+    assert engine.info()["items"]["route"] == {"configured": MANY - 5, "pending": 1, "retrying": 4}  # type: ignore[index]
     assert engine.replace([], timeout=60)["counts"] == {"removed": MANY + 1}
 
 

@@ -1,4 +1,5 @@
-"""What an earlier life left of routes and ARP entries is compared with what is wanted: differences are written, and nothing else."""
+"""What an earlier life left of routes and ARP entries is compared with what is wanted: differences are written, and nothing
+else."""
 
 from __future__ import annotations
 

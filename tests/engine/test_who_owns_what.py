@@ -388,7 +388,7 @@ def test_override_given_up_restores_and_fails(engine: Engine, red: Red, settle: 
     engine.put([red.route(gateway="10.1.0.8", override=True)], timeout=5)
     engine.put([red.route(gateway="10.1.0.8")], timeout=5)
     quiet(engine)
-    settle(red.key("route/10.2.0.0/16"), "failed")
+    settle(red.key("route/10.2.0.0/16"), "retrying")
     assert red.routes("10.2.0.0/16") == [("static", "10.1.0.7")]
 
 

@@ -22,6 +22,7 @@ JUDGE_SOURCES: int = lib.NSP_JUDGE_SOURCES
 JUDGE_ALL = JUDGE_REFUSED | JUDGE_ROUTES4 | JUDGE_ROUTES6 | JUDGE_NEIGHS
 NOTICE_TOUCHED: int = lib.NSP_NOTICE_TOUCHED
 NOTICE_EMPTY: int = lib.NSP_NOTICE_EMPTY
+NOTICE_RETRY: int = lib.NSP_NOTICE_RETRY
 
 
 @dataclass(slots=True, frozen=True)
@@ -126,6 +127,11 @@ class Core:
 
     def slot_settle(self, slot: int) -> None:
         lib.nsp_slot_settle(self._raw, slot)
+
+    def slot_retry(self, slot: int) -> float | None:
+        """Writes rows again that were refused and are due. In how many seconds to call it again; None: not before NOTICE_RETRY."""
+        milliseconds = int(lib.nsp_slot_retry(self._raw, slot))
+        return None if milliseconds < 0 else milliseconds / 1000
 
     def rejudge(self, netns: int, ifindex: int, which: int) -> None:
         """Has rows written again (JUDGE_*): of the slots on this link of the namespace or, for 0, of all its slots."""
