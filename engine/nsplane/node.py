@@ -29,14 +29,13 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class Place:
     """A link that a node looks after. `ends` are the nodes of all links that were made together; `former` is what an adopted link
-    had before. `ipv6_enabled`: IPv6 was off on it and was turned on."""
+    had before (of one made here: what has to be known of it)."""
 
     kind: Kind
     netns: Netns
     index: int
     ends: tuple[Node, ...] = ()
     former: dict[str, object] = field(default_factory=dict)
-    ipv6_enabled: bool = False
 
     @property
     def link(self) -> Link | None:
@@ -335,16 +334,16 @@ class Node:
             self.planner.touch(self)
 
     def _enable_ipv6(self) -> bool:
-        """A container engine turns IPv6 off for all links that are to come: on one of ours that is to have an IPv6 address, it is
-        turned on again. Was that so?"""
+        """A container engine turns IPv6 off for all links: on one that is to have an IPv6 address, it is turned on again. Was that
+        so?"""
         place = self.place
         link = place.link if place is not None else None
         wanted = any(address.family == AF_INET6 for address in self.settings.addresses or ())
-        if place is None or link is None or not place.kind.makes_link or not wanted or place.ipv6_enabled:
+        if place is None or link is None or not wanted or "ipv6" in place.former:
             return False
-        place.ipv6_enabled = True
+        place.former["ipv6"] = False
         try:
-            write_sysctl(place.netns.fd, f"ipv6/conf/{link.name}/disable_ipv6", "0")
+            turn_ipv6(place.netns, link, True)
         except KernelError as error:
             self.refuse(error.errno or errno.EIO, error.strerror or str(error))
         return True
@@ -364,6 +363,8 @@ class Node:
         self.planner.facts.lose(self.key)
         self._release_claims()
         if place is not None:
+            if not place.kind.makes_link:
+                self.planner.memory.remember("former", self.key, None)
             if place.netns.holders.get(place.index) is self:
                 del place.netns.holders[place.index]
             self.planner.drop_later(place.netns)
@@ -518,6 +519,11 @@ def stage_change(op: Op, change: LinkChange, link: Link) -> None:
         op.change(LinkChange(index=link.index, up=False))
         change.up = change.up is not False
     op.change(change)
+
+
+def turn_ipv6(netns: Netns, link: Link, on: bool) -> None:
+    """Turns IPv6 on or off on a link. KernelError: EROFS where the agent may not."""
+    write_sysctl(netns.fd, f"ipv6/conf/{link.name}/disable_ipv6", "0" if on else "1")
 
 
 def temporary_name(key: str) -> str:

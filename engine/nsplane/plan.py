@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from nsplane.facts import Facts
-from nsplane.kernel import JUDGE_ALL, Address, Core, LinkChange, Op, OpResult
+from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Address, Core, LinkChange, Op, OpResult
 from nsplane.kinds.created import is_agents
 from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
 from nsplane.node import RETRY_FIRST, Kind, Node, Place
 from nsplane.places import Places
+from nsplane.processes import boot_id
 from nsplane.slots import Slot
 from nsplane.timers import Timers
 
@@ -61,15 +62,20 @@ class Operation(Op):
         taken as there when the operation has succeeded."""
         self._unreported.append((netns, link, what))
 
-    def succeeded(self) -> None:
+    def succeeded(self) -> set[Netns]:
+        """Takes note of what is there and will not be reported in time. Returns the namespaces that have an address more by
+        that."""
+        more = set()
         for netns, name, what in self._unreported:
             link = netns.link(name)
             if link is None:
                 continue
             if isinstance(what, str):
                 link.alias = what
-            else:
-                link.addresses.setdefault(what.identity, what)
+            elif what.identity not in link.addresses:
+                link.addresses[what.identity] = what
+                more.add(netns)
+        return more
 
 
 class Planner:
@@ -78,6 +84,7 @@ class Planner:
     def __init__(self, core: Core, agent_id: str, note: Callable[[str, dict[str, object]], None], memory: Memory) -> None:
         self.memory = memory
         self.timers = Timers()
+        self.boot = boot_id()
         self.core = core
         self.agent_id = agent_id
         self.note = note
@@ -253,8 +260,8 @@ class Planner:
 
     def completed(self, result: OpResult) -> None:
         op = self._running.pop(result.cookie)
-        if not result.error:
-            op.succeeded()
+        for netns in () if result.error else op.succeeded():
+            self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
         op.take_made()
         self.found.update(missing=result.missing, altered=result.altered, stale=result.stale)
         for netns in op.namespaces if op.reads_back and result.error else ():

@@ -29,12 +29,16 @@ def follows(client: Client, state: str = "following") -> bool:
 
 def finish(agent: RunningAgent) -> None:
     """Deletes all items and stops the agent, which has to have had no fault and to leave nothing."""
-    with agent.client() as client:
-        client.delete([entry["key"] for entry in client.get()], force=True)
-    eventually(lambda: not left_of(agent.name), PATIENCE)
-    for used in agent.clients:
-        used.close()
-    assert agent.stop() == 0, agent.log
+    try:
+        with agent.client() as client:
+            client.delete([entry["key"] for entry in client.get()], force=True)
+        eventually(lambda: not left_of(agent.name), PATIENCE)
+        for used in agent.clients:
+            used.close()
+        code = agent.stop()
+    finally:
+        agent.kill()
+    assert code == 0, agent.log
     assert "Traceback" not in agent.log
     assert not left_of(agent.name), "namespaces are left behind"
 

@@ -1,6 +1,5 @@
 """Connections to a docker engine, made as docker's own client makes them, and the stream of its events."""
 
-import os
 import queue
 import threading
 import time
@@ -11,7 +10,8 @@ import docker.errors
 import docker.utils
 import requests
 import urllib3
-from docker.context import ContextAPI
+
+from . import context
 
 Event = dict[str, Any]
 
@@ -21,26 +21,18 @@ LOST = (docker.errors.DockerException, requests.exceptions.RequestException, url
 
 def find(host: str | None) -> dict[str, Any]:
     """Which engine is meant, as the arguments of docker.APIClient, `base_url` among them: `host`, or where docker's own client
-    would go: DOCKER_HOST, DOCKER_CONTEXT, or the context of its configuration. DockerException where that context is not there."""
+    would go: DOCKER_HOST, DOCKER_CONTEXT, or the context of its configuration. NoContext where that is not there."""
     if host is not None:
         return {"base_url": host}
     arguments: dict[str, Any] = {**docker.utils.kwargs_from_env()}
-    if "base_url" not in arguments:
-        name = os.environ.get("DOCKER_CONTEXT")
-        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
-        if context is None:
-            raise docker.errors.DockerException(f"there is no docker context {name!r}")
-        arguments["base_url"] = context.Host
-        if context.TLSConfig is not None:
-            arguments["tls"] = context.TLSConfig
-    return arguments
+    return arguments if "base_url" in arguments else context.read()
 
 
 def described(error: BaseException) -> str:
     """What lies at the bottom of an error, in a few words; the engine's own where it has answered."""
     if isinstance(error, docker.errors.APIError) and error.explanation:
         return str(error.explanation)
-    while (cause := error.__cause__ or error.__context__) is not None:
+    while (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
         error = cause
     return getattr(error, "strerror", None) or str(error)
 

@@ -7,7 +7,7 @@ from nsplane.items import Interface, Settings, check_name, parse_addresses, pars
 from nsplane.kernel import PROTOCOL, Link, LinkChange
 from nsplane.kinds import created
 from nsplane.netns import Netns
-from nsplane.node import Node, Place
+from nsplane.node import Node, Place, turn_ipv6
 
 
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
@@ -81,7 +81,7 @@ class _Adopted:
     def acquire(self, node: Node, netns: Netns) -> None:
         link = netns.link(node.settings.host_name)
         if link is not None and node.claim(netns, link.name):
-            node.take(Place(self, netns, link.index))
+            node.take(Place(self, netns, link.index, former=_recall(node, netns, link)))
 
     def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
         """What is given; what was given earlier and is no more, as it was before."""
@@ -102,6 +102,7 @@ class _Adopted:
                 setattr(change, name, former[name])
                 if former[name] == has[name]:
                     del former[name]
+        _remember(node, place)
         return change
 
     def release(self, node: Node, place: Place) -> None:
@@ -112,9 +113,11 @@ class _Adopted:
         ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not settings.link_only]
         back = LinkChange(index=place.index)
         for name, value in place.former.items():
-            if getattr(link, name) != value:
+            if name != "ipv6" and getattr(link, name) != value:
                 setattr(back, name, value)
         if not ours and not back:
+            if "ipv6" in place.former:
+                turn_ipv6(place.netns, link, False)
             node.leave()
             node.planner.touch(node)
             return
@@ -125,6 +128,21 @@ class _Adopted:
         if back:
             op.change(back)
         node.planner.submit(op)
+
+
+def _where(node: Node, netns: Netns, index: int) -> list[object]:
+    return [node.planner.boot, *netns.identity, index]
+
+
+def _remember(node: Node, place: Place) -> None:
+    """How the link was before it was adopted is known after a restart too."""
+    known = {"where": _where(node, place.netns, place.index), "was": dict(place.former)}
+    node.planner.memory.remember("former", node.key, known if place.former else None)
+
+
+def _recall(node: Node, netns: Netns, link: Link) -> dict[str, object]:
+    known = node.planner.memory.memories("former").get(node.key)
+    return dict(known["was"]) if known is not None and known["where"] == _where(node, netns, link.index) else {}
 
 
 EXISTING = _Adopted()
