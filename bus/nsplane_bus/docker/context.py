@@ -32,7 +32,7 @@ def read() -> dict[str, Any]:
     if not file.exists():
         raise NoContext(f"there is no docker context {name!r} in {folder}")
     try:
-        endpoint = _load(file)["Endpoints"]["docker"]
+        endpoint = _load(file, f"docker context {name!r}")["Endpoints"]["docker"]
         arguments: dict[str, Any] = {"base_url": str(endpoint["Host"])}
     except (KeyError, TypeError):
         raise NoContext(f"docker context {name!r}: {file} has no Endpoints.docker.Host") from None
@@ -46,15 +46,15 @@ def _current(folder: Path) -> str:
     file = folder / "config.json"
     if not file.exists():
         return "default"
-    config = _load(file)
+    config = _load(file, "docker's configuration")
     return str(config.get("currentContext") or "default") if isinstance(config, dict) else "default"
 
 
-def _load(file: Path) -> Any:
+def _load(file: Path, what: str) -> Any:
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise NoContext(f"{file}: {error}") from None
+        raise NoContext(f"{what}: {file}: {error}") from None
 
 
 def _tls(folder: Path, verify: bool) -> docker.tls.TLSConfig:
