@@ -122,6 +122,8 @@ long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint3
 
 const char *nsp_core_origin_source(const struct nsp_core *core, uint32_t origin, uint64_t *generation)
 {
+	if (origin >= core->origin_count)
+		return NULL;
 	*generation = core->origins[origin].generation;
 	return core->origins[origin].source;
 }

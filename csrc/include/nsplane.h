@@ -518,7 +518,7 @@ NSP_API long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t 
 NSP_API long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint32_t *origin, const uint8_t **data,
 			    size_t *len);
 
-/* The source of an origin that has rows, and its generation. */
+/* The source of an origin, and its generation; NULL where there is no such number. All have one, from 0 on. */
 NSP_API const char *nsp_core_origin_source(const struct nsp_core *core, uint32_t origin, uint64_t *generation);
 
 /* What the frame's bulk items or keys would change: a map for each, {key, action, interface, source, generation, before, after}, where

@@ -23,12 +23,13 @@ from typing import Any
 import msgspec
 
 from nsplane import kernel
+from nsplane.changes import Changes
 from nsplane.checks import bad_frame
 from nsplane.descriptors import Descriptors
 from nsplane.errors import BadRequest, ItemError
 from nsplane.identity import machine_id
 from nsplane.items import check_label
-from nsplane.journal import Journal, NotRecorded
+from nsplane.journal import ATOMIC, Journal, NotRecorded
 from nsplane.journal.replay import load
 from nsplane.journal.snapshot import Compaction
 from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
@@ -40,14 +41,20 @@ from nsplane.plan import Planner
 from nsplane.requests import (
     AnyEnvelope,
     Changing,
+    Confirm,
     Get,
+    History,
     Info,
     Microservice,
+    Plan,
     Request,
+    Resync,
+    Revert,
     Running,
     decode_envelope,
     refuse_list,
 )
+from nsplane.transactions import Transactions
 from nsplane.wanted import Wanted
 
 PROTOCOL_VERSION = 1
@@ -84,8 +91,11 @@ class Engine:
         self._frames: list[Frame] = []
         self._descriptors = Descriptors()
         self._core = Core()
-        self._planner = Planner(self._core, self.agent_id, self._note, self._memory)
+        self._planner = Planner(self._core, self.agent_id, self.note, self._memory)
         self._wanted = Wanted(self._core, self._planner)
+        self._changes_of = Changes(self._core, self._planner)
+        self._transactions = Transactions(self, journal, self._memory, self._planner.timers)
+        self._note_next: str | None = None
         planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
         planner.places = self._places = Places(
             planner.facts, planner.namespaces, watch, unwatch, self._note_namespace, self._memory
@@ -108,6 +118,7 @@ class Engine:
         load(journal.frames(), self._wanted, self._core)
         self._take_notices()
         self._places.resumed()
+        self._transactions.resume()
         self._wake()
 
     def close(self) -> None:
@@ -152,7 +163,7 @@ class Engine:
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
             numbers = self._record(frames, taken)
-            return [self._carry_out(*one) for one in zip(taken, decoders, numbers, strict=True)]
+            return [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
         finally:
             for frame in decoders:
                 frame.release()
@@ -174,7 +185,9 @@ class Engine:
         if journal is None:
             return [0] * len(taken)
         numbers = [
-            journal.append(envelope.op, envelope.source, frame) if isinstance(envelope, Changing) else 0
+            journal.append(envelope.op, envelope.source, frame, ATOMIC if envelope.atomic else self._note_next)
+            if isinstance(envelope, Changing)
+            else 0
             for frame, envelope in zip(frames, taken, strict=True)
         ]
         if any(numbers):
@@ -186,7 +199,9 @@ class Engine:
                         taken[i] = BadRequest("not-recorded", f"nothing was changed: {error}", "", envelope.id)
         return numbers
 
-    def _carry_out(self, envelope: AnyEnvelope | BadRequest, frame: Frame, seq: int) -> Request | BadRequest:
+    def _carry_out(
+        self, envelope: AnyEnvelope | BadRequest, data: bytes | memoryview, frame: Frame, seq: int
+    ) -> Request | BadRequest:
         try:
             match envelope:
                 case BadRequest():
@@ -198,8 +213,24 @@ class Engine:
                     return self._answer(envelope, self._microservice(envelope))
                 case Info():
                     return self._answer(envelope, self.info())
+                case Plan():
+                    return self._answer(envelope, self._plan(envelope))
+                case History():
+                    return self._answer(envelope, self._transactions.history(envelope))
+                case Confirm():
+                    self._wake()
+                    return self._answer(envelope, self._transactions.confirm(envelope))
+                case Revert():
+                    request = self._later(envelope)
+                    self._transactions.revert(envelope, request)
+                    return request
+                case Resync():
+                    request = self._later(envelope)
+                    self._wake()
+                    self._planner.resync(lambda found: request.complete({"counts": found}))
+                    return request
                 case _:
-                    return self._change(envelope, frame, seq)
+                    return self._change(envelope, data, frame, seq)
         except BadRequest as error:
             return error
         except Exception:
@@ -214,28 +245,29 @@ class Engine:
             if not self._round():
                 break
         finished, self._finished = self._finished, []
+        answered = [one for request in finished for one in self._transactions.finished(request)]
         for request in finished:
             self._requests.pop(request.serial, None)
             self._core.close_request(request.serial)
-            if self._journal is not None:
+        for request in answered:
+            if self._journal is not None and request.seq:
                 error = None if request.error is None else request.error.message
                 self._journal.finish(request.seq, request.totals(), time.time() - request.began, error)
         self._commit_memory()
         if self._journal is not None and self._journal.wants_snapshot and self._compaction is None:
             self._begin_snapshot(self._journal)
-        return finished
+        return answered
 
     def _begin_snapshot(self, journal: Journal) -> None:
         self._compaction = compaction = Compaction(journal)
 
         def ended() -> None:
-            self._descriptors.remove(compaction.pidfd)
             self._compaction = None
             if not compaction.finish():
                 log.error("no snapshot of the journal could be made; it goes on without")
                 journal.postpone_snapshot()
 
-        self._descriptors.add(compaction.pidfd, ended)
+        self.watch_child(compaction.pidfd, ended)
 
     def _commit_memory(self) -> None:
         """What is to be known after a restart is safe before anything that depends on it is acknowledged."""
@@ -330,19 +362,86 @@ class Engine:
 
     # ---- what is wanted ----
 
-    def _change(self, envelope: Changing, frame: Frame, seq: int) -> Request:
-        """Carries a request out; it is finished by later calls of `process`."""
-        serial = self._core.open_request()
-        request = Request(envelope.op, envelope.id, envelope.wait, serial, self._finish, seq)
+    def _change(self, envelope: Changing, data: bytes | memoryview, frame: Frame, seq: int) -> Request:
+        """Carries a request out, now or when the atomic one that is under way has ended; it is finished by later calls of
+        `process`."""
+        request = Request(envelope.op, envelope.id, envelope.wait, finished=self._finish, seq=seq)
+        request.rows_done = False
+        if not self._transactions.holds(envelope, data, request):
+            self._begin(envelope, frame, request)
+        return request
+
+    def _begin(self, envelope: Changing, frame: Frame, request: Request) -> None:
+        request.serial = serial = self._core.open_request()
         self._requests[serial] = request
-        self._wanted.carry_out(envelope, frame, request)
         self._revision += 1
-        request.revision = seq or self._revision
+        request.revision = request.seq or self._revision
+        guarded = envelope.atomic or envelope.confirm is not None
+        changes = self._changes_of.of(envelope, frame) if guarded else []
+        if not (envelope.atomic and self._transactions.refuses(request, changes)):
+            self._wanted.carry_out(envelope, frame, request)
+            if guarded:
+                self._transactions.begun(envelope, request, changes)
         self._core.commit_request(serial)
-        if request.error is not None:  # refused whole: there are no rows to wait for
+        if request.error is not None or request.wait == "accepted":
             self._take_rows(serial, last=False)
-        if request.wait == "accepted":
-            self._take_rows(serial, last=False)
+
+    def begin(self, envelope: Changing, data: bytes | memoryview, request: Request) -> None:
+        """Carries a request out that was held."""
+        frame = Frame()
+        frame.read(data)
+        self._begin(envelope, frame, request)
+
+    def carry_out(self, message: dict[str, Any]) -> Request:
+        """Carries a request of the engine's own out, which is recorded nowhere."""
+        data = _encode(message)
+        frame = Frame()
+        frame.read(data)
+        envelope = decode_envelope(frame.envelope)
+        assert isinstance(envelope, Changing)
+        request = Request(envelope.op, None, "applied", finished=self._finish)
+        request.rows_done = False
+        self._begin(envelope, frame, request)
+        return request
+
+    def submit_message(self, message: dict[str, Any], note: str) -> Request:
+        """Has a request of the engine's own recorded and carried out. BadRequest."""
+        self._note_next = note
+        try:
+            return self.submit(_encode(message))
+        finally:
+            self._note_next = None
+
+    def wanted_item(self, key: str) -> Any:
+        """The item that is wanted under a key, or None."""
+        node = self._planner.nodes.get(key)
+        if node is not None and not node.gone:
+            return msgspec.to_builtins(node.item)
+        entry = self._core.row(key)
+        return None if entry is None else msgspec.msgpack.decode(entry)["item"]
+
+    def watch_child(self, pidfd: int, ended: Callable[[], None]) -> None:
+        """Has `ended` called when a process has ended."""
+
+        def end() -> None:
+            self._descriptors.remove(pidfd)
+            ended()
+
+        self._descriptors.add(pidfd, end)
+
+    def _plan(self, envelope: Plan) -> dict[str, object]:
+        frame = Frame()
+        request = self._decode(bytes(envelope.request), frame)
+        if isinstance(request, BadRequest):
+            raise BadRequest(request.code, request.message, f"request.{request.path}".rstrip("."), envelope.id)
+        if not isinstance(request, Changing):
+            raise BadRequest("bad-request", f"{request.op} changes nothing", "request.op", envelope.id)
+        return self._changes_of.planned(request, frame)
+
+    def _later(self, envelope: AnyEnvelope) -> Request:
+        """A question that is answered when its answer is there."""
+        request = Request(envelope.op, envelope.id, "applied", finished=self._finish)
+        request.rows_done = False
         return request
 
     def _finish(self, request: Request) -> None:
@@ -458,17 +557,17 @@ class Engine:
         noted, self._changes = self._changes, []
         return noted + rows
 
-    def _note(self, topic: str, event: dict[str, object]) -> None:
+    def note(self, topic: str, event: dict[str, object]) -> None:
         if self._watched:
             self._changes.append((topic, _encode(event)))
 
     def _note_namespace(self, fact: str, event: str) -> None:
-        self._note(fact, {"key": fact, "event": event, "time": time.time()})
+        self.note(fact, {"key": fact, "event": event, "time": time.time()})
 
     def _note_microservice(self, event: str, instance: Instance) -> None:
         if self._watched:
             stands = self._microservices.current(instance.label) is instance
-            self._note(
+            self.note(
                 f"microservice/{instance.label}", microservice_entry(instance, stands) | {"event": event, "time": time.time()}
             )
 

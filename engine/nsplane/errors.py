@@ -15,7 +15,7 @@ class ItemError(ValueError):
 class BadRequest(ValueError):
     """A request that cannot be carried out at all; nothing was changed.
 
-    `code` is one of `bad-request`, `unknown-op`, `too-large`, `refused`, `no-such-process`, `no-resources`,
+    `code` is one of `bad-request`, `unknown-op`, `too-large`, `refused`, `undone`, `no-such-process`, `no-resources`,
     `not-recorded`, `internal`; `path` names the field; `id` is the request's, where it could be read.
     """
 

@@ -184,9 +184,9 @@ class Namespaces:
                     if netns is not None:
                         self._take(netns, event)
         except EventsLost:
-            self._survey_all()
+            self.survey_all()
 
-    def _survey_all(self) -> None:
+    def survey_all(self) -> None:
         """Events were lost: reads everything again, and acts on every difference."""
         try:
             while self.monitor.read():

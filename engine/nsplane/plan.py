@@ -91,6 +91,7 @@ class Planner:
         self.facts = Facts()
         self.found = Counter(missing=0, altered=0, stale=0)
         """What was found by reading back."""
+        self._resyncs: list[tuple[Counter[str], set[int], Callable[[dict[str, int]], None]]] = []
         self._fresh: list[Netns] = []
         self._unread: dict[Netns, None] = {}
         self.namespaces = Namespaces(core, self._entered, self.read_back)
@@ -147,6 +148,28 @@ class Planner:
             op.sweep(index, key)
         self._running[op.cookie] = op
         self.core.submit(op)
+
+    def resync(self, done: Callable[[dict[str, int]], None]) -> None:
+        """Reads everything back and has every difference repaired; `done` is told what was found, when all has been read."""
+        before = Counter(self.found)
+        self.namespaces.survey_all()
+        self.touch_all()
+        self._resyncs.append((before, {op.cookie for op in self._running.values() if op.reads_back}, done))
+        self._resynced(0)
+
+    def touch_all(self) -> None:
+        """Has every interface looked at."""
+        for node in self.nodes.values():
+            self.touch_only(node)
+
+    def _resynced(self, cookie: int) -> None:
+        for resync in tuple(self._resyncs):
+            before, outstanding, done = resync
+            outstanding.discard(cookie)
+            if not outstanding:
+                self._resyncs.remove(resync)
+                found = {kind: self.found[kind] - before[kind] for kind in self.found}
+                done({"repaired": sum(found.values()), **found})
 
     # ---- looks to be taken ----
 
@@ -267,6 +290,7 @@ class Planner:
         for netns in op.namespaces if op.reads_back and result.error else ():
             self.core.rejudge(netns.number, 0, JUDGE_ALL)  # nothing is known of them
         self._dropped += op.namespaces
+        self._resynced(result.cookie)
         for node in op.nodes:
             node.operation_done(result.error, result.text)
             self._unpark(node)

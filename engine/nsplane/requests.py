@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -26,35 +26,68 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, tag_field="op", kw_on
         return str(self.__struct_config__.tag)
 
 
-class Put(Envelope, tag="put", kw_only=True):
+class Change(Envelope, kw_only=True):
+    """A request that changes what is wanted. `atomic`: all of it or nothing. `confirm`: it is taken back after so many seconds
+    unless `confirm` comes."""
+
+    source: str = "default"
+    wait: Wait = "applied"
+    atomic: bool = False
+    confirm: float | None = None
+
+
+class Put(Change, tag="put", kw_only=True):
     """Each item becomes exactly this. With `generation` a part of what `sweep` completes."""
 
-    source: str = "default"
     generation: int = 0
-    wait: Wait = "applied"
 
 
-class Delete(Envelope, tag="delete", kw_only=True):
+class Delete(Change, tag="delete", kw_only=True):
     """Removes `keys`; `force` crosses sources."""
 
-    source: str = "default"
     force: bool = False
-    wait: Wait = "applied"
 
 
-class Replace(Envelope, tag="replace", kw_only=True):
+class Replace(Change, tag="replace", kw_only=True):
     """These items become the whole of what `source` wants."""
 
-    source: str = "default"
-    wait: Wait = "applied"
 
-
-class Sweep(Envelope, tag="sweep", kw_only=True):
+class Sweep(Change, tag="sweep", kw_only=True):
     """Removes the items of `source` that were put with an older generation."""
 
-    source: str = "default"
     generation: int
-    wait: Wait = "applied"
+
+
+class Clear(Change, tag="clear", kw_only=True):
+    """Removes all items, whoever wants them."""
+
+
+class Plan(Envelope, tag="plan", kw_only=True):
+    """What `request`, one that changes something, would do; nothing is done."""
+
+    request: msgspec.Raw
+
+
+class History(Envelope, tag="history", kw_only=True):
+    """The last `limit` requests that changed something, the newest first."""
+
+    limit: int = 100
+
+
+class Confirm(Envelope, tag="confirm", kw_only=True):
+    """The change of this revision stays."""
+
+    revision: int
+
+
+class Revert(Envelope, tag="revert", kw_only=True):
+    """The change of this revision is taken back, where nothing has changed it since."""
+
+    revision: int
+
+
+class Resync(Envelope, tag="resync", kw_only=True):
+    """Reads the kernel back and repairs every difference."""
 
 
 class Get(Envelope, tag="get", kw_only=True):
@@ -101,9 +134,9 @@ class Info(Envelope, tag="info", kw_only=True):
     """Version, instance, limits and counts."""
 
 
-Changing = Put | Delete | Replace | Sweep
-AnyEnvelope = Changing | Get | Microservice | Info
-OPS = ("delete", "get", "info", "microservice", "put", "replace", "sweep")
+Changing = Put | Delete | Replace | Sweep | Clear
+AnyEnvelope = Changing | Plan | Get | Microservice | History | Confirm | Revert | Resync | Info
+OPS = tuple(sorted(str(envelope.__struct_config__.tag) for envelope in get_args(AnyEnvelope)))
 
 _decoder: msgspec.msgpack.Decoder[AnyEnvelope] = msgspec.msgpack.Decoder(AnyEnvelope)
 _encode = msgspec.msgpack.Encoder().encode
@@ -125,6 +158,9 @@ def decode_envelope(data: bytes) -> AnyEnvelope:
     generation = getattr(envelope, "generation", 0)
     if not 0 <= generation < 2**63:
         raise BadRequest("bad-request", f"{generation} is not 0 to {2**63 - 1}", "generation", envelope.id)
+    confirm = getattr(envelope, "confirm", None)
+    if confirm is not None and not 0 < confirm <= 86_400:
+        raise BadRequest("bad-request", f"{confirm:g} is not a number of seconds up to a day", "confirm", envelope.id)
     return envelope
 
 
@@ -183,6 +219,8 @@ class Request:
         self.serial = serial
         self.revision = 0
         self.outstanding = 0
+        self.undecided = False
+        """Whether what it did may yet be undone."""
         self.rows_done = serial == 0
         self.counts: Counter[str] = Counter()
         self.entries: list[dict[str, object]] = []
@@ -192,6 +230,11 @@ class Request:
 
     @property
     def done(self) -> bool:
+        """Can it be answered?"""
+        return self._settled and not self.undecided
+
+    @property
+    def _settled(self) -> bool:
         """Has every item its first verdict?"""
         return self.rows_done and not self.outstanding
 
@@ -199,7 +242,7 @@ class Request:
         """An interface item's verdict; the entry is shown in the reply."""
         self.outstanding -= 1
         self.count(state, entry)
-        if self.done and self._finished is not None:
+        if self._settled and self._finished is not None:
             self._finished(self)
 
     def count(self, state: str, entry: dict[str, object] | None = None) -> None:
@@ -211,12 +254,26 @@ class Request:
         """What became of the rows, so far or (`last`) in the end."""
         self._rows = result
         self.rows_done = last
-        if self.done and last and self._finished is not None:
+        if self._settled and last and self._finished is not None:
             self._finished(self)
 
     def answer(self, body: dict[str, object]) -> None:
         """The reply to a question."""
         self._body = body
+
+    def complete(self, body: dict[str, object]) -> None:
+        """The reply to a question that took its time."""
+        self._body = body
+        self._end()
+
+    def fail(self, error: BadRequest) -> None:
+        self.error = error
+        self._end()
+
+    def _end(self) -> None:
+        self.rows_done = True
+        if self._finished is not None:
+            self._finished(self)
 
     def totals(self) -> dict[str, int]:
         """Verdicts by state."""

@@ -18,7 +18,7 @@ from nsplane.kernel import Core, Frame
 from nsplane.kinds import InterfaceItem
 from nsplane.node import Node
 from nsplane.plan import Planner
-from nsplane.requests import Changing, Delete, Put, Replace, Request, Sweep
+from nsplane.requests import Changing, Clear, Delete, Put, Replace, Request, Sweep
 
 EXPRESS_ITEMS = 16
 """A request of at most so many items may overtake what is queued for the writer."""
@@ -42,6 +42,10 @@ class Wanted:
                 self._delete(envelope, frame, request)
             case Sweep():
                 self._sweep(envelope, request)
+            case Clear():
+                self._unwish(request, lambda node: True)
+                for source in self._core.sources():
+                    self._core.sweep(request.serial, self._core.origin(source, 0), True)
 
     def _put(self, envelope: Put, frame: Frame, request: Request) -> None:
         origin = self._core.origin(envelope.source, envelope.generation)

@@ -35,13 +35,13 @@ def test_a_storm_that_overflows_the_monitor_ends_in_sync(
         timeout=5,
     )
     surveys: list[Namespaces] = []
-    survey_all = Namespaces._survey_all
+    survey_all = Namespaces.survey_all
 
     def survey(namespaces: Namespaces) -> None:
         surveys.append(namespaces)
         survey_all(namespaces)
 
-    monkeypatch.setattr(Namespaces, "_survey_all", survey)
+    monkeypatch.setattr(Namespaces, "survey_all", survey)
     fd = engine._planner.namespaces.monitor.fd
     with socket.socket(fileno=os.dup(fd)) as monitor:
         monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)

@@ -7,6 +7,6 @@ The state is what the requests make of it when they are carried out again, in th
 of an agent and in a compaction.
 """
 
-from nsplane.journal.store import InUse, Journal, NotRecorded, Recorded
+from nsplane.journal.store import ATOMIC, InUse, Journal, NotRecorded, Recorded
 
-__all__ = ["InUse", "Journal", "NotRecorded", "Recorded"]
+__all__ = ["ATOMIC", "InUse", "Journal", "NotRecorded", "Recorded"]

@@ -19,14 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from nsplane.items import Namespace, namespace_text
-from nsplane.journal.replay import load
+from nsplane.journal.offline import Offline
 from nsplane.journal.store import Journal, open_reader, read_frames
-from nsplane.kernel import Core
-from nsplane.memory import Forgetful
-from nsplane.places import Places
-from nsplane.plan import Planner
-from nsplane.wanted import Wanted
 
 PART = 1 << 20
 """About so many bytes of items are put in one request."""
@@ -62,40 +56,22 @@ def file_name(seq: int) -> str:
     return f"snapshot-{seq}.db"
 
 
-class _Nowhere(Places):
-    """Where references lead when nothing is to come of them."""
-
-    def __init__(self) -> None:
-        self.refused = {}
-
-    def bind(self, namespace: Namespace | None) -> str:
-        return namespace_text(namespace)
-
-    def retry(self, fact: str) -> None:
-        pass
-
-
 def make(directory: Path, seq: int) -> None:
     """Writes the snapshot of the state after request `seq`."""
-    core = Core()
-    planner = Planner(core, "", lambda topic, event: None, Forgetful())
-    planner.places = _Nowhere()
     with contextlib.closing(open_reader(directory)) as db:
-        load(read_frames(db, directory, seq + 1), Wanted(core, planner), core)
+        offline = Offline.after(read_frames(db, directory, seq + 1))
     unfinished = directory / f"{file_name(seq)}.new"
     unfinished.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as out:
         out.execute("PRAGMA synchronous=FULL")
         out.execute("CREATE TABLE frames (part INTEGER PRIMARY KEY, frame BLOB NOT NULL)")
         out.execute("BEGIN")
-        out.executemany("INSERT INTO frames (frame) VALUES (?)", ((frame,) for frame in frames(core, planner)))
+        out.executemany("INSERT INTO frames (frame) VALUES (?)", ((frame,) for frame in frames(offline)))
         out.execute("COMMIT")
     unfinished.rename(directory / file_name(seq))
-    core.close()
-    planner.namespaces.close()
 
 
-def frames(core: Core, planner: Planner) -> Iterator[bytes]:
+def frames(offline: Offline) -> Iterator[bytes]:
     """Requests that make all that is wanted."""
     parts: dict[tuple[str, int], list[bytes]] = defaultdict(list)
     counts: dict[tuple[str, int], int] = defaultdict(int)
@@ -109,10 +85,10 @@ def frames(core: Core, planner: Planner) -> Iterator[bytes]:
             yield put(*origin, counts.pop(origin), parts.pop(origin))
             del sizes[origin]
 
-    for node in planner.nodes.values():
+    for node in offline.planner.nodes.values():
         if not node.gone:
             yield from take((node.source, node.generation), 1, _encode(node.item))
-    for source, generation, count, items in core.items(PART):
+    for source, generation, count, items in offline.core.items(PART):
         yield from take((source, generation), count, items)
     for origin, left in parts.items():
         yield put(*origin, counts[origin], left)

@@ -17,6 +17,8 @@ import msgspec
 FORMAT = 1
 PAGE = 16_384
 CHECKPOINT_PAGES = 2_000
+ATOMIC = "atomic"
+"""The note of a request of which all or nothing is to be done."""
 ROW_BYTES = 100
 """What a request takes in the journal besides its frame."""
 KEEP_HISTORY = 10_000
@@ -173,13 +175,6 @@ class Journal:
             for seq, at, op, source, counts, seconds, error, note, frame in rows
         ]
 
-    def frame(self, seq: int) -> bytes:
-        """A request as it came; KeyError where it is not there, or not any more."""
-        row = self._db.execute("SELECT frame FROM requests WHERE seq = ?", (seq,)).fetchone()
-        if row is None or row[0] is None:
-            raise KeyError(seq)
-        return bytes(row[0])
-
     # ---- snapshots ----
 
     @property
@@ -232,10 +227,24 @@ def read_frames(db: sqlite3.Connection, directory: Path, until: int | None) -> I
         with contextlib.closing(sqlite3.connect(f"file:{directory / file}?mode=ro", uri=True)) as snapshot:
             for (frame,) in snapshot.execute("SELECT frame FROM frames ORDER BY part"):
                 yield 0, frame
-    for seq, frame in db.execute("SELECT seq, frame FROM requests WHERE seq > ? AND seq <= ? ORDER BY seq", (begin, last)):
+    # An atomic request that did not come to a good end was undone, or never got as far.
+    rows = db.execute(
+        "SELECT seq, frame FROM requests WHERE seq > ? AND seq <= ?"
+        " AND (note IS NOT ? OR (counts IS NOT NULL AND error IS NULL)) ORDER BY seq",
+        (begin, last, ATOMIC),
+    )
+    for seq, frame in rows:
         if frame is None:
             raise KeyError(until)
         yield seq, frame
+
+
+def read_frame(db: sqlite3.Connection, seq: int) -> bytes:
+    """A request as it came; KeyError where it is not there, or not any more."""
+    row = db.execute("SELECT frame FROM requests WHERE seq = ?", (seq,)).fetchone()
+    if row is None or row[0] is None:
+        raise KeyError(seq)
+    return bytes(row[0])
 
 
 def open_reader(directory: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -165,6 +166,17 @@ class Core:
                 yield source, generation[0], count, bytes(ffi.buffer(self._data[0], self._len[0]))
             if not at[0]:
                 return
+
+    def sources(self) -> set[str]:
+        """Those that want something, or did."""
+        generation = ffi.new("uint64_t *")
+        found: set[str] = set()
+        for origin in itertools.count():
+            source = lib.nsp_core_origin_source(self._raw, origin, generation)
+            if source == ffi.NULL:
+                break
+            found.add(ffi.string(source).decode())
+        return found
 
     def compare(self, frame: Frame, origin: int, force: bool = False) -> tuple[int, bytes]:
         """What the frame's bulk items or keys would change: how many maps {key, action, interface, source, generation, before,

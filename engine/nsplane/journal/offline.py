@@ -1,0 +1,44 @@
+"""What is wanted according to recorded requests, where nothing comes of it: for processes beside an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nsplane.items import Namespace, namespace_text
+from nsplane.journal.replay import load
+from nsplane.kernel import Core
+from nsplane.memory import Forgetful
+from nsplane.places import Places
+from nsplane.plan import Planner
+from nsplane.wanted import Wanted
+
+
+class _Nowhere(Places):
+    """Where references lead when nothing is to come of them."""
+
+    def __init__(self) -> None:
+        self.refused = {}
+
+    def bind(self, namespace: Namespace | None) -> str:
+        return namespace_text(namespace)
+
+    def retry(self, fact: str) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class Offline:
+    """What is wanted: interfaces in the planner's nodes, routes and ARP entries in the core's rows."""
+
+    core: Core
+    planner: Planner
+
+    @classmethod
+    def after(cls, frames: Iterable[tuple[int, bytes]]) -> Offline:
+        """The state that these requests make."""
+        core = Core()
+        planner = Planner(core, "", lambda topic, event: None, Forgetful())
+        planner.places = _Nowhere()
+        load(frames, Wanted(core, planner), core)
+        return cls(core, planner)
