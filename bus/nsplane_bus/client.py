@@ -142,23 +142,75 @@ class Client:
 
     # What is wanted
 
-    def put(self, items: Iterable[Item], *, generation: int | None = None, check: bool | None = None) -> Result:
-        """Each item becomes exactly this. InvalidItems where one cannot be (nothing was sent then)."""
-        request = self._request("put", generation=generation, items=_listed(items))
+    def put(
+        self,
+        items: Iterable[Item],
+        *,
+        generation: int | None = None,
+        check: bool | None = None,
+        atomic: bool = False,
+        confirm: float | None = None,
+    ) -> Result:
+        """Each item becomes exactly this. InvalidItems where one cannot be (nothing was sent then).
+
+        `atomic`: all of it or nothing; BusError `undone`. `confirm`: it is taken back after so many seconds unless confirm() is
+        called with the result's revision.
+        """
+        request = self._request("put", generation=generation, atomic=atomic or None, confirm=confirm, items=_listed(items))
         return self._send(request, check=self._checks(check)).result()
 
-    def delete(self, keys: Iterable[str], *, force: bool = False) -> Result:
+    def delete(self, keys: Iterable[str], *, force: bool = False, atomic: bool = False, confirm: float | None = None) -> Result:
         """Removes these keys; one that is not there counts as removed. `force` removes another source's too."""
-        return self._send(self._request("delete", keys=list(keys), force=force or None)).result()
+        request = self._request("delete", keys=list(keys), force=force or None, atomic=atomic or None, confirm=confirm)
+        return self._send(request).result()
 
-    def replace(self, items: Iterable[Item], *, check: bool | None = None) -> Result:
+    def replace(
+        self, items: Iterable[Item], *, check: bool | None = None, atomic: bool = False, confirm: float | None = None
+    ) -> Result:
         """These items become the whole of what this source wants. Refused whole where one is invalid or in conflict."""
-        return self._send(self._request("replace", items=_listed(items)), check=self._checks(check)).result()
+        request = self._request("replace", atomic=atomic or None, confirm=confirm, items=_listed(items))
+        return self._send(request, check=self._checks(check)).result()
 
     def sweep(self, generation: int) -> Result:
         """Removes this source's items of older generations: the end of a replacement in parts, put with
         `generation`."""
         return self._send(self._request("sweep", generation=generation)).result()
+
+    def clear(self) -> Result:
+        """Removes all items, whoever wants them."""
+        return self._send(self._request("clear")).result()
+
+    # What was, and what would be
+
+    def plan(self, op: str, **fields: object) -> dict[str, Any]:
+        """What a request would do: `changes`, maps of `key`, `action` (create, change, recreate, delete, conflict, invalid),
+        `before` and `after`, what it would lack (`missing`) and how many others it would interrupt (`interrupts`); and `counts` by
+        action."""
+        return self._answer({"op": "plan", "request": self._request(op, **fields)})
+
+    def history(self, limit: int = 100) -> list[Entry]:
+        """The last requests that changed something, the newest first."""
+        requests: list[Entry] = self._answer({"op": "history", "limit": limit})["requests"]
+        return requests
+
+    def confirm(self, revision: int) -> None:
+        """What was put with `confirm` stays."""
+        self._answer({"op": "confirm", "revision": revision})
+
+    def revert(self, revision: int) -> tuple[Result, list[str]]:
+        """Takes a request of the history back. Returns also the keys that were left, for they have been changed since."""
+        reply = self._send({"op": "revert", "revision": revision}).reply()
+        return _decode_result(reply), list(msgspec.msgpack.decode(reply)["left"])
+
+    def resync(self) -> dict[str, int]:
+        """Has the kernel read back and every difference repaired: how many were `missing`, `altered` and `stale`, and `repaired`
+        together."""
+        counts: dict[str, int] = self._answer({"op": "resync"})["counts"]
+        return counts
+
+    def _answer(self, request: dict[str, object]) -> dict[str, Any]:
+        reply: dict[str, Any] = msgspec.msgpack.decode(self._send(request).reply())
+        return {name: value for name, value in reply.items() if name not in ("id", "ok")}
 
     def submit(
         self,
@@ -209,8 +261,7 @@ class Client:
         return found[0] if found else None
 
     def info(self) -> dict[str, Any]:
-        reply: dict[str, Any] = msgspec.msgpack.decode(self._send({"op": "info"}).reply())
-        return {name: value for name, value in reply.items() if name not in ("id", "ok")}
+        return self._answer({"op": "info"})
 
     def subscribe(self, *prefixes: str, complete: bool = False) -> Subscription:
         """Events of this agent; see Subscription."""
@@ -277,8 +328,7 @@ class Client:
         return instance
 
     def _announce(self, event: str, **more: object) -> dict[str, Any]:
-        reply: dict[str, Any] = msgspec.msgpack.decode(self._send(self._request("microservice", event=event, **more)).reply())
-        return reply
+        return self._answer(self._request("microservice", event=event, **more))
 
     # The wire
 

@@ -95,7 +95,7 @@ class Changes:
                 continue
             node = self._wanted(key)
             action = "create" if node is None else "conflict" if node.source != source else _compare(node.item, item)
-            yield change_of(key, action, node, msgspec.to_builtins(item))
+            yield change_of(key, action, node, as_map(item))
 
     def _deleted(self, frame: Frame, source: str, force: bool) -> Iterator[Change]:
         for index, data in frame.others():
@@ -164,6 +164,11 @@ def _compare(now: Any, item: InterfaceItem) -> str:
     return "recreate" if moved or (isinstance(item, Veth) and now.peer != item.peer) else "change"
 
 
+def as_map(item: msgspec.Struct) -> Any:
+    """An item as it comes over the bus."""
+    return msgspec.msgpack.decode(_encode(item))
+
+
 def change_of(key: str, action: str, node: Node | None, after: Any) -> Change:
     return {
         "key": key,
@@ -171,7 +176,7 @@ def change_of(key: str, action: str, node: Node | None, after: Any) -> Change:
         "interface": key.removeprefix("interface/"),
         "source": node and node.source,
         "generation": node.generation if node is not None else 0,
-        "before": msgspec.to_builtins(node.item) if node is not None else None,
+        "before": as_map(node.item) if node is not None else None,
         "after": after,
     }
 

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from nsplane import kernel
-from nsplane.changes import Changes
+from nsplane.changes import Changes, as_map
 from nsplane.checks import bad_frame
 from nsplane.descriptors import Descriptors
 from nsplane.errors import BadRequest, ItemError
@@ -344,6 +344,20 @@ class Engine:
         """Removes items by their keys."""
         return self._ask({"op": "delete", "source": source, "force": force, "keys": list(keys)}, timeout)
 
+    def clear(self, timeout: float | None = None) -> dict[str, Any]:
+        """Removes all items, whoever wants them, and waits until nothing of ours is left."""
+        self.rest()
+        reply = self._ask({"op": "clear"}, timeout)
+        self.rest()
+        return reply
+
+    def rest(self) -> None:
+        """Processes until nothing is under way."""
+        self.process()
+        while self._planner.is_at_work or self.backlog:
+            self._descriptors.wait(1)
+            self.process()
+
     def get(self, key: str) -> dict[str, Any] | None:
         """The entry of one item: {key, state, source, missing, errno, message, since, tries, item}."""
         found: list[dict[str, Any]] = self._ask({"op": "get", "key": key}, None)["items"]
@@ -416,7 +430,7 @@ class Engine:
         """The item that is wanted under a key, or None."""
         node = self._planner.nodes.get(key)
         if node is not None and not node.gone:
-            return msgspec.to_builtins(node.item)
+            return as_map(node.item)
         entry = self._core.row(key)
         return None if entry is None else msgspec.msgpack.decode(entry)["item"]
 

@@ -269,6 +269,11 @@ class Planner:
             if node is not None:
                 look += node.missing
 
+    @property
+    def is_at_work(self) -> bool:
+        """Is an operation under way?"""
+        return bool(self._running)
+
     # ---- operations ----
 
     def operation(self, *nodes: Node) -> Operation:

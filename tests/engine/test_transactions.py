@@ -164,7 +164,9 @@ def test_what_cannot_be_planned_is_refused(engine: Engine) -> None:
 def test_what_is_not_confirmed_is_taken_back(engine: Engine, lab: Lab) -> None:
     ask(engine, op="put", items=base(lab))
     before = wanted(engine)
-    ask(engine, op="put", confirm=0.3, items=[route("br", "10.2.0.0/16", gateway="10.1.0.3"), route("br", "10.3.0.0/16")])
+    changed = bridge("br", by_name(lab.name("red")), addresses=["10.1.0.1/24", "10.1.0.7/24"])
+    later = [route("br", "10.2.0.0/16", gateway="10.1.0.3"), route("br", "10.3.0.0/16")]
+    ask(engine, op="put", confirm=0.3, items=[changed, *later])
     assert routes(lab) == {"10.2.0.0/16", "10.3.0.0/16"}
     until(engine, lambda: wanted(engine) == before)
     until(engine, lambda: routes(lab) == {"10.2.0.0/16"})

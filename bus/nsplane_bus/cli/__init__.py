@@ -12,8 +12,10 @@ from .publish import apply, delete
 from .query import get, info, wait
 from .run import execute, run
 from .settings import where
+from .transactions import COMMANDS
 from .watch import watch
 from .watch_docker import watch_docker
+from .why import why
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -26,7 +28,7 @@ def nsplane() -> None:
     """
 
 
-for command in (agent, apply, delete, get, wait, watch, run, execute, info, watch_docker):
+for command in (agent, apply, delete, get, why, wait, watch, *COMMANDS, run, execute, info, watch_docker):
     nsplane.add_command(command)
 
 

@@ -13,11 +13,9 @@ from .logs import log_level
 from .settings import Settings, pass_settings, where
 from .watch_docker import label_keys
 
-
-@click.command()
-@click.option("--id", "agent_id", metavar="ID", help="Marks what this agent makes [default: the machine's].")
-@click.option(
+state_dir = click.option(
     "--state-dir",
+    "state_directory",
     metavar="DIRECTORY",
     envvar="NSPLANE_STATE_DIR",
     default=str(State().directory),
@@ -25,6 +23,11 @@ from .watch_docker import label_keys
     show_envvar=True,
     help="What survives the agent, in a folder with its id; `none`: nothing does.",
 )
+
+
+@click.command()
+@click.option("--id", "agent_id", metavar="ID", help="Marks what this agent makes [default: the machine's].")
+@state_dir
 @click.option("--durable", is_flag=True, help="Have each request reach the disk before it is acknowledged.")
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
@@ -37,7 +40,7 @@ def agent(
     context: click.Context,
     settings: Settings,
     agent_id: str | None,
-    state_dir: str,
+    state_directory: str,
     durable: bool,
     no_docker: bool,
     docker_host: str | None,
@@ -49,7 +52,7 @@ def agent(
     keys = ["--environment-key", environment_key, "--label-key", label_key]
     watcher = None if no_docker else [*keys, *(["--host", docker_host] if docker_host else [])]
     try:
-        state = None if state_dir == "none" else State(Path(state_dir).absolute(), durable)
+        state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable)
         serve(settings.directory, settings.endpoints, agent_id, state, watcher)
     except (Taken, InUse, NotRecorded) as error:
         raise click.ClickException(str(error)) from None

@@ -1,6 +1,7 @@
 """nsplane apply, nsplane delete."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -11,18 +12,43 @@ from .files import Item, read_items
 from .output import FAILED, counted, exit_code, print_entries, print_json
 from .settings import Settings, pass_settings, where
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 PART = 16 << 20
 """Bytes of encoded items in one request; more are sent in several."""
+
+
+def guards(command: F) -> F:
+    """Options of a change that is not to go wrong."""
+    for name, more, text in (
+        (
+            "--confirm",
+            {"type": click.FloatRange(min=0, min_open=True, max=86_400), "metavar": "SECONDS"},
+            "Take it back after so long, unless `nsplane confirm` comes.",
+        ),
+        ("--atomic", {"is_flag": True}, "All of it or nothing."),
+    ):
+        command = click.option(name, help=text, **more)(command)
+    return command
 
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--replace", is_flag=True, help="Make these items the whole of what the source wants.")
+@guards
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
 @where(source=True)
 @pass_settings
 @click.pass_context
-def apply(context: click.Context, settings: Settings, files: tuple[str, ...], replace: bool, as_json: bool) -> None:
+def apply(
+    context: click.Context,
+    settings: Settings,
+    files: tuple[str, ...],
+    replace: bool,
+    atomic: bool,
+    confirm: float | None,
+    as_json: bool,
+) -> None:
     """Publish the items of FILES: YAML or JSON, a list of items or a map with `items`; `-` is the standard input.
 
     An item that cannot be is named, and then nothing is sent.
@@ -30,7 +56,12 @@ def apply(context: click.Context, settings: Settings, files: tuple[str, ...], re
     items = [item for name in files for item in read_items(name)]
     with settings.client() as client:
         try:
-            result = client.replace(items) if replace else put(client, items)
+            if replace:
+                result = client.replace(items, atomic=atomic, confirm=confirm)
+            elif atomic or confirm is not None:
+                result = client.put(items, atomic=atomic, confirm=confirm)
+            else:
+                result = put(client, items)
         except InvalidItems as error:
             if as_json:
                 print_json({"counts": {"invalid": len(error.faults)}, "items": error.faults})
@@ -39,21 +70,30 @@ def apply(context: click.Context, settings: Settings, files: tuple[str, ...], re
                     click.echo(f"nsplane: invalid: {fault_line(fault)}", err=True)
                 click.echo("nsplane: nothing was sent", err=True)
             context.exit(FAILED)
-    finish(context, result, as_json)
+    finish(context, result, as_json, confirm)
 
 
 @click.command()
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @click.option("--force", is_flag=True, help="Even where they are another source's.")
+@guards
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
 @where(source=True)
 @pass_settings
 @click.pass_context
-def delete(context: click.Context, settings: Settings, keys: tuple[str, ...], force: bool, as_json: bool) -> None:
+def delete(
+    context: click.Context,
+    settings: Settings,
+    keys: tuple[str, ...],
+    force: bool,
+    atomic: bool,
+    confirm: float | None,
+    as_json: bool,
+) -> None:
     """Remove the items with these KEYS; one that is not there counts as removed."""
     with settings.client() as client:
-        result = client.delete(keys, force=force)
-    finish(context, result, as_json)
+        result = client.delete(keys, force=force, atomic=atomic, confirm=confirm)
+    finish(context, result, as_json, confirm)
 
 
 def put(client: Client, items: Sequence[Item]) -> Result:
@@ -85,11 +125,13 @@ def in_parts(items: Sequence[Item]) -> Iterator[list[msgspec.Raw]]:
     yield part
 
 
-def finish(context: click.Context, result: Result, as_json: bool) -> None:
+def finish(context: click.Context, result: Result, as_json: bool, confirm: float | None = None) -> None:
     if as_json:
         print_json({"revision": result.revision, "counts": result.counts, "items": result.items})
     else:
         if result.items:
             print_entries(result.items)
         click.echo(counted(result.counts))
+        if confirm is not None:
+            click.echo(f"It is taken back in {confirm:g} s, unless you say: nsplane confirm {result.revision}")
     context.exit(exit_code(state for state, count in result.counts.items() if count))

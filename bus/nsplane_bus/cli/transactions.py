@@ -1,0 +1,198 @@
+"""nsplane plan, confirm, history, revert, resync, clear."""
+
+import contextlib
+import difflib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from nsplane import Engine, Journal, machine_id
+from nsplane.journal import InUse
+
+from ..client import Result
+from ..errors import Unreachable
+from .agent import state_dir
+from .files import read_items
+from .output import DONE, FAILED, PENDING, age, counted, print_entries, print_json, print_table
+from .publish import finish
+from .settings import Settings, pass_settings, where
+
+SIGNS = {"create": "+", "change": "~", "recreate": "!", "delete": "-", "conflict": "x", "invalid": "x"}
+COLOURS = {"create": "green", "change": "yellow", "recreate": "magenta", "delete": "red", "conflict": "red", "invalid": "red"}
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1)
+@click.option("--replace", is_flag=True, help="As if these items were to become the whole of what the source wants.")
+@click.option("--delete", "keys", metavar="KEY", multiple=True, help="As if this key were to be deleted; no files then.")
+@click.option("--json", "as_json", is_flag=True, help="Print the changes as one JSON object.")
+@where(source=True)
+@pass_settings
+@click.pass_context
+def plan(
+    context: click.Context, settings: Settings, files: tuple[str, ...], replace: bool, keys: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what applying FILES would create (+), change in place (~), make anew and so interrupt (!), delete (-) and leave pending;
+    nothing is done.
+
+    The exit code is 1 where something could not be, 3 where something would be pending.
+    """
+    if bool(files) == bool(keys):
+        raise click.UsageError("give FILES, or --delete KEY.")
+    with settings.client() as client:
+        if keys:
+            planned = client.plan("delete", keys=list(keys))
+        else:
+            items = [item for name in files for item in read_items(name)]
+            planned = client.plan("replace" if replace else "put", items=items)
+    changes: list[dict[str, Any]] = planned["changes"]
+    if as_json:
+        print_json(planned)
+    else:
+        for change in changes:
+            for line in shown(change):
+                click.echo(line)
+        click.echo(counted(planned["counts"]))
+    if any(change["action"] in ("conflict", "invalid") for change in changes):
+        context.exit(FAILED)
+    context.exit(PENDING if any(change.get("missing") for change in changes) else DONE)
+
+
+def shown(change: dict[str, Any]) -> Iterator[str]:
+    """A change as a diff."""
+    action = change["action"]
+    notes = [action]
+    if change.get("missing"):
+        notes.append("pending: missing " + ", ".join(change["missing"]))
+    if change.get("interrupts"):
+        notes.append(f"{change['interrupts']} items depend on it")
+    if change.get("message"):
+        notes.append(change["message"])
+    if action == "conflict":
+        notes.append(f"it belongs to source {change['source']}")
+    key = change["key"] or f"item {change.get('index')}"
+    yield click.style(f"{SIGNS[action]} {key}  ({'; '.join(notes)})", COLOURS[action])
+    if change["before"] is not None and change["after"] is not None and action != "conflict":
+        lines = difflib.ndiff(lines_of(change["before"]), lines_of(change["after"]))
+        yield from (f"    {line}" for line in lines if line[:1] in "+-" and line.strip())
+
+
+def lines_of(item: dict[str, Any]) -> list[str]:
+    return [f"{name}: {yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}" for name, value in sorted(item.items())]
+
+
+@click.command()
+@click.argument("revision", type=int)
+@where()
+@pass_settings
+def confirm(settings: Settings, revision: int) -> None:
+    """Keep the change REVISION, which was made with --confirm."""
+    with settings.client() as client:
+        client.confirm(revision)
+
+
+@click.command()
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100_000), metavar="N", help="How many, at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@where()
+@pass_settings
+def history(settings: Settings, limit: int, as_json: bool) -> None:
+    """List the last changes, the newest first."""
+    with settings.client() as client:
+        requests = client.history(limit)
+    if as_json:
+        print_json(requests)
+        return
+    rows = [
+        (
+            str(one["seq"]),
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one["time"])),
+            one["op"],
+            one["source"],
+            "" if one["seconds"] is None else f"{one['seconds'] * 1000:.0f} ms",
+            outcome(one),
+        )
+        for one in requests
+    ]
+    print_table(("REVISION", "TIME", "OP", "SOURCE", "TOOK", "OUTCOME"), rows)
+
+
+def outcome(one: dict[str, Any]) -> str:
+    parts = [counted(one["counts"]) if one["counts"] is not None else "under way"]
+    if one["error"]:
+        parts = [one["error"]]
+    if one["note"]:
+        parts.append(f"({one['note']})")
+    if one["confirm_by"]:
+        parts.append(f"taken back in {age(2 * time.time() - one['confirm_by'])} unless confirmed")
+    return " ".join(parts)
+
+
+@click.command()
+@click.argument("revision", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
+@where()
+@pass_settings
+@click.pass_context
+def revert(context: click.Context, settings: Settings, revision: int, as_json: bool) -> None:
+    """Take the change REVISION back: what it changed becomes what it was before, where nobody has changed it since."""
+    with settings.client() as client:
+        result, left = client.revert(revision)
+    if not as_json:
+        for key in left:
+            click.echo(f"left: {key} has been changed since", err=True)
+    finish(context, result, as_json)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@where()
+@pass_settings
+def resync(settings: Settings, as_json: bool) -> None:
+    """Read the kernel back and repair every difference."""
+    with settings.client() as client:
+        counts = client.resync()
+    if as_json:
+        print_json(counts)
+    else:
+        click.echo(counted(counts))
+
+
+@click.command()
+@click.option("--id", "agent_id", metavar="ID", help="The agent's id, where it does not run and was given one.")
+@state_dir
+@where()
+@pass_settings
+@click.pass_context
+def clear(context: click.Context, settings: Settings, agent_id: str | None, state_directory: str) -> None:
+    """Remove everything that nsplane made, whoever wants it; also where the agent does not run any more."""
+    try:
+        with settings.client() as client:
+            result = client.clear()
+    except Unreachable:
+        result = clear_alone(agent_id or machine_id(str(settings.directory.resolve())), state_directory)
+    if result.items:
+        print_entries(result.items)
+    click.echo(counted(result.counts))
+    context.exit(FAILED if result.failures else DONE)
+
+
+def clear_alone(agent_id: str, state_directory: str) -> Result:
+    """As the agent would, in its place."""
+    directory = Path(state_directory).absolute() / agent_id
+    if state_directory == "none" or not directory.is_dir():
+        raise click.ClickException(f"no agent answers, and there is no state of one with the id {agent_id} in {state_directory}")
+    try:
+        journal = Journal(directory)
+    except InUse as error:
+        raise click.ClickException(str(error)) from None
+    with contextlib.closing(journal), Engine(agent_id, journal) as engine:
+        reply = engine.clear(timeout=600)
+    return Result(reply["revision"], reply["counts"], reply["items"])
+
+
+COMMANDS: Sequence[click.Command] = (plan, confirm, history, revert, resync, clear)
