@@ -146,12 +146,12 @@ static struct row as_row(const struct wish *wish)
 	return row;
 }
 
-/* One key: what is to be done with it, what there is now and what there will be (NULL: nothing). */
+/* One key: what is to be done with it, what there is now (or NULL), and whether there will be what `wish` says. */
 static void put_change(struct nsp_core *core, const char *action, const char *slot, const struct row *before,
-		       const struct wish *after)
+		       const struct wish *wish, bool after)
 {
 	struct mp_out *out = &core->rows_out;
-	struct row wished = after ? as_row(after) : (struct row){ 0 };
+	struct row wished = wish ? as_row(wish) : (struct row){ 0 };
 	const struct row *row = before ? before : &wished;
 	char key[NSP_KEY_MAX];
 
@@ -176,7 +176,7 @@ static void put_change(struct nsp_core *core, const char *action, const char *sl
 		mp_put_nil(out);
 	mp_put_literal(out, "after");
 	if (after)
-		item_put(out, slot, &wished, after->source);
+		item_put(out, slot, &wished, wish->source);
 	else
 		mp_put_nil(out);
 }
@@ -207,7 +207,7 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 			action = row ? "delete" : "absent";
 		else
 			action = !row ? "create" : row_is_as(core, row, wish) ? "unchanged" : "change";
-		put_change(core, action, slot, row, frame->keys ? NULL : wish);
+		put_change(core, action, slot, row, wish, !frame->keys);
 	}
 	pthread_mutex_unlock(&core->lock);
 	*data = core->rows_out.data;
@@ -246,7 +246,7 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 			continue;
 		if (!frame && core->origins[row->origin].generation >= core->origins[origin].generation)
 			continue;
-		put_change(core, "delete", core->slots[row->slot]->key, row, NULL);
+		put_change(core, "delete", core->slots[row->slot]->key, row, NULL, false);
 		count++;
 	}
 	pthread_mutex_unlock(&core->lock);
