@@ -5,7 +5,7 @@
  *      deleted                                    missing: written anew
  *      replaced or changed, ours still            altered: written over
  *      replaced by something of somebody else's   altered: put as new, and conflict.c decides
- *      deleted by the kernel itself (IPv6)        written anew when it is known that the link has not gone
+ *      deleted by the kernel itself               written anew when it is known that the link has not gone
  *      while it was in flight                     put as new when it has landed: it may have been before or after
  *
  * Slots that are not ready have nothing in the kernel. What comes too late - it has been written again since - is written once too often.
@@ -105,8 +105,8 @@ static void heard(void *arg, int32_t nsid, const void *msg)
 	uint32_t id = known && !(netns->portid && head->nlmsg_pid == netns->portid) ? find_row(core, number, &object) : NIL;
 	if (id) {
 		struct row *row = table_row(&core->table, id);
-		/* IPv4 routes are dropped by the kernel without a word. So here it is ioctl(2), which nobody stands for either. */
-		bool by_kernel = !head->nlmsg_pid && object.wish.type == WISH_ROUTE6;
+		/* Of an IPv4 route that it drops the kernel says nothing. So here it is ioctl(2), for which nobody is named either. */
+		bool by_kernel = !head->nlmsg_pid && (object.wish.type == WISH_ROUTE6 || head->nlmsg_type == RTM_DELNEIGH);
 		if (row->flags & ROW_INFLIGHT)
 			row->flags |= ROW_SHAKEN;
 		else if (object.gone)

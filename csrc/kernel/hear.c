@@ -8,7 +8,8 @@
  *      by the command sockets' port id                     dropped
  *      RTM_NEWROUTE that replaced nothing                  dropped
  *      RTM_DELROUTE of another protocol than ours          dropped
- *      neighbours by nobody (port id 0): the kernel's own  dropped, but for RTM_NEWNEIGH of our protocol: by ioctl(2)
+ *      neighbours by nobody (port id 0)                    dropped, unless of our protocol: by ioctl(2), or gone with their link
+ *      RTM_DELNEIGH of one that had failed                 dropped: the last word on a deletion, after RTM_NEWNEIGH has named its author
  *      links and addresses                                 let through: the planner learns from its own echoes
  *
  * The filter looks at a datagram's first message. The kernel sends one in each; a datagram with room for a second is let through, and
@@ -48,11 +49,13 @@ enum step {
 	DELROUTE_PID_IF,
 	DELROUTE_PROTOCOL,
 	DELROUTE_PROTOCOL_IF,
-	NEWNEIGH_FAMILY,
-	NEWNEIGH_FAMILY_IF,
-	NEWNEIGH_PID,
-	NEWNEIGH_PID_OWN,
-	NEWNEIGH_PID_NOBODY,
+	DELNEIGH_STATE,
+	DELNEIGH_STATE_IF,
+	NEIGH_FAMILY,
+	NEIGH_FAMILY_IF,
+	NEIGH_PID,
+	NEIGH_PID_OWN,
+	NEIGH_PID_NOBODY,
 	ATTR_TYPE,
 	ATTR_FROM,
 	ATTR_FIND,
@@ -60,11 +63,6 @@ enum step {
 	ATTR_KEEP,
 	ATTR_VALUE,
 	ATTR_VALUE_IF,
-	DELNEIGH_FAMILY,
-	DELNEIGH_FAMILY_IF,
-	DELNEIGH_PID,
-	DELNEIGH_PID_OWN,
-	DELNEIGH_PID_NOBODY,
 	DROPPED,
 	PASSED,
 	STEPS
@@ -110,8 +108,8 @@ static int filter_attach(int fd, uint32_t portid)
 		[TYPE] = LOAD16(HEAD(nlmsg_type)),
 		IF(TYPE_NEWROUTE, BPF_JEQ, htons(RTM_NEWROUTE), NEWROUTE_PID, TYPE_DELROUTE),
 		IF(TYPE_DELROUTE, BPF_JEQ, htons(RTM_DELROUTE), DELROUTE_PID, TYPE_NEWNEIGH),
-		IF(TYPE_NEWNEIGH, BPF_JEQ, htons(RTM_NEWNEIGH), NEWNEIGH_FAMILY, TYPE_DELNEIGH),
-		IF(TYPE_DELNEIGH, BPF_JEQ, htons(RTM_DELNEIGH), DELNEIGH_FAMILY, PASSED),
+		IF(TYPE_NEWNEIGH, BPF_JEQ, htons(RTM_NEWNEIGH), NEIGH_FAMILY, TYPE_DELNEIGH),
+		IF(TYPE_DELNEIGH, BPF_JEQ, htons(RTM_DELNEIGH), DELNEIGH_STATE, PASSED),
 
 		[NEWROUTE_PID] = LOAD32(HEAD(nlmsg_pid)),
 		IF(NEWROUTE_PID_IF, BPF_JEQ, own, DROPPED, NEWROUTE_FLAGS),
@@ -123,12 +121,15 @@ static int filter_attach(int fd, uint32_t portid)
 		[DELROUTE_PROTOCOL] = LOAD8(BODY(rtmsg, rtm_protocol)),
 		IF(DELROUTE_PROTOCOL_IF, BPF_JEQ, NSP_PROTOCOL, PASSED, DROPPED),
 
+		[DELNEIGH_STATE] = LOAD16(BODY(ndmsg, ndm_state)),
+		IF(DELNEIGH_STATE_IF, BPF_JEQ, htons(NUD_FAILED), DROPPED, NEIGH_FAMILY),
+
 		/* AF_BRIDGE: the forwarding tables of bridges, which come in the same messages */
-		[NEWNEIGH_FAMILY] = LOAD8(BODY(ndmsg, ndm_family)),
-		IF(NEWNEIGH_FAMILY_IF, BPF_JEQ, AF_BRIDGE, DROPPED, NEWNEIGH_PID),
-		[NEWNEIGH_PID] = LOAD32(HEAD(nlmsg_pid)),
-		IF(NEWNEIGH_PID_OWN, BPF_JEQ, own, DROPPED, NEWNEIGH_PID_NOBODY),
-		IF(NEWNEIGH_PID_NOBODY, BPF_JEQ, nobody, ATTR_TYPE, PASSED),
+		[NEIGH_FAMILY] = LOAD8(BODY(ndmsg, ndm_family)),
+		IF(NEIGH_FAMILY_IF, BPF_JEQ, AF_BRIDGE, DROPPED, NEIGH_PID),
+		[NEIGH_PID] = LOAD32(HEAD(nlmsg_pid)),
+		IF(NEIGH_PID_OWN, BPF_JEQ, own, DROPPED, NEIGH_PID_NOBODY),
+		IF(NEIGH_PID_NOBODY, BPF_JEQ, nobody, ATTR_TYPE, PASSED),
 		[ATTR_TYPE] = BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, NDA_PROTOCOL),
 		[ATTR_FROM] = BPF_STMT(BPF_LD | BPF_W | BPF_IMM, NLMSG_HDRLEN + sizeof(struct ndmsg)),
 		[ATTR_FIND] = LOAD32((uint32_t)SKF_AD_OFF + SKF_AD_NLATTR),
@@ -136,12 +137,6 @@ static int filter_attach(int fd, uint32_t portid)
 		[ATTR_KEEP] = BPF_STMT(BPF_MISC | BPF_TAX, 0),
 		[ATTR_VALUE] = BPF_STMT(BPF_LD | BPF_B | BPF_IND, sizeof(struct nlattr)),
 		IF(ATTR_VALUE_IF, BPF_JEQ, NSP_PROTOCOL, PASSED, DROPPED),
-
-		[DELNEIGH_FAMILY] = LOAD8(BODY(ndmsg, ndm_family)),
-		IF(DELNEIGH_FAMILY_IF, BPF_JEQ, AF_BRIDGE, DROPPED, DELNEIGH_PID),
-		[DELNEIGH_PID] = LOAD32(HEAD(nlmsg_pid)),
-		IF(DELNEIGH_PID_OWN, BPF_JEQ, own, DROPPED, DELNEIGH_PID_NOBODY),
-		IF(DELNEIGH_PID_NOBODY, BPF_JEQ, nobody, DROPPED, PASSED),
 
 		[DROPPED] = BPF_STMT(BPF_RET | BPF_K, 0),
 		[PASSED] = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
@@ -164,9 +159,9 @@ bool nsp_heard_matters(const struct nlmsghdr *msg, uint32_t portid)
 	case RTM_DELROUTE:
 		return rtm && rtm->rtm_protocol == NSP_PROTOCOL;
 	case RTM_NEWNEIGH:
-		return nsp_neigh_read(msg, &neigh) == 0 && (msg->nlmsg_pid || neigh.proto == NSP_PROTOCOL);
 	case RTM_DELNEIGH:
-		return nsp_neigh_read(msg, &neigh) == 0 && msg->nlmsg_pid;
+		return nsp_neigh_read(msg, &neigh) == 0 && (msg->nlmsg_pid || neigh.proto == NSP_PROTOCOL) &&
+		       (msg->nlmsg_type == RTM_NEWNEIGH || neigh.state != NUD_FAILED);
 	default:
 		return false;
 	}

@@ -275,8 +275,12 @@ static void test_several_messages(void)
 		nsp_neigh_put(batch, &neigh, NSP_PUT_NEW);
 		first->nlmsg_type = i & 2 ? RTM_DELNEIGH : RTM_NEWNEIGH;
 		first->nlmsg_pid = i & 4 ? 17 : 0;
-		CHECK_EQ(nsp_heard_matters(first, 5), i >= 4 || i == 1);
+		CHECK_EQ(nsp_heard_matters(first, 5), i & 4 || i & 1);
 	}
+	((struct ndmsg *)NLMSG_DATA(first))->ndm_state = NUD_FAILED;
+	CHECK(!nsp_heard_matters(first, 5));
+	first->nlmsg_type = RTM_NEWNEIGH;
+	CHECK(nsp_heard_matters(first, 5));
 	nsp_batch_reset(batch);
 	ear_free(&ear);
 }
@@ -329,6 +333,12 @@ static void test_nobody_s_neighbours(void)
 	ours.arp_ha.sa_data[5] = 7;
 	CHECK_EQ(by_ioctl(&ear, SIOCSARP, &ours), 0);
 	CHECK_STR(come_through(&ear), "newneigh");
+
+	/* All go with another MAC of the link, and one is ours. */
+	struct nsp_link link = { .fields = NSP_LINK_INDEX | NSP_LINK_MAC, .index = ear.rig->link, .mac = { 2, 0, 0, 0, 0, 1 } };
+	NEED(nsp_link_change(&ear.rig->world->batch, &link));
+	send_all(&ear);
+	CHECK_STR(come_through(&ear), "newlink delneigh");
 	ear_free(&ear);
 }
 
@@ -603,6 +613,7 @@ static void test_dropped_by_the_kernel(void)
 	listen_in(&ear);
 	CHECK_HAS(in_kernel(ear.rig, "fd00::/16"), "direct");
 	CHECK_HAS(in_kernel(ear.rig, "fd01::/16"), "via 2001:db8::9");
+	CHECK_HAS(neigh_in_kernel(ear.rig, "2001:db8::9"), "mac 02:00:00:00:00:09");
 	CHECK(!strstr(rig_changes(ear.rig, &count), "drift/"));
 	CHECK_EQ(totals(&ear).missing, 0);
 
