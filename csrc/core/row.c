@@ -52,8 +52,7 @@ void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char 
 		row_queue(core, id, row, false);
 		return;
 	}
-	/* Who tries it again after a while needs to know since when it is refused, and how often it was. */
-	extra->tries = extra->repairs - REPAIRS_AT_ONCE;
+	extra->tries = extra->repairs - REPAIRS_AT_ONCE - 1; /* with this one: that it was configured in between is no success */
 	row_state(core, id, row, NSP_STATE_RETRYING, 0, why);
 }
 
