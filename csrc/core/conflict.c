@@ -269,7 +269,7 @@ void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t n
 	pthread_mutex_lock(&core->lock);
 	for (uint32_t i = 0; i < count; i++) {
 		struct row *row = table_row(&core->table, conflicts[i].row);
-		row->flags &= (uint16_t)~ROW_INFLIGHT;
+		row->flags &= (uint16_t)~(ROW_INFLIGHT | ROW_SHAKEN); /* it has just been looked at */
 		settle(core, netns, &conflicts[i], rc < 0 ? err.text : NULL);
 		free(conflicts[i].found);
 	}

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -15,6 +16,16 @@ static uint32_t sockets_to_keep(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 4 > 4096)
 		return 4096;
 	return limit.rlim_cur / 4 < 16 ? 16 : (uint32_t)(limit.rlim_cur / 4);
+}
+
+/* Above the numbers of processes, which the kernel gives to sockets of their own, and below those that it gives to others. */
+static uint32_t choose_portid(void)
+{
+	uint32_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		number = (uint32_t)core_now() ^ (uint32_t)getpid() << 16;
+	return 0x40000000 | (number & 0x3fffffff);
 }
 
 struct nsp_core *nsp_core_new(struct nsp_error *err)
@@ -40,6 +51,7 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 	pthread_cond_init(&core->completed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	core->sockets_kept = sockets_to_keep();
+	core->portid = choose_portid();
 
 	/* Number 0 of each stands for none. */
 	CORE_GROW(core->slots, core->slot_count, core->slot_cap);
@@ -133,6 +145,8 @@ void nsp_core_free(struct nsp_core *core)
 		free(core->origins[i].source);
 	free(core->origins);
 	free(core->rejudge);
+	free(core->by_nsid);
+	free(core->dropped_slots);
 	free(core->notices);
 	mp_free(&core->changes[0]);
 	mp_free(&core->changes[1]);
@@ -185,7 +199,7 @@ int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *number, struct n
 				if (!core->netns[vacant])
 					abort();
 			}
-			*core->netns[vacant] = (struct netns){ .fd = own, .id = id };
+			*core->netns[vacant] = (struct netns){ .fd = own, .id = id, .nsid = -1 };
 			*number = vacant;
 		}
 	}
@@ -239,6 +253,8 @@ void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 		.batches = core->batches,
 		.bytes = table_bytes(&core->table),
 		.dropped = core->dropped,
+		.missing = core->missing,
+		.altered = core->altered,
 	};
 	memcpy(totals->rows, core->rows_by_state, sizeof(totals->rows));
 	for (int kind = 0; kind < 2; kind++) { /* without a verdict yet: shown as pending */

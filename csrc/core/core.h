@@ -25,7 +25,8 @@
 #include "wire/key.h"
 
 #define NIL 0u
-#define NSP_PROTOCOL 110 /* what marks our routes and neighbours */
+
+#define NSP_JUDGE_DROPPED 0x40000000 /* what counts as configured, and the kernel has dropped it */
 
 enum row_flag {
 	/* the low bits are enum wish_flag */
@@ -39,6 +40,7 @@ enum row_flag {
 	ROW_DEAD = 0x1000,    /* not written again until it is put anew */
 	ROW_AGAIN = 0x2000,   /* a conflict was gone when it was looked at: tried once more */
 	ROW_SEEN = 0x4000,    /* the kernel was read back and has it */
+	ROW_SHAKEN = 0x8000,  /* somebody was heard to undo it: it has gone, unless it was put again since, or is just being put */
 };
 
 /* The lists of a slot: what is not configured, and what is, with and without a gateway or source that the kernel may come to refuse. */
@@ -66,6 +68,19 @@ struct row {
 
 #define FREE_ROW 0xff
 
+/* Somebody undoes it again and again: it is not put for a while. */
+static inline bool row_is_fought(const struct row *row)
+{
+	return row->state == NSP_STATE_RETRYING && !row->error;
+}
+
+/* Is there something of it in the kernel, perhaps? What was heard last may be from before it was put again, and the deletion of a route
+ * that has gone hits nobody else's. (Of a neighbour it might.) */
+static inline bool row_may_be_held(const struct row *row)
+{
+	return row->flags & ROW_HELD || ((row->flags & (ROW_SHAKEN | ROW_INFLIGHT)) == ROW_SHAKEN && WISH_TYPE_IS_ROUTE(row->type));
+}
+
 struct extra {
 	uint8_t source[16];
 	char *text;	 /* the kernel's sentence, or who is in the way */
@@ -73,6 +88,9 @@ struct extra {
 	uint64_t tried;	 /* ms since the epoch: when it was refused last */
 	uint32_t tries;
 	uint32_t next_free;
+	uint64_t fight;	   /* ms since the epoch: when somebody began to undo it */
+	uint64_t repaired; /* when that was last put right */
+	uint32_t repairs;  /* since then */
 };
 
 /* Rows lie in chunks that never move; a chunk that is empty goes back to the system. */
@@ -123,10 +141,13 @@ struct slot {
 	uint32_t rejudge;    /* NSP_JUDGE_*: to be done when the queue is empty, since a route on the link came or went */
 	bool ready;
 	bool retried; /* the planner knows of rows that are to be tried again */
+	bool dropped; /* listed in the core's `dropped_slots` */
 };
 
 struct netns {
 	int fd;
+	int32_t nsid;	 /* the monitor's number, or -1 */
+	uint32_t portid; /* of its command socket, where that is not the core's */
 	struct nsp_netns_id id;
 	struct nsp_socket sock;
 	bool connected;
@@ -180,6 +201,13 @@ struct nsp_core {
 
 	struct netns **netns;
 	uint32_t netns_count, netns_cap, sockets_open, sockets_kept;
+	uint32_t portid; /* of the command sockets: by it the monitor knows what we did ourselves */
+
+	uint32_t *by_nsid; /* the monitor's number -> namespace */
+	uint32_t nsid_count;
+	uint32_t last_heard;	 /* the slot that was last heard of: the next is most likely of the same */
+	uint32_t *dropped_slots; /* of which the kernel has dropped rows by itself */
+	uint32_t dropped_count, dropped_cap;
 
 	struct origin *origins;
 	uint32_t origin_count, origin_cap;
@@ -204,7 +232,7 @@ struct nsp_core {
 	struct mp_out rows_out;
 
 	uint64_t rows_by_state[2][NSP_STATES];
-	uint64_t written, batches, dropped;
+	uint64_t written, batches, dropped, missing, altered;
 };
 
 /* Makes room for element `count` of an array that grows by doubling. */
@@ -283,6 +311,8 @@ uint32_t slot_make(struct nsp_core *core, const char *key);
 void slot_link(struct nsp_core *core, uint32_t id, struct row *row, enum row_list list);
 void slot_unlink(struct nsp_core *core, struct row *row);
 void slot_rejudge(struct nsp_core *core, uint32_t slot, uint32_t which);
+/* The same when the queue is empty. */
+void slot_rejudge_later(struct nsp_core *core, uint32_t slot, uint32_t which);
 
 /* ---- wanted.c ---- */
 /* Is exactly this wanted already? */
@@ -293,6 +323,10 @@ bool row_is_of_source(const struct nsp_core *core, const struct row *row, uint32
 void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express);
 /* It is of this origin now. */
 void row_origin(struct nsp_core *core, struct row *row, uint32_t origin);
+/* The kernel's object of a row that was to be deleted has gone: nothing is left to do. */
+void row_gone(struct nsp_core *core, uint32_t id, struct row *row);
+/* Somebody undid it: it is written again, unless that goes on and on. */
+void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char *why);
 /* Queues it again before others; `request` (or 0) is still owed the verdict. */
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request);
 /* Puts a row into a state, and on the list that belongs to it. */

@@ -134,17 +134,21 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 	struct row *row = table_row(&core->table, id);
 	bool was_held = row->flags & ROW_HELD;
 
-	row->flags |= ROW_SEEN | ROW_HELD;
+	row->flags = (uint16_t)((row->flags & ~ROW_SHAKEN) | ROW_SEEN | ROW_HELD);
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || yields(core, row)) /* its deletion is queued */
 		return;
 	if (object_is(&core->table, object, row)) {
 		row->flags &= (uint16_t)~ROW_QUEUED;
 		row_state(core, id, row, NSP_STATE_CONFIGURED, 0, NULL);
 		row_pay(core, row, NSP_STATE_CONFIGURED);
-	} else if (!was_held || !(row->flags & ROW_QUEUED)) { /* otherwise what is queued makes the difference */
+	} else if (!row_is_fought(row) &&
+		   (!was_held || !(row->flags & ROW_QUEUED))) { /* otherwise what is queued makes the difference */
 		back->op->head.altered++;
 		entry_put_drift(core, row, "altered");
-		row_queue(core, id, row, false);
+		if (was_held)
+			row_repair(core, id, row, "somebody else changes it");
+		else
+			row_queue(core, id, row, false);
 	}
 }
 
@@ -216,19 +220,16 @@ static void judge_row(struct readback *back, uint32_t id, struct row *row)
 	row->flags &= (uint16_t)~ROW_SEEN;
 	if (!missing)
 		return;
-	row->flags &= (uint16_t)~ROW_HELD;
-	if (!(row->flags & ROW_WANTED)) { /* what was to be deleted has gone */
-		row->flags &= (uint16_t)~ROW_QUEUED;
-		row_drop(core, id, row);
-	} else if (row->flags & ROW_REFUSED) { /* likewise, and it is not to be put again */
-		row->flags &= (uint16_t)~(ROW_QUEUED | ROW_REFUSED);
-		row_released(core, row);
-		row_pay(core, row, row->state);
-	} else {
-		back->op->head.missing++;
-		entry_put_drift(core, row, "missing");
-		row_queue(core, id, row, false);
+	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED) {
+		row_gone(core, id, row);
+		return;
 	}
+	row->flags &= (uint16_t)~ROW_HELD;
+	if (row_is_fought(row))
+		return;
+	back->op->head.missing++;
+	entry_put_drift(core, row, "missing");
+	row_repair(core, id, row, "somebody else deletes it");
 }
 
 /* One table of one family. */

@@ -11,6 +11,51 @@ void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express
 	pthread_cond_signal(&core->work);
 }
 
+void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
+{
+	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_SEEN | ROW_SHAKEN);
+	if (WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA) && core->slots[row->slot]->heads[LIST_VIA])
+		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
+	if (!(row->flags & ROW_WANTED)) {
+		row_drop(core, id, row);
+		return;
+	}
+	row->flags &= (uint16_t)~ROW_REFUSED; /* and it is not to be put again */
+	row_released(core, row);
+	row_pay(core, row, row->state);
+}
+
+#define REPAIRS_AT_ONCE 5
+#define CALM_MS 10000
+
+/* Counts how often a row was undone: anew when there was calm for a while, and no more than five times in that. true: it is refused. */
+static bool is_fought(struct extra *extra, const struct row *row)
+{
+	uint64_t now = core_now(), last = extra->repaired;
+
+	if (row->state == NSP_STATE_CONFIGURED && row->since > last) /* a retry had it for so long */
+		last = row->since;
+	if (now - last > CALM_MS || (extra->repairs <= REPAIRS_AT_ONCE && now - extra->fight > CALM_MS)) {
+		extra->fight = now;
+		extra->repairs = 0;
+	}
+	extra->repaired = now;
+	return ++extra->repairs > REPAIRS_AT_ONCE;
+}
+
+void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char *why)
+{
+	if (row->flags & ROW_QUEUED) /* it will be written in any case */
+		return;
+	struct extra *extra = table_extra_make(&core->table, row);
+	if (!is_fought(extra, row)) {
+		row_queue(core, id, row, false);
+		return;
+	}
+	extra->tries = extra->repairs - REPAIRS_AT_ONCE - 1; /* with this one: that it was configured in between is no success */
+	row_state(core, id, row, NSP_STATE_RETRYING, 0, why);
+}
+
 void row_origin(struct nsp_core *core, struct row *row, uint32_t origin)
 {
 	core->origins[row->origin].rows--;
@@ -127,6 +172,8 @@ void row_unwant(struct nsp_core *core, uint32_t id, struct row *row, struct requ
 	row_pay(core, row, NSP_STATE_SUPERSEDED);
 	row->flags &= (uint16_t)~ROW_WANTED;
 	row->request = request->serial;
+	if (row_may_be_held(row))
+		row->flags |= ROW_HELD;
 	if (!(row->flags & (ROW_HELD | ROW_INFLIGHT))) {
 		row->flags &= (uint16_t)~ROW_QUEUED;
 		request_count(request, NSP_STATE_REMOVED);

@@ -181,7 +181,7 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 		for (uint32_t id = slot->heads[list]; id; id = table_row(&core->table, id)->next) {
 			const struct row *row = table_row(&core->table, id);
 			/* One that is in flight is in the kernel when this is carried out. */
-			if (row->flags & ROW_HELD && (all || is_override(core, row)))
+			if (row_may_be_held(row) && (all || is_override(core, row)))
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op) {
@@ -195,7 +195,7 @@ static void lose_row(struct nsp_core *core, const struct slot *slot, uint32_t id
 	struct row *row = table_row(&core->table, id);
 
 	row_unblock(core, row);
-	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_REFUSED | ROW_SEEN);
+	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_REFUSED | ROW_SEEN | ROW_SHAKEN);
 	if (was_ready)
 		row_released(core, row);
 	if (!(row->flags & ROW_WANTED)) {
@@ -303,7 +303,10 @@ void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 
 static bool is_judged(const struct row *row, uint32_t which)
 {
-	if (row->list == LIST_OPEN && which & NSP_JUDGE_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
+	/* What somebody else undoes again and again waits for its time. */
+	if (row->list == LIST_OPEN && which & NSP_JUDGE_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) && !row_is_fought(row))
+		return true;
+	if (row->list != LIST_OPEN && which & NSP_JUDGE_DROPPED && !(row->flags & (ROW_HELD | ROW_INFLIGHT)))
 		return true;
 	if (row->list == LIST_VIA && (which & NSP_JUDGE_GATEWAYS || (which & NSP_JUDGE_SOURCES && row->flags & WISH_SOURCE)))
 		return true;
@@ -315,7 +318,7 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 {
 	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
 	struct slot *slot = core->slots[number];
-	uint32_t everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS;
+	uint32_t everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS | NSP_JUDGE_DROPPED;
 
 	if (!slot->ready)
 		return;
@@ -331,6 +334,18 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 			id = next;
 		}
 	}
+}
+
+void slot_rejudge_later(struct nsp_core *core, uint32_t number, uint32_t which)
+{
+	struct slot *slot = core->slots[number];
+
+	if (!slot->rejudge) {
+		CORE_GROW(core->rejudge, core->rejudge_count, core->rejudge_cap);
+		core->rejudge[core->rejudge_count++] = number;
+	}
+	slot->rejudge |= which;
+	pthread_cond_signal(&core->work);
 }
 
 void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)

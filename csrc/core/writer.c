@@ -85,8 +85,13 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 		nsp_refuse(err, ENODEV, "the namespace has been closed");
 		return NULL;
 	}
-	if (nsp_socket_open(&netns->sock, fd, err) < 0)
+	if (nsp_socket_open_as(&netns->sock, fd, core->portid, err) < 0)
 		return NULL;
+	if (netns->sock.portid != core->portid) { /* somebody else has it there: whoever hears has to know this one */
+		pthread_mutex_lock(&core->lock);
+		netns->portid = netns->sock.portid;
+		pthread_mutex_unlock(&core->lock);
+	}
 	netns->connected = true;
 	core->sockets_open++;
 	return &netns->sock;
@@ -103,7 +108,7 @@ static void close_netns(struct nsp_core *core, uint32_t number)
 		core->sockets_open--;
 	}
 	close(netns->fd);
-	*netns = (struct netns){ .fd = -1 };
+	*netns = (struct netns){ .fd = -1, .nsid = -1 };
 }
 
 /* What a row that comes out of the queue wants of the kernel. false: nothing. */
@@ -132,7 +137,7 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct flight *flight)
 		.replaces = row->flags & ROW_HELD,
 		.on_link = WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA),
 	};
-	row->flags &= (uint16_t)~ROW_OWED;
+	row->flags &= (uint16_t)~(ROW_OWED | ROW_SHAKEN);
 	row->flags |= ROW_INFLIGHT;
 	return true;
 }
@@ -143,17 +148,6 @@ static void flight_failed(void *arg, uint32_t index, int error, const char *text
 
 	flight->error = error;
 	flight->text = *text ? strdup(text) : NULL;
-}
-
-static void want_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
-{
-	struct slot *slot = core->slots[number];
-
-	if (!slot->rejudge) {
-		CORE_GROW(core->rejudge, core->rejudge_count, core->rejudge_cap);
-		core->rejudge[core->rejudge_count++] = number;
-	}
-	slot->rejudge |= which;
 }
 
 static void run_rejudges(struct nsp_core *core)
@@ -189,7 +183,7 @@ static void land_deletion(struct nsp_core *core, const struct flight *flight, st
 		if (!(row->flags & ROW_WANTED && row->flags & ROW_QUEUED)) /* otherwise it comes again, and takes the place anew */
 			row_released(core, row);
 		if (flight->on_link && core->slots[row->slot]->heads[LIST_VIA])
-			want_rejudge(core, row->slot, NSP_JUDGE_GATEWAYS);
+			slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
 	} else {
 		row_state(core, flight->row, row, NSP_STATE_FAILED, flight->error, flight->text);
 	}
@@ -212,7 +206,7 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 
 	/* It was on the link and has got a gateway. */
 	if (WISH_TYPE_IS_ROUTE(row->type) && row->list == LIST_DIRECT && !flight->on_link)
-		want_rejudge(core, row->slot, NSP_JUDGE_GATEWAYS);
+		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
 	if (!flight->error) {
 		row->flags |= ROW_HELD;
 		row->flags &= (uint16_t)~ROW_REFUSED;
@@ -220,7 +214,7 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 			row_state(core, flight->row, row, NSP_STATE_CONFIGURED, 0, NULL);
 		pay(core, flight->request, row, NSP_STATE_CONFIGURED);
 		if (flight->on_link && core->slots[row->slot]->open)
-			want_rejudge(core, row->slot, NSP_JUDGE_REFUSED);
+			slot_rejudge_later(core, row->slot, NSP_JUDGE_REFUSED);
 		return;
 	}
 	if (row->flags & ROW_WANTED && row->flags & ROW_QUEUED && !(row->flags & ROW_OWED)) { /* judged again already */
@@ -244,8 +238,9 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 static bool land(struct nsp_core *core, struct flight *flight)
 {
 	struct row *row = table_row(&core->table, flight->row);
+	bool shaken = row->flags & ROW_SHAKEN;
 
-	row->flags &= (uint16_t)~ROW_INFLIGHT;
+	row->flags &= (uint16_t)~(ROW_INFLIGHT | ROW_SHAKEN);
 	if (core->slots[row->slot]->generation != flight->generation) { /* the interface went meanwhile */
 		bool wanted = row->flags & ROW_WANTED;
 		if (!flight->deletes && !flight->error) /* where the link lives on, what was just put is not to stay */
@@ -262,6 +257,10 @@ static bool land(struct nsp_core *core, struct flight *flight)
 	if (flight->error == EEXIST && !flight->replaces && row->flags & ROW_WANTED)
 		return true;
 	land_put(core, flight, row);
+	if (shaken && (row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {
+		row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_SHAKEN); /* perhaps it has gone again: as new it finds out */
+		row_repair(core, flight->row, row, "somebody else deletes it");
+	}
 	return false;
 }
 
@@ -272,7 +271,7 @@ static bool land_unknown(struct nsp_core *core, struct flight *flight)
 
 	if (core->slots[row->slot]->generation != flight->generation)
 		return land(core, flight);
-	row->flags &= (uint16_t)~ROW_INFLIGHT;
+	row->flags &= (uint16_t)~(ROW_INFLIGHT | ROW_SHAKEN);
 	if (!flight->deletes && !flight->replaces)
 		return true;
 	row_retry(core, flight->row, row, flight->request);

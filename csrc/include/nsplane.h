@@ -277,11 +277,17 @@ NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t ty
 
 /* ---- monitor (monitor.c) --------------------------------------------------------------------------------------------------- */
 
+/* What somebody did to a route or neighbour (a struct nlmsghdr; valid during the call): see nsp_core_hear. */
+typedef void (*nsp_heard_fn)(void *arg, int32_t nsid, const void *msg);
+
 /* Hears links and addresses of many namespaces on one socket (NETLINK_LISTEN_ALL_NSID). The socket lives in a namespace of its
  * own, in which the watched ones get their nsids, so nothing is left in anybody else's. */
 struct nsp_monitor {
 	int fd;
 	struct nsp_socket ids; /* where nsids are given */
+	uint32_t portid;       /* whose changes are not heard */
+	nsp_heard_fn heard;
+	void *heard_arg;
 };
 
 #define NSP_EVENT_LINK 1
@@ -490,6 +496,17 @@ NSP_API long nsp_slot_retry(struct nsp_core *core, uint32_t slot);
 /* Has rows written again: of the slots on the link `ifindex` of a namespace or, where that is 0, of all its slots. */
 NSP_API void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which);
 
+/* Has the core hear, by nsp_monitor_read, what others do to its routes and neighbours: what was deleted or replaced is written again, and
+ * told as "drift/KEY". What fights back is refused for a while: NSP_STATE_RETRYING. */
+NSP_API int nsp_core_hear(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err);
+
+/* The monitor hears this namespace of the core under `nsid` (nsp_monitor_watch). */
+NSP_API void nsp_core_netns_heard(struct nsp_core *core, uint32_t netns, int32_t nsid);
+
+/* Has written again what the kernel was heard to drop by itself, on slots that are ready still: to be called when the slots on links that
+ * went at the same time have been said to be lost. */
+NSP_API void nsp_core_repair(struct nsp_core *core);
+
 struct nsp_slot_info {
 	uint32_t ready;
 	uint32_t netns;
@@ -540,6 +557,8 @@ struct nsp_totals {
 	uint64_t batches;
 	uint64_t bytes;	  /* of memory held by rows and index */
 	uint64_t dropped; /* changes that nobody fetched in time */
+	uint64_t missing; /* rows that somebody was heard to have deleted */
+	uint64_t altered; /* or changed, or replaced by something else */
 };
 NSP_API void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals);
 

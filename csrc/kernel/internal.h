@@ -82,7 +82,14 @@ typedef int (*nsp_inside_fn)(void *arg, struct nsp_error *err);
  * `fn` returned, or a negative errno where it was not called. */
 int nsp_in_netns(int netns_fd, nsp_inside_fn fn, void *arg, struct nsp_error *err);
 
+/* What marks our routes and neighbours. */
+#define NSP_PROTOCOL 110
+
 /* ---- the way of a datagram (socket.c, batch.c) ---- */
+
+/* A command socket that is bound to this port id or, where somebody else in the namespace has it, to one that the kernel chooses:
+ * sock->portid says which. */
+int nsp_socket_open_as(struct nsp_socket *sock, int netns_fd, uint32_t portid, struct nsp_error *err);
 
 /* No answer of the kernel is larger: dumps come in pieces of at most 32 KiB. */
 #define NSP_DATAGRAM_MAX 65536
@@ -93,6 +100,15 @@ ssize_t nsp_socket_receive(const struct nsp_socket *sock, void *buf, size_t cap)
 
 /* Throws away what is in the queue, so that nothing late is taken for an answer to what is sent next. */
 void nsp_socket_drain(const struct nsp_socket *sock);
+
+/* ---- what somebody else does to routes and neighbours (hear.c) ---- */
+
+/* Has `heard` called, by nsp_monitor_read, with each message about a route or neighbour that is not of this port id and may be about one
+ * of ours. */
+int nsp_monitor_hear(struct nsp_monitor *mon, uint32_t portid, nsp_heard_fn heard, void *arg, struct nsp_error *err);
+
+/* Is it such a message? */
+bool nsp_heard_matters(const struct nlmsghdr *msg, uint32_t portid);
 
 /* The answers to one chunk of a batch. */
 struct nsp_verdicts {

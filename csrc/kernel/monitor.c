@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * monitor.c - what happens to the links and addresses of many namespaces, on one socket.
+ * monitor.c - what happens to the links and addresses (and, with hear.c, routes and neighbours) of many namespaces, on one socket.
  *
  * A netlink socket with NETLINK_LISTEN_ALL_NSID hears every namespace to which its own one has given a number (nsid), and gets that
  * number with each datagram. Numbers are visible and never taken back while both namespaces live, so they are given in a private
@@ -228,7 +228,7 @@ static void addr_take(struct reading *reading, const struct nlmsghdr *head, int3
 		event->addr = addr;
 }
 
-static void datagram_take(struct reading *reading, const void *buf, size_t len, int32_t nsid)
+static void datagram_take(const struct nsp_monitor *mon, struct reading *reading, const void *buf, size_t len, int32_t nsid)
 {
 	const struct nlmsghdr *head;
 
@@ -242,6 +242,9 @@ static void datagram_take(struct reading *reading, const void *buf, size_t len, 
 		case RTM_DELADDR:
 			addr_take(reading, head, nsid);
 			break;
+		default:
+			if (mon->heard && nsp_heard_matters(head, mon->portid))
+				mon->heard(mon->heard_arg, nsid, head);
 		}
 	}
 }
@@ -273,7 +276,7 @@ static void queue_empty(int fd)
 		;
 }
 
-static int datagrams_receive(int fd, struct reading *reading, int most)
+static int datagrams_receive(const struct nsp_monitor *mon, struct reading *reading, int most)
 {
 	_Alignas(NLMSG_ALIGNTO) uint8_t bufs[DATAGRAMS][DATAGRAM_MAX];
 	struct sockaddr_nl from[DATAGRAMS];
@@ -294,7 +297,7 @@ static int datagrams_receive(int fd, struct reading *reading, int most)
 		};
 	}
 	do
-		n = recvmmsg(fd, msgs, (unsigned int)most, MSG_DONTWAIT, NULL);
+		n = recvmmsg(mon->fd, msgs, (unsigned int)most, MSG_DONTWAIT, NULL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
@@ -307,7 +310,7 @@ static int datagrams_receive(int fd, struct reading *reading, int most)
 		if (msgs[i].msg_hdr.msg_flags & MSG_TRUNC)
 			reading->lost = true;
 		else
-			datagram_take(reading, bufs[i], msgs[i].msg_len, nsid);
+			datagram_take(mon, reading, bufs[i], msgs[i].msg_len, nsid);
 	}
 	return n;
 }
@@ -321,7 +324,7 @@ int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, int cap,
 		return nsp_refuse(err, EINVAL, "read the monitor: there is no room for an event");
 	do {
 		most = cap - reading.count < DATAGRAMS ? cap - reading.count : DATAGRAMS;
-		n = datagrams_receive(mon->fd, &reading, most);
+		n = datagrams_receive(mon, &reading, most);
 	} while (n == most && reading.count < cap);
 
 	if (reading.lost || n == -ENOBUFS) {

@@ -23,7 +23,7 @@ static int open_here(void *arg, struct nsp_error *err)
 {
 	static const int options[] = { NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK };
 	struct nsp_socket *sock = arg;
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_pid = sock->portid };
 	cleanup_close int fd = -1;
 	socklen_t len;
 	int size = 0;
@@ -40,8 +40,11 @@ static int open_here(void *arg, struct nsp_error *err)
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER);
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
 
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return nsp_fail(err, errno, "bind a rtnetlink socket");
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		address.nl_pid = 0;
+		if (errno != EADDRINUSE || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+			return nsp_fail(err, errno, "bind a rtnetlink socket");
+	}
 	len = sizeof(address);
 	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
 		return nsp_fail(err, errno, "read the address of a rtnetlink socket");
@@ -61,10 +64,15 @@ static int open_here(void *arg, struct nsp_error *err)
 	return 0;
 }
 
+int nsp_socket_open_as(struct nsp_socket *sock, int netns_fd, uint32_t portid, struct nsp_error *err)
+{
+	*sock = (struct nsp_socket){ .fd = -1, .portid = portid };
+	return nsp_in_netns(netns_fd < 0 ? NSP_NETNS_HERE : netns_fd, open_here, sock, err);
+}
+
 int nsp_socket_open(struct nsp_socket *sock, int netns_fd, struct nsp_error *err)
 {
-	*sock = (struct nsp_socket){ .fd = -1 };
-	return nsp_in_netns(netns_fd < 0 ? NSP_NETNS_HERE : netns_fd, open_here, sock, err);
+	return nsp_socket_open_as(sock, netns_fd, 0, err);
 }
 
 void nsp_socket_close(struct nsp_socket *sock)

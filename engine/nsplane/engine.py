@@ -493,7 +493,7 @@ class Engine:
             "microservice_sources": {name: asdict(source) for name, source in self._microservices.sources.items()},
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,
-            "drift": dict(self._planner.found),
+            "drift": self._planner.drift(),
             "bus": self.bus_info,
         }
 

@@ -113,6 +113,7 @@ class Namespaces:
         self._entered = entered
         self._lost = lost
         self.monitor = Monitor()
+        core.hear(self.monitor)
         self._by_identity: dict[NetnsId, Netns] = {}
         self._by_nsid: dict[int, Netns] = {}
 
@@ -159,6 +160,7 @@ class Namespaces:
         netns = Netns(fd, identity, self._core.add_netns(fd), nsid)
         self._by_identity[identity] = netns
         self._by_nsid[nsid] = netns
+        self._core.hear_netns(netns.number, nsid)
         for event in events:
             self._take(netns, event)
         self._entered(netns, made)

@@ -171,6 +171,11 @@ class Planner:
                 found = {kind: self.found[kind] - before[kind] for kind in self.found}
                 done({"repaired": sum(found.values()), **found})
 
+    def drift(self) -> dict[str, int]:
+        """How much was found to be other than it should, by reading back or by hearing of it."""
+        heard = self.core.heard()
+        return {what: count + heard.get(what, 0) for what, count in self.found.items()}
+
     # ---- looks to be taken ----
 
     def touch(self, node: Node) -> None:
@@ -190,6 +195,7 @@ class Planner:
             self._look(more)
         finally:
             self.core.hold(False)
+        self.core.repair()  # with the links that went their slots have gone now
         self.places.leave()
         self._pay_pending()
         return more

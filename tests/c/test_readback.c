@@ -39,20 +39,28 @@ static uint64_t written(struct rig *rig)
 
 static struct nsp_op *reading(struct rig *rig)
 {
-	struct nsp_op *op = nsp_op_new(7);
+	static uint64_t cookie = 100;
+	struct nsp_op *op = nsp_op_new(++cookie);
 
 	nsp_op_stage(op, rig->netns, 0);
 	nsp_op_readback(op);
 	return op;
 }
 
+static void await(struct rig *rig, uint64_t cookie)
+{
+	do
+		rig_next(rig);
+	while (!rig->op || rig->op->cookie != cookie);
+}
+
 /* Carries one out and waits for its end; its result is in rig->op. */
 static void carry_out(struct rig *rig, struct nsp_op *op)
 {
+	uint64_t cookie = op->cookie;
+
 	nsp_core_submit(rig->core, op, false);
-	do
-		rig_next(rig);
-	while (!rig->op || rig->op->cookie != 7);
+	await(rig, cookie);
 	CHECK_EQ(rig->op->error, 0);
 	CHECK_STR(rig->op->text, "");
 }
@@ -348,16 +356,17 @@ static void test_another_life(void)
 	CHECK_EQ(rig->counts[NSP_STATE_PENDING], ALL_COUNT);
 	CHECK_EQ(rig_result(rig, many), 0);
 
+	struct nsp_op *op = reading(rig);
+	uint64_t cookie = op->cookie;
 	nsp_core_hold(rig->core, 1);
-	nsp_core_submit(rig->core, reading(rig), false);
+	nsp_core_submit(rig->core, op, false);
 	rig_ready(rig);
 	uint32_t again = rig_start_as(rig, "lab", 0, items, false);
 	nap();
 	before = written(rig);
 	CHECK_EQ(before, 0);
 	nsp_core_hold(rig->core, 0);
-	while (!rig->op || rig->op->cookie != 7)
-		rig_next(rig);
+	await(rig, cookie);
 	check_found(rig, 0, 2, 0); /* what was never written by this life is not missing, but new */
 	rig_quiet(rig);
 	CHECK_EQ(rig_result(rig, again), 0);
@@ -610,7 +619,7 @@ static void test_meanwhile(void)
 	atomic_store(&vandal.stop, true);
 	pthread_join(thread, NULL);
 	rig_put(rig, items);
-	rig_quiet(rig);
+	carry_out(rig, reading(rig)); /* the last of them */
 	read_back(rig);
 	read_back(rig);
 	check_found(rig, 0, 0, 0);
@@ -675,10 +684,10 @@ static void test_unreadable(void)
 	rig_put(rig, ALL);
 	dup2(null, rig->core->netns[rig->netns]->sock.fd);
 	close(null);
-	nsp_core_submit(rig->core, reading(rig), false);
-	do
-		rig_next(rig);
-	while (!rig->op || rig->op->cookie != 7);
+	struct nsp_op *op = reading(rig);
+	uint64_t cookie = op->cookie;
+	nsp_core_submit(rig->core, op, false);
+	await(rig, cookie);
 	CHECK_EQ(rig->op->error, ENOTSOCK);
 	CHECK_STR(rig->op->text, "dump routes: send: Socket operation on non-socket");
 	check_found(rig, 0, 0, 0);
@@ -696,7 +705,7 @@ static void test_closed(void)
 	CHECK_EQ(nsp_core_netns_add(rig->core, other->netns, &number, &err), 0);
 	nsp_core_netns_drop(rig->core, number);
 	rig_quiet(rig);
-	struct nsp_op *op = nsp_op_new(7);
+	struct nsp_op *op = nsp_op_new(7000);
 	nsp_op_stage(op, number, 0);
 	nsp_op_readback(op);
 	nsp_op_sweep(op, 1, "lo0");

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
 from nsplane.kernel.frames import Frame
+from nsplane.kernel.links import Monitor
 from nsplane.kernel.operations import Op, OpResult
 
 STATES = ("none", "configured", "pending", "failed", "retrying", "invalid", "conflict", "superseded", "removed")
@@ -62,6 +63,20 @@ class Core:
 
     def drop_netns(self, number: int) -> None:
         lib.nsp_core_netns_drop(self._raw, number)
+
+    # what others do
+
+    def hear(self, monitor: Monitor) -> None:
+        """What the monitor hears of routes and neighbours is put right here, whenever it is read."""
+        check(lib.nsp_core_hear(self._raw, monitor._raw, last.raw))
+
+    def hear_netns(self, number: int, nsid: int) -> None:
+        """The monitor's number for a namespace."""
+        lib.nsp_core_netns_heard(self._raw, number, nsid)
+
+    def repair(self) -> None:
+        """Has written again what the kernel has dropped by itself, on slots that are ready still."""
+        lib.nsp_core_repair(self._raw)
 
     # requests
 
@@ -204,6 +219,11 @@ class Core:
             "bytes": raw.bytes,
             "dropped": raw.dropped,
         }
+
+    def heard(self) -> dict[str, int]:
+        """How many rows somebody was heard to have deleted or changed."""
+        lib.nsp_core_totals(self._raw, self._totals)
+        return {"missing": self._totals.missing, "altered": self._totals.altered}
 
     def queued(self) -> int:
         lib.nsp_core_totals(self._raw, self._totals)
