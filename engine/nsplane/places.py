@@ -116,6 +116,8 @@ class Places:
         for fact, known in dict(self._memory.memories("place")).items():
             fd = self._open_known(fact, known)
             if fd is None:
+                if known["created"]:
+                    self._remove_unbound(fact.removeprefix(OWN))
                 self._memory.remember("place", fact, None)
                 continue
             os.close(fd)
@@ -126,14 +128,19 @@ class Places:
         """All that is wanted is known. Namespaces in which nothing is wanted any more are held once more, to take from them what is
         ours."""
         self._resuming = False
-        for fact, known in dict(self._memory.memories("place")).items():
+        for fact in dict(self._memory.memories("place")):
             if not self._facts.is_needed(fact) and fact not in self._held:
-                fd = self._open_known(fact, known)
-                if fd is None:
-                    self._not_made(fact)
-                else:
-                    self._hold(fact, fd)
-                    self._leaving.add(fact)
+                self._clean(fact)
+
+    def _clean(self, fact: str) -> None:
+        """Nobody needs it any more, but an earlier life was in it: it is held once more, to take from it what is ours."""
+        known = self._memory.memories("place").get(fact)
+        fd = known and self._open_known(fact, known)
+        if fd is None:
+            self._not_made(fact)
+        else:
+            self._hold(fact, fd)
+            self._leaving.add(fact)
 
     def _open_known(self, fact: str, known: dict[str, Any]) -> int | None:
         """The namespace, where it is still the one that was meant."""
@@ -145,6 +152,14 @@ class Places:
             return fd
         os.close(fd)
         return None
+
+    def _remove_unbound(self, name: str) -> None:
+        """Of a name that was being made or deleted when the agent ended, the file may be there and nothing bound on it."""
+        try:
+            os.close(kernel.open_netns_name(name))
+        except KernelError as error:
+            if error.errno == errno.EINVAL:
+                kernel.delete_netns(name)
 
     def _remember(self, fact: str, netns: Netns | None) -> None:
         known = {"created": fact in self._created, "boot": self._boot, "identity": netns and list(netns.identity)}
@@ -216,10 +231,14 @@ class Places:
         while self._coming and time.monotonic() < end:
             fact = next(iter(self._coming))
             del self._coming[fact]
-            if self._facts.is_needed(fact) and fact not in self._held:
+            if fact in self._held:
+                continue
+            if self._facts.is_needed(fact):
                 self._want(fact)
                 if fact in self.refused:
                     self._facts.refused(fact)
+            else:
+                self._clean(fact)
         return bool(self._coming)
 
     def _want(self, fact: str) -> None:
@@ -293,6 +312,8 @@ class Places:
         self._coming.pop(fact, None)
         if fact in self._held:
             self._leaving.add(fact)
+        elif fact in self._memory.memories("place"):
+            self._coming[fact] = None
 
     def leave(self) -> None:
         """Lets go of names and files that nobody needs any more, once nothing of ours is left in them."""

@@ -196,7 +196,8 @@ class Planner:
         finally:
             self.core.hold(False)
         self.core.repair()  # with the links that went their slots have gone now
-        self.places.leave()
+        if not more:  # else it is not known yet what an earlier life has left there
+            self.places.leave()
         self._pay_pending()
         return more
 
