@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from nsplane_bus import Client
 from nsplane_bus.protocol import endpoints, why_unreachable
@@ -22,20 +24,38 @@ class AgentFailed(Exception):
     """It did not start, or ended on its own; the text is its log."""
 
 
-@contextlib.contextmanager
-def running_agent() -> Iterator[str]:
-    """Runs `nsplane agent`, and yields the endpoint of its bus."""
-    with tempfile.TemporaryDirectory(prefix="nspb-") as directory:
-        bus, log = endpoints(directory).bus, Path(directory, "log")
-        command = [sys.executable, "-m", "nsplane_bus", "agent", "--runtime-dir", directory, "--id", f"bench-{os.getpid()}"]
-        command += ["--no-docker", "--state-dir", directory]
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+class RunningAgent(NamedTuple):
+    """Where it is spoken to, and its process, which leads a group of its own and its children."""
+
+    bus: str
+    events: str
+    process: subprocess.Popen[bytes]
+
+    @contextlib.contextmanager
+    def halted(self) -> Iterator[None]:
+        """Neither it nor its children do anything meanwhile."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
         try:
-            wait_until(lambda: process.poll() is not None or why_unreachable(bus) is None, START_SECONDS)
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def running_agent(*options: str, environment: Mapping[str, str] | None = None) -> Iterator[RunningAgent]:
+    """Runs `nsplane agent` with these options, and these variables beside those of this process."""
+    with tempfile.TemporaryDirectory(prefix="nspb-") as directory:
+        where, log = endpoints(directory), Path(directory, "log")
+        command = [sys.executable, "-m", "nsplane_bus", "agent", "--runtime-dir", directory, "--id", f"bench-{os.getpid()}"]
+        command += ["--state-dir", directory, *options]
+        variables = os.environ | (environment or {})
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=variables, start_new_session=True)
+        try:
+            wait_until(lambda: process.poll() is not None or why_unreachable(where.bus) is None, START_SECONDS)
             if process.poll() is not None:
                 raise AgentFailed(log.read_text())
-            yield bus
+            yield RunningAgent(where.bus, where.events, process)
             if process.poll() is not None:
                 raise AgentFailed(log.read_text())
         finally:

@@ -73,8 +73,8 @@ def measure_floor(scenario: Scenario, floor: Floor, name: str, items: int) -> Ti
 
 def measure_nsplane(scenario: Scenario, floor: Floor, name: str, items: int, batch: int) -> Timing:
     try:
-        with running_agent() as bus, interface(bus, name) as netns:
-            command = [sys.executable, str(PUBLISHER), scenario.name, bus, str(items), str(batch)]
+        with running_agent("--no-docker") as agent, interface(agent.bus, name) as netns:
+            command = [sys.executable, str(PUBLISHER), scenario.name, agent.bus, str(items), str(batch)]
             timing = msgspec.json.decode(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout, type=Timing)
             check(timing.items, items)
             check(floor.run(scenario.counter, netns, "bench", 0).items, items if scenario.left else 0)

@@ -1,4 +1,4 @@
-"""The C floor: compiled for the occasion, run in a namespace."""
+"""The C floors: compiled for the occasion, run in a namespace."""
 
 import shutil
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-SOURCE = Path(__file__).with_name("floor.c")
+HERE = Path(__file__).parent
 
 
 class Timing(msgspec.Struct):
@@ -17,16 +17,21 @@ class Timing(msgspec.Struct):
     rate: float = 0
 
 
+def compile_floor(name: str, directory: Path) -> Path:
+    """Compiles NAME.c into `directory`. Raises FileNotFoundError where there is no C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise FileNotFoundError("there is no C compiler (cc)")
+    program = directory / name
+    subprocess.run([compiler, "-O2", "-o", str(program), str(HERE / f"{name}.c")], check=True)
+    return program
+
+
 class Floor:
-    """The compiled program. Its modes and what each does stand in floor.c."""
+    """The compiled floor.c. Its modes and what each does stand there."""
 
     def __init__(self, directory: Path) -> None:
-        """Compiles it into `directory`. Raises FileNotFoundError where there is no C compiler."""
-        compiler = shutil.which("cc")
-        if compiler is None:
-            raise FileNotFoundError("there is no C compiler (cc)")
-        self._program = directory / "floor"
-        subprocess.run([compiler, "-O2", "-o", str(self._program), str(SOURCE)], check=True)
+        self._program = compile_floor("floor", directory)
 
     def run(self, mode: str, netns: Path, link: str, items: int) -> Timing:
         command = [str(self._program), mode, str(netns), link, str(items)]

@@ -35,3 +35,24 @@ def remove_namespace(name: str) -> None:
     if (NETNS / name).exists():
         ip("netns", "delete", name)
     time.sleep(REST_SECONDS)
+
+
+@contextlib.contextmanager
+def bridge_namespace(name: str, bridge: str) -> Iterator[Path]:
+    """A namespace with a bridge that is up."""
+    ip("netns", "add", name)
+    try:
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "link", "add", bridge, "up", "type", "bridge")
+        yield NETNS / name
+    finally:
+        remove_namespace(name)
+
+
+@contextlib.contextmanager
+def removed_at_the_end(name: str) -> Iterator[None]:
+    """Whoever makes the namespace meanwhile."""
+    try:
+        yield
+    finally:
+        remove_namespace(name)

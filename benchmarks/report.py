@@ -1,9 +1,10 @@
-"""What a scenario found, for people and for programs."""
+"""What a scenario of many items found, for people and for programs."""
 
 import os
 import platform
+from collections.abc import Sequence
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from rich.console import Console
@@ -11,6 +12,21 @@ from rich.table import Table
 
 NOISE_LIMIT = 0.25
 """Where the floor itself spreads by more than this, the machine was busy with something else and the run is void."""
+
+
+class Found(Protocol):
+    """What any scenario found."""
+
+    @property
+    def noise(self) -> float: ...
+    @property
+    def void(self) -> bool: ...
+    def as_object(self) -> dict[str, Any]: ...
+
+
+def spread(floors: Sequence[float]) -> float:
+    """How far the floor spreads: (max - min) / median."""
+    return (max(floors) - min(floors)) / median(floors)
 
 
 class Round(msgspec.Struct):
@@ -43,9 +59,7 @@ class Report(msgspec.Struct):
 
     @property
     def noise(self) -> float:
-        """How far the floor spreads: (max - min) / median."""
-        floors = [round.floor for round in self.rounds]
-        return (max(floors) - min(floors)) / self.floor
+        return spread([round.floor for round in self.rounds])
 
     @property
     def void(self) -> bool:
@@ -67,9 +81,9 @@ class Report(msgspec.Struct):
         }
 
 
-def print_json(report: Report) -> None:
+def print_json(found: Found) -> None:
     """One object, one line."""
-    print(msgspec.json.encode(report.as_object()).decode(), flush=True)
+    print(msgspec.json.encode(found.as_object()).decode(), flush=True)
 
 
 def print_table(report: Report) -> None:
@@ -81,7 +95,11 @@ def print_table(report: Report) -> None:
         table.add_row(str(number), one.first, f"{one.rate:,.0f}", f"{one.floor:,.0f}", f"{one.rate / one.floor:.2f}")
     table.add_section()
     table.add_row("median", "", f"{report.rate:,.0f}", f"{report.floor:,.0f}", f"{report.ratio:.2f}", style="bold")
+    print_with_verdict(table, report)
+
+
+def print_with_verdict(table: Table, found: Found) -> None:
     console = Console()
     console.print(table)
-    verdict = "void: the machine was too busy, measure again" if report.void else "good"
-    console.print(f"The floor spreads by {report.noise:.0%}: {verdict}. {os.cpu_count()} cores, Linux {platform.release()}.")
+    verdict = "void: the machine was too busy, measure again" if found.void else "good"
+    console.print(f"The floor spreads by {found.noise:.0%}: {verdict}. {os.cpu_count()} cores, Linux {platform.release()}.")

@@ -23,3 +23,29 @@ def test_each_scenario_tells_both_rates(scenario: str) -> None:
     assert report["ratio"] == pytest.approx(report["rate"] / report["floor"], abs=0.001)
     assert (report["noise"], report["void"]) == (0, False), "one round has no spread"
     assert not list(NETNS.glob("nsp-bench-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_containers_that_start_are_timed_on_both_sides() -> None:
+    command = [sys.executable, "-m", "benchmarks", "start", "--json", "--containers", "2"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        out, _ = process.communicate(timeout=180)
+    assert process.returncode == 0
+    (line,) = out.splitlines()
+    report = json.loads(line)
+    assert (report["scenario"], report["containers"], len(report["rounds"])) == ("start", 2, 2)
+    assert [one["first"] for one in report["rounds"]] == ["floor", "nsplane"]
+    assert 0 < report["floor"] <= report["floor_worst"]
+    assert 0 < report["milliseconds"] <= report["worst"]
+    assert report["ratio"] == pytest.approx(report["milliseconds"] / report["floor"], rel=0.01)
+    assert not list(NETNS.glob(f"nsp-bench-{process.pid}-*"))
+    cgroups = Path("/sys/fs/cgroup")
+    assert not [*cgroups.glob(f"nsp-bench-{process.pid}-*"), *cgroups.glob(f"*/nsp-bench-{process.pid}-*")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: that is said first")
+def test_a_missing_docker_engine_is_named() -> None:
+    command = [sys.executable, "-m", "benchmarks", "start"]
+    finished = subprocess.run(command, cwd=ROOT, env=os.environ | {"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
+    assert finished.returncode == 1
+    assert "there is no dockerd (Debian: docker.io)" in finished.stderr

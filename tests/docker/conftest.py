@@ -2,7 +2,9 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from nsplane_bus import Client
 
 from ..bus.conftest import RunningAgent, directory, eventually, left_of, start_agent
-from .dockerd import PATIENCE, Dockerd
+from .dockerd import PATIENCE, Dockerd, run
+from .proxy import Proxy
 
 __all__ = ["directory"]
 _numbers = itertools.count(1)
@@ -43,6 +46,32 @@ def finish(agent: RunningAgent) -> None:
     assert not left_of(agent.name), "namespaces are left behind"
 
 
+def watchers(agent: RunningAgent) -> list[int]:
+    """The processes of its docker watcher: one, or none while it is being started anew."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # It has ended meanwhile.
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == agent.process.pid and "watch-docker" in (process / "cmdline").read_text():
+                found.append(int(process.name))
+    return found
+
+
+def end(agent: RunningAgent, how: signal.Signals) -> None:
+    """Ends the agent's process, and only that; its watcher has to end by itself."""
+    eventually(lambda: watchers(agent))
+    (started,) = watchers(agent)
+    agent.process.send_signal(how)
+    agent.process.wait(PATIENCE)
+    eventually(lambda: not Path(f"/proc/{started}").exists())
+    assert "Traceback" not in agent.log
+
+
+def again(agent: RunningAgent, host: str, **environment: str) -> None:
+    """Starts an agent where one has ended, for the engine at `host`."""
+    agent.process = start_agent(agent.directory, agent.name, DOCKER_HOST=host, **environment).process
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _needs_root() -> None:
     if os.geteuid() != 0:
@@ -58,5 +87,43 @@ def docker_agent(dockerd: Dockerd, directory: Path) -> Iterator[RunningAgent]:
     yield agent
     if not dockerd.running:
         dockerd.start()
+    dockerd.remove_all()
+    finish(agent)
+
+
+@pytest.fixture(params=[False, True], ids=["forgetful", "journal"])
+def memory(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The environment of an agent: without a journal, or with one."""
+    return {"NSPLANE_STATE_DIR": str(tmp_path)} if request.param else {}
+
+
+@pytest.fixture
+def restarted_agent(dockerd: Dockerd, directory: Path, memory: dict[str, str]) -> Iterator[RunningAgent]:
+    """One that follows the engine, and that the test ends and starts again."""
+    agent = start_agent(directory, new_name(), DOCKER_HOST=dockerd.host, **memory)
+    client = agent.client()
+    eventually(lambda: follows(client), PATIENCE)
+    yield agent
+    dockerd.remove_all()
+    client.delete([entry["key"] for entry in client.get()], force=True)
+    if not memory:  # It does not know that an earlier life of its own has made the namespace, so it leaves it.
+        run("ip", "netns", "delete", agent.name)
+    finish(agent)
+
+
+@pytest.fixture
+def proxy(dockerd: Dockerd) -> Iterator[Proxy]:
+    """A way to the engine that can be disturbed."""
+    with Proxy(dockerd.socket, dockerd.directory / "proxy.sock") as made:
+        yield made
+
+
+@pytest.fixture
+def proxied_agent(dockerd: Dockerd, proxy: Proxy, directory: Path) -> Iterator[RunningAgent]:
+    """An agent that follows the engine through the proxy."""
+    agent = start_agent(directory, new_name(), DOCKER_HOST=proxy.host)
+    client = agent.client()
+    eventually(lambda: follows(client), PATIENCE)
+    yield agent
     dockerd.remove_all()
     finish(agent)

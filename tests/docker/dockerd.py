@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from ..bus.conftest import eventually
 
 IMAGE = "nsplane-test"
 CGROUPS = Path("/sys/fs/cgroup")
+SHIM_SOCKETS = Path("/run/containerd/s")
+"""Where every containerd has them, whatever its own directories are."""
 PATIENCE = 60
 _numbers = itertools.count(1)
 
@@ -82,6 +86,11 @@ class Dockerd:
         self.directory = Path(tempfile.mkdtemp(prefix="nspd-"))
         self.socket = self.directory / "docker.sock"
         self.host = f"unix://{self.socket}"
+        self.starts = 0
+        self.running = False
+        """Whether it answers: true from the end of start() to the beginning of stop() or kill()."""
+        self._killed = False
+        self._control = f"unix://{self.directory}/control.sock"
         self._processes: list[subprocess.Popen[bytes]] = []
         (self.directory / "containerd").mkdir()
         (self.directory / "containerd/config").write_text(CONTAINERD.format(self.directory))
@@ -93,18 +102,15 @@ class Dockerd:
     def log(self) -> str:
         return (self.directory / "log").read_text()
 
-    @property
-    def running(self) -> bool:
-        return bool(self._processes)
-
     def start(self) -> None:
         """Starts the engine; it answers when this returns."""
-        assert not self.running
+        assert not self._processes
         self._spawn("containerd", "--config", f"{self.directory}/containerd/config")
         eventually((self.directory / "containerd/socket").exists, PATIENCE)
         self._spawn(
             "dockerd",
             f"--host={self.host}",
+            f"--host={self._control}",
             f"--containerd={self.directory}/containerd/socket",
             f"--config-file={self.directory}/config",
             f"--data-root={self.directory}/root",
@@ -117,9 +123,12 @@ class Dockerd:
         eventually(self._answers, PATIENCE)
         if not self.docker("images", "--quiet", IMAGE):
             self._import_image()
+        self.starts += 1
+        self.running = True
 
     def stop(self) -> None:
         """Ends it as a service manager does: its containers end with it."""
+        self.running = False
         for process in reversed(self._processes):
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE)
@@ -127,26 +136,32 @@ class Dockerd:
 
     def kill(self) -> None:
         """SIGKILL to the engine and its containerd. The containers run on; the next start() ends them, as docker does."""
+        self.running = False
+        self._killed = True
         for process in reversed(self._processes):
             process.kill()
             process.wait(PATIENCE)
         self._processes = []
         # What the killed left would make the next ones believe that they run.
-        for name in ("docker.sock", "pid", "containerd/socket"):
+        for name in ("docker.sock", "control.sock", "pid", "containerd/socket"):
             (self.directory / name).unlink(missing_ok=True)
 
     def docker(self, *arguments: str, check: bool = True) -> str:
-        """The docker CLI at this engine; what it printed."""
-        return run(program("docker"), f"--config={self.directory}/cli", f"--host={self.host}", *arguments, check=check)
+        """The docker CLI at this engine, by a socket that no test disturbs; what it printed."""
+        return run(*self.cli, *arguments, check=check)
 
-    def run(
+    @property
+    def cli(self) -> list[str]:
+        return [program("docker"), f"--config={self.directory}/cli", f"--host={self._control}"]
+
+    def create(
         self,
         label: str | None,
         *options: str,
         name: str = "",
         command: Sequence[str] = ("sleep", "600"),
     ) -> Container:
-        """`docker run -d`; in no network unless the options say otherwise."""
+        """`docker create`; in no network unless the options say otherwise."""
         # The first process of a container is deaf to SIGTERM: docker, too, need not wait ten seconds for it.
         given = ["--stop-timeout", "1", *options]
         if not any(option.startswith(("--network", "--net")) for option in options):
@@ -155,8 +170,20 @@ class Dockerd:
             given += ["--env", f"MICROSERVICE_LABEL={label}"]
         if name:
             given += ["--name", name]
-        container = self.docker("run", "--detach", *given, IMAGE, *command)
-        return Container(self, container, self.docker("inspect", "--format", "{{.Name}}", container).removeprefix("/"))
+        made = self.docker("create", *given, IMAGE, *command)
+        return Container(self, made, name or self.docker("inspect", "--format", "{{.Name}}", made).removeprefix("/"))
+
+    def run(
+        self,
+        label: str | None,
+        *options: str,
+        name: str = "",
+        command: Sequence[str] = ("sleep", "600"),
+    ) -> Container:
+        """Starts a container that was made so: `docker run -d`."""
+        container = self.create(label, *options, name=name, command=command)
+        self.docker("start", container.id)
+        return container
 
     def containers(self, *options: str) -> list[str]:
         """The ids of those that run; with `--all`, of all."""
@@ -174,26 +201,43 @@ class Dockerd:
             self.start()  # One that was killed left containers.
         self.remove_all()
         self.stop()
+        if self._killed:
+            self._end_orphans()
         eventually(lambda: not self.processes(), PATIENCE)
         for mount in reversed(self.mounts()):
             run("umount", mount)
         run("ip", "netns", "delete", self.name)
-        for group in sorted(CGROUPS.glob(f"**/{self.name}"), reverse=True):
-            group.rmdir()
+        for group in self.cgroups():
+            if group.is_dir():  # Once removed, it is gone from the hierarchies that have another name for it, too.
+                group.rmdir()
         shutil.rmtree(self.directory)
         assert not self.mounts()
 
-    def processes(self) -> list[str]:
-        """What runs of it, shims and containers included: all of them bear the directory or the cgroup."""
-        found = []
+    def processes(self) -> dict[int, list[str]]:
+        """What runs of it and how it was called, shims and containers included: all bear the directory or the control group."""
+        found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                said = (process / "cmdline").read_bytes() + (process / "cgroup").read_bytes()
+                called, group = (process / "cmdline").read_text(), (process / "cgroup").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue  # It has ended meanwhile.
-            if str(self.directory).encode() in said or self.name.encode() in said:
-                found.append(f"{process.name}: {said!r}")
+            if str(self.directory) in called or self.name in group:
+                found[int(process.name)] = called.split("\0")
         return found
+
+    def _end_orphans(self) -> None:
+        """A containerd that is killed while it starts a container leaves a shim, perhaps the container, that none knows later."""
+        for pid, called in self.processes().items():
+            with suppress(ProcessLookupError):  # The end of its shim was its own.
+                os.kill(pid, signal.SIGKILL)
+            if "-id" in called:
+                whose = f"{self.directory}/containerd/socket/moby/{called[called.index('-id') + 1]}"
+                (SHIM_SOCKETS / hashlib.sha256(whose.encode()).hexdigest()).unlink(missing_ok=True)
+
+    def cgroups(self) -> list[Path]:
+        """Its control groups, in one hierarchy or in many; the innermost first."""
+        tops = (CGROUPS / self.name, *(hierarchy / self.name for hierarchy in CGROUPS.iterdir()))
+        return sorted((path for top in tops for path in top.glob("**/")), reverse=True)
 
     def mounts(self) -> list[str]:
         """The mount points below its directory, in the order in which they were mounted."""

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..bus.conftest import NETNS
-from .dockerd import CGROUPS, Dockerd
+from .dockerd import Dockerd
 
 
 def test_an_engine_that_is_killed_and_stopped_comes_back_and_leaves_nothing() -> None:
@@ -34,5 +34,5 @@ def test_an_engine_that_is_killed_and_stopped_comes_back_and_leaves_nothing() ->
     assert not engine.processes()
     assert not engine.directory.exists()
     assert not (NETNS / engine.name).exists()
-    assert not list(CGROUPS.glob(f"**/{engine.name}"))
+    assert not engine.cgroups()
     assert str(engine.directory) not in Path("/proc/self/mountinfo").read_text()
