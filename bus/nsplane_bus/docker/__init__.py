@@ -2,6 +2,7 @@
 
 containers.py  what a container is to us, and whether a process is of it
 context.py     docker's contexts: where an engine is, by a name
+inspection.py  one inspect a start
 engine.py      connections to an engine, and the stream of its events
 watcher.py     subscribe, list, follow, and begin again for ever
 child.py       the watcher as a process of the agent's

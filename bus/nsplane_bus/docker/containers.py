@@ -64,9 +64,9 @@ def read_label(inspected: Mapping[str, Any], keys: Keys) -> str | None:
     return check_label(label, "label") if label else None
 
 
-def is_running(inspected: Mapping[str, Any]) -> bool:
+def is_running(inspected: Mapping[str, Any] | None) -> bool:
     """Did it run when it was inspected?"""
-    return bool(inspected["State"].get("Running") and inspected["State"].get("Pid"))
+    return inspected is not None and bool(inspected["State"].get("Running") and inspected["State"].get("Pid"))
 
 
 def read_container(inspected: Mapping[str, Any], label: str) -> Container | None:

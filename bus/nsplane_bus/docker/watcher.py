@@ -21,6 +21,7 @@ from ..client import Client
 from ..errors import BusError, TimedOut, Unreachable
 from .containers import Container, Keys, NotOurs, is_running, read_container, read_label
 from .engine import LOST, Event, EventStream, described, find
+from .inspection import Inspector
 
 log = logging.getLogger("nsplane.docker")
 
@@ -43,6 +44,7 @@ class Watcher:
         self._keys = keys or Keys()
         self._host = host
         self._since = int(time.time())
+        self._inspector: Inspector
         self._running: dict[str, Container] = {}
         self._of_no_interest: set[str] = set()
         self._said = ""
@@ -67,7 +69,11 @@ class Watcher:
             try:
                 arguments = find(self._host)
                 where = arguments["base_url"]
-                with contextlib.closing(docker.APIClient(**arguments, version="auto", timeout=SILENCE)) as engine:
+                with contextlib.ExitStack() as opened:
+                    engine = docker.APIClient(**arguments, version="auto", timeout=SILENCE)
+                    opened.callback(engine.close)
+                    self._inspector = Inspector(engine, where, SILENCE)
+                    opened.callback(self._inspector.close)
                     self._follow(engine, f"{where}: version {engine.version()['Version']}", bus, backoff)
             except TimeoutError:
                 continue  # the stream was silent: perhaps because it is dead
@@ -98,7 +104,7 @@ class Watcher:
                         self._say(logging.INFO, f"following {following}")
                 event = stream.next(HEARTBEAT)
                 if event is not None:
-                    self._take(engine, bus, event)
+                    self._take(bus, event)
                     self._since = event["time"]
 
     def _announce_all(self, engine: docker.APIClient, bus: Client) -> None:
@@ -112,7 +118,7 @@ class Watcher:
             if known is not None and known.runs():
                 names = one.get("Names") or [known.name]
                 running[container_id] = replace(known, name=names[0].removeprefix("/"))
-            elif (container := self._inspect(engine, container_id)) is not None:
+            elif (container := self._inspect(container_id)) is not None:
                 running[container_id] = container
         for refused in bus.running([container.announced() for container in running.values()]):
             log.warning("%s", refused)
@@ -120,14 +126,14 @@ class Watcher:
             log.info("%d containers run a microservice", len(running))
         self._running = running
 
-    def _take(self, engine: docker.APIClient, bus: Client, event: Event) -> None:
+    def _take(self, bus: Client, event: Event) -> None:
         # Of a stream that was begun again, events can be older than what the list has shown.
         action, container_id = event["Action"], event["Actor"]["ID"]
         known = self._running.get(container_id)
         log.debug("%s %s", action, container_id)
         if action in STARTS:
             if known is None or not known.runs():
-                container = self._inspect(engine, container_id)
+                container = self._inspect(container_id)
                 if container is not None:
                     self._announce(bus, container)
         elif action in ENDS:
@@ -148,13 +154,12 @@ class Watcher:
         else:
             self._running[container.id] = container
 
-    def _inspect(self, engine: docker.APIClient, container_id: str) -> Container | None:
+    def _inspect(self, container_id: str) -> Container | None:
         """None where it runs no microservice, or has ended meanwhile."""
         if container_id in self._of_no_interest:
             return None
-        try:
-            inspected = engine.inspect_container(container_id)
-        except docker.errors.NotFound:
+        inspected = self._inspector.inspect(container_id)
+        if inspected is None:
             return None
         name = inspected["Name"].removeprefix("/")
         try:
@@ -163,11 +168,9 @@ class Watcher:
                 self._of_no_interest.add(container_id)
                 return None
             container = read_container(inspected, label)
-            if container is None and is_running(inspected) and is_running(engine.inspect_container(container_id)):
+            if container is None and is_running(inspected) and is_running(self._inspector.inspect(container_id)):
                 raise NotOurs(f"there is no process {inspected['State']['Pid']}: it is of another machine or PID namespace")
             return container
-        except docker.errors.NotFound:
-            pass
         except ItemError as error:
             self._of_no_interest.add(container_id)
             log.warning("container %s: %s", name, error)

@@ -92,7 +92,9 @@ class _Veth:
             self._fail_both(node, peer)
             return
         op = node.planner.operation(node, peer)
-        created.create(op, self, ((node, netns), (peer, peer.netns)), "veth")
+        ends = (node, netns), (peer, peer.netns)
+        # Only the end that the message is sent for can have a master at birth.
+        created.create(op, self, ends if node.settings.master is not None else ends[::-1], "veth")
         node.planner.submit(op)
 
     def _adopt(self, node: Node, netns: Netns, peer: Node, peer_netns: Netns) -> bool:
