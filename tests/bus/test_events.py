@@ -1,5 +1,6 @@
 """Whoever subscribes hears of every change, numbered; it costs nothing while nobody does, and the slow lose without delay."""
 
+import subprocess
 import time
 
 import pytest
@@ -39,6 +40,20 @@ def test_an_item_that_changes_its_state_is_heard(agent: RunningAgent) -> None:
         assert configured.body["item"]["dst"] == "10.0.0.0/8"
         client.delete(["route/br/10.0.0.0/8", "interface/br"])
         until(events, "item/interface/br", "removed")
+
+
+def test_what_somebody_else_undoes_is_heard(agent: RunningAgent) -> None:
+    client = agent.client()
+    client.put([bridge(agent), *routes(3)])
+    with client.subscribe("drift/") as events:
+        events.ready()
+        subprocess.run(["ip", "-n", str(agent.namespace["name"]), "route", "del", "10.0.1.0/24"], check=True)
+        event = events.next(10)
+        assert event is not None
+        assert event.topic == "drift/route/br/10.0.1.0/24"
+        assert (event.body["key"], event.body["found"]) == ("route/br/10.0.1.0/24", "missing")
+        assert event.body["item"] == {"kind": "route", "interface": "br", "dst": "10.0.1.0/24"}
+        assert client.info()["drift"] == {"missing": 1, "altered": 0, "stale": 0}
 
 
 def test_events_are_numbered_without_a_gap(agent: RunningAgent) -> None:
