@@ -72,7 +72,9 @@ static void deleted(struct nsp_core *core, uint32_t id, struct row *row, bool by
 
 static void changed(struct nsp_core *core, uint32_t id, struct row *row, const struct object *object)
 {
-	bool ours = object->protocol == NSP_PROTOCOL && object->ifindex == core->slots[row->slot]->ifindex;
+	/* One of several links has been made of ours, and can be written over. */
+	bool here = object->ifindex == core->slots[row->slot]->ifindex || !object->ifindex;
+	bool ours = object->protocol == NSP_PROTOCOL && here;
 
 	if (ours && object_is(&core->table, object, row))
 		return;

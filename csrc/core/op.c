@@ -81,6 +81,14 @@ void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express)
 	pthread_mutex_unlock(&core->lock);
 }
 
+int nsp_core_has_begun(struct nsp_core *core, const struct nsp_op *op)
+{
+	pthread_mutex_lock(&core->lock);
+	bool begun = ((const struct op *)op)->begun;
+	pthread_mutex_unlock(&core->lock);
+	return begun;
+}
+
 void nsp_core_hold(struct nsp_core *core, uint32_t on)
 {
 	pthread_mutex_lock(&core->lock);

@@ -24,7 +24,7 @@ struct op {
 	uint32_t stage_count, stage_cap;
 	struct sweep *sweeps;
 	uint32_t sweep_count, sweep_cap;
-	bool reads_back;
+	bool reads_back, begun;
 };
 
 typedef struct nsp_socket *(*op_socket_fn)(struct nsp_core *core, uint32_t netns, struct nsp_error *err);

@@ -294,6 +294,7 @@ static struct conflict as_conflict(const struct nsp_core *core, const struct fli
 
 static void run_op(struct nsp_core *core, struct nsp_op *op)
 {
+	((struct op *)op)->begun = true;
 	if (((struct op *)op)->reads_back) {
 		readback_run(core, (struct op *)op, open_socket);
 	} else {

@@ -607,6 +607,9 @@ NSP_API void nsp_op_sweep(struct nsp_op *op, int32_t ifindex, const char *key);
 /* Queues the operation behind everything queued before it, or (`express`) behind other small ones; the core owns it until nsp_core_poll gives it back. */
 NSP_API void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express);
 
+/* Has the writer begun with an operation that was submitted and not given back? If not, it will find whatever has happened until now. */
+NSP_API int nsp_core_has_begun(struct nsp_core *core, const struct nsp_op *op);
+
 /* Has the writer leave the queue alone until it is called with 0: what is submitted and becomes ready meanwhile is found by what is in front
  * of it, such as nsp_op_readback. Small requests and operations go on. */
 NSP_API void nsp_core_hold(struct nsp_core *core, uint32_t on);

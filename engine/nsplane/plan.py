@@ -94,7 +94,8 @@ class Planner:
         self._resyncs: list[tuple[Counter[str], set[int], Callable[[dict[str, int]], None]]] = []
         self._fresh: list[Netns] = []
         self._unread: dict[Netns, None] = {}
-        self.namespaces = Namespaces(core, self._entered, self.read_back)
+        self._reading: dict[Netns, Operation] = {}
+        self.namespaces = Namespaces(core, self._entered, self._events_lost)
         self.places: Places
         self.nodes: dict[str, Node] = {}
         self.owners: dict[tuple[Netns, str], Node] = {}
@@ -146,8 +147,15 @@ class Planner:
             op.sweep(index, key)
         for index, key in soon:
             op.sweep(index, key)
-        self._running[op.cookie] = op
+        self._running[op.cookie] = self._reading[netns] = op
         self.core.submit(op)
+
+    def _events_lost(self, netns: Netns) -> None:
+        """Of a namespace events were lost: it is read back, unless that is still to begin. (In a storm, events are lost more often
+        than the writer can read.)"""
+        reading = self._reading.get(netns)
+        if reading is None or self.core.has_begun(reading):
+            self.read_back(netns)
 
     def resync(self, done: Callable[[dict[str, int]], None]) -> None:
         """Reads everything back and has every difference repaired; `done` is told what was found, when all has been read."""
@@ -298,6 +306,9 @@ class Planner:
         for netns in () if result.error else op.succeeded():
             self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
         op.take_made()
+        for netns in op.namespaces if op.reads_back else ():
+            if self._reading.get(netns) is op:
+                del self._reading[netns]
         self.found.update(missing=result.missing, altered=result.altered, stale=result.stale)
         for netns in op.namespaces if op.reads_back and result.error else ():
             self.core.rejudge(netns.number, 0, JUDGE_ALL)  # nothing is known of them

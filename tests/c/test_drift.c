@@ -57,6 +57,36 @@ static void test_changed(void)
 	CHECK_EQ(totals(&ear).written, before);
 	ear_free(&ear);
 }
+/* Of several gateways, and ours by its protocol: it is written over. */
+static void test_made_of_several(void)
+{
+	static const char *const hops[] = { "192.0.2.9", "192.0.2.77" };
+	struct ear ear = ear_with_all();
+	struct nsp_msg msg;
+	struct rtmsg *rtm = nsp_msg_begin(&msg, &ear.rig->world->batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*rtm));
+
+	*rtm = (struct rtmsg){
+		.rtm_family = AF_INET, .rtm_dst_len = 16, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = 110, .rtm_type = RTN_UNICAST
+	};
+	nsp_attr_put(&msg, RTA_DST, (uint8_t[]){ 10, 1, 0, 0 }, 4);
+	struct nlattr *nest = nsp_attr_nest(&msg, RTA_MULTIPATH);
+	for (int i = 0; i < 2; i++) {
+		struct rtnexthop *hop = nsp_msg_take(&msg, sizeof(*hop));
+		struct in_addr via;
+
+		inet_pton(AF_INET, hops[i], &via);
+		*hop = (struct rtnexthop){ .rtnh_len = sizeof(*hop) + 8, .rtnh_ifindex = ear.rig->link };
+		nsp_attr_put(&msg, RTA_GATEWAY, &via, 4);
+	}
+	nsp_attr_nest_end(&msg, nest);
+	nsp_msg_end(&msg, &ear.rig->world->batch);
+	send_all(&ear);
+	listen_in(&ear);
+	check_all(ear.rig);
+	CHECK_EQ(totals(&ear).altered, 1);
+	ear_free(&ear);
+}
+
 /* Somebody else's is in the place: as it would be with a new one. */
 static void test_foreign_in_its_place(void)
 {
@@ -310,6 +340,7 @@ int main(void)
 	test_needs_root();
 	test_deleted();
 	test_changed();
+	test_made_of_several();
 	test_foreign_in_its_place();
 	test_own_changes_are_no_drift();
 	test_port_taken();

@@ -274,6 +274,15 @@ static void test_closed(void)
 	carry_out(rig, op);
 	check_found(rig, 0, 0, 0);
 
+	nsp_core_hold(rig->core, 1);
+	op = reading(rig);
+	uint64_t cookie = op->cookie;
+	nsp_core_submit(rig->core, op, false);
+	CHECK_EQ(nsp_core_has_begun(rig->core, op), 0);
+	nsp_core_hold(rig->core, 0);
+	await(rig, cookie);
+	CHECK_EQ(nsp_core_has_begun(rig->core, op), 1);
+
 	/* One that is never carried out is freed all the same. */
 	nsp_core_hold(rig->core, 1);
 	op = reading(rig);

@@ -258,6 +258,10 @@ class Core:
         """Queues an operation behind what is queued; `poll` gives its result."""
         lib.nsp_core_submit(self._raw, op._raw, express)
 
+    def has_begun(self, op: Op) -> bool:
+        """Of an operation under way: has the writer begun with it? If not, it will find whatever has happened until now."""
+        return bool(lib.nsp_core_has_begun(self._raw, op._raw))
+
     def hold(self, on: bool) -> None:
         """Has the writer leave the queue alone, or go on: an operation in it finds the slots that become ready meanwhile."""
         lib.nsp_core_hold(self._raw, on)
