@@ -82,7 +82,8 @@ class Journal:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version not in (0, FORMAT):
             raise NotRecorded(f"{directory}: the journal is of format {version}, and this nsplane knows {FORMAT}")
-        self._db.execute(f"PRAGMA user_version={FORMAT}")
+        if version != FORMAT:  # an agent begins on a full disk too
+            self._db.execute(f"PRAGMA user_version={FORMAT}")
         self._appended: list[tuple[int, float, str, str, bytes | memoryview, str | None]] = []
         self._finished: list[tuple[bytes, float, str | None, int]] = []
         self._remembered: dict[tuple[str, str], bytes | None] = {}
