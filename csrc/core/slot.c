@@ -329,8 +329,10 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 		for (uint32_t id = whole ? slot->heads[order[i]] : NIL; id;) {
 			struct row *row = table_row(&core->table, id);
 			uint32_t next = row->next;
-			if (is_judged(row, which))
+			if (is_judged(row, which)) {
+				row->flags &= (uint16_t)~ROW_REFUSED; /* what was refused may be in the queue, as a deletion */
 				row_queue(core, id, row, false);
+			}
 			id = next;
 		}
 	}

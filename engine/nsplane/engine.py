@@ -254,7 +254,7 @@ class Engine:
                 error = None if request.error is None else request.error.message
                 self._journal.finish(request.seq, request.totals(), time.time() - request.began, error)
         self._commit_memory()
-        if self._journal is not None and self._journal.wants_snapshot and self._compaction is None:
+        if self._journal is not None and self._journal.wants_snapshot and self._compaction is None and self._transactions.idle:
             self._begin_snapshot(self._journal)
         return answered
 
@@ -396,6 +396,7 @@ class Engine:
             self._wanted.carry_out(envelope, frame, request)
             if guarded:
                 self._transactions.begun(envelope, request, changes)
+                self._commit_memory()
         self._core.commit_request(serial)
         if request.error is not None or request.wait == "accepted":
             self._take_rows(serial, last=False)

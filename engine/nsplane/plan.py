@@ -119,10 +119,12 @@ class Planner:
         if not made:
             self._unread[netns] = None
 
-    def _read_fresh(self) -> None:
+    def _read_fresh(self, more: bool) -> None:
         """Reads back what came into play, before a slot is ready there. The queue is held until the run ends: what is ready by then
         is compared, and not written blindly."""
-        unread, self._unread = self._unread, {}
+        unread = {netns: None for netns in self._unread if not (more and self._has_unheld(netns))}
+        for netns in unread:
+            del self._unread[netns]
         soon: dict[Netns, list[tuple[int, str]]] = {netns: [] for netns in unread}
         for slot in self._touched_slots if soon else ():
             stand = slot.stand()
@@ -132,6 +134,9 @@ class Planner:
             if netns in self.namespaces:
                 self.core.hold(True)
                 self.read_back(netns, slots)
+
+    def _has_unheld(self, netns: Netns) -> bool:
+        return any(is_agents(self, link) and link.index not in netns.holders for link in netns.links.values())
 
     def read_back(self, netns: Netns, soon: Iterable[tuple[int, str]] = ()) -> None:
         """Compares what the kernel has of ours in the namespace with the rows, behind all that is queued, and puts right what
@@ -210,7 +215,15 @@ class Planner:
         return more
 
     def _look(self, more: bool) -> None:
-        while self._touched or self._touched_slots or self._removals or self._dropped or self._unread or (self._fresh and not more):
+        later: dict[Slot, None] = {}
+        while (
+            self._touched
+            or self._touched_slots
+            or self._removals
+            or self._dropped
+            or (self._fresh and not more)
+            or (self._unread and not more)
+        ):
             while self._touched:
                 node = next(iter(self._touched))
                 del self._touched[node]
@@ -219,14 +232,19 @@ class Planner:
             if not more:
                 self._remove_left_over()
             self._flush_removals()
-            self._read_fresh()
+            self._read_fresh(more)
             while self._touched_slots:
                 slot = next(iter(self._touched_slots))
                 del self._touched_slots[slot]
+                stand = slot.stand() if self._unread else None
+                if stand is not None and stand[0] in self._unread:
+                    later[slot] = None
+                    continue
                 slot.judge()
             dropped, self._dropped = self._dropped, []
             for netns in dropped:
                 self.namespaces.drop(netns)
+        self._touched_slots |= later
 
     def pay_later(self, node: Node) -> None:
         """The verdict of a node that waits: given when what it waits for is not just being made or given up."""

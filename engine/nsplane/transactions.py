@@ -75,6 +75,11 @@ class Transactions:
 
     # ---- all or nothing ----
 
+    @property
+    def idle(self) -> bool:
+        """Is no atomic request under way? One that is does not count in the journal yet."""
+        return self._atomic is None
+
     def holds(self, envelope: Changing, data: bytes | memoryview, request: Request) -> bool:
         """Is an atomic request under way? Then this one is carried out when it has ended."""
         if self._atomic is None:

@@ -297,7 +297,7 @@ def test_ipv6_which_docker_turns_off_is_there_where_it_is_wanted(dockerd: Docker
     for _ in range(3):
         client.put([bridge("b", by_label("web"), addresses=["10.7.0.1/24"])])
         settled(client, ["interface/b"])
-        settled(client, ["route/b/fd08::/64", "arp/b/fd01::9"], "failed")
+        settled(client, ["route/b/fd08::/64", "arp/b/fd01::9"], "retrying")
         client.put([bridge("b", by_label("web"), addresses=["10.7.0.1/24", "fd01::1/64"])])
         settled(client, found)
         assert {one["dst"] for one in container.ip("-6", "route", "show", "proto", "110")} == {"fd08::/64", "fd09::/64"}

@@ -19,5 +19,5 @@ log_level = click.option(
 
 def begin(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for library in ("urllib3", "docker"):
-        logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))
+    for library in ("urllib3", "docker"):  # what goes wrong in them is said by who called them
+        logging.getLogger(library).setLevel(logging.ERROR)

@@ -76,6 +76,8 @@ class Journal:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
         self._lock = _lock(directory / "lock")
+        for unfinished in directory.glob("snapshot-*.new"):
+            unfinished.unlink()
         self._db = _open(directory, "rwc")
         self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         self._db.executescript(SCHEMA)
