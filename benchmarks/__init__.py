@@ -18,4 +18,9 @@ until the last `configured` event of its veth pair, address, ARP entry and ten r
 own. Its floor (floor_start.c) hears the same event, inspects the container once, and makes the same with as few messages as the
 kernel allows. A round is a container of either side, one after the other, each when nothing else goes on; the noise is how far
 the floor's median differs between one six of containers and another.
+
+`restart` and `drift` are about keeping it so. `restart` kills the agent, starts it again, and measures from the bus answering until
+everything is known to be as it should be; its floor (floor_restart.c) dumps the same routes and compares each. A ping each
+millisecond (pinger.c) goes through the links meanwhile. `drift` alters what the agent has made in every way that others could, and
+measures until the kernel has it as it was.
 """

@@ -14,6 +14,7 @@ from . import start
 from .agent import AgentFailed
 from .bulk import SCENARIOS, Incomplete, Scenario, measure
 from .docker_engine import EngineMissing
+from .keep import COMMANDS
 from .program import ProgramFailed
 from .report import print_json, print_table
 from .start_report import print_start_table
@@ -61,10 +62,13 @@ def main(context: click.Context, /, containers: int, **options: Any) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Nothing is left behind then either.
     context.default_map = {scenario.name: options for scenario in SCENARIOS}  # Before the command or behind it: the same.
     context.default_map["start"] = {"containers": containers, "json_": options["json_"]}
+    context.default_map |= {kept.name or "": {"json_": options["json_"]} for kept in COMMANDS}
     if context.invoked_subcommand is None:
         for scenario in SCENARIOS:
             run(scenario, **options)
         run_start(containers, options["json_"])
+        for kept in COMMANDS:
+            context.invoke(kept, json_=options["json_"])
 
 
 def run(scenario: Scenario, items: int, batch: int, rounds: int, json_: bool) -> None:
@@ -104,6 +108,8 @@ def command(scenario: Scenario) -> click.Command:
 
 for scenario in SCENARIOS:
     main.add_command(command(scenario))
+for kept in COMMANDS:
+    main.add_command(kept)
 
 
 @main.command("start")
