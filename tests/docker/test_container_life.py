@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from ..bus.conftest import RunningAgent, eventually
-from ..engine.conftest import ip
+from ..engine.conftest import ip, pinging
 from ..engine.wishes import arp, bridge, by_label, route, veth
 from .dockerd import IMAGE, PATIENCE, Container, Dockerd
-from .wiring import assert_wired, index, keys, names, next_event, pends, pinging, ports, settled, until, wiring
+from .wiring import assert_wired, index, keys, names, next_event, pends, ports, settled, until, wiring
 
 
 def ping(dockerd: Dockerd, container: Container, address: str) -> None:
@@ -180,7 +180,7 @@ def test_a_container_that_ends_and_comes_back_three_times(way: Way, dockerd: Doc
     client = docker_agent.client()
     others = three_on_a_bridge(dockerd, docker_agent)
     namespaces = client.info()["namespaces"]
-    with pinging(others[0], "10.1.0.3") as counts:
+    with pinging(others[0].netns, "10.1.0.3") as counts:
         container = dockerd.run("m1", *way.options, command=way.command)
         for _ in range(3):
             settled(client, keys("m1", 1))
@@ -206,7 +206,7 @@ def test_a_container_that_is_restarted_three_times(dockerd: Dockerd, docker_agen
     others = three_on_a_bridge(dockerd, docker_agent)
     container = dockerd.run("m1")
     settled(client, keys("m1", 1))
-    with pinging(others[0], "10.1.0.3") as counts, client.subscribe("item/interface/m1", "microservice/m1") as events:
+    with pinging(others[0].netns, "10.1.0.3") as counts, client.subscribe("item/interface/m1", "microservice/m1") as events:
         events.ready()
         for _ in range(3):
             before = container.pid

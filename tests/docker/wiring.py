@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
 from nsplane_bus import Client, Event, Subscription
 
@@ -15,8 +11,6 @@ from ..bus.conftest import RunningAgent, eventually
 from ..engine.conftest import ip
 from ..engine.wishes import Item, arp, by_label, route, veth
 from .dockerd import PATIENCE, Container
-
-PING = Path(__file__).parents[1] / "engine/ping.py"
 
 
 def wiring(label: str, number: int, place: Item) -> list[Item]:
@@ -104,15 +98,3 @@ def until(events: Subscription, **wanted: object) -> Event:
         event = next_event(events)
         if wanted.items() <= event.body.items():
             return event
-
-
-@contextmanager
-def pinging(container: Container, address: str) -> Iterator[list[int]]:
-    """Pings every 10 ms meanwhile; afterwards the list has how many were sent and how many answered."""
-    counts: list[int] = []
-    command = ["nsenter", f"--net={container.netns}", sys.executable, str(PING), address]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as popen:
-        assert popen.stdout is not None
-        assert popen.stdout.readline() == "answered\n"
-        yield counts
-        counts += map(int, popen.communicate()[0].split())

@@ -9,15 +9,19 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nsplane import Engine
 
+PING = Path(__file__).with_name("ping.py")
 _numbers = itertools.count(1)
 
 
@@ -45,6 +49,19 @@ def run(command: str) -> str:
     done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
+
+
+@contextmanager
+def pinging(netns: str, address: str) -> Iterator[list[int]]:
+    """Pings every 10 ms meanwhile from the namespace behind an nsfs path; afterwards the list has how many were sent and how many
+    answered."""
+    counts: list[int] = []
+    command = ["nsenter", f"--net={netns}", sys.executable, str(PING), address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as popen:
+        assert popen.stdout is not None
+        assert popen.stdout.readline() == "answered\n"
+        yield counts
+        counts += map(int, popen.communicate()[0].split())
 
 
 @dataclass

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,23 +13,10 @@ import pytest
 
 from nsplane import Engine
 
-from .conftest import Lab, Process, ip, quiet, run_in, until
+from .conftest import Lab, Process, ip, pinging, quiet, run_in, until
 from .wishes import Item, arp, bridge, by_label, by_name, existing, route, veth
 
 Settle = Callable[..., dict[str, Any]]
-PING = Path(__file__).with_name("ping.py")
-
-
-@contextmanager
-def pinging(process: Process, address: str) -> Iterator[list[int]]:
-    """Pings every 10 ms meanwhile; afterwards the list has how many were sent and how many answered."""
-    counts: list[int] = []
-    command = ["nsenter", f"--net={process.netns}", sys.executable, str(PING), address]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as popen:
-        assert popen.stdout is not None
-        assert popen.stdout.readline() == "answered\n"
-        yield counts
-        counts += map(int, popen.communicate()[0].split())
 
 
 def wiring(label: str, number: int, lab: Lab) -> list[Item]:
@@ -70,7 +54,7 @@ def test_a_microservice_that_ends_and_comes_back_three_times(engine: Engine, lab
     for label, number in (("m2", 2), ("m3", 3)):
         for key in keys(label, number):
             settle(key)
-    with pinging(others[0], "10.1.0.3") as counts:
+    with pinging(others[0].netns, "10.1.0.3") as counts:
         for _ in range(3):
             process = start(engine, lab, "m1")
             for key in keys("m1", 1):
