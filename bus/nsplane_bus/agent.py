@@ -15,7 +15,9 @@ import zmq
 
 from nsplane import Engine, Journal, machine_id
 
+from .client import Client
 from .docker.child import WatcherProcess
+from .docker.containers import SOURCE
 from .events import Publisher
 from .lock import Lock, refuse_taken
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
@@ -141,7 +143,8 @@ def serve(
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         if watcher is not None:
             where = ("--bus", endpoints.bus, "--events", endpoints.events)
-            owned.enter_context(contextlib.closing(WatcherProcess((*where, "--log-level", log_level(), *watcher))))
+            arguments = (*where, "--log-level", log_level(), *watcher)
+            owned.enter_context(contextlib.closing(WatcherProcess(arguments, lambda: Client(endpoints.bus, SOURCE, timeout=10))))
         agent.run()
     log.info("stopped; the network is left as it is")
 

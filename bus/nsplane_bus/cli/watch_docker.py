@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..docker.containers import ENVIRONMENT_KEY, LABEL_KEY, Keys
+from ..docker.containers import ENVIRONMENT_KEY, LABEL_KEY, SOURCE, Keys
 from ..errors import BusError
 from .logs import log_level
 from .settings import Settings, pass_settings, where
@@ -37,7 +37,7 @@ def label_keys(command: F) -> F:
 @pass_settings
 def watch_docker(settings: Settings, host: str | None, environment_key: str, label_key: str, until_input_ends: bool) -> None:
     """Announce a docker engine's containers to an agent, as microservices, until interrupted. `nsplane agent` does so by itself."""
-    from ..docker.watcher import SOURCE, Watcher
+    from ..docker.watcher import Watcher
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if until_input_ends:

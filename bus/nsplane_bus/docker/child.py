@@ -4,7 +4,10 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from ..client import Client
+from ..errors import BusError
 
 log = logging.getLogger("nsplane.agent")
 
@@ -16,7 +19,8 @@ class WatcherProcess:
     """Runs `nsplane watch-docker` with these arguments until it is closed, and starts it anew where it ends. The child ends when
     its standard input does: so it never outlives the agent, however that ends."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], connect_bus: Callable[[], Client]) -> None:
+        self._connect_bus = connect_bus
         self._command = [sys.executable, "-m", "nsplane_bus", "watch-docker", "--until-input-ends", *arguments]
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -31,8 +35,17 @@ class WatcherProcess:
                     return
                 self._process = process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
             code = process.wait()
-            if not self._closing.wait(AGAIN):
-                log.warning("the docker watcher ended with code %d; starting it again", code)
+            if not self._closing.is_set():
+                self._tell(f"the watcher has ended with code {code}")
+            self._closing.wait(AGAIN)
+
+    def _tell(self, trouble: str) -> None:
+        log.warning("%s; starting it again", trouble)
+        try:
+            with self._connect_bus() as bus:
+                bus.status("ended", trouble)
+        except BusError as error:
+            log.warning("%s", error)
 
     def close(self) -> None:
         with self._started:

@@ -9,6 +9,8 @@ from nsplane import KernelError
 from nsplane.items import check_label
 from nsplane.processes import process_start_time
 
+SOURCE = "docker"
+"""Whose the containers are on the bus."""
 ENVIRONMENT_KEY = "MICROSERVICE_LABEL"
 LABEL_KEY = "nsplane.microservice"
 

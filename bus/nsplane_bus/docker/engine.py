@@ -29,12 +29,15 @@ def find(host: str | None) -> dict[str, Any]:
 
 
 def described(error: BaseException) -> str:
-    """What lies at the bottom of an error, in a few words; the engine's own where it has answered."""
+    """An error in a few words: the engine's own where it has answered, the system's where that lies at the bottom."""
     if isinstance(error, docker.errors.APIError) and error.explanation:
         return str(error.explanation)
-    while (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
-        error = cause
-    return getattr(error, "strerror", None) or str(error)
+    words = str(error)
+    at: BaseException | None = error
+    while at is not None:
+        words = getattr(at, "strerror", None) or words
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    return words
 
 
 class Ended(docker.errors.DockerException):

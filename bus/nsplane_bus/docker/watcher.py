@@ -25,7 +25,6 @@ from .inspection import Inspector
 
 log = logging.getLogger("nsplane.docker")
 
-SOURCE = "docker"
 SILENCE = 20
 """Seconds without an event after which the stream is not believed any more."""
 HEARTBEAT = 1.0
