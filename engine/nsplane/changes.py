@@ -7,14 +7,14 @@ A change is a map {key, action, interface, source, generation, before, after}: `
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from nsplane import kinds
 from nsplane.errors import ItemError
-from nsplane.items import ByFile, ByMicroservice, ByPid, interface_key, is_interface_key
+from nsplane.items import ByFile, ByMicroservice, interface_key, is_interface_key
 from nsplane.kernel import Core, Frame
 from nsplane.kinds import InterfaceItem
 from nsplane.kinds.veth import Veth
@@ -107,7 +107,7 @@ class Changes:
             action = "absent" if node is None else "conflict" if node.source != source and not force else "delete"
             yield change_of(key, action, node, None)
 
-    def _swept(self, which: Any) -> Iterator[Change]:
+    def _swept(self, which: Callable[[Node], bool]) -> Iterator[Change]:
         for node in self._planner.nodes.values():
             if not node.gone and which(node):
                 yield change_of(node.key, "delete", node, None)
@@ -153,7 +153,7 @@ def _namespace_fact(item: InterfaceItem) -> str:
             return f"microservice/{label}"
         case ByFile(path) if not path.startswith("/proc/"):
             return f"file/{path}"
-        case ByPid() | _:
+        case _:
             return ""
 
 

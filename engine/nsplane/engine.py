@@ -163,7 +163,10 @@ class Engine:
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
             numbers = self._record(frames, taken)
-            return [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
+            answers = [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
+            if any(isinstance(envelope, Microservice) for envelope in taken):
+                self._commit_memory()  # what runs is answered at once
+            return answers
         finally:
             for frame in decoders:
                 frame.release()
@@ -253,7 +256,9 @@ class Engine:
             if self._journal is not None and request.seq:
                 error = None if request.error is None else request.error.message
                 self._journal.finish(request.seq, request.totals(), time.time() - request.began, error)
-        self._commit_memory()
+        if not self._commit_memory():
+            for request in answered:
+                self._transactions.not_recorded(request, self._trouble)
         if self._journal is not None and self._journal.wants_snapshot and self._compaction is None and self._transactions.idle:
             self._begin_snapshot(self._journal)
         return answered
@@ -269,14 +274,16 @@ class Engine:
 
         self.watch_child(compaction.pidfd, ended)
 
-    def _commit_memory(self) -> None:
-        """What is to be known after a restart is safe before anything that depends on it is acknowledged."""
+    def _commit_memory(self) -> bool:
+        """What is to be known after a restart is safe before anything that depends on it is acknowledged. False where it could not
+        be recorded."""
         try:
             self._memory.commit()
         except NotRecorded as error:
             self._say_trouble(str(error))
-        else:
-            self._say_trouble("")
+            return False
+        self._say_trouble("")
+        return True
 
     def _say_trouble(self, text: str) -> None:
         if text != self._trouble:

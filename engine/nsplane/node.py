@@ -240,6 +240,7 @@ class Node:
         netns = self.netns
         assert netns is not None
         if place is None:
+            self.recall_aside(netns)
             self.kind.acquire(self, netns)
             place = self.place
         if self.failure is None and not self.busy and place is not None:
@@ -394,12 +395,25 @@ class Node:
 
     def set_aside(self, netns: Netns, link: Link) -> None:
         """Somebody else's link has the name: it gets another one until this item goes."""
+        self.planner.remember("aside", self.key, {"where": self.planner.where(netns, link.index), "name": link.name})
         self._aside = Aside(netns, link.index, link.name)
         netns.users += 1
         op = self.planner.operation(self)
         op.stage_in(netns)
         stage_change(op, LinkChange(index=link.index, name=temporary_name(self.key)), link)
         self.planner.submit(op)
+
+    def recall_aside(self, netns: Netns) -> None:
+        """Was a link set aside for this item in an earlier life?"""
+        known = self.planner.memory.memories("aside").get(self.key)
+        if self._aside is None and known is not None and known["where"][:-1] == self.planner.where(netns):
+            self._aside = Aside(netns, known["where"][-1], known["name"])
+            netns.users += 1
+
+    @property
+    def has_set_aside(self) -> bool:
+        """Does it look after a link that had its name?"""
+        return self._aside is not None
 
     def _gives_back(self, place: Place | None, unwanted: bool) -> bool:
         """Is the name of the link that was set aside free again?"""
@@ -414,6 +428,7 @@ class Node:
         link = aside.netns.links.get(aside.index)
         if link is None or link.name != temporary_name(self.key) or self.failure is not None:
             self._aside = None  # it has its name again, or another one by somebody's hand
+            self.planner.remember("aside", self.key, None)
             self.planner.drop_later(aside.netns)
             self.planner.touch(self)
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import logging
 import os
 import re
 import time
@@ -25,6 +26,8 @@ from nsplane.kernel import KernelError
 from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
 from nsplane.processes import boot_id, process_start_time
+
+log = logging.getLogger(__name__)
 
 BOUND = "\0"
 """Between the fact of a process and the number of its binding: no name, path or label holds it."""
@@ -138,8 +141,12 @@ class Places:
         fd = known and self._open_known(fact, known)
         if fd is None:
             self._not_made(fact)
-        else:
+            return
+        try:
             self._hold(fact, fd)
+        except KernelError as error:  # descriptors are short: it is remembered, for another start
+            log.warning("%s is not cleaned up: %s", fact, error.strerror)
+        else:
             self._leaving.add(fact)
 
     def _open_known(self, fact: str, known: dict[str, Any]) -> int | None:

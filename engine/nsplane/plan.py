@@ -6,16 +6,18 @@ run looks at everything that was touched since the last; deletions of one run ar
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from nsplane.facts import Facts
+from nsplane.journal import NotRecorded
 from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Address, Core, LinkChange, Op, OpResult
 from nsplane.kinds.created import is_agents
 from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
-from nsplane.node import RETRY_FIRST, Kind, Node, Place
+from nsplane.node import RETRY_FIRST, Kind, Node, Place, stage_change, temporary_name
 from nsplane.places import Places
 from nsplane.processes import boot_id
 from nsplane.slots import Slot
@@ -229,9 +231,10 @@ class Planner:
                 del self._touched[node]
                 if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
                     node.reconcile()
-            if not more:
-                self._remove_left_over()
+            fresh = [] if more else self._remove_left_over()
             self._flush_removals()
+            for netns in fresh:
+                self._give_names_back(netns)
             self._read_fresh(more)
             while self._touched_slots:
                 slot = next(iter(self._touched_slots))
@@ -355,17 +358,44 @@ class Planner:
                 op.delete_group(self.group | SCRATCH_GROUP)
             self.submit(op)
 
-    def _remove_left_over(self) -> None:
+    def _remove_left_over(self) -> list[Netns]:
         """In a namespace that has just come into play, everybody has had a look at what an earlier life of this agent has left
-        there: what nobody took is not wanted any more."""
-        while self._fresh:
-            netns = self._fresh.pop()
-            for link in netns.links.values() if netns in self.namespaces else ():
+        there: what nobody took is not wanted any more. Returns these namespaces."""
+        fresh = [netns for netns in self._fresh if netns in self.namespaces]
+        self._fresh.clear()
+        for netns in fresh:
+            for link in netns.links.values():
                 owner = self.owners.get((netns, link.name))
                 if is_agents(self, link) and link.index not in netns.holders and not (owner is not None and owner.busy):
                     self.remove(netns, link.index)
+        return fresh
+
+    def _give_names_back(self, netns: Netns) -> None:
+        """Links that an earlier life has set aside, for items that nobody wants any more, get their names again."""
+        for key, known in dict(self.memory.memories("aside")).items():
+            *where, index = known["where"]
+            node, link = self.nodes.get(key), netns.links.get(index)
+            if where != self.where(netns) or (node is not None and node.has_set_aside):
+                continue
+            self.remember("aside", key, None)
+            if link is not None and link.name == temporary_name(key):
+                op = self.operation()
+                stage_change(op.stage_in(netns), LinkChange(index=index, name=known["name"]), link)
+                self.submit(op)
 
     # ---- what nodes and slots ask ----
+
+    def where(self, netns: Netns, *index: int) -> list[object]:
+        """A namespace, or a link in it, as it is known after a restart of the agent."""
+        return [self.boot, *netns.identity, *index]
+
+    def remember(self, kind: str, key: str, value: object | None) -> None:
+        """Has something be known after a restart, before what it is about is done. Where it cannot be recorded, it is done all the
+        same: the engine tries to record it again, and says so."""
+        if self.memory.memories(kind).get(key) != value:
+            self.memory.remember(kind, key, value)
+            with contextlib.suppress(NotRecorded):
+                self.memory.commit()
 
     def netns_of(self, fact: str) -> Netns | None:
         value = self.facts.get(fact)

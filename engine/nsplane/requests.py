@@ -219,6 +219,7 @@ class Request:
         self.serial = serial
         self.revision = 0
         self.outstanding = 0
+        self.atomic = False
         self.undecided = False
         """Whether what it did may yet be undone."""
         self.rows_done = serial == 0

@@ -101,7 +101,7 @@ class Transactions:
         """A request is under way that is atomic, or wants to be confirmed; `changes` is what it changes."""
         if envelope.atomic:
             self._atomic, self._changes = request, changes
-            request.undecided = True
+            request.atomic = request.undecided = True
         if envelope.confirm is not None:
             revision = str(request.revision)
             self._memory.remember("confirm", revision, {"deadline": time.time() + envelope.confirm, "changes": changes})
@@ -124,6 +124,11 @@ class Transactions:
         undo, _ = undoing(self._changes, {change["key"]: change["after"] for change in self._changes})
         self._undoing = {self._host.carry_out(message) for message in undo}
         return [] if self._undoing else self._end_atomic()
+
+    def not_recorded(self, request: Request, why: str) -> None:
+        """That a request has ended could not be recorded. Of an atomic one it would not be known after a restart."""
+        if request.atomic and request.error is None:
+            request.error = BadRequest("not-recorded", f"it is done, and will not be after a restart: {why}", "", request.id)
 
     def _end_atomic(self) -> list[Request]:
         request, self._atomic = self._atomic, None
@@ -163,8 +168,7 @@ class Transactions:
         """Takes a recorded request back; `request` is answered when that is done."""
         if self._journal is None:
             raise BadRequest("bad-request", "there is no journal (--state-dir none)", "op", envelope.id)
-        revertible = {one.seq for one in self._journal.history(1 << 30) if one.revertible}
-        if envelope.revision not in revertible:
+        if not self._journal.is_revertible(envelope.revision):
             raise BadRequest("bad-request", f"{envelope.revision} is not in the history, or too old", "revision", envelope.id)
         inversion = Inversion(self._journal, envelope.revision)
 

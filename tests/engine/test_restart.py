@@ -15,7 +15,7 @@ from nsplane import Engine, Journal
 from nsplane.journal import InUse
 
 from .conftest import Lab, ip, ip_in, run, run_in, until
-from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, route, veth
+from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, existing, route, veth
 
 
 @contextmanager
@@ -149,6 +149,40 @@ def test_a_process_is_the_same_or_none(lab: Lab, tmp_path: Path, how: str) -> No
             engine.replace([], timeout=5)
     finally:
         run(f"kill {again}")
+
+
+def test_how_an_adopted_link_was_is_known(lab: Lab, tmp_path: Path) -> None:
+    red = lab.netns("red")
+    run(f"ip -n {red} link add name e mtu 1450 type veth peer name f")
+    with life(lab, tmp_path) as engine:
+        engine.put([existing("e", by_name(red), mtu=1300, enabled=True)], timeout=5)
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: settled(engine, 1))
+        engine.delete(["interface/e"], timeout=5)
+    (link,) = ip("link", "show", "e", netns=red)
+    assert link["mtu"] == 1450
+    assert "UP" not in link["flags"]
+
+
+@pytest.mark.parametrize("deleted", ["by the next life", "before it"])
+def test_a_link_that_was_set_aside_gets_its_name_again(lab: Lab, tmp_path: Path, deleted: str) -> None:
+    red = lab.netns("red")
+    run(f"ip -n {red} link add name eth0 type veth peer name eth1")
+    (foreign,) = ip("link", "show", "eth0", netns=red)
+    with life(lab, tmp_path) as engine:
+        engine.put([bridge("mine", by_name(red), host_name="eth0", override=True)], timeout=5)
+        assert ip("link", "show", "eth0", netns=red)[0]["ifindex"] != foreign["ifindex"]
+    if deleted == "before it":
+        journal = Journal(tmp_path)
+        journal.append("delete", "default", msgpack.encode({"op": "delete", "keys": ["interface/mine"]}))
+        journal.commit()
+        journal.close()
+    with life(lab, tmp_path) as engine:
+        if deleted == "by the next life":
+            until(engine, lambda: settled(engine, 1))
+            engine.delete(["interface/mine"], timeout=5)
+        until(engine, lambda: {link["ifname"] for link in ip("link", netns=red)} == {"lo", "eth0", "eth1"})
+        assert ip("link", "show", "eth0", netns=red)[0]["ifindex"] == foreign["ifindex"]
 
 
 def test_one_engine_has_a_journal(tmp_path: Path) -> None:

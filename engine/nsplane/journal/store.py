@@ -166,7 +166,7 @@ class Journal:
 
     def history(self, most: int) -> list[Recorded]:
         """The last requests, the newest first."""
-        (oldest,) = self._db.execute("SELECT coalesce(min(seq), 0) FROM snapshots").fetchone()
+        oldest = self._oldest_snapshot()
         rows = self._db.execute(
             "SELECT seq, time, op, source, counts, seconds, error, note, frame IS NOT NULL FROM requests ORDER BY seq DESC LIMIT ?",
             (most,),
@@ -177,6 +177,15 @@ class Journal:
             )
             for seq, at, op, source, counts, seconds, error, note, frame in rows
         ]
+
+    def is_revertible(self, seq: int) -> bool:
+        """Is what the request has changed still known?"""
+        found = self._db.execute("SELECT 1 FROM requests WHERE seq = ? AND frame IS NOT NULL", (seq,)).fetchone()
+        return found is not None and seq > self._oldest_snapshot()
+
+    def _oldest_snapshot(self) -> int:
+        (seq,) = self._db.execute("SELECT coalesce(min(seq), 0) FROM snapshots").fetchone()
+        return int(seq)
 
     # ---- snapshots ----
 

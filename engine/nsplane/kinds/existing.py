@@ -130,19 +130,15 @@ class _Adopted:
         node.planner.submit(op)
 
 
-def _where(node: Node, netns: Netns, index: int) -> list[object]:
-    return [node.planner.boot, *netns.identity, index]
-
-
 def _remember(node: Node, place: Place) -> None:
     """How the link was before it was adopted is known after a restart too."""
-    known = {"where": _where(node, place.netns, place.index), "was": dict(place.former)}
-    node.planner.memory.remember("former", node.key, known if place.former else None)
+    known = {"where": node.planner.where(place.netns, place.index), "was": dict(place.former)}
+    node.planner.remember("former", node.key, known if place.former else None)
 
 
 def _recall(node: Node, netns: Netns, link: Link) -> dict[str, object]:
     known = node.planner.memory.memories("former").get(node.key)
-    return dict(known["was"]) if known is not None and known["where"] == _where(node, netns, link.index) else {}
+    return dict(known["was"]) if known is not None and known["where"] == node.planner.where(netns, link.index) else {}
 
 
 EXISTING = _Adopted()
