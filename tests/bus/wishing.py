@@ -1,0 +1,155 @@
+"""What publishers want of an agent, seen from outside: what a request makes of it, and what the kernel has to have then.
+
+The items are such that this can be said without nsplane: no two mean the same object of the kernel, and a gateway can be reached
+where its interface has an address in the gateway's network.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Item = dict[str, Any]
+Request = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wish:
+    item: Item
+    source: str
+    generation: int
+
+
+Wishes = Mapping[str, Wish]
+
+
+def key_of(item: Item) -> str:
+    match item["kind"]:
+        case "route":
+            metric = f";metric={item['metric']}" if "metric" in item else ""
+            return f"route/{item['interface']}/{item['dst']}{metric}"
+        case "arp":
+            return f"arp/{item['interface']}/{item['ip']}"
+        case _:
+            return f"interface/{item['name']}"
+
+
+def after(wishes: Wishes, request: Request) -> Wishes:
+    """What is wanted after a request: of keys, only those of its own source or of none change."""
+    source = request["source"]
+    then = dict(wishes)
+
+    def is_anothers(key: str) -> bool:
+        return key in wishes and wishes[key].source != source
+
+    match request["op"]:
+        case "put":
+            if request.get("atomic") and any(is_anothers(key_of(item)) for item in request["items"]):
+                return wishes
+            for item in request["items"]:
+                if not is_anothers(key_of(item)):
+                    then[key_of(item)] = Wish(item, source, request.get("generation", 0))
+        case "replace":
+            if any(is_anothers(key_of(item)) for item in request["items"]):
+                return wishes
+            then = {key: wish for key, wish in wishes.items() if wish.source != source}
+            then |= {key_of(item): Wish(item, source, 0) for item in request["items"]}
+        case "delete":
+            for key in request["keys"]:
+                if not is_anothers(key):
+                    then.pop(key, None)
+        case "sweep":
+            for key, wish in wishes.items():
+                if wish.source == source and wish.generation < request["generation"]:
+                    del then[key]
+        case "clear":
+            return {}
+    return then
+
+
+@dataclass
+class Network:
+    """What a namespace has: links by name (MTU, MAC where one was asked for, master, whether up), the others as sets."""
+
+    links: dict[str, tuple[int, str, str, bool]] = field(default_factory=dict)
+    addresses: set[tuple[str, str]] = field(default_factory=set)
+    routes: set[tuple[str, str, str, int]] = field(default_factory=set)
+    neighbours: set[tuple[str, str, str]] = field(default_factory=set)
+
+
+def place_of(item: Item) -> str:
+    """The name of an item's namespace; empty for the agent's own."""
+    return str(item.get("namespace", {}).get("name", ""))
+
+
+def states_of(wishes: Wishes) -> dict[str, str]:
+    """The states that items come into."""
+    there = configured(wishes)
+    return {key: "configured" if key in there else "pending" for key in wishes}
+
+
+def configured(wishes: Wishes) -> set[str]:
+    """The keys of what can be there."""
+    items = {key: wish.item for key, wish in wishes.items()}
+
+    def master_is_up(item: Item) -> bool:
+        return "master" not in item or items.get(f"interface/{item['master']}", {}).get("enabled", True) is not False
+
+    def has_master(item: Item) -> bool:
+        return "master" not in item or f"interface/{item['master']}" in items
+
+    def is_there(item: Item) -> bool:
+        ends = [item]
+        if item["kind"] == "veth":
+            peer = items.get(f"interface/{item['peer']}")
+            if peer is None:
+                return False
+            ends.append(peer)
+        return all(has_master(end) and master_is_up(end) for end in ends)
+
+    there = {key for key, item in items.items() if key.startswith("interface/") and is_there(item)}
+    for key, item in items.items():
+        if not key.startswith("interface/"):
+            interface = items.get(f"interface/{item['interface']}")
+            if interface is not None and key_of(interface) in there and interface.get("enabled", True):
+                gateway = item.get("gateway")
+                networks = [ipaddress.ip_interface(address).network for address in interface.get("addresses", ())]
+                if gateway is None or any(ipaddress.ip_address(gateway) in network for network in networks):
+                    there.add(key)
+    return there
+
+
+def networks(wishes: Wishes) -> dict[str, Network]:
+    """What the kernel has to have of it, by the namespaces' names."""
+    items = {key: wish.item for key, wish in wishes.items()}
+    found = {place_of(item): Network() for item in items.values() if item["kind"] in ("veth", "bridge")}
+    there = configured(wishes)
+    for key in sorted(there):
+        item = items[key]
+        owner: Item = item if "interface" not in item else items[f"interface/{item['interface']}"]
+        name, network = str(owner.get("host_name", owner["name"])), found[place_of(owner)]
+        match item["kind"]:
+            case "route":
+                metric = item.get("metric", 1024 if ":" in item["dst"] else 0)
+                network.routes.add((item["dst"], str(item.get("gateway", "")), name, int(metric)))
+            case "arp":
+                network.neighbours.add((item["ip"], name, item["mac"]))
+            case _:
+                master = items[f"interface/{item['master']}"] if "master" in item else {}
+                network.links[name] = (
+                    _mtu(item, [items[port] for port in there if port.startswith("interface/")]),
+                    str(item.get("mac", "")),
+                    str(master.get("host_name", master.get("name", ""))),
+                    bool(item.get("enabled", True)),
+                )
+                network.addresses |= {(name, address) for address in item.get("addresses", ())}
+    return found
+
+
+def _mtu(item: Item, interfaces: list[Item]) -> int:
+    """A bridge follows its ports until its own MTU is set."""
+    if "mtu" in item or item["kind"] != "bridge":
+        return int(item.get("mtu", 1500))
+    return min((int(port.get("mtu", 1500)) for port in interfaces if port.get("master") == item["name"]), default=1500)
