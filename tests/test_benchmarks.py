@@ -49,3 +49,32 @@ def test_a_missing_docker_engine_is_named() -> None:
     finished = subprocess.run(command, cwd=ROOT, env=os.environ | {"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
     assert finished.returncode == 1
     assert "there is no dockerd (Debian: docker.io)" in finished.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_an_agent_that_is_killed_is_in_sync_again_and_no_packet_is_lost() -> None:
+    command = [sys.executable, "-m", "benchmarks", "restart", "--json", "--routes", "600", "--namespaces", "3", "--rounds", "2"]
+    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=180)
+    (line,) = finished.stdout.splitlines()
+    report = json.loads(line)
+    assert (report["scenario"], report["routes"], report["namespaces"]) == ("restart", 600, 3)
+    assert [one["first"] for one in report["rounds"]] == ["floor", "nsplane"]
+    assert report["ratio"] == pytest.approx(report["milliseconds"] / report["floor"], rel=0.01)
+    assert 0 < report["milliseconds"] < report["total"]
+    assert 0 < report["startup"] < report["total"]
+    assert report["sent"] > 0
+    assert report["lost"] == 0
+    assert not list(NETNS.glob("nsp-bench-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_damage_of_every_sort_is_repaired() -> None:
+    command = [sys.executable, "-m", "benchmarks", "drift", "--json", "--damages", "2", "--routes", "4"]
+    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=180)
+    (line,) = finished.stdout.splitlines()
+    report = json.loads(line)
+    assert (report["scenario"], report["damages"], report["routes"]) == ("drift", 2, 4)
+    assert len(report["sorts"]) == 12
+    assert all(0 < time <= report["worsts"][sort] for sort, time in report["sorts"].items())
+    assert report["worst"] == max(report["worsts"].values())
+    assert not list(NETNS.glob("nsp-bench-*"))
