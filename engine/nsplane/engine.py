@@ -88,6 +88,7 @@ class Engine:
         self._changes: list[tuple[str, bytes]] = []
         self._requests: dict[int, Request] = {}
         self._finished: list[Request] = []
+        self._announced: list[tuple[Request, dict[str, object]]] = []
         self._frames: list[Frame] = []
         self._descriptors = Descriptors()
         self._core = Core()
@@ -147,7 +148,7 @@ class Engine:
     def submit(self, frame: bytes | memoryview) -> Request:
         """Takes a request, one msgpack map of the wire protocol, in. BadRequest: it is none, and nothing was changed.
 
-        A question (`get`, `info`, `microservice`) is answered at once; what puts or deletes is done after later calls of `process`.
+        A question (`get`, `info`) is answered at once; the others are done after later calls of `process`.
         """
         (taken,) = self.submit_all([frame])
         if isinstance(taken, BadRequest):
@@ -163,10 +164,7 @@ class Engine:
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
             numbers = self._record(frames, taken)
-            answers = [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
-            if any(isinstance(envelope, Microservice) for envelope in taken):
-                self._commit_memory()  # what runs is answered at once
-            return answers
+            return [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
         finally:
             for frame in decoders:
                 frame.release()
@@ -212,8 +210,11 @@ class Engine:
                 case Get():
                     return self._answer(envelope, self._listing.get(envelope))
                 case Microservice():
+                    request = self._later(envelope)
+                    # It is answered when it is recorded, and recorded when what waited for it is under way.
+                    self._announced.append((request, self._microservice(envelope)))
                     self._wake()
-                    return self._answer(envelope, self._microservice(envelope))
+                    return request
                 case Info():
                     return self._answer(envelope, self.info())
                 case Plan():
@@ -247,6 +248,9 @@ class Engine:
         for _ in range(ROUNDS):
             if not self._round():
                 break
+        announced, self._announced = self._announced, []
+        for request, body in announced:
+            request.complete(body)
         finished, self._finished = self._finished, []
         answered = [one for request in finished for one in self._transactions.finished(request)]
         for request in finished:
