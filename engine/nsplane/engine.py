@@ -114,10 +114,12 @@ class Engine:
 
     def _resume(self, journal: Journal) -> None:
         """All that was accepted is wanted again, and is looked at by the first `process`."""
+        slots = list(self._memory.memories("slot"))
         self._places.resume()
         self._microservices.resume()
         load(journal.frames(), self._wanted, self._core)
         self._take_notices()
+        self._planner.resume(slots)
         self._places.resumed()
         self._transactions.resume()
         self._wake()

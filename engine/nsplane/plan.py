@@ -112,6 +112,15 @@ class Planner:
         self._parked: dict[Node, dict[Node | Slot, None]] = {}
         self._removals: dict[Netns, dict[int, tuple[Node, ...]]] = {}
         self._dropped: list[Netns] = []
+        self._resumed: list[int] = []
+
+    def resume(self, slots: Iterable[str]) -> None:
+        """Links that others made, and on which an earlier life had routes or ARP entries, are looked at once more: what was to be
+        deleted there may still be there, and nothing else tells of it."""
+        for key in slots:
+            number = self.core.slot_find(key)
+            self.slot_touched(number)
+            self._resumed.append(number)
 
     # ---- namespaces ----
 
@@ -212,6 +221,8 @@ class Planner:
             self.core.hold(False)
         self.core.repair()  # with the links that went their slots have gone now
         if not more:  # else it is not known yet what an earlier life has left there
+            while self._resumed:  # read back by now, or its namespace has gone
+                self.slot_empty(self._resumed.pop())
             self.places.leave()
         self._pay_pending()
         return more
@@ -439,6 +450,8 @@ class Planner:
             if key is None:
                 return
             slot = self.slots[number] = Slot(self, number, key)
+            if "@" in key:
+                self.memory.remember("slot", key, True)
         slot.bind()
         self.touch_slot(slot)
         self._unpaid[slot] = None
@@ -455,6 +468,7 @@ class Planner:
     def slot_empty(self, number: int) -> None:
         slot = self.slots.get(number)
         if slot is not None and self.core.slot_rows(number) == (0, 0):
+            self.memory.remember("slot", slot.key, None)
             del self.slots[number]
             self._touched_slots.pop(slot, None)
             self._unpaid.pop(slot, None)

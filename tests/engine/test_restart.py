@@ -185,6 +185,28 @@ def test_a_link_that_was_set_aside_gets_its_name_again(lab: Lab, tmp_path: Path,
         assert ip("link", "show", "eth0", netns=red)[0]["ifindex"] == foreign["ifindex"]
 
 
+def test_what_was_deleted_from_a_link_of_others_while_nothing_ran_goes(lab: Lab, tmp_path: Path) -> None:
+    red = lab.netns("red")
+    run(f"ip -n {red} link add name e up type veth peer name f")
+    run(f"ip -n {red} link set dev f up")
+    run(f"ip -n {red} route add 10.7.0.0/16 dev e proto static")
+    with life(lab, tmp_path) as engine:
+        put = [route("e", "10.2.0.0/16", by_name(red)), arp("e", "10.2.0.9", namespace=by_name(red))]
+        assert engine.put(put, timeout=5)["counts"] == {"configured": 2}
+    journal = Journal(tmp_path)
+    key = f"e@name:{red}"
+    journal.append(
+        "delete", "default", msgpack.encode({"op": "delete", "keys": [f"route/{key}/10.2.0.0/16", f"arp/{key}/10.2.0.9"]})
+    )
+    journal.commit()
+    journal.close()
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: [one["dst"] for one in ip("route", "show", "dev", "e", netns=red)] == ["10.7.0.0/16"])
+        until(engine, lambda: ip("neigh", "show", "nud", "permanent", netns=red) == [])
+        assert engine._planner.slots == {}
+        assert engine._memory.memories("slot") == {}
+
+
 def test_one_engine_has_a_journal(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     with pytest.raises(InUse):

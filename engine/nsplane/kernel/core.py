@@ -121,6 +121,10 @@ class Core:
             found.extend((self._notices[i].slot, self._notices[i].what) for i in range(count))
         return found
 
+    def slot_find(self, key: str) -> int:
+        """The slot of an interface, made where there is none."""
+        return int(lib.nsp_slot_find(self._raw, key.encode()))
+
     def slot_key(self, slot: int) -> str | None:
         key = lib.nsp_slot_key(self._raw, slot)
         return None if key == ffi.NULL else ffi.string(key).decode()
