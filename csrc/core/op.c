@@ -122,23 +122,56 @@ struct running {
 	struct op *op;
 	struct stage *stage;
 	uint32_t before; /* messages of earlier stages */
+	int32_t asked;	 /* ifindex of the link that was last asked for, 0 for none */
 	bool failed;
 };
 
-static void message_failed(void *arg, uint32_t index, int error, const char *text)
+static void failed(struct running *running, uint32_t index, int error, const char *text)
 {
-	struct running *running = arg;
 	struct nsp_op *op = &running->op->head;
 
-	if (is_done_already(&running->stage->batch, index, error))
+	op->failed++;
+	if (running->stage->flags & NSP_STAGE_TRY)
 		return;
 	running->failed = true;
-	op->failed++;
 	if (op->error)
 		return;
 	op->error = error;
 	op->index = running->before + index;
 	snprintf(op->text, sizeof(op->text), "%s", *text ? text : strerror(error));
+}
+
+static void message_failed(void *arg, uint32_t index, int error, const char *text)
+{
+	struct running *running = arg;
+
+	if (!is_done_already(&running->stage->batch, index, error))
+		failed(running, index, error, text);
+}
+
+static void message_answered(void *arg, uint32_t index, const void *msg)
+{
+	struct running *running = arg;
+	struct nsp_link link;
+
+	(void)index;
+	if (nsp_link_read(msg, &link) == 0)
+		running->asked = link.index;
+}
+
+/* Addresses that name no link are for the one that was asked for. */
+static void name_link(struct nsp_batch *batch, int32_t ifindex)
+{
+	uint8_t *at = batch->buf;
+
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct nlmsghdr *head = (struct nlmsghdr *)(void *)at;
+		struct ifaddrmsg *ifa = NLMSG_DATA(head);
+
+		if (head->nlmsg_type == RTM_NEWADDR && !ifa->ifa_index)
+			ifa->ifa_index = (uint32_t)ifindex;
+		at += NSP_ALIGN(head->nlmsg_len);
+	}
 }
 
 void op_run(struct nsp_core *core, struct nsp_op *head, op_socket_fn open_socket)
@@ -154,15 +187,9 @@ void op_run(struct nsp_core *core, struct nsp_op *head, op_socket_fn open_socket
 		if (running.failed && !(stage->flags & NSP_STAGE_ALWAYS))
 			continue;
 		struct nsp_socket *sock = open_socket(core, stage->netns, &err);
-		int rc = sock ? nsp_batch_send(sock, &stage->batch, message_failed, NULL, &running, &err) : -err.code;
-		if (rc < 0) {
-			running.failed = true;
-			head->failed++;
-			if (!head->error) {
-				head->error = -rc;
-				head->index = running.before;
-				snprintf(head->text, sizeof(head->text), "%s", err.text);
-			}
-		}
+		name_link(&stage->batch, running.asked);
+		int rc = sock ? nsp_batch_send(sock, &stage->batch, message_failed, message_answered, &running, &err) : -err.code;
+		if (rc < 0)
+			failed(&running, 0, -rc, err.text);
 	}
 }

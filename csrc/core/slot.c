@@ -364,7 +364,7 @@ void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, ui
 
 static uint64_t retry_due(const struct extra *extra)
 {
-	uint32_t doublings = extra->tries > 7 ? 6 : extra->tries - 1;
+	uint32_t doublings = extra->tries > 7 ? 6 : extra->tries ? extra->tries - 1 : 0;
 	uint32_t pause = RETRY_FIRST << doublings;
 
 	return extra->tried + (pause < RETRY_LONGEST ? pause : RETRY_LONGEST);

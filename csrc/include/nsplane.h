@@ -587,9 +587,11 @@ NSP_API struct nsp_op *nsp_op_new(uint64_t cookie);
 NSP_API void nsp_op_free(struct nsp_op *op);
 
 #define NSP_STAGE_ALWAYS 1 /* runs even where an earlier stage failed */
+#define NSP_STAGE_TRY 2	   /* what fails in it is counted, and is no failure of the operation */
 
 /* Begins a stage: messages for one namespace, sent together. Returns the batch to append to (it grows by itself: call nsp_op_room
- * before each message). A failed stage ends the operation. A deletion of what is not there counts as done. */
+ * before each message). A failed stage ends the operation. A deletion of what is not there counts as done. An address whose index is 0 is for the link
+ * that nsp_link_get asked for in an earlier stage: so a link can be made and given addresses at once. */
 NSP_API struct nsp_batch *nsp_op_stage(struct nsp_op *op, uint32_t netns, uint32_t flags);
 
 /* Makes room for one more message of up to 1 KiB in the current stage. */

@@ -41,11 +41,11 @@ class Operation(Op):
         self._unreported: list[tuple[Netns, str, str | Address]] = []
         self._made: list[tuple[Kind, Node, Netns, str]] = []
 
-    def stage_in(self, netns: Netns) -> Operation:
+    def stage_in(self, netns: Netns, tries: bool = False) -> Operation:
         """Begins a stage in this namespace, which stays open until the operation has ended."""
         netns.users += 1
         self.namespaces.append(netns)
-        self.stage(netns.number)
+        self.stage(netns.number, tries)
         return self
 
     def makes(self, kind: Kind, node: Node, netns: Netns, name: str) -> None:
@@ -64,9 +64,9 @@ class Operation(Op):
         taken as there when the operation has succeeded."""
         self._unreported.append((netns, link, what))
 
-    def succeeded(self) -> set[Netns]:
-        """Takes note of what is there and will not be reported in time. Returns the namespaces that have an address more by
-        that."""
+    def succeeded(self, wholly: bool) -> set[Netns]:
+        """Takes note of what is there and will not be reported in time: not of addresses where something that was tried has failed.
+        Returns the namespaces that have an address more by that."""
         more = set()
         for netns, name, what in self._unreported:
             link = netns.link(name)
@@ -74,7 +74,7 @@ class Operation(Op):
                 continue
             if isinstance(what, str):
                 link.alias = what
-            elif what.identity not in link.addresses:
+            elif wholly and what.identity not in link.addresses:
                 link.addresses[what.identity] = what
                 more.add(netns)
         return more
@@ -335,7 +335,7 @@ class Planner:
 
     def completed(self, result: OpResult) -> None:
         op = self._running.pop(result.cookie)
-        for netns in () if result.error else op.succeeded():
+        for netns in () if result.error else op.succeeded(wholly=not result.failed):
             self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
         op.take_made()
         for netns in op.namespaces if op.reads_back else ():

@@ -121,6 +121,48 @@ static void test_failing_stages(void)
 	rig_free(rig);
 }
 
+/* A link gets its addresses in the operation that makes it; what is only tried does not fail it. */
+static void test_addresses_at_birth(void)
+{
+	struct rig *rig = rig_new();
+	struct nsp_addr first = addr_of(0, "198.51.100.1", 24), bad = addr_of(0, "198.51.100.2", 99),
+			last = addr_of(0, "203.0.113.1", 24);
+	struct nsp_link link;
+
+	struct nsp_op *op = nsp_op_new(1);
+	nsp_op_stage(op, rig->netns, 0);
+	create(op, "red", "blue", -1);
+	nsp_op_stage(op, rig->netns, 0);
+	up(op, "red");
+	link = named("red", 0);
+	NEED(nsp_link_get(nsp_op_room(op), &link));
+	nsp_op_stage(op, rig->netns, NSP_STAGE_TRY);
+	NEED(nsp_addr_add(nsp_op_room(op), &first));
+	NEED(nsp_addr_add(nsp_op_room(op), &bad));
+	NEED(nsp_addr_add(nsp_op_room(op), &last));
+	nsp_op_stage(op, rig->netns, 0);
+	up(op, "blue");
+	CHECK_EQ(run(rig, op), 0);
+	CHECK_EQ(rig->op->failed, 1);
+	CHECK_EQ(world_link(rig->world, "blue", &link) > 0 && link.up, 1);
+
+	/* The kernel judges gateways by them. */
+	int index = world_link(rig->world, "red", &link);
+	struct nsp_route routes[] = { route_of(index, "10.1.0.0", 16, "198.51.100.9"),
+				      route_of(index, "10.2.0.0", 16, "203.0.113.9") };
+	for (int i = 0; i < 2; i++)
+		nsp_route_put(&rig->world->batch, &routes[i], NSP_PUT_NEW);
+	CHECK_EQ(world_send(rig->world, NULL), 0);
+
+	/* Without a link that was asked for there is none. */
+	op = nsp_op_new(3);
+	nsp_op_stage(op, rig->netns, 0);
+	first.index = 0;
+	NEED(nsp_addr_add(nsp_op_room(op), &first));
+	CHECK_EQ(run(rig, op), ENODEV);
+	rig_free(rig);
+}
+
 /* Behind the rows that were queued before it, and before those queued after. */
 static void test_one_order(void)
 {
@@ -200,6 +242,7 @@ int main(void)
 	test_needs_root();
 	test_pair_between_namespaces();
 	test_failing_stages();
+	test_addresses_at_birth();
 	test_one_order();
 	test_large_and_empty();
 	return test_end();

@@ -86,9 +86,10 @@ class Op:
     def __init__(self, cookie: int) -> None:
         self._raw = lib.nsp_op_new(cookie)
 
-    def stage(self, netns: int, always: bool = False) -> Op:
-        """Begins a stage in the namespace with this number of the core; an earlier failure skips it unless `always`."""
-        lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_ALWAYS if always else 0)
+    def stage(self, netns: int, tries: bool = False) -> Op:
+        """Begins a stage in the namespace with this number of the core; an earlier failure skips it. What fails in one that only
+        `tries` is counted, and is no failure of the operation."""
+        lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
         return self
 
     def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = -1) -> None:
@@ -97,6 +98,10 @@ class Op:
 
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room(), link._fill()))
+
+    def ask(self, name: str) -> None:
+        """Addresses for the index 0 in later stages are for the link of this name."""
+        self._add(lib.nsp_link_get(self._room(), LinkChange(name=name)._fill()))
 
     def delete(self, index: int) -> None:
         self._add(lib.nsp_link_delete(self._room(), LinkChange(index=index)._fill()))

@@ -89,7 +89,8 @@ def at_birth(node: Node, kind: str) -> LinkChange:
 
 
 def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link_kind: str) -> None:
-    """Makes a link, or a pair of two ends where they belong, and marks it; everything else follows when it is there.
+    """Makes a link, or a pair of two ends where they belong, marks it and tries to give it its addresses; what is missing then
+    follows when it is there.
 
     The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way.
     """
@@ -108,6 +109,12 @@ def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link
         op.stage_in(where).change(LinkChange(name=name, alias=alias(end), up=None if end is node else end.settings.up))
         op.unreported(where, name, alias(end))
         op.makes(kind, end, where, name)
+        if end.settings.addresses:
+            op.ask(name)
+            op.stage_in(where, tries=True)
+            for address in end.settings.addresses:
+                op.add_address(0, address)
+                op.unreported(where, name, address)
 
 
 def desired(node: Node, mtu: int | None) -> LinkChange:
