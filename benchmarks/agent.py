@@ -14,14 +14,11 @@ from typing import NamedTuple
 from nsplane_bus import Client
 from nsplane_bus.protocol import endpoints, why_unreachable
 
+from .failures import AgentFailed
 from .network import NETNS
 
 START_SECONDS = 30
 STOP_SECONDS = 60
-
-
-class AgentFailed(Exception):
-    """It did not start, or ended on its own; the text is its log."""
 
 
 class RunningAgent(NamedTuple):

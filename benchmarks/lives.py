@@ -16,7 +16,8 @@ from msgspec import msgpack
 from nsplane_bus import Client
 from nsplane_bus.protocol import endpoints
 
-from .agent import START_SECONDS, AgentFailed, stop
+from .agent import START_SECONDS, stop
+from .failures import AgentFailed
 from .network import NETNS, ip
 
 SYNC_SECONDS = 120

@@ -7,9 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 
-
-class ProgramFailed(Exception):
-    """It has ended, or said nothing for long."""
+from .failures import ProgramFailed
 
 
 class Program:

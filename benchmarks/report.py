@@ -1,105 +1,117 @@
-"""What a scenario of many items found, for people and for programs."""
+"""What a scenario found: for programs one object a line, for people tables, and for docs/performance.md plots and bars beside them.
+
+A report holds what was measured, and says everything else itself, so one that was printed as JSON can be read again.
+"""
 
 import os
 import platform
 from collections.abc import Sequence
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 
 NOISE_LIMIT = 0.25
 """Where the floor itself spreads by more than this, the machine was busy with something else and the run is void."""
 
 
-class Found(Protocol):
+class Table(NamedTuple):
+    """Rows of text, of which the last, `total`, stands apart. Of the columns the first is words, the others are figures."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    total: tuple[str, ...] | None = None
+
+
+class Plot(NamedTuple):
+    """Lines through points (x, y). `name` is that of its file; at `limit` there is a bar."""
+
+    name: str
+    title: str
+    x: str
+    y: str
+    lines: dict[str, list[tuple[float, float]]]
+    log_x: bool = False
+    log_y: bool = False
+    limit: float | None = None
+
+
+class Bar(NamedTuple):
+    """What a figure has to be: at least `limit`, or at most."""
+
+    what: str
+    figure: float
+    limit: float
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.figure <= self.limit if self.at_most else self.figure >= self.limit
+
+
+class Report(msgspec.Struct, kw_only=True):
     """What any scenario found."""
 
-    @property
-    def noise(self) -> float: ...
-    @property
-    def void(self) -> bool: ...
-    def as_object(self) -> dict[str, Any]: ...
-
-
-def spread(floors: Sequence[float]) -> float:
-    """How far the floor spreads: (max - min) / median."""
-    return (max(floors) - min(floors)) / median(floors)
-
-
-class Round(msgspec.Struct):
-    """One measurement of each side, in items a second. `first` is who had its turn first."""
-
-    first: str
-    rate: float
-    floor: float
-
-
-class Report(msgspec.Struct):
-    """The rounds of one scenario. What is said of them all is their median."""
-
     scenario: str
-    items: int
-    batch: int
-    rounds: list[Round]
-
-    @property
-    def rate(self) -> float:
-        return median(round.rate for round in self.rounds)
-
-    @property
-    def floor(self) -> float:
-        return median(round.floor for round in self.rounds)
-
-    @property
-    def ratio(self) -> float:
-        return self.rate / self.floor
+    cores: int = msgspec.field(default_factory=lambda: os.cpu_count() or 1)
+    kernel: str = msgspec.field(default_factory=platform.release)
 
     @property
     def noise(self) -> float:
-        return spread([round.floor for round in self.rounds])
+        """How far the floor spreads."""
+        raise NotImplementedError
 
     @property
     def void(self) -> bool:
         return self.noise > NOISE_LIMIT
 
+    def figures(self) -> dict[str, Any]:
+        """What follows from what was measured, for programs."""
+        raise NotImplementedError
+
+    def tables(self) -> list[Table]:
+        raise NotImplementedError
+
+    def plots(self) -> list[Plot]:
+        return []
+
+    def bars(self) -> list[Bar]:
+        return []
+
     def as_object(self) -> dict[str, Any]:
-        return {
-            "scenario": self.scenario,
-            "items": self.items,
-            "batch": self.batch,
-            "rate": round(self.rate),
-            "floor": round(self.floor),
-            "ratio": round(self.ratio, 3),
-            "noise": round(self.noise, 3),
-            "void": self.void,
-            "cores": os.cpu_count(),
-            "kernel": platform.release(),
-            "rounds": [{"first": one.first, "rate": round(one.rate), "floor": round(one.floor)} for one in self.rounds],
-        }
+        measured = msgspec.to_builtins(self)
+        followed = {"noise": round(self.noise, 3), "void": self.void}
+        return {"scenario": measured.pop("scenario"), **self.figures(), **followed, **measured}
 
 
-def print_json(found: Found) -> None:
+def spread(floors: Sequence[float]) -> float:
+    """How far a floor spreads: (max - min) / median."""
+    return (max(floors) - min(floors)) / median(floors)
+
+
+def print_json(report: Report) -> None:
     """One object, one line."""
-    print(msgspec.json.encode(found.as_object()).decode(), flush=True)
+    print(msgspec.json.encode(report.as_object()).decode(), flush=True)
 
 
-def print_table(report: Report) -> None:
-    title = f"{report.scenario}: {report.items:,} items, {report.batch} in a request"
-    table = Table("round", "first", title=title, title_justify="left")
-    for column in ("nsplane, items/s", "floor, items/s", "ratio"):
-        table.add_column(column, justify="right")
-    for number, one in enumerate(report.rounds, 1):
-        table.add_row(str(number), one.first, f"{one.rate:,.0f}", f"{one.floor:,.0f}", f"{one.rate / one.floor:.2f}")
-    table.add_section()
-    table.add_row("median", "", f"{report.rate:,.0f}", f"{report.floor:,.0f}", f"{report.ratio:.2f}", style="bold")
-    print_with_verdict(table, report)
-
-
-def print_with_verdict(table: Table, found: Found) -> None:
+def print_tables(report: Report) -> None:
     console = Console()
-    console.print(table)
-    verdict = "void: the machine was too busy, measure again" if found.void else "good"
-    console.print(f"The floor spreads by {found.noise:.0%}: {verdict}. {os.cpu_count()} cores, Linux {platform.release()}.")
+    for table in report.tables():
+        drawn = RichTable(title=table.title, title_justify="left")
+        for number, column in enumerate(table.columns):
+            drawn.add_column(column, justify="right" if number else "left")
+        for row in table.rows:
+            drawn.add_row(*row)
+        if table.total is not None:
+            drawn.add_section()
+            drawn.add_row(*table.total, style="bold")
+        console.print(drawn)
+    console.print(verdict(report))
+
+
+def verdict(report: Report) -> str:
+    so = "void: the machine was too busy, measure again" if report.void else "good"
+    return f"The floor spreads by {report.noise:.0%}: {so}. {report.cores} cores, Linux {report.kernel}."

@@ -1,4 +1,4 @@
-"""Who wires the containers that start: floor_start.c, or nsplane."""
+"""Who wires the containers that start: floor.c, or nsplane."""
 
 import contextlib
 import sys
@@ -11,15 +11,16 @@ from docker.models.containers import Container
 
 from nsplane_bus import Client
 
-from .agent import START_SECONDS, STOP_SECONDS, RunningAgent, wait_until
-from .bulk import Incomplete
+from ..agent import START_SECONDS, STOP_SECONDS, RunningAgent, wait_until
+from ..compiled import compiled
+from ..failures import Incomplete
+from ..network import NETNS, bridge_namespace
+from ..program import Program, running_program
 from .docker_engine import Engine
-from .floor import compile_floor
-from .network import NETNS, bridge_namespace
-from .program import Program, running_program
 from .wiring import BRIDGE, LABEL, Wiring
 
 SUBSCRIBER = Path(__file__).with_name("subscriber.py")
+FLOOR = Path(__file__).with_name("floor.c")
 FLOOR_LABEL = "nsplane.bench"
 PATIENCE = 30
 
@@ -44,7 +45,7 @@ class Side(ABC):
 
 
 class FloorSide(Side):
-    """What its program, floor_start.c, has printed."""
+    """What its program, floor.c, has printed."""
 
     def wired(self, number: int) -> int:
         container, _, end = self._program.line(PATIENCE)
@@ -74,7 +75,7 @@ def floor_side(engine: Engine, name: str, count: int) -> Iterator[FloorSide]:
     """`name` is that of the namespace with the bridge; the containers have no label that the watcher knows."""
     containers = [engine.create(f"{name}-{number}", labels={FLOOR_LABEL: name}) for number in range(count)]
     with tempfile.TemporaryDirectory(prefix="nspb-") as directory, bridge_namespace(name, BRIDGE) as netns:
-        command = [str(compile_floor("floor_start", Path(directory))), str(engine.socket), f"{FLOOR_LABEL}={name}"]
+        command = [str(compiled(FLOOR, Path(directory))), str(engine.socket), f"{FLOOR_LABEL}={name}"]
         with running_program([*command, str(netns), BRIDGE], PATIENCE) as program:
             yield FloorSide(containers, program, netns)
 

@@ -8,11 +8,11 @@ import os
 import time
 from collections.abc import Iterator
 
-from .agent import RunningAgent, running_agent
+from ..agent import RunningAgent, running_agent
+from ..network import removed_at_the_end
 from .docker_engine import Engine, running_engine
-from .network import removed_at_the_end
-from .start_report import Start, StartReport
-from .start_sides import Side, floor_side, nsplane_side
+from .report import Start, StartReport
+from .sides import Side, floor_side, nsplane_side
 
 QUIET_SECONDS = 0.5
 """What the start of a container leaves to be done, in the engine and elsewhere, is done meanwhile."""
@@ -29,7 +29,7 @@ def measure(containers: int) -> StartReport:
         running_agent(environment={"DOCKER_HOST": engine.host}) as agent,
         nsplane_side(engine, agent, bridge, containers) as nsplane,
     ):
-        return StartReport(list(start_all(engine, agent, floor, nsplane, containers)))
+        return StartReport(scenario="start", rounds=list(start_all(engine, agent, floor, nsplane, containers)))
 
 
 def start_all(engine: Engine, agent: RunningAgent, floor: Side, nsplane: Side, containers: int) -> Iterator[Start]:
@@ -40,7 +40,7 @@ def start_all(engine: Engine, agent: RunningAgent, floor: Side, nsplane: Side, c
         else:
             least = start_alone(engine, agent, floor, number)
             ours = start(engine, nsplane, number)
-        yield Start("nsplane" if number % 2 else "floor", ours, least)
+        yield Start("nsplane" if number % 2 else "floor", round(ours, 3), round(least, 3))
 
 
 def start(engine: Engine, side: Side, number: int) -> float:

@@ -9,8 +9,8 @@
  *	routes     adds the routes 20.A.B.C/32, ABC being the item's number (from 0, below 2^24), over LINK or by GATEWAY
  *	routes6    adds the routes fd20::A:B/128, AB being the item's number
  *	arps       adds the permanent neighbours 20.A.B.C of LINK, with the MAC 02:00:00:A:B:C
- *	delete     deletes what `routes` has added
- *	count      counts the routes of protocol 110; count-arps: the neighbours
+ *	delete-routes, delete-routes6, delete-arps     deletes them
+ *	count      counts the routes of protocol COUNT; count-arps: the neighbours
  *
  * NETNS is the path of a namespace. Routes are put with CREATE | EXCL into table main, with protocol 110 and metric 0. Prints
  * {"items": N, "seconds": S, "rate": R}: the seconds are from before the first message is made until the last ACK is there.
@@ -116,15 +116,18 @@ static void form_route(struct form *form, int family, int ifindex, const char *g
 	append(form, RTA_GATEWAY, via, (uint16_t)len);
 }
 
-static void form_neighbour(struct form *form, int ifindex)
+static void form_neighbour(struct form *form, int ifindex, int delete)
 {
 	static const uint8_t first[4] = { 20 }, mac[6] = { 2 }, protocol = PROTOCOL;
 	struct ndmsg *ndm = NLMSG_DATA(&form->head);
 
-	form->head = (struct nlmsghdr){ .nlmsg_len = NLMSG_LENGTH(sizeof(*ndm)), .nlmsg_type = RTM_NEWNEIGH };
-	form->head.nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL;
+	form->head = (struct nlmsghdr){ .nlmsg_len = NLMSG_LENGTH(sizeof(*ndm)), .nlmsg_flags = NLM_F_REQUEST };
+	form->head.nlmsg_type = delete ? RTM_DELNEIGH : RTM_NEWNEIGH;
 	*ndm = (struct ndmsg){ .ndm_family = AF_INET, .ndm_ifindex = ifindex, .ndm_state = NUD_PERMANENT };
 	append_dst(form, NDA_DST, first, sizeof(first));
+	if (delete)
+		return;
+	form->head.nlmsg_flags |= NLM_F_CREATE | NLM_F_EXCL;
 	form->mac = (uint32_t)((uint8_t *)append(form, NDA_LLADDR, mac, sizeof(mac)) - form->bytes);
 	append(form, NDA_PROTOCOL, &protocol, sizeof(protocol));
 }
@@ -194,22 +197,22 @@ static double write_all(int fd, const struct form *form, uint32_t count)
 	return now() - start;
 }
 
-static int is_ours(const struct nlmsghdr *head)
+static int is_of(uint32_t protocol, const struct nlmsghdr *head)
 {
 	const struct rtmsg *rtm = NLMSG_DATA(head);
 	const struct ndmsg *ndm = NLMSG_DATA(head);
 	int left = (int)NLMSG_PAYLOAD(head, sizeof(*ndm));
 
 	if (head->nlmsg_type == RTM_NEWROUTE)
-		return rtm->rtm_protocol == PROTOCOL;
+		return rtm->rtm_protocol == protocol;
 	for (const struct rtattr *attr = (const void *)(ndm + 1); RTA_OK(attr, left); attr = RTA_NEXT(attr, left))
 		if (attr->rta_type == NDA_PROTOCOL)
-			return *(const uint8_t *)RTA_DATA(attr) == PROTOCOL;
-	return 0;
+			return *(const uint8_t *)RTA_DATA(attr) == protocol;
+	return head->nlmsg_type == RTM_NEWNEIGH && ndm->ndm_state == NUD_PERMANENT && !protocol;
 }
 
 /* The kernel's table as it is; nobody else is at work in it. */
-static uint32_t count(int fd, int type, int family)
+static uint32_t count(int fd, uint32_t protocol, int type, int family)
 {
 	static uint8_t buf[65536];
 	struct {
@@ -236,7 +239,7 @@ static uint32_t count(int fd, int type, int family)
 				errno = -((const struct nlmsgerr *)NLMSG_DATA(head))->error;
 				die("dump");
 			}
-			found += (uint32_t)is_ours(head);
+			found += (uint32_t)is_of(protocol, head);
 		}
 	}
 }
@@ -246,7 +249,7 @@ int main(int argc, char **argv)
 	struct form form = { .dst = 0 };
 
 	if (argc < 5 || argc > 6) {
-		fputs("usage: floor routes|routes6|arps|delete|count|count-arps NETNS LINK COUNT [GATEWAY]\n", stderr);
+		fputs("usage: floor [delete-]routes|routes6|arps, or count|count-arps, NETNS LINK COUNT [GATEWAY]\n", stderr);
 		return 2;
 	}
 	const char *mode = argv[1], *gateway = argc > 5 ? argv[5] : NULL;
@@ -254,17 +257,19 @@ int main(int argc, char **argv)
 	int fd = open_socket(argv[2]), ifindex = (int)if_nametoindex(argv[3]);
 
 	if (!strcmp(mode, "count") || !strcmp(mode, "count-arps")) {
-		uint32_t found = mode[5] ? count(fd, RTM_GETNEIGH, AF_INET) :
-					   count(fd, RTM_GETROUTE, AF_INET) + count(fd, RTM_GETROUTE, AF_INET6);
+		uint32_t found = mode[5] ? count(fd, items, RTM_GETNEIGH, AF_INET) :
+					   count(fd, items, RTM_GETROUTE, AF_INET) + count(fd, items, RTM_GETROUTE, AF_INET6);
 		printf("{\"items\": %u}\n", found);
 		return 0;
 	}
 	if (!ifindex)
 		die(argv[3]);
+	int delete = !strncmp(mode, "delete-", 7);
+	mode += delete ? 7 : 0;
 	if (!strcmp(mode, "arps"))
-		form_neighbour(&form, ifindex);
+		form_neighbour(&form, ifindex, delete);
 	else
-		form_route(&form, strcmp(mode, "routes6") ? AF_INET : AF_INET6, ifindex, gateway, !strcmp(mode, "delete"));
+		form_route(&form, strcmp(mode, "routes6") ? AF_INET : AF_INET6, ifindex, gateway, delete);
 	double seconds = write_all(fd, &form, items);
 	printf("{\"items\": %u, \"seconds\": %.6f, \"rate\": %.0f}\n", items, seconds, items / seconds);
 	return 0;

@@ -15,18 +15,15 @@ from pathlib import Path
 import docker
 from docker.models.containers import Container
 
-from .agent import wait_until
-from .network import NETNS, ip, remove_namespace
+from ..agent import wait_until
+from ..failures import EngineMissing
+from ..network import NETNS, ip, remove_namespace
 
 START_SECONDS = 60
 STOP_SECONDS = 60
 IMAGE = "nsplane-bench"
 PT_INTERP = 3
 NOTHING: Mapping[str, str] = {}
-
-
-class EngineMissing(Exception):
-    """What has to be installed is not, or the engine does not come up; the text says why."""
 
 
 class Engine:

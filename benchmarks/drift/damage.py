@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .network import ip
+from ..network import ip
 from .rtnetlink import (
     IFA_ADDRESS,
     IFA_LOCAL,

@@ -1,4 +1,4 @@
-"""What a container gets at its start, as items, and the look from outside at whether it has it. floor_start.c makes the same."""
+"""What a container gets at its start, as items, and the look from outside at whether it has it. floor.c makes the same."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from .bulk import Incomplete
+from ..failures import Incomplete
 
 ROUTES = 10
 LINK = "eth1"

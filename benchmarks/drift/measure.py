@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ..failures import Incomplete
+from ..lives import Lives, lives, wanted
+from ..network import NETNS
 from .damage import LINK, NAMESPACE_DELETED, SORTS, Messages, Pair, delete_namespace
-from .drift_report import DriftReport
-from .lives import Lives, lives, wanted
-from .network import NETNS
+from .report import DriftReport
 from .rtnetlink import State, View
 
 PAIRS = 25
@@ -28,7 +29,7 @@ REST_SECONDS = 0.02
 """What the agent knows when all is repaired the kernel may still have to tell others."""
 
 
-class NotRepaired(Exception):
+class NotRepaired(Incomplete):
     """It did not become as it was in time."""
 
 
@@ -81,18 +82,18 @@ def measure(damages: int, routes: int) -> DriftReport:
     prefix = f"nsp-bench-{os.getpid()}"
     pairs = [Pair(f"{prefix}-near{number}", f"{prefix}-far{number}", number, routes) for number in range(min(PAIRS, damages))]
     items = [item for pair in pairs for item in pair.items()]
-    report = DriftReport(damages, routes, {sort: [] for sort in (*SORTS, NAMESPACE_DELETED)})
+    report = DriftReport(scenario="drift", damages=damages, routes=routes, times={sort: [] for sort in (*SORTS, NAMESPACE_DELETED)})
     with lives() as agent, wanted(agent.bus, prefix, items):
         settle(agent, pairs)
         with watched(pairs) as all_:
             for number in range(damages):
-                for at, sort in enumerate(report.sorts):
+                for at, sort in enumerate(report.times):
                     one = all_[(number + at) % len(pairs)]
                     try:
                         seconds = damage(one, SORTS.get(sort), number)
                     except NotRepaired as error:
                         raise NotRepaired(f"{sort}: not repaired within {PATIENCE_SECONDS} s: {error}") from None
-                    report.sorts[sort].append(1e3 * seconds)
+                    report.times[sort].append(1e3 * seconds)
                     settle(agent, pairs)
     return report
 

@@ -22,12 +22,14 @@ import msgspec
 
 from nsplane_bus import Client
 
-from .bulk import Incomplete
-from .floor import compile_floor
-from .lives import Lives, lives, wanted
-from .network import NETNS
-from .restart_report import RestartReport, RestartRound
+from ..compiled import compiled
+from ..failures import Incomplete
+from ..lives import Lives, lives, wanted
+from ..network import NETNS
+from .report import RestartReport, RestartRound
 
+FLOOR = Path(__file__).with_name("floor.c")
+PINGER = Path(__file__).with_name("pinger.c")
 LINK = "bench"
 PINGED = 10
 """Of so many namespaces the address is pinged."""
@@ -43,7 +45,7 @@ class Counted(msgspec.Struct):
 
 
 class Compared(msgspec.Struct):
-    """What floor_restart.c found."""
+    """What floor.c found."""
 
     routes: int
     missing: int
@@ -93,7 +95,7 @@ class Network(NamedTuple):
         }
 
     def _route(self, number: int) -> dict[str, str]:
-        """Numbered as floor_restart.c numbers them."""
+        """Numbered as floor.c numbers them."""
         place = number // self.routes
         dst = f"20.{number >> 16}.{number >> 8 & 255}.{number & 255}/32"
         return {"kind": "route", "interface": f"bench{place}", "dst": dst, "gateway": address(10, place, 1)}
@@ -111,12 +113,12 @@ def measure(routes: int, namespaces: int, rounds: int) -> RestartReport:
     """Kills and starts an agent so many times that has `routes` routes over so many namespaces."""
     network = Network(f"nsp-bench-{os.getpid()}", namespaces, max(1, routes // namespaces))
     with tempfile.TemporaryDirectory(prefix="nspb-") as programs, lives() as agent:
-        floor = compile_floor("floor_restart", Path(programs))
-        pinger = compile_floor("pinger", Path(programs))
+        floor = compiled(FLOOR, Path(programs))
+        pinger = compiled(PINGER, Path(programs))
         with wanted(agent.bus, network.prefix, network.items()):
             agent.sync(network.expected())
             found = [measure_round(agent, network, floor, pinger, number) for number in range(rounds)]
-    return RestartReport(network.namespaces * network.routes, namespaces, found)
+    return RestartReport(scenario="restart", routes=network.namespaces * network.routes, namespaces=namespaces, rounds=found)
 
 
 def measure_round(agent: Lives, network: Network, floor: Path, pinger: Path, number: int) -> RestartRound:
@@ -129,7 +131,8 @@ def measure_round(agent: Lives, network: Network, floor: Path, pinger: Path, num
             startup, synced = restart(agent, network, number)
     (counted,) = pings
     agent.check()
-    return RestartRound("nsplane" if number % 2 else "floor", 1e3 * synced, 1e3 * least, 1e3 * startup, counted.sent, counted.lost)
+    times = round(1e3 * synced, 3), round(1e3 * least, 3), round(1e3 * startup, 1)
+    return RestartRound("nsplane" if number % 2 else "floor", *times, counted.sent, counted.lost)
 
 
 def restart(agent: Lives, network: Network, number: int) -> tuple[float, float]:

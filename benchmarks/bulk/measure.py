@@ -1,0 +1,95 @@
+"""Many small items of one kind over one link, from publishers to the kernel.
+
+A round measures everything once: the floor (put, then delete), nsplane with requests of several sizes (put, the same again, delete)
+and with several publishers, and the peers. Every second round has them in reverse order.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..agent import interface, running_agent
+from ..failures import Incomplete
+from ..network import fresh_namespace, remove_namespace
+from .floor import Floor
+from .peers import PEERS, Peer
+from .publishers import Load, running_publishers
+from .report import FLOOR, FLOOR_DELETE, BulkReport, Round, nsplane
+
+Rates = dict[str, float]
+ONE = Load(1, window=64)
+"""Requests of one item: of these there are a tenth as many."""
+
+
+def measure(kind: str, items: int, batch: int, rounds: int, peers: bool) -> BulkReport:
+    """Measures `rounds` times with `items` items: the requests of `batch` with 1 and 4 publishers, smaller ones, and the peers."""
+    with tempfile.TemporaryDirectory(prefix="nspb-") as directory:
+        bench = Bulk(kind, items, Floor(Path(directory)))
+        sides = list(bench.sides(batch, peers))
+        found = [bench.round(number, sides) for number in range(rounds)]
+    return BulkReport(scenario=kind, items=items, batch=batch, rounds=found)
+
+
+class Bulk:
+    """The sides of one kind of items: `routes`, `routes6` or `arps`."""
+
+    def __init__(self, kind: str, items: int, floor: Floor) -> None:
+        self._kind = kind
+        self._items = items
+        self._floor = floor
+
+    def sides(self, batch: int, peers: bool) -> Iterator[Callable[[str], Rates]]:
+        """Each measures with a namespace of this name."""
+        yield self.floor
+        yield lambda name: self.nsplane(name, Load(batch), "put", "put again", "delete")
+        yield lambda name: self.nsplane(name, Load(batch, publishers=4), "put")
+        for load in (Load(64), ONE):
+            if load.batch < batch:
+                yield lambda name, load=load: self.nsplane(name, load, "put")  # type: ignore[misc]
+        for peer in PEERS if peers else ():
+            if peer.missing() is None:
+                yield lambda name, peer=peer: self.peer(name, peer)  # type: ignore[misc]
+
+    def round(self, number: int, sides: list[Callable[[str], Rates]]) -> Round:
+        name = f"nsp-bench-{os.getpid()}-{number}"
+        order = range(len(sides))
+        found = {at: sides[at](name) for at in (reversed(order) if number % 2 else order)}
+        rates = {side: float(round(rate)) for at in order for side, rate in found[at].items()}
+        return Round("last" if number % 2 else "floor", rates)
+
+    def floor(self, name: str) -> Rates:
+        with fresh_namespace(name, "bench") as netns:
+            put = self._floor.run(self._kind, netns, "bench", self._items)
+            self._check(netns, self._items)
+            delete = self._floor.run(f"delete-{self._kind}", netns, "bench", self._items)
+            self._check(netns, 0)
+        return {FLOOR: put.rate, FLOOR_DELETE: delete.rate}
+
+    def nsplane(self, name: str, load: Load, *steps: str) -> Rates:
+        items = self._items if load.batch > 1 else max(1, self._items // 10)
+        rates = {}
+        try:
+            with (
+                running_agent("--no-docker") as agent,
+                interface(agent.bus, name) as netns,
+                running_publishers(self._kind, agent.bus, items, load, *(step.split()[0] for step in steps)) as publishers,
+            ):
+                for step in steps:
+                    rates[nsplane(load.batch, step, load.publishers)] = publishers.step()
+                    self._check(netns, 0 if step == "delete" else items // load.publishers * load.publishers)
+        finally:
+            remove_namespace(name)
+        return rates
+
+    def peer(self, name: str, peer: Peer) -> Rates:
+        items = max(1, self._items // peer.scale)
+        with fresh_namespace(name, "bench") as netns, tempfile.TemporaryDirectory(prefix="nspb-") as directory:
+            seconds = peer.put(self._kind, netns, "bench", items, Path(directory))
+            self._check(netns, items, protocol=peer.protocol)
+        return {peer.name: items / seconds}
+
+    def _check(self, netns: Path, wanted: int, protocol: int = 110) -> None:
+        found = self._floor.count("count-arps" if self._kind == "arps" else "count", netns, protocol)
+        if found != wanted:
+            raise Incomplete(f"{found} items are there, not {wanted}")

@@ -1,0 +1,90 @@
+"""What a scenario of many small items found."""
+
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from ..report import Bar, Plot, Report, Table, spread
+
+FLOOR = "floor: put"
+FLOOR_DELETE = "floor: delete"
+IP = "ip -batch"
+
+
+class Round(msgspec.Struct):
+    """Items a second of each side. `first` is who had its turn first: the floor, or the last of them."""
+
+    first: str
+    rates: dict[str, float]
+
+
+class BulkReport(Report):
+    items: int
+    batch: int
+    rounds: list[Round]
+
+    @property
+    def sides(self) -> list[str]:
+        return list(self.rounds[0].rates)
+
+    def rate(self, side: str) -> float:
+        """The median of the rounds."""
+        return median(round.rates[side] for round in self.rounds)
+
+    def ratio(self, side: str) -> float:
+        """Of this side to the floor that does the same; of the peers, which only put, to the floor's put."""
+        return self.rate(side) / self.rate(FLOOR_DELETE if side.endswith("delete") else FLOOR)
+
+    @property
+    def put(self) -> str:
+        return nsplane(self.batch, "put")
+
+    @property
+    def noise(self) -> float:
+        return spread([round.rates[FLOOR] for round in self.rounds])
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "rate": round(self.rate(self.put)),
+            "floor": round(self.rate(FLOOR)),
+            "ratio": round(self.ratio(self.put), 3),
+            "rates": {side: round(self.rate(side)) for side in self.sides},
+            "ratios": {side: round(self.ratio(side), 3) for side in self.sides},
+        }
+
+    def tables(self) -> list[Table]:
+        rows = []
+        for side in self.sides:
+            rates = [round.rates[side] for round in self.rounds]
+            rows.append((side, *(f"{rate:,.0f}" for rate in (self.rate(side), min(rates), max(rates))), f"{self.ratio(side):.3f}"))
+        columns = ("side", "items/s", "least", "most", "of the floor")
+        return [Table(f"{self.scenario}: {self.items:,} items, {len(self.rounds)} rounds", columns, rows)]
+
+    def plots(self) -> list[Plot]:
+        sizes = [size for size in (1, 64, 512) if nsplane(size, "put") in self.sides]
+        puts = [(float(size), self.ratio(nsplane(size, "put"))) for size in sizes]
+        lines = {"nsplane": puts}
+        if IP in self.sides:
+            lines[IP] = [(float(size), self.ratio(IP)) for size in sizes]
+        title = f"{self.scenario}: rate by size of the request"
+        return [Plot(self.scenario, title, "items in a request", "of the floor's rate", lines, log_x=True, limit=0.8)]
+
+    def bars(self) -> list[Bar]:
+        limits = {(512, "put"): 0.8, (64, "put"): 0.5, (1, "put"): 0.1, (512, "put again"): 2.0}
+        bars = [
+            Bar(f"{self.scenario}: {step}, {size} in a request, of the floor's put", self.ratio(nsplane(size, step)), limit)
+            for (size, step), limit in limits.items()
+            if nsplane(size, step) in self.sides
+        ]
+        one, four = nsplane(512, "put"), nsplane(512, "put", 4)
+        if one in self.sides and IP in self.sides:
+            bars.append(Bar(f"{self.scenario}: 512 in a request, times ip -batch", self.rate(one) / self.rate(IP), 3))
+        if four in self.sides:
+            bars.append(Bar(f"{self.scenario}: 4 publishers, of the rate of 1", self.rate(four) / self.rate(one), 0.9))
+        return bars
+
+
+def nsplane(batch: int, step: str, publishers: int = 1) -> str:
+    """The name of a side."""
+    return f"nsplane, {batch} in a request{f', {publishers} publishers' if publishers > 1 else ''}: {step}"

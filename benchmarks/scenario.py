@@ -1,0 +1,46 @@
+"""A scenario: what is measured under a name, with which options, and how its report is read again."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from .failures import FAILURES
+from .report import Report, print_json, print_tables
+
+
+class Scenario(NamedTuple):
+    """`measure` takes the options by their names."""
+
+    name: str
+    about: str
+    options: Sequence[click.Option]
+    measure: Callable[..., Report]
+    report: type[Report]
+
+    def run(self, json_: bool, **options: Any) -> Report:
+        """Measures and prints. ClickException where that fails."""
+        try:
+            report = self.measure(**options)
+        except FAILURES as error:
+            raise click.ClickException(f"{self.name}: {error}") from None
+        if json_:
+            print_json(report)
+        else:
+            print_tables(report)
+        return report
+
+    def command(self) -> click.Command:
+        def run(**options: Any) -> None:
+            self.run(**options)
+
+        return click.Command(self.name, callback=run, params=[*self.options, json_option()], help=self.about)
+
+
+def count(name: str, default: int, about: str, least: int = 1, most: int = 1 << 24) -> click.Option:
+    """An option that says how many."""
+    return click.Option([f"--{name}"], default=default, show_default=True, type=click.IntRange(least, most), help=about)
+
+
+def json_option() -> click.Option:
+    return click.Option(["--json", "json_"], is_flag=True, help="Print one object a line.")
