@@ -12,6 +12,7 @@ from nsplane import BadRequest, Engine, Request
 
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, error_reply
 
+PART = int(zmq.DONTWAIT | zmq.SNDMORE)
 TURN_REQUESTS = 64
 TURN_BYTES = 8 << 20
 
@@ -46,7 +47,7 @@ class Peers:
             return
         try:
             for part in envelope:
-                self.socket.send(part, zmq.DONTWAIT | zmq.SNDMORE)
+                self.socket.send(part, PART)
             if large:
                 tracker = self.socket.send(reply, zmq.DONTWAIT, copy=False, track=True)
                 self._large.setdefault(envelope[0], []).append((tracker, len(reply)))

@@ -108,6 +108,7 @@ static void free_requests(struct nsp_core *core)
 	for (uint32_t i = 0; i <= core->request_mask; i++)
 		if (core->requests[i]) {
 			mp_free(&core->requests[i]->out);
+			mp_free(&core->requests[i]->summary);
 			free(core->requests[i]);
 		}
 	free(core->requests);

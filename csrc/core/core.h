@@ -169,7 +169,7 @@ struct request {
 	uint32_t counts[NSP_STATES];
 	uint32_t entries;
 	bool open, committed;
-	struct mp_out out;
+	struct mp_out out, summary;
 };
 
 /* A queue's entries: a row's number, a pointer to an operation (its two low bits are 0), or the number of a namespace to close. */
@@ -186,7 +186,7 @@ struct nsp_core {
 	pthread_mutex_t lock;
 	pthread_cond_t work, completed;
 	pthread_t thread;
-	bool stop, running, held;
+	bool stop, running, held, gathers;
 	int event;
 	bool signalled;
 
@@ -298,6 +298,7 @@ void item_put(struct mp_out *out, const char *slot, const struct row *row, const
 
 /* ---- entry.c ---- */
 #define NO_PREVIOUS NSP_STATES /* the entry is no event */
+void state_put(struct mp_out *out, uint32_t state);
 void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous);
 void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous);
 /* What was found wrong with a row: "missing" or "altered". */

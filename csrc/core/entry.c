@@ -10,6 +10,11 @@
 static const char *const state_names[NSP_STATES] = { "none",	"configured", "pending",    "failed", "retrying",
 						     "invalid", "conflict",   "superseded", "removed" };
 
+void state_put(struct mp_out *out, uint32_t state)
+{
+	mp_put_text(out, state_names[state]);
+}
+
 static size_t row_key(const struct nsp_core *core, const struct row *row, char key[NSP_KEY_MAX])
 {
 	return key_format(key, core->slots[row->slot]->key, row->type, row->dst, row->dst_len, row->metric, row->table);

@@ -81,6 +81,15 @@ void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express)
 	pthread_mutex_unlock(&core->lock);
 }
 
+void nsp_core_gather(struct nsp_core *core, uint32_t on)
+{
+	pthread_mutex_lock(&core->lock);
+	core->gathers = on;
+	if (!on)
+		pthread_cond_signal(&core->work);
+	pthread_mutex_unlock(&core->lock);
+}
+
 int nsp_core_has_begun(struct nsp_core *core, const struct nsp_op *op)
 {
 	pthread_mutex_lock(&core->lock);

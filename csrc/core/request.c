@@ -69,9 +69,9 @@ uint32_t nsp_core_request_open(struct nsp_core *core)
 		if (!*place)
 			abort();
 	}
-	struct mp_out out = (*place)->out;
+	struct mp_out out = (*place)->out, summary = (*place)->summary;
 	out.len = 0;
-	**place = (struct request){ .serial = serial, .open = true, .out = out };
+	**place = (struct request){ .serial = serial, .open = true, .out = out, .summary = summary };
 	pthread_mutex_unlock(&core->lock);
 	return serial;
 }
@@ -105,17 +105,36 @@ void nsp_core_request_commit(struct nsp_core *core, uint32_t serial)
 	pthread_mutex_unlock(&core->lock);
 }
 
+static void summarise(struct request *request)
+{
+	uint32_t pairs = 0;
+
+	request->summary.len = 0;
+	for (uint32_t state = 0; state < NSP_STATES; state++)
+		pairs += request->counts[state] != 0;
+	mp_put_map(&request->summary, pairs);
+	for (uint32_t state = 0; state < NSP_STATES; state++) {
+		if (!request->counts[state])
+			continue;
+		state_put(&request->summary, state);
+		mp_put_uint(&request->summary, request->counts[state]);
+	}
+}
+
 int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_result *result)
 {
 	pthread_mutex_lock(&core->lock);
 	struct request *request = request_get(core, serial);
 	if (request) {
+		summarise(request);
 		*result = (struct nsp_result){
 			.serial = serial,
 			.outstanding = request->outstanding,
 			.entries = request->entries,
 			.len = request->out.len,
 			.data = request->out.data,
+			.summary_len = request->summary.len,
+			.summary = request->summary.data,
 		};
 		memcpy(result->counts, request->counts, sizeof(result->counts));
 	}

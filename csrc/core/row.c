@@ -8,7 +8,8 @@ void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express
 		return;
 	row->flags |= ROW_QUEUED;
 	queue_push(express ? &core->express : &core->queue, ENTRY_ROW(id));
-	pthread_cond_signal(&core->work);
+	if (!express || !core->gathers)
+		pthread_cond_signal(&core->work);
 }
 
 void row_gone(struct nsp_core *core, uint32_t id, struct row *row)

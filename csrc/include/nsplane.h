@@ -427,6 +427,8 @@ struct nsp_result {
 	uint32_t entries;   /* in `data`: items neither configured nor removed, each a msgpack map */
 	size_t len;
 	const uint8_t *data; /* valid until the request is closed or goes on */
+	size_t summary_len;
+	const uint8_t *summary; /* as long: the counts that are not 0, a msgpack map by the states' names */
 };
 NSP_API int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_result *result);
 NSP_API void nsp_core_request_close(struct nsp_core *core, uint32_t serial);
@@ -497,7 +499,8 @@ NSP_API long nsp_slot_retry(struct nsp_core *core, uint32_t slot);
 NSP_API void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which);
 
 /* Has the core hear, by nsp_monitor_read, what others do to its routes and neighbours: what was deleted or replaced is written again, and
- * told as "drift/KEY". What fights back is refused for a while: NSP_STATE_RETRYING. */
+ * told as "drift/KEY". What fights back is refused for a while: NSP_STATE_RETRYING. The monitor hears of these then, and of links and
+ * addresses no more. Let it watch those namespaces only that have routes: each costs all others something for every route. */
 NSP_API int nsp_core_hear(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err);
 
 /* The monitor hears this namespace of the core under `nsid` (nsp_monitor_watch). */
@@ -615,6 +618,10 @@ NSP_API int nsp_core_has_begun(struct nsp_core *core, const struct nsp_op *op);
 /* Has the writer leave the queue alone until it is called with 0: what is submitted and becomes ready meanwhile is found by what is in front
  * of it, such as nsp_op_readback. Small requests and operations go on. */
 NSP_API void nsp_core_hold(struct nsp_core *core, uint32_t on);
+
+/* While this is on, small requests that are put or deleted do not wake the writer where it sleeps: a run of them is written together when
+ * it is called with 0. A writer that is at work takes them as they come. */
+NSP_API void nsp_core_gather(struct nsp_core *core, uint32_t on);
 
 /* What was completed: an operation (the caller frees it), or a request's serial. Returns 1, or 0 where there is nothing. */
 struct nsp_done {

@@ -10,7 +10,6 @@
  *      RTM_DELROUTE of another protocol than ours          dropped
  *      neighbours by nobody (port id 0)                    dropped, unless of our protocol: by ioctl(2), or gone with their link
  *      RTM_DELNEIGH of one that had failed                 dropped: the last word on a deletion, after RTM_NEWNEIGH has named its author
- *      links and addresses                                 let through: the planner learns from its own echoes
  *
  * The filter looks at a datagram's first message. The kernel sends one in each; a datagram with room for a second is let through, and
  * whoever hears looks at each message again.
@@ -85,7 +84,7 @@ enum step {
 #define BYTE(n) (3 - (n))
 #endif
 
-static int filter_attach(int fd, uint32_t portid)
+int nsp_hear_filter(int fd, uint32_t portid)
 {
 	/* Loads are in network byte order, headers in the host's. */
 	const uint32_t own = htonl(portid), nobody = 0;
@@ -165,20 +164,4 @@ bool nsp_heard_matters(const struct nlmsghdr *msg, uint32_t portid)
 	default:
 		return false;
 	}
-}
-
-int nsp_monitor_hear(struct nsp_monitor *mon, uint32_t portid, nsp_heard_fn heard, void *arg, struct nsp_error *err)
-{
-	static const int groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEIGH };
-
-	/* Before the groups are joined: nothing comes unfiltered. */
-	if (filter_attach(mon->fd, portid) < 0)
-		return nsp_fail(err, errno, "filter what the monitor hears");
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (setsockopt(mon->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) < 0)
-			return nsp_fail(err, errno, "join multicast group %d", groups[i]);
-	mon->portid = portid;
-	mon->heard = heard;
-	mon->heard_arg = arg;
-	return 0;
 }

@@ -103,8 +103,11 @@ void nsp_socket_drain(const struct nsp_socket *sock);
 
 /* ---- what somebody else does to routes and neighbours (hear.c) ---- */
 
+/* Lets nothing but that through to a socket. Returns -1 and sets errno where it cannot. */
+int nsp_hear_filter(int fd, uint32_t portid);
+
 /* Has `heard` called, by nsp_monitor_read, with each message about a route or neighbour that is not of this port id and may be about one
- * of ours. */
+ * of ours; of links and addresses nothing is heard any more. */
 int nsp_monitor_hear(struct nsp_monitor *mon, uint32_t portid, nsp_heard_fn heard, void *arg, struct nsp_error *err);
 
 /* Is it such a message? */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * monitor.c - what happens to the links and addresses (and, with hear.c, routes and neighbours) of many namespaces, on one socket.
+ * monitor.c - what happens to the links and addresses (or, with hear.c, routes and neighbours) of many namespaces, on one socket.
  *
  * A netlink socket with NETLINK_LISTEN_ALL_NSID hears every namespace to which its own one has given a number (nsid), and gets that
  * number with each datagram. Numbers are visible and never taken back while both namespaces live, so they are given in a private
- * namespace that only the monitor's sockets hold.
+ * namespace that only the monitor's sockets hold. For each message of a group that it has joined the kernel looks through all of them
+ * (peernet2id), wherever the message comes from.
  */
 #include "kernel/internal.h"
 
@@ -24,9 +25,19 @@
 
 /* ---- opening and watching ---- */
 
+static const int link_groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
+static const int route_groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEIGH };
+
+static int set_groups(int fd, int option, const int *groups, struct nsp_error *err)
+{
+	for (int i = 0; i < 3; i++)
+		if (setsockopt(fd, SOL_NETLINK, option, &groups[i], sizeof(groups[i])) < 0)
+			return nsp_fail(err, errno, "join or leave multicast group %d", groups[i]);
+	return 0;
+}
+
 static int open_inside(void *arg, struct nsp_error *err)
 {
-	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
 	struct nsp_monitor *mon = arg;
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
 	int size = RECEIVE_BUFFER, on = 1;
@@ -42,9 +53,9 @@ static int open_inside(void *arg, struct nsp_error *err)
 		return nsp_fail(err, errno, "make the monitor hear other namespaces");
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return nsp_fail(err, errno, "bind the monitor's socket");
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) < 0)
-			return nsp_fail(err, errno, "join multicast group %d", groups[i]);
+	ret = set_groups(fd, NETLINK_ADD_MEMBERSHIP, link_groups, err);
+	if (ret < 0)
+		return ret;
 	ret = nsp_socket_open(&mon->ids, NSP_NETNS_HERE, err);
 	if (ret < 0)
 		return ret;
@@ -56,6 +67,22 @@ int nsp_monitor_open(struct nsp_monitor *mon, struct nsp_error *err)
 {
 	*mon = (struct nsp_monitor){ .fd = -1, .ids = { .fd = -1 } };
 	return nsp_in_netns(NSP_NETNS_NEW, open_inside, mon, err);
+}
+
+int nsp_monitor_hear(struct nsp_monitor *mon, uint32_t portid, nsp_heard_fn heard, void *arg, struct nsp_error *err)
+{
+	int ret;
+
+	/* Before the groups are joined: nothing comes unfiltered. */
+	if (nsp_hear_filter(mon->fd, portid) < 0)
+		return nsp_fail(err, errno, "filter what the monitor hears");
+	ret = set_groups(mon->fd, NETLINK_ADD_MEMBERSHIP, route_groups, err);
+	if (ret == 0)
+		ret = set_groups(mon->fd, NETLINK_DROP_MEMBERSHIP, link_groups, err);
+	mon->portid = portid;
+	mon->heard = heard;
+	mon->heard_arg = arg;
+	return ret;
 }
 
 void nsp_monitor_close(struct nsp_monitor *mon)

@@ -40,6 +40,7 @@ from nsplane.places import Places
 from nsplane.plan import Planner
 from nsplane.requests import (
     AnyEnvelope,
+    Change,
     Changing,
     Confirm,
     Get,
@@ -107,7 +108,8 @@ class Engine:
         self._listing = Listing(self._core, planner, self._microservices)
         watch(self._core.fd)
         watch(planner.timers.fd, planner.timers.fire)
-        watch(planner.namespaces.monitor.fd)
+        for monitor in (planner.namespaces.monitor, planner.namespaces.ear):
+            watch(monitor.fd)
         self._descriptors.mounts_changed = self._places.check_mounts
         if journal is not None:
             self._resume(journal)
@@ -166,8 +168,10 @@ class Engine:
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
             numbers = self._record(frames, taken)
+            self._core.gather(True)
             return [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
         finally:
+            self._core.gather(False)
             for frame in decoders:
                 frame.release()
 
@@ -189,7 +193,7 @@ class Engine:
             return [0] * len(taken)
         numbers = [
             journal.append(envelope.op, envelope.source, frame, ATOMIC if envelope.atomic else self._note_next)
-            if isinstance(envelope, Changing)
+            if isinstance(envelope, Change)
             else 0
             for frame, envelope in zip(frames, taken, strict=True)
         ]
@@ -198,7 +202,7 @@ class Engine:
                 journal.commit()
             except NotRecorded as error:
                 for i, envelope in enumerate(taken):
-                    if isinstance(envelope, Changing):
+                    if isinstance(envelope, Change):
                         taken[i] = BadRequest("not-recorded", f"nothing was changed: {error}", "", envelope.id)
         return numbers
 
@@ -209,6 +213,8 @@ class Engine:
             match envelope:
                 case BadRequest():
                     return envelope
+                case Change():
+                    return self._change(envelope, data, frame, seq)
                 case Get():
                     return self._answer(envelope, self._listing.get(envelope))
                 case Microservice():
@@ -235,8 +241,6 @@ class Engine:
                     self._wake()
                     self._planner.resync(lambda found: request.complete({"counts": found}))
                     return request
-                case _:
-                    return self._change(envelope, data, frame, seq)
         except BadRequest as error:
             return error
         except Exception:
@@ -261,8 +265,8 @@ class Engine:
         for request in answered:
             if self._journal is not None and request.seq:
                 error = None if request.error is None else request.error.message
-                self._journal.finish(request.seq, request.totals(), time.time() - request.began, error)
-        if not self._commit_memory():
+                self._journal.finish(request.seq, request.encoded_totals(), time.time() - request.began, error)
+        if self._must_commit(answered) and not self._commit_memory():
             for request in answered:
                 self._transactions.not_recorded(request, self._trouble)
         if self._journal is not None and self._journal.wants_snapshot and self._compaction is None and self._transactions.idle:
@@ -279,6 +283,12 @@ class Engine:
                 journal.postpone_snapshot()
 
         self.watch_child(compaction.pidfd, ended)
+
+    def _must_commit(self, answered: list[Request]) -> bool:
+        """While requests come and go, how they ended is recorded with the next ones: nothing but the history depends on it."""
+        if self._journal is None or not self._requests or self._journal.remembers:
+            return True
+        return any(request.atomic for request in answered)
 
     def _commit_memory(self) -> bool:
         """What is to be known after a restart is safe before anything that depends on it is acknowledged. False where it could not
@@ -426,7 +436,7 @@ class Engine:
         frame = Frame()
         frame.read(data)
         envelope = decode_envelope(frame.envelope)
-        assert isinstance(envelope, Changing)
+        assert isinstance(envelope, Change)
         request = Request(envelope.op, None, "applied", finished=self._finish)
         request.rows_done = False
         self._begin(envelope, frame, request)
@@ -462,7 +472,7 @@ class Engine:
         request = self._decode(bytes(envelope.request), frame)
         if isinstance(request, BadRequest):
             raise BadRequest(request.code, request.message, f"request.{request.path}".rstrip("."), envelope.id)
-        if not isinstance(request, Changing):
+        if not isinstance(request, Change):
             raise BadRequest("bad-request", f"{request.op} changes nothing", "request.op", envelope.id)
         return self._changes_of.planned(request, frame)
 

@@ -23,7 +23,7 @@ class Holder(Protocol):
 
 
 class Netns:
-    """One namespace in play. `number` is the core's for it, `nsid` the monitor's."""
+    """One namespace in play. `number` is the core's for it, `nsid` the monitor's. `heard`: it is known what others do to routes."""
 
     def __init__(self, fd: int, identity: NetnsId, number: int, nsid: int) -> None:
         self.fd = fd
@@ -31,6 +31,7 @@ class Netns:
         self.number = number
         self.nsid = nsid
         self.users = 0
+        self.heard = False
         self.links: dict[int, Link] = {}
         self.names: dict[str, int] = {}
         self.aliases: dict[str, int] = {}
@@ -113,7 +114,8 @@ class Namespaces:
         self._entered = entered
         self._lost = lost
         self.monitor = Monitor()
-        core.hear(self.monitor)
+        self.ear = Monitor()
+        core.hear(self.ear)
         self._by_identity: dict[NetnsId, Netns] = {}
         self._by_nsid: dict[int, Netns] = {}
 
@@ -160,11 +162,16 @@ class Namespaces:
         netns = Netns(fd, identity, self._core.add_netns(fd), nsid)
         self._by_identity[identity] = netns
         self._by_nsid[nsid] = netns
-        self._core.hear_netns(netns.number, nsid)
         for event in events:
             self._take(netns, event)
         self._entered(netns, made)
         return netns
+
+    def hear(self, netns: Netns) -> None:
+        """There are to be routes in it: what others do to them is heard from now on."""
+        if not netns.heard:
+            self._core.hear_netns(netns.number, self.ear.watch(netns.fd))
+            netns.heard = True
 
     def drop(self, netns: Netns) -> None:
         """Lets go of it; when nobody holds it, it is closed, and ends if no process or name keeps it."""
@@ -178,7 +185,13 @@ class Namespaces:
         os.close(netns.fd)
 
     def read_events(self) -> None:
-        """Takes in all that the monitor has heard."""
+        """Takes in all that the monitors have heard: of routes first, and then whether their link has gone with them."""
+        try:
+            self.ear.read()
+        except EventsLost:
+            for watched in self:
+                if watched.heard:
+                    self._lost(watched)
         try:
             while events := self.monitor.read():
                 for event in events:
@@ -263,3 +276,4 @@ class Namespaces:
         for netns in tuple(self):
             os.close(netns.fd)
         self.monitor.close()
+        self.ear.close()

@@ -166,7 +166,7 @@ def decode_envelope(data: bytes) -> AnyEnvelope:
 
 def refuse_list(envelope: AnyEnvelope, frame: Frame) -> None:
     """BadRequest where a request has `items` or `keys` and its op has no such list."""
-    wrong = not isinstance(envelope, Delete) if frame.has_keys else not isinstance(envelope, Put | Replace)
+    wrong = not isinstance(envelope, Delete) if frame.has_keys else not isinstance(envelope, (Put, Replace))
     if wrong and (frame.count or frame.has_keys):  # of an empty `items` nothing is known, and nothing wrong
         name = "keys" if frame.has_keys else "items"
         raise BadRequest("bad-request", "is not a field of this op", name, envelope.id)
@@ -197,6 +197,9 @@ def _loosely(data: bytes) -> dict[object, object]:
     return fields if isinstance(fields, dict) else {}
 
 
+NO_ROWS = RequestResult(_encode({}), 0, b"")
+
+
 class Request:
     """A request that was accepted. `seq` is its number in the journal (or 0), `began` when it was accepted (seconds since the
     epoch); `outstanding` counts interface items without a verdict; rows are counted in C."""
@@ -223,9 +226,9 @@ class Request:
         self.undecided = False
         """Whether what it did may yet be undone."""
         self.rows_done = serial == 0
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[str, int] = {}
         self.entries: list[dict[str, object]] = []
-        self._rows: RequestResult | None = None
+        self._rows = NO_ROWS
         self._body: dict[str, object] | None = None
         self.error: BadRequest | None = None
 
@@ -247,7 +250,7 @@ class Request:
             self._finished(self)
 
     def count(self, state: str, entry: dict[str, object] | None = None) -> None:
-        self.counts[state] += 1
+        self.counts[state] = self.counts.get(state, 0) + 1
         if entry is not None:
             self.entries.append(entry)
 
@@ -278,27 +281,31 @@ class Request:
 
     def totals(self) -> dict[str, int]:
         """Verdicts by state."""
-        totals = Counter(self.counts)
-        if self._rows is not None:
-            for state, count in zip(STATES, self._rows.counts, strict=True):
-                if count:
-                    totals[state] += count
-        return {state: totals[state] for state in STATES if totals[state]}
+        counts: dict[str, int] = msgspec.msgpack.decode(self.encoded_totals())
+        return counts
+
+    def encoded_totals(self) -> bytes:
+        """The same, as a msgpack map."""
+        if not self.counts:
+            return self._rows.counts
+        totals = Counter(msgspec.msgpack.decode(self._rows.counts)) + Counter(self.counts)
+        return _encode({state: totals[state] for state in STATES if totals[state]})
 
     def items(self) -> msgspec.Raw:
         """The entries of all items neither configured nor removed, as a msgpack array."""
         rows = self._rows
-        count = len(self.entries) + (rows.entries if rows is not None else 0)
-        return raw_array(count, b"".join(_encode(entry) for entry in self.entries) + (rows.data if rows is not None else b""))
+        if not self.entries:
+            return raw_array(rows.entries, rows.data)
+        return raw_array(len(self.entries) + rows.entries, b"".join(map(_encode, self.entries)) + rows.data)
 
     def reply(self) -> bytes:
         """The whole reply, as msgpack."""
         if self.error is not None:
             return error_reply(self.error, {"counts": self.totals(), "items": self.items()})
-        head: dict[str, object] = {"id": self.id, "ok": True}
         if self._body is not None:
-            return _encode(head | self._body)
-        return _encode(head | {"revision": self.revision, "counts": self.totals(), "items": self.items()})
+            return _encode({"id": self.id, "ok": True} | self._body)
+        counts = msgspec.Raw(self.encoded_totals())
+        return _encode({"id": self.id, "ok": True, "revision": self.revision, "counts": counts, "items": self.items()})
 
 
 def error_reply(error: BadRequest, more: dict[str, object] | None = None) -> bytes:

@@ -127,6 +127,7 @@ class Slot:
         self._index = index
         netns.standing[self.key] = index
         self.missing = []
+        self._planner.namespaces.hear(netns)
         self._planner.core.slot_ready(self.number, netns.number, index)
 
     def _lose(self, missing: str, await_in: Netns | None = None) -> None:

@@ -106,6 +106,30 @@ static void test_express(void)
 	rig_free(rig);
 }
 
+/* Small requests that come together are written together. */
+static void test_gathered(void)
+{
+	struct rig *rig = rig_new_ready();
+	struct nsp_totals before, after;
+	struct nsp_result result;
+
+	nsp_core_totals(rig->core, &before);
+	nsp_core_gather(rig->core, true);
+	uint32_t first = rig_start_as(rig, "lab", 0, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]", true);
+	uint32_t second = rig_start_as(rig, "lab", 0, "[{kind: route, interface: web0, dst: 10.1.0.0/16}, {kind: route}]", true);
+	usleep(50000);
+	CHECK_EQ(nsp_core_poll(rig->core, &(struct nsp_done){ 0 }), 0); /* the writer sleeps */
+	nsp_core_gather(rig->core, false);
+	CHECK_EQ(rig_next(rig), first);
+	CHECK_EQ(rig_next(rig), second);
+	nsp_core_totals(rig->core, &after);
+	CHECK_EQ(after.written - before.written, 2);
+	CHECK_EQ(after.batches - before.batches, 1);
+	CHECK_EQ(nsp_core_request_result(rig->core, second, &result), 0);
+	CHECK_STR(shown(result.summary, result.summary_len), "{configured: 1, invalid: 1}\n");
+	rig_free(rig);
+}
+
 /* A replacement: checked as a whole, put, and what it did not touch is swept. */
 static void test_replace(void)
 {
@@ -285,6 +309,7 @@ int main(void)
 	test_twice_in_one_request();
 	test_superseded();
 	test_express();
+	test_gathered();
 	test_replace();
 	test_generations();
 	test_closed_early();

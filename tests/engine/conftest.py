@@ -132,7 +132,8 @@ def quiet(engine: Engine) -> None:
 
     Not until nobody wakes the engine: every mount on this machine does, whoever makes it.
     """
-    sources = [engine._core.fd, engine._planner.namespaces.monitor.fd]
+    namespaces = engine._planner.namespaces
+    sources = [engine._core.fd, namespaces.monitor.fd, namespaces.ear.fd]
     end = time.monotonic() + 10
     calm = 0
     while calm < 5:

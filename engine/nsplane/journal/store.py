@@ -107,9 +107,10 @@ class Journal:
         self._appended.append((self.seq, time.time(), op, source, frame, note))
         return self.seq
 
-    def finish(self, seq: int, counts: dict[str, int], seconds: float, error: str | None) -> None:
-        """A request has its verdicts."""
-        self._finished.append((_encode(counts), seconds, error, seq))
+    def finish(self, seq: int, counts: bytes, seconds: float, error: str | None) -> None:
+        """A request has its verdicts: `counts` of them by state, a msgpack map. It can wait for the commit of another request, for
+        nothing but the history depends on it, unless the request is atomic."""
+        self._finished.append((counts, seconds, error, seq))
 
     def remember(self, kind: str, key: str, value: object | None) -> None:
         """Has something be known after a restart; None: not any more."""
@@ -153,9 +154,9 @@ class Journal:
         self._remembered = {}
 
     @property
-    def dirty(self) -> bool:
-        """Is there something for a commit?"""
-        return bool(self._appended or self._finished or self._remembered)
+    def remembers(self) -> bool:
+        """Is something to be remembered that the next commit writes?"""
+        return bool(self._remembered)
 
     # ---- reading ----
 

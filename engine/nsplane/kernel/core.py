@@ -29,9 +29,10 @@ NOTICE_RETRY: int = lib.NSP_NOTICE_RETRY
 
 @dataclass(slots=True, frozen=True)
 class RequestResult:
-    """The bulk side of a request: counts by state, and the entries (a run of msgpack maps) that are to be shown."""
+    """The bulk side of a request: the counts that are not 0, a msgpack map by state, and the entries (a run of msgpack maps) that
+    are to be shown."""
 
-    counts: tuple[int, ...]
+    counts: bytes
     entries: int
     data: bytes
 
@@ -97,7 +98,8 @@ class Core:
         if lib.nsp_core_request_result(self._raw, serial, self._result) < 0:
             raise KeyError(serial)
         raw = self._result
-        return RequestResult(tuple(raw.counts), raw.entries, bytes(ffi.buffer(raw.data, raw.len)) if raw.len else b"")
+        counts = ffi.buffer(raw.summary, raw.summary_len)[:]
+        return RequestResult(counts, raw.entries, ffi.buffer(raw.data, raw.len)[:] if raw.len else b"")
 
     def check(self, frame: Frame, serial: int, origin: int) -> int:
         """How many of the frame's bulk items are invalid or in conflict; they get these verdicts."""
@@ -269,6 +271,10 @@ class Core:
     def hold(self, on: bool) -> None:
         """Has the writer leave the queue alone, or go on: an operation in it finds the slots that become ready meanwhile."""
         lib.nsp_core_hold(self._raw, on)
+
+    def gather(self, on: bool) -> None:
+        """Has small requests be written together, when it is over."""
+        lib.nsp_core_gather(self._raw, on)
 
     def poll(self) -> OpResult | int | None:
         """What was completed next: an operation's result or a request's serial; None where there is nothing."""

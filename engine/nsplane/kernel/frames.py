@@ -33,6 +33,9 @@ class Frame:
         self._raw = ffi.gc(lib.nsp_frame_new(), lib.nsp_frame_free)
         self._view = ffi.new("struct nsp_frame_view *")
         self._data: CData = None
+        self.count = 0
+        """Items, or keys."""
+        self.has_keys = False
 
     def read(self, data: bytes | memoryview) -> None:
         """Decodes a request; FrameError where it is none. `data` has to stay as it is until `release`."""
@@ -40,6 +43,8 @@ class Frame:
         if lib.nsp_frame_read(self._raw, self._data, len(data), last.raw) < 0:
             raise FrameError(ffi.string(last.raw.text).decode(errors="replace"))
         lib.nsp_frame_view(self._raw, self._view)
+        self.count = int(self._view.count)
+        self.has_keys = bool(self._view.keys)
 
     def release(self) -> None:
         """Lets go of the data that was read: nothing is handed out of it any more."""
@@ -50,18 +55,11 @@ class Frame:
         """The map without `items` and `keys`."""
         return bytes(ffi.buffer(self._view.envelope, self._view.envelope_len))
 
-    @property
-    def count(self) -> int:
-        return int(self._view.count)
-
-    @property
-    def has_keys(self) -> bool:
-        return bool(self._view.keys)
-
     def others(self) -> Iterator[tuple[int, bytes]]:
         """Items and keys that are no bulk kind's: (position in the request, msgpack)."""
-        span = ffi.new("struct nsp_span *")
-        for i in range(self._view.others):
+        others = self._view.others
+        span = ffi.new("struct nsp_span *") if others else ffi.NULL
+        for i in range(others):
             lib.nsp_frame_other(self._raw, i, span)
             yield span.index, bytes(ffi.buffer(span.data, span.len))
 
