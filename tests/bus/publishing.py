@@ -95,7 +95,9 @@ class Author:
         subnet, host = number + 1, 1 if end == "a" else 2
         addresses = [f"10.{subnet}.0.{host}/24", f"10.{subnet}.1.{host}/24", f"fd10:{subnet}::{host}/64"]
         item |= self._some({"mac": self._mac(), "mtu": dice.choice((1400, 1300)), "host_name": f"h{item['name']}"})
-        item |= self._some({"addresses": dice.sample(addresses, dice.randint(1, 3)), "master": f"br{where}"})
+        item |= self._some({"addresses": dice.sample(addresses, dice.randint(1, 3))})
+        if end == "ab"[number % 2]:  # of both ends it would be a loop, and a storm of broadcasts in it
+            item |= self._some({"master": f"br{where}"})
         return item if dice.random() < 0.9 else item | {"enabled": False}
 
     def row(self) -> Item:

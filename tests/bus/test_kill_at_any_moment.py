@@ -1,6 +1,6 @@
 """An agent that is killed at any moment, again and again, under load: nothing acknowledged is lost, and nothing is left over.
 
-NSPLANE_KILLS says how often (200 take minutes), NSPLANE_SEED which moments and requests.
+NSPLANE_KILLS says how often, NSPLANE_SEED which moments and requests.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .from_outside import NOTHING_FOREIGN, descriptors, links_of_ours, mounts, s
 from .publishing import Author, Publisher
 from .wishing import Item, Wish, Wishes, networks, states_of
 
-KILLS = int(os.environ.get("NSPLANE_KILLS", "40"))
+KILLS = int(os.environ.get("NSPLANE_KILLS", "200"))
 SEED = int(os.environ.get("NSPLANE_SEED", "1"))
 CHECK_EVERY = 20
 IN_FLIGHT = 16

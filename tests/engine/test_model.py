@@ -31,6 +31,7 @@ PLACES = ("red", "blue")
 FOREIGN = "green"
 """A namespace that somebody else made, with links `x` and `y` of theirs."""
 DAMAGES_OF_A_KIND = 4
+FIGHTS_SECONDS = 30
 """In a namespace: more of the same would be taken for a fight."""
 MACS = ("02:00:00:00:aa:01", "02:00:00:00:aa:02")
 
@@ -302,6 +303,19 @@ class World:
     def begin(self) -> None:
         self.engine = Apart(self.name, self.directory, self.snapshot_bytes)
 
+    def settle(self) -> None:
+        """Also what was undone so often at once that it has to wait: `ip neigh flush` goes on until nothing is left."""
+        end = time.monotonic() + FIGHTS_SECONDS
+        self.engine.rest()
+        while self.is_fought():
+            assert time.monotonic() < end
+            time.sleep(0.2)
+            self.engine.rest()
+
+    def is_fought(self) -> bool:
+        retried = self.engine.ask({"op": "get", "state": "retrying", "limit": 1000})["items"]
+        return any(entry["errno"] in (None, "EAGAIN") for entry in retried)
+
     def leave_nothing(self) -> None:
         """Nothing is wanted, and nothing of it is left."""
         self.engine.ask({"op": "clear"})
@@ -420,7 +434,7 @@ def die(
 def test_the_kernel_ends_as_a_fresh_engine_makes_it(script: list[Step], snapshot_bytes: int, dice: random.Random) -> None:
     with world(FIRST, snapshot_bytes) as lives:
         wishes = follow(script, lives)
-        lives.engine.rest()
+        lives.settle()
         ended, states = lives.kernel(wishes), lives.states()
         runs = bool(lives.announced)
         lives.leave_nothing()
