@@ -99,6 +99,43 @@ def test_bad_input_is_told_by_line_and_field(given: str, said: str) -> None:
         assert result.exit_code == 2
 
 
+@pytest.fixture
+def canned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Every scenario has been measured, and found what is in MET. Returns where a page is written."""
+    by_name = {scenario.name: scenario for scenario in SCENARIOS}
+    given = [by_name[report.scenario]._replace(measure=lambda report=report, **_: report) for report in reports(MET)]
+    monkeypatch.setattr("benchmarks.__main__.SCENARIOS", given)
+    monkeypatch.setattr("benchmarks.results.SCENARIOS", given)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr("benchmarks.document.write", lambda reports: write(reports, tmp_path))
+    return tmp_path
+
+
+def test_the_page_is_the_same_from_a_run_and_from_its_lines(canned: Path) -> None:
+    measured = run("all", "--json", "--document")
+    assert (measured.exit_code, measured.stderr) == (0, "")
+    page = canned / "performance.md"
+    first = page.read_bytes()
+    page.unlink()
+    assert run("document", "-", given=measured.stdout).exit_code == 0
+    assert page.read_bytes() == first
+
+
+def test_the_page_says_who_has_no_note(canned: Path) -> None:
+    result = run("document", "-", given=lines([*MISSED, *MET[1:]]))
+    assert result.exit_code == 0
+    assert result.stderr == "routes misses a bar, and docs/performance/notes.md has no section on it.\n"
+    (canned / "performance/notes.md").write_text("## dreams\n")
+    assert run("document", "-", given=lines(MET)).exit_code == 1
+
+
+def test_without_a_file_everything_is_measured_first(canned: Path) -> None:
+    result = run("check")
+    assert result.exit_code == 0
+    assert result.output.count("The floor spreads by ") == len(MET)
+    assert "Bars" in result.output
+
+
 def test_bars_that_are_met() -> None:
     result = run("check", "-", given=lines(MET))
     assert result.exit_code == 0
