@@ -35,6 +35,10 @@ build: .venv/.installed
 	pip install -q --group dev
 	@touch $@
 
+.venv/.bench: .venv/.tools pyproject.toml
+	pip install -q --group bench
+	@touch $@
+
 demo: build
 	python examples/demo.py
 
@@ -84,8 +88,9 @@ fuzz: build/fuzz/build.ninja
 test-py: packages build .venv/.dev
 	pytest
 
-bench: build
-	python -m benchmarks
+# Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
+bench: build .venv/.bench
+	python -m benchmarks check
 
 # After a change to nsplane.h.
 stubs: .venv/.tools

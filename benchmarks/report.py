@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Sequence
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from rich.console import Console
@@ -15,6 +15,10 @@ from rich.table import Table as RichTable
 
 NOISE_LIMIT = 0.25
 """Where the floor itself spreads by more than this, the machine was busy with something else and the run is void."""
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Some = msgspec.Meta(min_length=1)
+"""Without these nothing follows from what was measured: a report that is read has to have them."""
 
 
 class Table(NamedTuple):
@@ -100,16 +104,20 @@ def print_json(report: Report) -> None:
 def print_tables(report: Report) -> None:
     console = Console()
     for table in report.tables():
-        drawn = RichTable(title=table.title, title_justify="left")
-        for number, column in enumerate(table.columns):
-            drawn.add_column(column, justify="right" if number else "left")
-        for row in table.rows:
-            drawn.add_row(*row)
-        if table.total is not None:
-            drawn.add_section()
-            drawn.add_row(*table.total, style="bold")
-        console.print(drawn)
+        console.print(drawn(table))
     console.print(verdict(report))
+
+
+def drawn(table: Table) -> RichTable:
+    made = RichTable(title=table.title, title_justify="left")
+    for number, column in enumerate(table.columns):
+        made.add_column(column, justify="right" if number else "left")
+    for row in table.rows:
+        made.add_row(*row)
+    if table.total is not None:
+        made.add_section()
+        made.add_row(*table.total, style="bold")
+    return made
 
 
 def verdict(report: Report) -> str:

@@ -1,5 +1,6 @@
 """A scenario: what is measured under a name, with which options, and how its report is read again."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,16 +11,19 @@ from .report import Report, print_json, print_tables
 
 
 class Scenario(NamedTuple):
-    """`measure` takes the options by their names."""
+    """`measure` takes the options by their names. `text` says what is measured and what is not."""
 
     name: str
     about: str
+    text: str
     options: Sequence[click.Option]
     measure: Callable[..., Report]
     report: type[Report]
 
     def run(self, json_: bool, **options: Any) -> Report:
         """Measures and prints. ClickException where that fails."""
+        if os.geteuid() != 0:
+            raise click.ClickException("not root: network namespaces cannot be made")
         try:
             report = self.measure(**options)
         except FAILURES as error:
@@ -34,7 +38,12 @@ class Scenario(NamedTuple):
         def run(**options: Any) -> None:
             self.run(**options)
 
-        return click.Command(self.name, callback=run, params=[*self.options, json_option()], help=self.about)
+        about = f"{self.about}\n\n{self.text}"
+        return click.Command(self.name, callback=run, params=[*self.options, json_option()], help=about, short_help=self.about)
+
+    def run_as_is(self, json_: bool) -> Report:
+        """With every option's default."""
+        return self.run(json_, **{option.name or "": option.default for option in self.options})
 
 
 def count(name: str, default: int, about: str, least: int = 1, most: int = 1 << 24) -> click.Option:

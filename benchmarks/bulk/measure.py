@@ -5,6 +5,7 @@ and with several publishers, and the peers. Every second round has them in rever
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from ..agent import interface, running_agent
 from ..failures import Incomplete
 from ..network import fresh_namespace, remove_namespace
 from .floor import Floor
-from .peers import PEERS, Peer
+from .peers import PEERS
+from .peers.peer import Peer
 from .publishers import Load, running_publishers
 from .report import FLOOR, FLOOR_DELETE, BulkReport, Round, nsplane
 
@@ -48,7 +50,11 @@ class Bulk:
             if load.batch < batch:
                 yield lambda name, load=load: self.nsplane(name, load, "put")  # type: ignore[misc]
         for peer in PEERS if peers else ():
-            if peer.missing() is None:
+            if self._kind not in peer.kinds:
+                continue
+            if missing := peer.missing():
+                print(f"{self._kind}: {peer.name} is left out, it is not installed ({missing})", file=sys.stderr)
+            else:
                 yield lambda name, peer=peer: self.peer(name, peer)  # type: ignore[misc]
 
     def round(self, number: int, sides: list[Callable[[str], Rates]]) -> Round:
@@ -86,7 +92,7 @@ class Bulk:
         items = max(1, self._items // peer.scale)
         with fresh_namespace(name, "bench") as netns, tempfile.TemporaryDirectory(prefix="nspb-") as directory:
             seconds = peer.put(self._kind, netns, "bench", items, Path(directory))
-            self._check(netns, items, protocol=peer.protocol)
+            self._check(netns, items, protocol=peer.kinds[self._kind])
         return {peer.name: items / seconds}
 
     def _check(self, netns: Path, wanted: int, protocol: int = 110) -> None:

@@ -1,11 +1,11 @@
 """What a scenario of many small items found."""
 
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from ..report import Bar, Plot, Report, Table, spread
+from ..report import Bar, Plot, Positive, Report, Some, Table, spread
 
 FLOOR = "floor: put"
 FLOOR_DELETE = "floor: delete"
@@ -16,13 +16,21 @@ class Round(msgspec.Struct):
     """Items a second of each side. `first` is who had its turn first: the floor, or the last of them."""
 
     first: str
-    rates: dict[str, float]
+    rates: dict[str, Positive]
 
 
 class BulkReport(Report):
     items: int
     batch: int
-    rounds: list[Round]
+    rounds: Annotated[list[Round], Some]
+
+    def __post_init__(self) -> None:
+        """Also for a report that is read. ValueError where a round has not the sides that all have to have."""
+        wanted = {FLOOR, FLOOR_DELETE, self.put}
+        for number, one in enumerate(self.rounds):
+            lacking = (wanted | {*self.sides}) - {*one.rates}
+            if lacking:
+                raise ValueError(f"`rounds[{number}].rates` has no {', '.join(sorted(lacking))}")
 
     @property
     def sides(self) -> list[str]:
@@ -80,7 +88,7 @@ class BulkReport(Report):
         one, four = nsplane(512, "put"), nsplane(512, "put", 4)
         if one in self.sides and IP in self.sides:
             bars.append(Bar(f"{self.scenario}: 512 in a request, times ip -batch", self.rate(one) / self.rate(IP), 3))
-        if four in self.sides:
+        if one in self.sides and four in self.sides:
             bars.append(Bar(f"{self.scenario}: 4 publishers, of the rate of 1", self.rate(four) / self.rate(one), 0.9))
         return bars
 

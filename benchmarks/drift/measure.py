@@ -82,20 +82,20 @@ def measure(damages: int, routes: int) -> DriftReport:
     prefix = f"nsp-bench-{os.getpid()}"
     pairs = [Pair(f"{prefix}-near{number}", f"{prefix}-far{number}", number, routes) for number in range(min(PAIRS, damages))]
     items = [item for pair in pairs for item in pair.items()]
-    report = DriftReport(scenario="drift", damages=damages, routes=routes, times={sort: [] for sort in (*SORTS, NAMESPACE_DELETED)})
+    times: dict[str, list[float]] = {sort: [] for sort in (*SORTS, NAMESPACE_DELETED)}
     with lives() as agent, wanted(agent.bus, prefix, items):
         settle(agent, pairs)
         with watched(pairs) as all_:
             for number in range(damages):
-                for at, sort in enumerate(report.times):
+                for at, sort in enumerate(times):
                     one = all_[(number + at) % len(pairs)]
                     try:
                         seconds = damage(one, SORTS.get(sort), number)
                     except NotRepaired as error:
                         raise NotRepaired(f"{sort}: not repaired within {PATIENCE_SECONDS} s: {error}") from None
-                    report.times[sort].append(1e3 * seconds)
+                    times[sort].append(1e3 * seconds)
                     settle(agent, pairs)
-    return report
+    return DriftReport(scenario="drift", damages=damages, routes=routes, times=times)
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from itertools import chain
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
-from ..report import Bar, Report, Table, spread
+import msgspec
+
+from ..report import Bar, Positive, Report, Some, Table, spread
 
 PARTS = 4
 
@@ -13,9 +15,15 @@ PARTS = 4
 class DriftReport(Report):
     """Of each sort of damage, how many milliseconds it was there, each time."""
 
-    damages: int
+    damages: Annotated[int, msgspec.Meta(ge=1)]
     routes: int
-    times: dict[str, list[float]]
+    times: Annotated[dict[str, Annotated[list[Positive], Some]], Some]
+
+    def __post_init__(self) -> None:
+        """Also for a report that is read. ValueError where a sort has not its times."""
+        for sort, times in self.times.items():
+            if len(times) != self.damages:
+                raise ValueError(f"`times[{sort}]` has {len(times)} of {self.damages} damages")
 
     @property
     def milliseconds(self) -> float:

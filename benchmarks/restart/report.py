@@ -1,11 +1,11 @@
 """What the scenario of the killed agent found."""
 
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from ..report import Bar, Report, Table, spread
+from ..report import Bar, Positive, Report, Some, Table, spread
 
 
 class RestartRound(msgspec.Struct):
@@ -14,7 +14,7 @@ class RestartRound(msgspec.Struct):
 
     first: str
     milliseconds: float
-    floor: float
+    floor: Positive
     startup: float
     sent: int
     lost: int
@@ -23,7 +23,7 @@ class RestartRound(msgspec.Struct):
 class RestartReport(Report):
     routes: int
     namespaces: int
-    rounds: list[RestartRound]
+    rounds: Annotated[list[RestartRound], Some]
 
     @property
     def milliseconds(self) -> float:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from ..report import Bar, Report, Table, spread
+from ..report import Bar, Positive, Report, Some, Table, spread
 
 PART = 6
 """Of so many containers the floor's median is compared with that of the next so many: single ones differ on any machine."""
@@ -17,11 +17,11 @@ class Start(msgspec.Struct):
 
     first: str
     milliseconds: float
-    floor: float
+    floor: Positive
 
 
 class StartReport(Report):
-    rounds: list[Start]
+    rounds: Annotated[list[Start], Some]
 
     @property
     def milliseconds(self) -> float:

@@ -1,6 +1,6 @@
 """pyroute2 at work, as a program of its own:
 
-    python -m benchmarks.bulk.pyroute2_put routes|routes6|arps LINK ITEMS
+    python -m benchmarks.bulk.peers.pyroute2_put routes|routes6|arps LINK ITEMS
 
 Puts the items of publisher.py, one call each, and prints how many seconds that took, from the first call to the end of the last.
 """
@@ -10,9 +10,9 @@ import time
 
 from pyroute2 import IPRoute
 
-from . import publisher
+from .. import publisher
+from .pyroute2 import PROTOCOL
 
-PROTOCOL = 110
 NUD_PERMANENT = 0x80
 
 
