@@ -23,4 +23,10 @@ the floor's median differs between one six of containers and another.
 everything is known to be as it should be; its floor (floor_restart.c) dumps the same routes and compares each. A ping each
 millisecond (pinger.c) goes through the links meanwhile. `drift` alters what the agent has made in every way that others could, and
 measures until the kernel has it as it was.
+
+`links` makes namespaces by the hundred, each with a veth pair to a bridge in one more, an address, a route and an ARP entry, and
+deletes them. It measures from the first item, or message, until the kernel has it all, and from the first deletion until no link
+is left in the hub, and no name. Not measured is what the kernel does later on its own: it takes the namespaces apart in the
+background, and is waited for between the sides. IPv6 is on, so links that come up talk to their neighbours on the bridge; who is
+slow pays more of that. The peers get as many namespaces as they can be waited for, and the floor is measured with that many too.
 """
