@@ -32,11 +32,13 @@ class Turn(NamedTuple):
 def measure(namespaces: Sequence[int], rounds: int, peers: bool) -> LinksReport:
     """Measures `rounds` times with each of so many namespaces, and, of the peers, those that are installed."""
     numbers = sorted(set(namespaces))
-    turns = [Turn(side, number) for number in numbers for side in (Floor(), Nsplane())]
     others = [peer for peer in PEERS if peer.missing() is None] if peers else []
-    if others:
-        few = min(MOST, numbers[0])
-        turns += [Turn(side, few) for side in ([] if few in numbers else [Floor()]) + others]
+    few = [min(MOST, numbers[0])] if others else []
+    turns: list[Turn] = []
+    for number in sorted({*few, *numbers}):
+        turns.append(Turn(Floor(), number))
+        turns += [Turn(Nsplane(), number)] if number in numbers else []
+        turns += [Turn(peer, number) for peer in others] if number in few else []
     return LinksReport(scenario="links", namespaces=numbers, rounds=[measure_round(number, turns) for number in range(rounds)])
 
 
