@@ -1,7 +1,7 @@
 """Namespaces with a veth pair each to a bridge are wired, and taken away: how many a second.
 
-A round measures each number of namespaces once: the floor, then nsplane; and the floor and the peers once more, with as many as the
-peers can be waited for. Every second round has them in reverse order. Each side's lab is looked at when it is made, and when it is
+A round measures each number of namespaces once, the smallest first: the floor, nsplane, and with one number, as many as they can be
+waited for, the peers. Every second round has them in reverse order. Each side's lab is looked at when it is made, and when it is
 deleted, and whoever is next has to wait until the kernel has taken it apart.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..network import NETNS, remove_namespace
+from ..network import NETNS, ip
 from .floor import Floor
 from .lab import Lab
 from .nsplane import Nsplane
@@ -63,7 +63,7 @@ def measure_turn(prefix: str, turn: Turn) -> Rates:
                 lab.check_deleted(hub)
     finally:
         for name in list(lab.left()):
-            remove_namespace(name)
+            ip("netns", "delete", name)
         rest(prefix)
     return Rates(round(turn.namespaces / making, 1), round(turn.namespaces / deleting, 1))
 

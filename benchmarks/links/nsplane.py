@@ -40,7 +40,7 @@ class Publisher:
         self._process.stdin.flush()
         step = msgspec.json.decode(self._line(), type=Step)
         if list(step.counts) != [wanted]:
-            raise Incomplete(f"of the items {step.counts}, not all {wanted}")
+            raise Incomplete(f"the items are {step.counts}, not all of them {wanted}")
         return step.seconds
 
     def _line(self) -> str:
@@ -62,8 +62,7 @@ class Nsplane:
     def at_work(self, lab: Lab, directory: Path) -> Iterator[Work]:
         with running_agent("--no-docker") as agent:
             command = [sys.executable, "-m", f"{__package__}.publisher", agent.bus, lab.prefix, str(lab.namespaces)]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:  # type: ignore[call-overload]
+            with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
                 try:
                     yield Publisher(process)
                 finally:
