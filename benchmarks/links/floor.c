@@ -7,7 +7,7 @@
  *
  * Of so many namespaces number N (from 0) is bound on /run/netns/PREFIX-N. Its eth0, with an address, a route and a permanent
  * neighbour, has its other end in /run/netns/PREFIX-hub, where portN is a port of the bridge benchB; each bridge B has PORTS of
- * them. network.py says what the addresses are. Prints {"seconds": S}, from the first of it to the last.
+ * them. lab.py says what the addresses are. Prints {"seconds": S}, from the first of it to the last.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
