@@ -9,6 +9,6 @@
 Measuring needs root, a C compiler and iproute2; `start` needs dockerd and a static busybox too (Debian: docker.io, busybox-static).
 Each round measures the floor (floor.c: a raw loop on one rtnetlink socket) and nsplane (an agent and a publisher, each a process of
 its own) in fresh namespaces of their own, and takes turns in which of them is first. Afterwards the kernel is asked how much of it
-is there. Others' programs have their turns in `routes`, `routes6` and `arps` where they are installed (Debian: bird2, golang-go
-with golang-github-vishvananda-netlink-dev; of the dependency group `bench`: pyroute2).
+is there. Others' programs have their turns where they are installed (Debian: bird2, golang-go with
+golang-github-vishvananda-netlink-dev, containernetworking-plugins; of the dependency group `bench`: pyroute2).
 """

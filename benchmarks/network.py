@@ -1,10 +1,13 @@
-"""Namespaces for the side that is not nsplane."""
+"""Namespaces for the side that is not nsplane, and what the kernel has in any."""
 
 import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 NETNS = Path("/run/netns")
 REST_SECONDS = 0.3
@@ -13,6 +16,12 @@ REST_SECONDS = 0.3
 
 def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True)
+
+
+def ip_in(netns: Path, *arguments: str) -> Any:
+    """What `ip` says in the namespace at this path."""
+    command = ["nsenter", f"--net={netns}", "ip", "-j", *arguments]
+    return msgspec.json.decode(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 @contextlib.contextmanager

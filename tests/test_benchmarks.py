@@ -78,3 +78,23 @@ def test_damage_of_every_sort_is_repaired() -> None:
     assert all(0 < time <= report["worsts"][sort] for sort, time in report["sorts"].items())
     assert report["worst"] == max(report["worsts"].values())
     assert not list(NETNS.glob("nsp-bench-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_namespaces_are_wired_and_deleted_by_every_side() -> None:
+    command = [sys.executable, "-m", "benchmarks", "links", "--json", "--namespaces", "4", "--rounds", "2"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    (line,) = out.splitlines()
+    report = json.loads(line)
+    assert (report["scenario"], report["namespaces"]) == ("links", [4])
+    assert [one["first"] for one in report["rounds"]] == ["floor", "last"]
+    for step in ("making", "deleting"):
+        figures = {one["side"]: one for one in report[step]}
+        assert set(figures) == set(report["rounds"][0]["rates"]) >= {"floor", "nsplane", "ip -batch"}
+        for side, figure in figures.items():
+            rates = [one["rates"][side]["4"][step] for one in report["rounds"]]
+            assert 0 < min(rates) <= figure["rate"] <= max(rates)
+            assert figure["ratio"] == pytest.approx(figure["rate"] / figures["floor"]["rate"], rel=0.01)
+    assert not list(NETNS.glob(f"nsp-bench-{process.pid}-*"))

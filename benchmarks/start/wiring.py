@@ -1,12 +1,10 @@
 """What a container gets at its start, as items, and the look from outside at whether it has it. floor.c makes the same."""
 
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ..failures import Incomplete
+from ..network import ip_in
 
 ROUTES = 10
 LINK = "eth1"
@@ -68,11 +66,6 @@ class Wiring(NamedTuple):
 
 def destinations() -> list[str]:
     return [f"10.60.{number}.0/24" for number in range(ROUTES)]
-
-
-def ip_in(netns: Path, *arguments: str) -> Any:
-    command = ["nsenter", f"--net={netns}", "ip", "-j", *arguments]
-    return msgspec.json.decode(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def expect(what: str, found: object, wanted: object) -> None:

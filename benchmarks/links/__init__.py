@@ -1,0 +1,34 @@
+"""Many namespaces are wired to bridges, and taken away again."""
+
+import click
+
+from ..scenario import Scenario, count
+from .measure import measure
+from .report import LinksReport
+
+TEXT = """\
+Namespaces by the hundred are made, each with a veth pair to a bridge in one more, an address, a route and an ARP entry, and deleted.
+Measured is from the first item, or message, until the kernel has it all, and from the first deletion until no link is left in the
+hub, and no name. Not measured is what the kernel does later on its own: it takes the namespaces apart in the background, and is waited
+for between the sides. IPv6 is on, so links that come up talk to their neighbours on the bridge; who is slow pays more of that. The
+peers get as many namespaces as they can be waited for, and the floor is measured with that many too."""
+
+SCENARIO = Scenario(
+    "links",
+    "Many namespaces are wired to bridges in one more, and taken away again.",
+    TEXT,
+    [
+        click.Option(
+            ["--namespaces"],
+            default=(100, 1_000),
+            show_default=True,
+            multiple=True,
+            type=click.IntRange(1, 1 << 16),
+            help="How many; several times: each of them.",
+        ),
+        count("rounds", 5, "How often everything is measured."),
+        click.Option(["--peers/--no-peers"], default=True, show_default=True, help="Others, those that are installed."),
+    ],
+    measure,
+    LinksReport,
+)
