@@ -317,6 +317,11 @@ NSP_API int nsp_monitor_watch(struct nsp_monitor *mon, int netns_fd, struct nsp_
  * tables of all watched namespaces again. */
 NSP_API int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, int cap, struct nsp_error *err);
 
+/* nsp_netns_create, and watches the namespace from before anybody else can be in it: `nsid` as by nsp_monitor_watch, and what is there by
+ * then in `events` and `count`, as by nsp_monitor_survey. */
+NSP_API int nsp_netns_create_watched(const char *name, struct nsp_monitor *mon, int *nsid, struct nsp_event *events, long cap, long *count,
+				     struct nsp_error *err);
+
 /* Reads the links and then the addresses of a namespace as events. Returns how many there are; what does not fit into `cap` is
  * left out, so call again with more where the result is larger. */
 NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_error *err);

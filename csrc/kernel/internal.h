@@ -101,6 +101,11 @@ ssize_t nsp_socket_receive(const struct nsp_socket *sock, void *buf, size_t cap)
 /* Throws away what is in the queue, so that nothing late is taken for an answer to what is sent next. */
 void nsp_socket_drain(const struct nsp_socket *sock);
 
+/* ---- what is there (survey.c) ---- */
+
+/* nsp_monitor_survey of the socket's namespace. */
+long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_error *err);
+
 /* ---- what somebody else does to routes and neighbours (hear.c) ---- */
 
 /* Lets nothing but that through to a socket. Returns -1 and sets errno where it cannot. */

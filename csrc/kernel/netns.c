@@ -272,12 +272,21 @@ static int share_run_dir(struct nsp_error *err)
 	return 0;
 }
 
-/* In the new namespace: `arg` is where to bind it, or NULL. Binding comes last, so there is nothing to undo here. */
+struct birth {
+	const char *path; /* where to bind it, or NULL */
+	struct nsp_monitor *mon;
+	struct nsp_event *events;
+	long cap;
+	long count;
+	int nsid;
+};
+
+/* In the new namespace. Binding comes last, so there is nothing to undo here, and nobody else has been in it. */
 static int create_inside(void *arg, struct nsp_error *err)
 {
 	cleanup_socket struct nsp_socket sock = { .fd = -1 };
 	cleanup_close int fd = -1;
-	const char *path = arg;
+	struct birth *birth = arg;
 	char source[32];
 	int ret;
 
@@ -291,13 +300,21 @@ static int create_inside(void *arg, struct nsp_error *err)
 	ret = lo_up(&sock, err);
 	if (ret < 0)
 		return ret;
+	if (birth->mon) {
+		birth->nsid = nsp_monitor_watch(birth->mon, fd, err);
+		if (birth->nsid < 0)
+			return birth->nsid;
+		birth->count = nsp_survey(&sock, birth->events, birth->cap, err);
+		if (birth->count < 0)
+			return (int)birth->count;
+	}
 	snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
-	if (path && mount(source, path, "none", MS_BIND, NULL) < 0)
-		return nsp_fail(err, errno, "bind the new network namespace on %s", path);
+	if (birth->path && mount(source, birth->path, "none", MS_BIND, NULL) < 0)
+		return nsp_fail(err, errno, "bind the new network namespace on %s", birth->path);
 	return nsp_steal_fd(&fd);
 }
 
-int nsp_netns_create(const char *name, struct nsp_error *err)
+static int create(const char *name, struct birth *birth, struct nsp_error *err)
 {
 	char path[NAME_PATH_MAX];
 	int fd, ret;
@@ -313,15 +330,32 @@ int nsp_netns_create(const char *name, struct nsp_error *err)
 		return nsp_fail(err, errno, "create %s", path);
 	close(fd);
 
-	ret = nsp_in_netns(NSP_NETNS_NEW, create_inside, path, err);
+	birth->path = path;
+	ret = nsp_in_netns(NSP_NETNS_NEW, create_inside, birth, err);
 	if (ret < 0)
 		unlink(path);
 	return ret;
 }
 
+int nsp_netns_create(const char *name, struct nsp_error *err)
+{
+	return create(name, &(struct birth){ 0 }, err);
+}
+
+int nsp_netns_create_watched(const char *name, struct nsp_monitor *mon, int *nsid, struct nsp_event *events, long cap, long *count,
+			     struct nsp_error *err)
+{
+	struct birth birth = { .mon = mon, .events = events, .cap = cap };
+	int ret = create(name, &birth, err);
+
+	*nsid = birth.nsid;
+	*count = birth.count;
+	return ret;
+}
+
 int nsp_netns_create_anonymous(struct nsp_error *err)
 {
-	return nsp_in_netns(NSP_NETNS_NEW, create_inside, NULL, err);
+	return nsp_in_netns(NSP_NETNS_NEW, create_inside, &(struct birth){ 0 }, err);
 }
 
 int nsp_netns_delete(const char *name, struct nsp_error *err)

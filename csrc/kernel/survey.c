@@ -43,17 +43,21 @@ static void addr_seen(void *arg, uint32_t index, const void *msg)
 	survey->count++;
 }
 
-long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_error *err)
+long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_error *err)
 {
 	struct survey survey = { .events = events, .cap = cap };
+	int rc = nsp_dump(sock, NSP_DUMP_LINKS, 0, 0, 0, link_seen, &survey, err);
+
+	survey.links = survey.count;
+	if (rc >= 0)
+		rc = nsp_dump(sock, NSP_DUMP_ADDRS, 0, 0, 0, addr_seen, &survey, err);
+	return rc < 0 ? rc : survey.count;
+}
+
+long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_error *err)
+{
 	cleanup_socket struct nsp_socket sock = { .fd = -1 };
 	int rc = nsp_socket_open(&sock, netns_fd, err);
 
-	if (rc < 0)
-		return rc;
-	rc = nsp_dump(&sock, NSP_DUMP_LINKS, 0, 0, 0, link_seen, &survey, err);
-	survey.links = survey.count;
-	if (rc >= 0)
-		rc = nsp_dump(&sock, NSP_DUMP_ADDRS, 0, 0, 0, addr_seen, &survey, err);
-	return rc < 0 ? rc : survey.count;
+	return rc < 0 ? rc : nsp_survey(&sock, events, cap, err);
 }

@@ -128,15 +128,20 @@ class Namespaces:
     def __len__(self) -> int:
         return len(self._by_identity)
 
-    def hold(self, fd: int, made: bool = False) -> Netns:
-        """The namespace behind a descriptor, which is closed here; `made`: it was made just now. Each hold wants a `drop`.
-        KernelError (EMFILE) where it would leave too few descriptors for everything else."""
+    def create(self, name: str) -> Netns:
+        """Makes a namespace (EEXIST), and holds it."""
+        fd, nsid, events = self.monitor.create_netns(name)
+        return self.hold(fd, (nsid, events))
+
+    def hold(self, fd: int, born: tuple[int, list[Event]] | None = None) -> Netns:
+        """The namespace behind a descriptor, which is closed here. `born`: it was made just now; its nsid, and what it has. Each hold
+        wants a `drop`. KernelError (EMFILE) where it would leave too few descriptors for everything else."""
         try:
             identity = kernel.identify_netns(fd)
             netns = self._by_identity.get(identity)
             self._keep_descriptors(fd, new=netns is None)
             if netns is None:
-                netns = self._enter(fd, identity, made)
+                netns = self._enter(fd, identity, born)
                 fd = -1
         finally:
             if fd >= 0:
@@ -156,15 +161,15 @@ class Namespaces:
             text = f"{len(self)} namespaces are in use, and of {limit} descriptors (RLIMIT_NOFILE) the others are kept"
             raise KernelError(errno.EMFILE, text)
 
-    def _enter(self, fd: int, identity: NetnsId, made: bool) -> Netns:
-        nsid = self.monitor.watch(fd)  # before the survey: what happens in between is heard
-        events = self.monitor.survey(fd)
+    def _enter(self, fd: int, identity: NetnsId, born: tuple[int, list[Event]] | None) -> Netns:
+        # It is watched before it is surveyed: what happens in between is heard.
+        nsid, events = (self.monitor.watch(fd), self.monitor.survey(fd)) if born is None else born
         netns = Netns(fd, identity, self._core.add_netns(fd), nsid)
         self._by_identity[identity] = netns
         self._by_nsid[nsid] = netns
         for event in events:
             self._take(netns, event)
-        self._entered(netns, made)
+        self._entered(netns, born is not None)
         return netns
 
     def hear(self, netns: Netns) -> None:

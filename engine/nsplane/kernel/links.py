@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -120,6 +121,14 @@ class Monitor:
     def watch(self, netns_fd: int) -> int:
         """Begins to hear a namespace; its nsid, by which events name it."""
         return check(lib.nsp_monitor_watch(self._raw, netns_fd, last.raw))
+
+    def create_netns(self, name: str) -> tuple[int, int, list[Event]]:
+        """Creates a namespace as `ip netns add` does, with `lo` up; EEXIST. A descriptor of it, its nsid, and what it has: nobody
+        else was in it before it was watched."""
+        nsid, count = ffi.new("int *"), ffi.new("long *")
+        name_, room = os.fsencode(name), len(self._events)
+        fd = check(lib.nsp_netns_create_watched(name_, self._raw, nsid, self._events, room, count, last.raw))
+        return fd, nsid[0], [_event(self._events[i]) for i in range(count[0])]
 
     def read(self) -> list[Event]:
         """What came, without waiting; [] where there is nothing. EventsLost where some were."""

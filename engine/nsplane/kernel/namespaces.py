@@ -36,11 +36,6 @@ def open_netns_pid(pid: int, tid: int | None = None) -> tuple[int, int]:
     return fd, pidfd[0]
 
 
-def create_netns(name: str) -> int:
-    """Creates a namespace as `ip netns add` does, with `lo` up, and returns a descriptor of it; EEXIST."""
-    return check(lib.nsp_netns_create(os.fsencode(name), last.raw))
-
-
 def create_anonymous_netns() -> int:
     """Creates a namespace that the returned descriptor alone holds, with `lo` up."""
     return check(lib.nsp_netns_create_anonymous(last.raw))
