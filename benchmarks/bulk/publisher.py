@@ -15,9 +15,13 @@ from collections.abc import Callable
 
 from nsplane_bus import Client
 
+DECIMAL = [str(number) for number in range(256)]
+HEX = [f"{number:02x}" for number in range(256)]
+"""Formatting a number takes longer than looking it up."""
+
 
 def address(number: int) -> str:
-    return f"20.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    return f"20.{DECIMAL[number >> 16]}.{DECIMAL[number >> 8 & 255]}.{DECIMAL[number & 255]}"
 
 
 def address6(number: int) -> str:
@@ -27,15 +31,15 @@ def address6(number: int) -> str:
 
 
 def route(number: int) -> dict[str, str]:
-    return {"kind": "route", "interface": "bench", "dst": f"{address(number)}/32"}
+    return {"kind": "route", "interface": "bench", "dst": address(number) + "/32"}
 
 
 def route6(number: int) -> dict[str, str]:
-    return {"kind": "route", "interface": "bench", "dst": f"{address6(number)}/128"}
+    return {"kind": "route", "interface": "bench", "dst": address6(number) + "/128"}
 
 
 def arp(number: int) -> dict[str, str]:
-    mac = f"02:00:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+    mac = f"02:00:00:{HEX[number >> 16]}:{HEX[number >> 8 & 255]}:{HEX[number & 255]}"
     return {"kind": "arp", "interface": "bench", "ip": address(number), "mac": mac}
 
 

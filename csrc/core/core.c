@@ -210,6 +210,67 @@ int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *number, struct n
 	return rc;
 }
 
+void netns_connected(struct nsp_core *core, struct netns *netns)
+{
+	if (netns->sock.portid != core->portid) /* somebody else has it there: whoever hears has to know this one */
+		netns->portid = netns->sock.portid;
+	netns->connected = true;
+	core->sockets_open++;
+}
+
+/* To the writer, which uses it when it has something to do there; unless it has one already, or enough of them. */
+static void hand_over(struct nsp_core *core, uint32_t number, struct nsp_socket *sock)
+{
+	pthread_mutex_lock(&core->lock);
+	struct netns *netns = core->netns[number];
+	bool wanted = !netns->connected && core->sockets_open < core->sockets_kept;
+	if (wanted) {
+		netns->sock = *sock;
+		netns->used = core->batches;
+		netns_connected(core, netns);
+	}
+	pthread_mutex_unlock(&core->lock);
+	if (!wanted)
+		nsp_socket_close(sock);
+}
+
+int nsp_core_netns_create(struct nsp_core *core, const char *name, struct nsp_monitor *mon, uint32_t *number, int *nsid,
+			  struct nsp_event *events, long cap, long *count, struct nsp_error *err)
+{
+	struct nsp_socket sock = { .fd = -1, .portid = core->portid };
+	struct nsp_birth birth = { .mon = mon, .events = events, .cap = cap, .sock = &sock };
+	int fd = nsp_netns_bear(name, &birth, err);
+
+	if (fd < 0)
+		return fd;
+	int rc = nsp_core_netns_add(core, fd, number, err);
+	if (rc < 0) {
+		nsp_netns_delete(name, NULL);
+		nsp_socket_close(&sock);
+		close(fd);
+		return rc;
+	}
+	hand_over(core, *number, &sock);
+	*nsid = birth.nsid;
+	*count = birth.count;
+	return fd;
+}
+
+long nsp_core_survey(struct nsp_core *core, uint32_t number, struct nsp_event *events, long cap, struct nsp_error *err)
+{
+	struct nsp_socket sock;
+
+	pthread_mutex_lock(&core->lock);
+	int fd = core->netns[number]->fd;
+	pthread_mutex_unlock(&core->lock);
+	int rc = nsp_socket_open_as(&sock, fd, core->portid, err);
+	if (rc < 0)
+		return rc;
+	long count = nsp_survey(&sock, events, cap, err);
+	hand_over(core, number, &sock);
+	return count;
+}
+
 void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
 {
 	pthread_mutex_lock(&core->lock);

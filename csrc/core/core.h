@@ -96,6 +96,7 @@ struct extra {
 /* Rows lie in chunks that never move; a chunk that is empty goes back to the system. */
 #define CHUNK_BITS 12
 #define CHUNK_ROWS (1u << CHUNK_BITS)
+#define CHUNK_BYTES (CHUNK_ROWS * sizeof(struct row))
 
 struct chunk {
 	struct row *rows;
@@ -261,6 +262,9 @@ struct extra *table_extra_make(struct table *table, struct row *row);
 void table_extra_drop(struct table *table, struct row *row);
 uint64_t table_bytes(const struct table *table);
 void table_free(struct table *table);
+
+/* Its socket is open. */
+void netns_connected(struct nsp_core *core, struct netns *netns);
 
 /* ---- object.c ---- */
 

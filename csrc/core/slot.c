@@ -130,15 +130,20 @@ static void leave_netns(struct nsp_core *core, struct slot *slot)
 		core->netns[slot->netns]->first_slot = slot->next;
 }
 
-/* Routes on the link go first, so that those with a gateway find it reachable. */
+#define EXPRESS_ROWS 16
+
+/* Routes on the link go first, so that those with a gateway find it reachable. A few rows may overtake what is queued, as they may when
+ * they are put; but not an operation that is to find them. */
 static void queue_open(struct nsp_core *core, struct slot *slot)
 {
+	bool express = slot->rows <= EXPRESS_ROWS && !core->held;
+
 	for (int with_gateway = 0; with_gateway < 2; with_gateway++)
 		for (uint32_t id = slot->heads[LIST_OPEN]; id;) {
 			struct row *row = table_row(&core->table, id);
 			uint32_t next = row->next;
 			if (!(row->flags & WISH_VIA) == !with_gateway && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
-				row_queue(core, id, row, false);
+				row_queue(core, id, row, express);
 			id = next;
 		}
 }

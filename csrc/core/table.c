@@ -2,6 +2,24 @@
 /* The rows, and the index that finds one by its key. */
 #include "core/core.h"
 
+#include <sys/mman.h>
+
+/* From the system and back to it: malloc would keep what large tables leave, for itself and for ever. */
+static void *pages_take(size_t bytes)
+{
+	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		abort();
+	return pages;
+}
+
+static void pages_give(void *pages, size_t bytes)
+{
+	if (pages)
+		munmap(pages, bytes);
+}
+
 void *core_grow(void *array, uint32_t *cap, size_t size)
 {
 	*cap = *cap ? *cap * 2 : 16;
@@ -71,16 +89,19 @@ static void index_put(struct index_entry *index, uint32_t mask, struct index_ent
 	index[at] = entry;
 }
 
+static void index_free(struct table *table)
+{
+	pages_give(table->index, ((size_t)table->index_mask + 1) * sizeof(*table->index));
+}
+
 static void index_resize(struct table *table, uint32_t size)
 {
-	struct index_entry *grown = calloc(size, sizeof(*grown));
+	struct index_entry *grown = pages_take(size * sizeof(*grown));
 
-	if (!grown)
-		abort();
 	for (uint32_t i = 0; table->index && i <= table->index_mask; i++)
 		if (table->index[i].hash)
 			index_put(grown, size - 1, table->index[i]);
-	free(table->index);
+	index_free(table);
 	table->index = grown;
 	table->index_mask = size - 1;
 }
@@ -127,9 +148,7 @@ static uint32_t open_chunk(struct table *table)
 	}
 	uint32_t number = table->open[table->open_count - 1];
 	struct chunk *chunk = &table->chunks[number];
-	chunk->rows = malloc(CHUNK_ROWS * sizeof(struct row));
-	if (!chunk->rows)
-		abort();
+	chunk->rows = pages_take(CHUNK_BYTES);
 	chunk->used = number == 0 ? 1 : 0; /* row 0 is NIL */
 	chunk->first_free = NIL;
 	chunk->live = 0;
@@ -191,7 +210,7 @@ void table_remove(struct table *table, uint32_t id)
 	chunk->first_free = id;
 	table->live--;
 	if (--chunk->live == 0) {
-		free(chunk->rows);
+		pages_give(chunk->rows, CHUNK_BYTES);
 		chunk->rows = NULL;
 	}
 	list_chunk(table, id >> CHUNK_BITS);
@@ -239,7 +258,7 @@ uint64_t table_bytes(const struct table *table)
 	uint64_t bytes = ((uint64_t)table->index_mask + 1) * sizeof(struct index_entry) + table->extra_cap * sizeof(struct extra);
 
 	for (uint32_t i = 0; i < table->chunk_count; i++)
-		bytes += table->chunks[i].rows ? CHUNK_ROWS * sizeof(struct row) : 0;
+		bytes += table->chunks[i].rows ? CHUNK_BYTES : 0;
 	return bytes;
 }
 
@@ -250,9 +269,9 @@ void table_free(struct table *table)
 		free(table->extras[i].stolen);
 	}
 	for (uint32_t i = 0; i < table->chunk_count; i++)
-		free(table->chunks[i].rows);
+		pages_give(table->chunks[i].rows, CHUNK_BYTES);
 	free(table->chunks);
 	free(table->open);
-	free(table->index);
+	index_free(table);
 	free(table->extras);
 }

@@ -68,7 +68,7 @@ static void close_oldest(struct nsp_core *core)
 	core->sockets_open--;
 }
 
-/* The command socket of a namespace, opened where it is not. Only the writer touches sockets, so the lock is needed for the fd alone. */
+/* The command socket of a namespace, opened where it is not. Only the writer uses sockets, so the lock is needed for the fd alone. */
 static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, struct nsp_error *err)
 {
 	pthread_mutex_lock(&core->lock);
@@ -87,13 +87,9 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 	}
 	if (nsp_socket_open_as(&netns->sock, fd, core->portid, err) < 0)
 		return NULL;
-	if (netns->sock.portid != core->portid) { /* somebody else has it there: whoever hears has to know this one */
-		pthread_mutex_lock(&core->lock);
-		netns->portid = netns->sock.portid;
-		pthread_mutex_unlock(&core->lock);
-	}
-	netns->connected = true;
-	core->sockets_open++;
+	pthread_mutex_lock(&core->lock);
+	netns_connected(core, netns);
+	pthread_mutex_unlock(&core->lock);
 	return &netns->sock;
 }
 

@@ -317,11 +317,6 @@ NSP_API int nsp_monitor_watch(struct nsp_monitor *mon, int netns_fd, struct nsp_
  * tables of all watched namespaces again. */
 NSP_API int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, int cap, struct nsp_error *err);
 
-/* nsp_netns_create, and watches the namespace from before anybody else can be in it: `nsid` as by nsp_monitor_watch, and what is there by
- * then in `events` and `count`, as by nsp_monitor_survey. */
-NSP_API int nsp_netns_create_watched(const char *name, struct nsp_monitor *mon, int *nsid, struct nsp_event *events, long cap, long *count,
-				     struct nsp_error *err);
-
 /* Reads the links and then the addresses of a namespace as events. Returns how many there are; what does not fit into `cap` is
  * left out, so call again with more where the result is larger. */
 NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_error *err);
@@ -413,6 +408,14 @@ NSP_API int nsp_core_fd(const struct nsp_core *core);
  * drop. Command sockets are opened at the first use and, beyond a quarter of the descriptors that the process may have, closed again least recently used first. */
 NSP_API int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *id, struct nsp_error *err);
 NSP_API void nsp_core_netns_drop(struct nsp_core *core, uint32_t id);
+
+/* nsp_netns_create and nsp_core_netns_add, and `mon` watches the namespace from before anybody else can be in it: `nsid` as by
+ * nsp_monitor_watch, and what is there by then in `events` and `count`, as by nsp_core_survey. Returns a descriptor of it. */
+NSP_API int nsp_core_netns_create(struct nsp_core *core, const char *name, struct nsp_monitor *mon, uint32_t *id, int *nsid,
+				  struct nsp_event *events, long cap, long *count, struct nsp_error *err);
+
+/* nsp_monitor_survey by a socket that the core keeps for what comes: to be called before anything is queued for the namespace. */
+NSP_API long nsp_core_survey(struct nsp_core *core, uint32_t id, struct nsp_event *events, long cap, struct nsp_error *err);
 
 /* Who wants a row: a source and the generation it was put with. The number of a generation other than 0 is good until the next call
  * or, where rows have it, as long as they do. */

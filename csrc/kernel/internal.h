@@ -101,6 +101,20 @@ ssize_t nsp_socket_receive(const struct nsp_socket *sock, void *buf, size_t cap)
 /* Throws away what is in the queue, so that nothing late is taken for an answer to what is sent next. */
 void nsp_socket_drain(const struct nsp_socket *sock);
 
+/* ---- how a namespace is made (netns.c) ---- */
+
+struct nsp_birth {
+	const char *path;	  /* where it is bound: filled in */
+	struct nsp_monitor *mon;  /* begins to watch it before it is bound, or NULL */
+	struct nsp_event *events; /* what is in it by then */
+	long cap, count;
+	int nsid;
+	struct nsp_socket *sock; /* one with this port id is left open, or NULL */
+};
+
+/* nsp_netns_create, and what else is best done at once. */
+int nsp_netns_bear(const char *name, struct nsp_birth *birth, struct nsp_error *err);
+
 /* ---- what is there (survey.c) ---- */
 
 /* nsp_monitor_survey of the socket's namespace. */

@@ -272,25 +272,16 @@ static int share_run_dir(struct nsp_error *err)
 	return 0;
 }
 
-struct birth {
-	const char *path; /* where to bind it, or NULL */
-	struct nsp_monitor *mon;
-	struct nsp_event *events;
-	long cap;
-	long count;
-	int nsid;
-};
-
 /* In the new namespace. Binding comes last, so there is nothing to undo here, and nobody else has been in it. */
 static int create_inside(void *arg, struct nsp_error *err)
 {
+	struct nsp_birth *birth = arg;
 	cleanup_socket struct nsp_socket sock = { .fd = -1 };
 	cleanup_close int fd = -1;
-	struct birth *birth = arg;
 	char source[32];
 	int ret;
 
-	ret = nsp_socket_open(&sock, NSP_NETNS_HERE, err);
+	ret = nsp_socket_open_as(&sock, NSP_NETNS_HERE, birth->sock ? birth->sock->portid : 0, err);
 	if (ret < 0)
 		return ret;
 	/* What /proc/thread-self/ns/net would open, at a tenth of the cost in a thread as young as this. */
@@ -311,10 +302,14 @@ static int create_inside(void *arg, struct nsp_error *err)
 	snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
 	if (birth->path && mount(source, birth->path, "none", MS_BIND, NULL) < 0)
 		return nsp_fail(err, errno, "bind the new network namespace on %s", birth->path);
+	if (birth->sock) {
+		*birth->sock = sock;
+		sock.fd = -1;
+	}
 	return nsp_steal_fd(&fd);
 }
 
-static int create(const char *name, struct birth *birth, struct nsp_error *err)
+int nsp_netns_bear(const char *name, struct nsp_birth *birth, struct nsp_error *err)
 {
 	char path[NAME_PATH_MAX];
 	int fd, ret;
@@ -339,23 +334,12 @@ static int create(const char *name, struct birth *birth, struct nsp_error *err)
 
 int nsp_netns_create(const char *name, struct nsp_error *err)
 {
-	return create(name, &(struct birth){ 0 }, err);
-}
-
-int nsp_netns_create_watched(const char *name, struct nsp_monitor *mon, int *nsid, struct nsp_event *events, long cap, long *count,
-			     struct nsp_error *err)
-{
-	struct birth birth = { .mon = mon, .events = events, .cap = cap };
-	int ret = create(name, &birth, err);
-
-	*nsid = birth.nsid;
-	*count = birth.count;
-	return ret;
+	return nsp_netns_bear(name, &(struct nsp_birth){ 0 }, err);
 }
 
 int nsp_netns_create_anonymous(struct nsp_error *err)
 {
-	return nsp_in_netns(NSP_NETNS_NEW, create_inside, &(struct birth){ 0 }, err);
+	return nsp_in_netns(NSP_NETNS_NEW, create_inside, &(struct nsp_birth){ 0 }, err);
 }
 
 int nsp_netns_delete(const char *name, struct nsp_error *err)

@@ -130,19 +130,32 @@ class Namespaces:
 
     def create(self, name: str) -> Netns:
         """Makes a namespace (EEXIST), and holds it."""
-        fd, nsid, events = self.monitor.create_netns(name)
-        return self.hold(fd, (nsid, events))
+        fd, number, nsid, events = self._core.create_netns(name, self.monitor)
+        try:
+            self._keep_descriptors(fd, new=True)
+        except KernelError:
+            self._core.drop_netns(number)
+            os.close(fd)
+            kernel.delete_netns(name)
+            raise
+        netns = self._enter(Netns(fd, kernel.identify_netns(fd), number, nsid), events)
+        self._entered(netns, True)
+        netns.users += 1
+        return netns
 
-    def hold(self, fd: int, born: tuple[int, list[Event]] | None = None) -> Netns:
-        """The namespace behind a descriptor, which is closed here. `born`: it was made just now; its nsid, and what it has. Each hold
-        wants a `drop`. KernelError (EMFILE) where it would leave too few descriptors for everything else."""
+    def hold(self, fd: int) -> Netns:
+        """The namespace behind a descriptor, which is closed here. Each hold wants a `drop`. KernelError (EMFILE) where it would
+        leave too few descriptors for everything else."""
         try:
             identity = kernel.identify_netns(fd)
             netns = self._by_identity.get(identity)
             self._keep_descriptors(fd, new=netns is None)
             if netns is None:
-                netns = self._enter(fd, identity, born)
+                nsid = self.monitor.watch(fd)  # before the survey: what happens in between is heard
+                number = self._core.add_netns(fd)
+                netns = self._enter(Netns(fd, identity, number, nsid), self._core.survey(number))
                 fd = -1
+                self._entered(netns, False)
         finally:
             if fd >= 0:
                 os.close(fd)
@@ -161,15 +174,11 @@ class Namespaces:
             text = f"{len(self)} namespaces are in use, and of {limit} descriptors (RLIMIT_NOFILE) the others are kept"
             raise KernelError(errno.EMFILE, text)
 
-    def _enter(self, fd: int, identity: NetnsId, born: tuple[int, list[Event]] | None) -> Netns:
-        # It is watched before it is surveyed: what happens in between is heard.
-        nsid, events = (self.monitor.watch(fd), self.monitor.survey(fd)) if born is None else born
-        netns = Netns(fd, identity, self._core.add_netns(fd), nsid)
-        self._by_identity[identity] = netns
-        self._by_nsid[nsid] = netns
+    def _enter(self, netns: Netns, events: list[Event]) -> Netns:
+        self._by_identity[netns.identity] = netns
+        self._by_nsid[netns.nsid] = netns
         for event in events:
             self._take(netns, event)
-        self._entered(netns, born is not None)
         return netns
 
     def hear(self, netns: Netns) -> None:

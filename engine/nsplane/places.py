@@ -7,6 +7,7 @@ same PID later is never taken for them.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import logging
@@ -33,6 +34,7 @@ BOUND = "\0"
 """Between the fact of a process and the number of its binding: no name, path or label holds it."""
 OWN = "namespace/"
 """The fact of the namespace that the agent was started in."""
+BRING_MOST = 32
 BRING_SECONDS = 0.02
 """How long namespaces are made, at about a millisecond each, before others have their turn."""
 
@@ -82,6 +84,7 @@ class Places:
         self._bound: dict[str, _Process] = {}
         self._held: dict[str, Netns] = {}
         self._created: set[str] = set()
+        self._announced: set[str] = set()
         self._leaving: set[str] = set()
         self._coming: dict[str, None] = {}
         self._resuming = False
@@ -143,7 +146,7 @@ class Places:
             self._not_made(fact)
             return
         try:
-            self._hold(fact, fd)
+            self._take(fact, self._namespaces.hold(fd))
         except KernelError as error:  # descriptors are short: it is remembered, for another start
             log.warning("%s is not cleaned up: %s", fact, error.strerror)
         else:
@@ -235,6 +238,7 @@ class Places:
     def bring(self) -> bool:
         """Opens and makes what is needed, for a moment at most. True where more is left to do."""
         end = time.monotonic() + BRING_SECONDS
+        self._announce()
         while self._coming and time.monotonic() < end:
             fact = next(iter(self._coming))
             del self._coming[fact]
@@ -248,36 +252,44 @@ class Places:
                 self._clean(fact)
         return bool(self._coming)
 
+    def _announce(self) -> None:
+        """Of the names that will have to be made it is remembered now that they are ours, in one commit: whatever happens until
+        they are, they will not be forgotten."""
+        wanted = itertools.islice((fact for fact in self._coming if fact.startswith(OWN)), BRING_MOST)
+        for fact in [fact for fact in wanted if fact not in self._held and self._facts.is_needed(fact)]:
+            if fact not in self._created and not os.path.lexists(f"/run/netns/{fact.removeprefix(OWN)}"):
+                self._announced.add(fact)
+                self._created.add(fact)
+                self._remember(fact, None)
+        with contextlib.suppress(NotRecorded):  # whoever makes one finds out
+            self._memory.commit()
+
     def _want(self, fact: str) -> None:
         (self._want_name if fact.startswith(OWN) else self._want_file)(fact)
 
     def _want_name(self, fact: str) -> None:
         name = fact.removeprefix(OWN)
         try:
-            fd, made = self._open_or_create(fact, name)
-            try:
-                self._hold(fact, fd, made)
-            except KernelError:
-                if fact in self._created:
-                    self._not_made(fact)
-                    kernel.delete_netns(name)
-                raise
+            self._take(fact, self._open_or_create(fact, name))
         except KernelError as error:
             if error.errno != errno.EINVAL:  # a file that nothing is bound on yet: the mount table will change
                 self.refused[fact] = error
 
-    def _open_or_create(self, fact: str, name: str) -> tuple[int, bool]:
-        """The namespace, and whether it was made just now."""
+    def _open_or_create(self, fact: str, name: str) -> Netns:
         try:
-            return kernel.open_netns_name(name), False
+            fd = kernel.open_netns_name(name)
         except KernelError as error:
             if error.errno != errno.ENOENT:
                 raise
+        else:
+            if fact in self._announced:  # somebody was faster
+                self._not_made(fact)
+            return self._namespaces.hold(fd)
         self._created.add(fact)
-        self._remember(fact, None)  # before it is made: whatever happens in between, it will not be forgotten
+        self._remember(fact, None)
         try:
             self._memory.commit()
-            fd = kernel.create_netns(name)
+            netns = self._namespaces.create(name)
         except NotRecorded as error:
             self._not_made(fact)
             raise KernelError(errno.ENOSPC, str(error)) from None
@@ -285,17 +297,18 @@ class Places:
             self._not_made(fact)
             if error.errno != errno.EEXIST:
                 raise
-            return kernel.open_netns_name(name), False  # somebody was faster
+            return self._namespaces.hold(kernel.open_netns_name(name))
         self._changed(fact, "created")
-        return fd, True
+        return netns
 
     def _not_made(self, fact: str) -> None:
         self._created.discard(fact)
+        self._announced.discard(fact)
         self._memory.remember("place", fact, None)
 
     def _want_file(self, fact: str) -> None:
         try:
-            self._hold(fact, kernel.open_netns(_path(fact)))
+            self._take(fact, self._namespaces.hold(kernel.open_netns(_path(fact))))
         except KernelError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):
                 self.refused[fact] = error
@@ -305,9 +318,10 @@ class Places:
         if self.refused.pop(fact, None) is not None and self._facts.is_needed(fact):
             self._coming[fact] = None
 
-    def _hold(self, fact: str, fd: int, made: bool = False) -> None:
+    def _take(self, fact: str, netns: Netns) -> None:
         self.refused.pop(fact, None)
-        netns = self._held[fact] = self._namespaces.hold(fd, made)
+        self._announced.discard(fact)
+        self._held[fact] = netns
         self._remember(fact, netns)
         self._facts.set(fact, netns)
 
@@ -326,6 +340,7 @@ class Places:
         """Lets go of names and files that nobody needs any more, once nothing of ours is left in them."""
         self._leaving = {fact for fact in self._leaving if not self._facts.is_needed(fact)}
         holds = Counter(self._held[fact] for fact in self._leaving)
+        occupied = _Occupied()
         for fact in tuple(self._leaving):
             netns = self._held[fact]
             if netns.users == holds[netns]:
@@ -335,14 +350,14 @@ class Places:
                 self._facts.lose(fact)
                 self._namespaces.drop(netns)
                 if fact in self._created:
-                    self._delete_name(fact, netns)
+                    self._delete_name(fact, netns, occupied)
                 self._not_made(fact)
 
-    def _delete_name(self, fact: str, netns: Netns) -> None:
+    def _delete_name(self, fact: str, netns: Netns, occupied: _Occupied) -> None:
         """A name that was made here goes with its last item, unless somebody else lives there."""
         name = fact.removeprefix("namespace/")
         others = [link for link in netns.links.values() if not link.loopback and link.name not in _TUNNELS]
-        if others or _has_processes(netns):
+        if others or netns in occupied:
             return
         if not _is_still(name, netns):
             return
@@ -398,14 +413,18 @@ def _is_still(name: str | None, netns: Netns, path: str = "") -> bool:
     return (found.st_dev, found.st_ino) == netns.identity
 
 
-def _has_processes(netns: Netns) -> bool:
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        try:
-            found = os.stat(f"/proc/{entry.name}/ns/net")
-        except OSError:  # it has ended
-            continue
-        if (found.st_dev, found.st_ino) == netns.identity:
-            return True
-    return False
+class _Occupied:
+    """The namespaces that processes are in, looked up when the first is asked for: all of /proc is read for it."""
+
+    def __init__(self) -> None:
+        self._identities: set[tuple[int, int]] | None = None
+
+    def __contains__(self, netns: Netns) -> bool:
+        if self._identities is None:
+            self._identities = set()
+            for entry in os.scandir("/proc"):
+                with contextlib.suppress(OSError):  # it has ended
+                    if entry.name.isdigit():
+                        found = os.stat(f"/proc/{entry.name}/ns/net")
+                        self._identities.add((found.st_dev, found.st_ino))
+        return netns.identity in self._identities

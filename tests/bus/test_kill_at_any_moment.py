@@ -107,10 +107,8 @@ class Lives:
         if wanted is None:
             return {"links": found.links} if found.links else {}
         found.forget_macs(wanted)
-        parts = ("links", "addresses", "routes", "neighbours")
-        return {
-            part: (getattr(found, part), getattr(wanted, part)) for part in parts if getattr(found, part) != getattr(wanted, part)
-        }
+        both = {part: (getattr(found, part), getattr(wanted, part)) for part in ("links", "addresses", "routes", "neighbours")}
+        return {part: (there, should) for part, (there, should) in both.items() if there != should}
 
     def descriptors(self) -> Counter[str]:
         return descriptors(self.agent.process.pid)

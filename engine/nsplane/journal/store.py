@@ -14,9 +14,15 @@ from typing import Any
 
 import msgspec
 
+from nsplane.journal.checkpoint import Checkpointer
+
 FORMAT = 1
 PAGE = 16_384
-CHECKPOINT_PAGES = 2_000
+CHECKPOINT_BYTES = 32 << 20
+"""When so much has been recorded, a thread begins to move it from SQLite's log into its file."""
+CHECKPOINT_PAGES = 16_000
+"""A log of so many pages is moved by the commit that makes it so long: most of it has been by then, but no thread comes to an end
+while requests go on and on."""
 ATOMIC = "atomic"
 """The note of a request of which all or nothing is to be done."""
 ROW_BYTES = 100
@@ -92,6 +98,8 @@ class Journal:
         self._memories: dict[str, dict[str, Any]] = {}
         for kind, key, value in self._db.execute("SELECT kind, key, value FROM memories"):
             self._memories.setdefault(kind, {})[key] = msgspec.msgpack.decode(value)
+        self._checkpointer = Checkpointer(lambda: _open(directory, "rw"))
+        self._unmoved = 0
         self._snapshot_bytes = snapshot_bytes
         self._grown = self._growth()
         self.seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM requests").fetchone()[0]
@@ -104,6 +112,7 @@ class Journal:
         """Has a request recorded by the next commit; `frame` has to stay as it is until then. Returns its number."""
         self.seq += 1
         self._grown += len(frame) + ROW_BYTES
+        self._unmoved += len(frame) + ROW_BYTES
         self._appended.append((self.seq, time.time(), op, source, frame, note))
         return self.seq
 
@@ -152,6 +161,9 @@ class Journal:
         self.trouble = ""
         self._finished = []
         self._remembered = {}
+        if self._unmoved > CHECKPOINT_BYTES:
+            self._unmoved = 0
+            self._checkpointer.due()
 
     @property
     def remembers(self) -> bool:
@@ -227,6 +239,7 @@ class Journal:
     def close(self) -> None:
         with contextlib.suppress(NotRecorded):  # what is lost here is how long the last requests took
             self.commit()
+        self._checkpointer.close()
         self._db.close()
         os.close(self._lock)
 

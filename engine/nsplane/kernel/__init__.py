@@ -36,7 +36,6 @@ from nsplane.kernel.links import (
 from nsplane.kernel.namespaces import (
     NetnsId,
     create_anonymous_netns,
-    create_netns,
     delete_netns,
     enter_netns,
     identify_netns,
@@ -95,7 +94,6 @@ __all__ = [
     "Timer",
     "bulk_fields",
     "create_anonymous_netns",
-    "create_netns",
     "delete_netns",
     "enter_netns",
     "identify_netns",

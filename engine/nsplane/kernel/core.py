@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
 from nsplane.kernel.frames import Frame
-from nsplane.kernel.links import Monitor
+from nsplane.kernel.links import Event, Monitor, event_of
 from nsplane.kernel.operations import Op, OpResult
 
 STATES = ("none", "configured", "pending", "failed", "retrying", "invalid", "conflict", "superseded", "removed")
@@ -46,6 +47,7 @@ class Core:
             raise KernelError(last.raw.code, ffi.string(last.raw.text).decode(errors="replace"))
         self.fd: int = lib.nsp_core_fd(self._raw)
         self._done = ffi.new("struct nsp_done *")
+        self._events = ffi.new("struct nsp_event[]", 64)
         self._notices = ffi.new("struct nsp_notice[]", 256)
         self._result = ffi.new("struct nsp_result *")
         self._data = ffi.new("const uint8_t **")
@@ -61,6 +63,24 @@ class Core:
         number = ffi.new("uint32_t *")
         check(lib.nsp_core_netns_add(self._raw, fd, number, last.raw))
         return int(number[0])
+
+    def create_netns(self, name: str, monitor: Monitor) -> tuple[int, int, int, list[Event]]:
+        """Creates a namespace as `ip netns add` does, with `lo` up; EEXIST. A descriptor of it, its number, its nsid, and what it
+        has: nobody else was in it before the monitor watched it."""
+        number, nsid, count = ffi.new("uint32_t *"), ffi.new("int *"), ffi.new("long *")
+        events, room = self._events, len(self._events)
+        raw, fsname = monitor._raw, os.fsencode(name)
+        fd = check(lib.nsp_core_netns_create(self._raw, fsname, raw, number, nsid, events, room, count, last.raw))
+        return fd, number[0], nsid[0], [event_of(events[i]) for i in range(count[0])]
+
+    def survey(self, number: int) -> list[Event]:
+        """The links and then the addresses of a namespace for which nothing was queued yet."""
+        events = self._events
+        while True:
+            count = check(lib.nsp_core_survey(self._raw, number, events, len(events), last.raw))
+            if count <= len(events):
+                return [event_of(events[i]) for i in range(count)]
+            events = ffi.new("struct nsp_event[]", count + 64)
 
     def drop_netns(self, number: int) -> None:
         lib.nsp_core_netns_drop(self._raw, number)

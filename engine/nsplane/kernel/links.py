@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -99,7 +98,7 @@ def _address(raw: CData) -> Address:
     )
 
 
-def _event(raw: CData) -> Event:
+def event_of(raw: CData) -> Event:
     kind = raw.type
     if kind == lib.NSP_EVENT_LINK or kind == lib.NSP_EVENT_LINK_GONE:
         link = _link(raw.link)
@@ -122,21 +121,13 @@ class Monitor:
         """Begins to hear a namespace; its nsid, by which events name it."""
         return check(lib.nsp_monitor_watch(self._raw, netns_fd, last.raw))
 
-    def create_netns(self, name: str) -> tuple[int, int, list[Event]]:
-        """Creates a namespace as `ip netns add` does, with `lo` up; EEXIST. A descriptor of it, its nsid, and what it has: nobody
-        else was in it before it was watched."""
-        nsid, count = ffi.new("int *"), ffi.new("long *")
-        name_, room = os.fsencode(name), len(self._events)
-        fd = check(lib.nsp_netns_create_watched(name_, self._raw, nsid, self._events, room, count, last.raw))
-        return fd, nsid[0], [_event(self._events[i]) for i in range(count[0])]
-
     def read(self) -> list[Event]:
         """What came, without waiting; [] where there is nothing. EventsLost where some were."""
         count = lib.nsp_monitor_read(self._raw, self._events, self.ROOM, last.raw)
         if count == -errno.ENOBUFS:
             raise EventsLost
         check(count)
-        return [_event(self._events[i]) for i in range(count)]
+        return [event_of(self._events[i]) for i in range(count)]
 
     @staticmethod
     def survey(netns_fd: int) -> list[Event]:
@@ -146,7 +137,7 @@ class Monitor:
             events = ffi.new("struct nsp_event[]", room)
             count = check(lib.nsp_monitor_survey(netns_fd, events, room, last.raw))
             if count <= room:
-                return [_event(events[i]) for i in range(count)]
+                return [event_of(events[i]) for i in range(count)]
             room = count + 64
 
     def close(self) -> None:
