@@ -1,6 +1,6 @@
 """All scenarios, in the order in which they are run."""
 
-from . import drift, restart, start
+from . import drift, latency, restart, start
 from .bulk import scenarios as bulk
 
-SCENARIOS = (*bulk.SCENARIOS, start.SCENARIO, restart.SCENARIO, drift.SCENARIO)
+SCENARIOS = (*bulk.SCENARIOS, start.SCENARIO, restart.SCENARIO, drift.SCENARIO, latency.SCENARIO)

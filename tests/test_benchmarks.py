@@ -78,3 +78,18 @@ def test_damage_of_every_sort_is_repaired() -> None:
     assert all(0 < time <= report["worsts"][sort] for sort, time in report["sorts"].items())
     assert report["worst"] == max(report["worsts"].values())
     assert not list(NETNS.glob("nsp-bench-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_a_change_is_timed_idle_and_under_load() -> None:
+    command = [sys.executable, "-m", "benchmarks", "latency", "--json", "--changes", "40", "--publishers", "2"]
+    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
+    (line,) = finished.stdout.splitlines()
+    report = json.loads(line)
+    assert (report["scenario"], report["changes"], report["publishers"]) == ("latency", 40, 2)
+    assert all(len(report[side]) == 40 for side in ("floor", "idle", "loaded"))
+    for side, found in report["quantiles"].items():
+        assert 0 < found["median"] <= found["p90"] <= found["p99"] <= found["worst"] == max(report[side])
+    assert report["quantiles"]["floor"]["median"] < report["quantiles"]["idle"]["median"]
+    assert report["rate"] > 0
+    assert not list(NETNS.glob("nsp-bench-*"))
