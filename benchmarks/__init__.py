@@ -24,6 +24,9 @@ everything is known to be as it should be; its floor (floor_restart.c) dumps the
 millisecond (pinger.c) goes through the links meanwhile. `drift` alters what the agent has made in every way that others could, and
 measures until the kernel has it as it was.
 
+`memory` reads how much memory the agent's process has resident before, with and after so many routes. Not measured is what the
+kernel takes for them, nor the peak on the way.
+
 `latency` is about one changed route, from the building of the item until the answer `applied`: when nothing else goes on, and while
 four publishers have as much in flight as the agent takes before it holds them back. Its floor is the same change by a raw socket,
 in Python. Not measured is how long a change waits that its publisher has in a queue of its own behind others.

@@ -93,3 +93,20 @@ def test_a_change_is_timed_idle_and_under_load() -> None:
     assert report["quantiles"]["floor"]["median"] < report["quantiles"]["idle"]["median"]
     assert report["rate"] > 0
     assert not list(NETNS.glob("nsp-bench-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_memory_is_read_before_with_and_after_the_items() -> None:
+    command = [sys.executable, "-m", "benchmarks", "memory", "--json", "--items", "2000", "--items", "20000", "--rounds", "1"]
+    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
+    (line,) = finished.stdout.splitlines()
+    report = json.loads(line)
+    assert report["scenario"] == "memory"
+    assert [life["items"] for life in report["lives"]] == [2000, 20000]
+    for life in report["lives"]:
+        assert 0 < life["before"] < life["having"]
+        assert report["left_by_items"][str(life["items"])] == pytest.approx(life["after"] / life["before"], abs=0.001)
+    largest = report["lives"][-1]
+    assert report["bytes"] == pytest.approx((largest["having"] - largest["before"]) / 20000, abs=0.1)
+    assert report["bytes_by_items"]["20000"] == report["bytes"]
+    assert not list(NETNS.glob("nsp-bench-*"))
