@@ -27,6 +27,10 @@ measures until the kernel has it as it was.
 `memory` reads how much memory the agent's process has resident before, with and after so many routes. Not measured is what the
 kernel takes for them, nor the peak on the way.
 
+`scale` asks what becomes of the costs as there is more of everything: of the ratio to the floor as more routes are put, and as more
+namespaces are there that nothing is done in; and of the start of a microservice as more routes wait for others. Not measured is how
+long it takes until all of that is there.
+
 `latency` is about one changed route, from the building of the item until the answer `applied`: when nothing else goes on, and while
 four publishers have as much in flight as the agent takes before it holds them back. Its floor is the same change by a raw socket,
 in Python. Not measured is how long a change waits that its publisher has in a queue of its own behind others.

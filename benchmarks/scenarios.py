@@ -1,6 +1,6 @@
 """All scenarios, in the order in which they are run."""
 
-from . import drift, latency, memory, restart, start
+from . import drift, latency, memory, restart, scale, start
 from .bulk import scenarios as bulk
 
-SCENARIOS = (*bulk.SCENARIOS, start.SCENARIO, restart.SCENARIO, drift.SCENARIO, memory.SCENARIO, latency.SCENARIO)
+SCENARIOS = (*bulk.SCENARIOS, start.SCENARIO, restart.SCENARIO, drift.SCENARIO, memory.SCENARIO, scale.SCENARIO, latency.SCENARIO)

@@ -5,11 +5,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 NETNS = Path("/run/netns")
+
+
+def report_of(*arguments: str) -> dict[str, Any]:
+    """Runs a scenario, which leaves nothing behind. Its name has its PID in it: others may run benchmarks at the same time."""
+    command = [sys.executable, "-m", "benchmarks", *arguments, "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        out, _ = process.communicate(timeout=180)
+    assert process.returncode == 0
+    assert not list(NETNS.glob(f"nsp-bench-{process.pid}-*"))
+    (line,) = out.splitlines()
+    report: dict[str, Any] = json.loads(line)
+    return report
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
@@ -82,25 +95,18 @@ def test_damage_of_every_sort_is_repaired() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
 def test_a_change_is_timed_idle_and_under_load() -> None:
-    command = [sys.executable, "-m", "benchmarks", "latency", "--json", "--changes", "40", "--publishers", "2"]
-    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
-    (line,) = finished.stdout.splitlines()
-    report = json.loads(line)
+    report = report_of("latency", "--changes", "40", "--publishers", "2")
     assert (report["scenario"], report["changes"], report["publishers"]) == ("latency", 40, 2)
     assert all(len(report[side]) == 40 for side in ("floor", "idle", "loaded"))
     for side, found in report["quantiles"].items():
         assert 0 < found["median"] <= found["p90"] <= found["p99"] <= found["worst"] == max(report[side])
     assert report["quantiles"]["floor"]["median"] < report["quantiles"]["idle"]["median"]
     assert report["rate"] > 0
-    assert not list(NETNS.glob("nsp-bench-*"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
 def test_memory_is_read_before_with_and_after_the_items() -> None:
-    command = [sys.executable, "-m", "benchmarks", "memory", "--json", "--items", "2000", "--items", "20000", "--rounds", "1"]
-    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
-    (line,) = finished.stdout.splitlines()
-    report = json.loads(line)
+    report = report_of("memory", "--items", "2000", "--items", "20000", "--rounds", "1")
     assert report["scenario"] == "memory"
     assert [life["items"] for life in report["lives"]] == [2000, 20000]
     for life in report["lives"]:
@@ -109,4 +115,32 @@ def test_memory_is_read_before_with_and_after_the_items() -> None:
     largest = report["lives"][-1]
     assert report["bytes"] == pytest.approx((largest["having"] - largest["before"]) / 20000, abs=0.1)
     assert report["bytes_by_items"]["20000"] == report["bytes"]
-    assert not list(NETNS.glob("nsp-bench-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_growth_is_the_worst_size_of_the_best() -> None:
+    sizes = [
+        "--routes",
+        "60000",
+        "--routes",
+        "120000",
+        "--namespaces",
+        "2",
+        "--namespaces",
+        "5",
+        "--waiting",
+        "0",
+        "--waiting",
+        "250",
+    ]
+    report = report_of("scale", *sizes, "--rounds", "1")
+    curves = {"routes": [60000, 120000], "namespaces": [2, 5], "waiting": [0, 250]}
+    assert report["scenario"] == "scale"
+    for curve, sizes_ in curves.items():
+        assert [one["size"] for one in report[curve]] == sizes_
+        figures = report["figures"][curve]
+        assert list(figures) == [str(size) for size in sizes_]
+        assert report["growth"][curve] == pytest.approx(max(figures.values()) / min(figures.values()), rel=0.01)
+    one = report["routes"][0]
+    assert report["figures"]["routes"]["60000"] == pytest.approx(one["nsplane"][0] / one["floor"][0], abs=0.001)
+    assert all(time > 0 for one in report["waiting"] for time in one["milliseconds"])

@@ -1,0 +1,81 @@
+"""Routes into one namespace, while the agent has a veth pair in each of more and more others.
+
+All routes go into one: what namespaces cost that nothing is done in is asked for, and 10 with a share each would have a longer way
+at any number. The agent stands still while it is the floor's turn.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from nsplane_bus import Client
+
+from ..agent import RunningAgent, interface, running_agent, wait_until
+from ..bulk.floor import Floor
+from ..bulk.publishers import running_publishers
+from ..failures import Incomplete
+from ..network import NETNS, fresh_namespace, ip, remove_namespace
+from .puts import LINK, LOAD, put_by, put_by_floor, steps
+from .report import Rates
+
+ROUTES = 100_000
+BATCH = 512
+"""Namespaces in a request."""
+REMOVAL_SECONDS = 600
+
+
+def measure_namespaces(prefix: str, sizes: Sequence[int], rounds: int, floor: Floor) -> list[Rates]:
+    with agent_of(prefix) as agent, Client(agent.bus, "others", timeout=REMOVAL_SECONDS) as others:
+        found, there = [], 0
+        for size in sizes:
+            make(others, prefix, range(there, size))
+            found.append(measure_size(agent, prefix, size, rounds, floor))
+            there = size
+        others.replace([]).expect()
+        wait_until(lambda: not any(NETNS.glob(f"{prefix}-other*")), REMOVAL_SECONDS)
+    return found
+
+
+@contextlib.contextmanager
+def agent_of(prefix: str) -> Iterator[RunningAgent]:
+    """The namespaces that it makes are gone at the end."""
+    try:
+        with running_agent("--no-docker") as agent:
+            yield agent
+    finally:
+        for path in NETNS.glob(f"{prefix}-other*"):
+            ip("netns", "delete", path.name)
+        remove_namespace(f"{prefix}-nsplane")
+
+
+def make(client: Client, prefix: str, numbers: range) -> None:
+    for first in range(0, len(numbers), BATCH):
+        pairs = (pair(prefix, number) for number in numbers[first : first + BATCH])
+        client.submit("put", items=[end for ends in pairs for end in ends])
+    client.drain()
+    found = client.info()["items"]["interface"]
+    if found != {"configured": 2 * numbers.stop}:
+        raise Incomplete(f"the interfaces of {numbers.stop} namespaces are {found}")
+
+
+def pair(prefix: str, number: int) -> Iterator[dict[str, object]]:
+    here, there = f"other{number}", f"other{number}-peer"
+    for name, peer, link in ((here, there, "a"), (there, here, "b")):
+        namespace = {"type": "name", "name": f"{prefix}-other{number}"}
+        yield {"kind": "veth", "name": name, "peer": peer, "host_name": link, "namespace": namespace}
+
+
+def measure_size(agent: RunningAgent, prefix: str, size: int, rounds: int, floor: Floor) -> Rates:
+    found = Rates(size, [], [])
+    with (
+        fresh_namespace(f"{prefix}-floor", LINK) as least,
+        interface(agent.bus, f"{prefix}-nsplane", LINK) as netns,
+        running_publishers("routes", agent.bus, ROUTES, LOAD, *steps(ROUTES, rounds)) as publishers,
+    ):
+        for number in range(rounds):
+            for side in ("nsplane", "floor") if number % 2 else ("floor", "nsplane"):
+                if side == "nsplane":
+                    found.nsplane.append(round(put_by(publishers, floor, netns, ROUTES)))
+                else:
+                    with agent.halted():
+                        found.floor.append(round(put_by_floor(floor, least, ROUTES)))
+    return found
