@@ -3,4 +3,4 @@
 from . import drift, latency, memory, restart, scale, start
 from .bulk import scenarios as bulk
 
-SCENARIOS = (*bulk.SCENARIOS, start.SCENARIO, restart.SCENARIO, drift.SCENARIO, memory.SCENARIO, scale.SCENARIO, latency.SCENARIO)
+SCENARIOS = (*bulk.SCENARIOS, start.SCENARIO, restart.SCENARIO, drift.SCENARIO, memory.SCENARIO, latency.SCENARIO, scale.SCENARIO)

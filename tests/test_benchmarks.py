@@ -119,27 +119,14 @@ def test_memory_is_read_before_with_and_after_the_items() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
 def test_growth_is_the_worst_size_of_the_best() -> None:
-    sizes = [
-        "--routes",
-        "60000",
-        "--routes",
-        "120000",
-        "--namespaces",
-        "2",
-        "--namespaces",
-        "5",
-        "--waiting",
-        "0",
-        "--waiting",
-        "250",
-    ]
-    report = report_of("scale", *sizes, "--rounds", "1")
     curves = {"routes": [60000, 120000], "namespaces": [2, 5], "waiting": [0, 250]}
+    options = [option for curve, sizes in curves.items() for size in sizes for option in (f"--{curve}", str(size))]
+    report = report_of("scale", *options, "--rounds", "1")
     assert report["scenario"] == "scale"
-    for curve, sizes_ in curves.items():
-        assert [one["size"] for one in report[curve]] == sizes_
+    for curve, sizes in curves.items():
+        assert [one["size"] for one in report[curve]] == sizes
         figures = report["figures"][curve]
-        assert list(figures) == [str(size) for size in sizes_]
+        assert list(figures) == [str(size) for size in sizes]
         assert report["growth"][curve] == pytest.approx(max(figures.values()) / min(figures.values()), rel=0.01)
     one = report["routes"][0]
     assert report["figures"]["routes"]["60000"] == pytest.approx(one["nsplane"][0] / one["floor"][0], abs=0.001)

@@ -1,7 +1,7 @@
 """Routes into one namespace, while the agent has a veth pair in each of more and more others.
 
-All routes go into one: what namespaces cost that nothing is done in is asked for, and 10 with a share each would have a longer way
-at any number. The agent stands still while it is the floor's turn.
+All routes go into one: asked for is what namespaces cost that nothing is done in. The agent stands still while it is the floor's
+turn. At the end it is not asked to take the others away: they are deleted under it when it has ended.
 """
 
 import contextlib
@@ -9,29 +9,26 @@ from collections.abc import Iterator, Sequence
 
 from nsplane_bus import Client
 
-from ..agent import RunningAgent, interface, running_agent, wait_until
+from ..agent import RunningAgent, interface, running_agent
 from ..bulk.floor import Floor
 from ..bulk.publishers import running_publishers
 from ..failures import Incomplete
-from ..network import NETNS, fresh_namespace, ip, remove_namespace
+from ..network import fresh_namespace, remove_namespace, remove_namespaces
 from .puts import LINK, LOAD, put_by, put_by_floor, steps
 from .report import Rates
 
 ROUTES = 100_000
 BATCH = 512
 """Namespaces in a request."""
-REMOVAL_SECONDS = 600
 
 
 def measure_namespaces(prefix: str, sizes: Sequence[int], rounds: int, floor: Floor) -> list[Rates]:
-    with agent_of(prefix) as agent, Client(agent.bus, "others", timeout=REMOVAL_SECONDS) as others:
+    with agent_of(prefix) as agent, Client(agent.bus, "others") as others:
         found, there = [], 0
         for size in sizes:
             make(others, prefix, range(there, size))
             found.append(measure_size(agent, prefix, size, rounds, floor))
             there = size
-        others.replace([]).expect()
-        wait_until(lambda: not any(NETNS.glob(f"{prefix}-other*")), REMOVAL_SECONDS)
     return found
 
 
@@ -42,8 +39,7 @@ def agent_of(prefix: str) -> Iterator[RunningAgent]:
         with running_agent("--no-docker") as agent:
             yield agent
     finally:
-        for path in NETNS.glob(f"{prefix}-other*"):
-            ip("netns", "delete", path.name)
+        remove_namespaces(f"{prefix}-other")
         remove_namespace(f"{prefix}-nsplane")
 
 
