@@ -1,7 +1,10 @@
 """Routes into one namespace, while the agent has a veth pair in each of more and more others.
 
-All routes go into one: asked for is what namespaces cost that nothing is done in. The agent stands still while it is the floor's
-turn. At the end it is not asked to take the others away: they are deleted under it when it has ended.
+All routes go into one: asked for is what namespaces cost that nothing is done in. While it is the floor's turn there is no agent:
+for one that listens to many namespaces, the kernel goes through all of them at each change of a route, whoever makes it. So the
+sides do not take turns round by round, but size by size.
+
+At the end the agent is not asked to take the others away: they are deleted under it when it has ended.
 """
 
 import contextlib
@@ -9,10 +12,11 @@ from collections.abc import Iterator, Sequence
 
 from nsplane_bus import Client
 
-from ..agent import RunningAgent, interface, running_agent
+from ..agent import interface
 from ..bulk.floor import Floor
 from ..bulk.publishers import running_publishers
 from ..failures import Incomplete
+from ..lives import Lives, lives
 from ..network import fresh_namespace, remove_namespace, remove_namespaces
 from .puts import LINK, LOAD, put_by, put_by_floor, steps
 from .report import Rates
@@ -23,20 +27,21 @@ BATCH = 512
 
 
 def measure_namespaces(prefix: str, sizes: Sequence[int], rounds: int, floor: Floor) -> list[Rates]:
-    with agent_of(prefix) as agent, Client(agent.bus, "others") as others:
-        found, there = [], 0
+    found, there = [], 0
+    with agent_of(prefix) as agent:
         for size in sizes:
-            make(others, prefix, range(there, size))
+            with Client(agent.bus, "others") as client:
+                make(client, prefix, range(there, size))
             found.append(measure_size(agent, prefix, size, rounds, floor))
             there = size
     return found
 
 
 @contextlib.contextmanager
-def agent_of(prefix: str) -> Iterator[RunningAgent]:
+def agent_of(prefix: str) -> Iterator[Lives]:
     """The namespaces that it makes are gone at the end."""
     try:
-        with running_agent("--no-docker") as agent:
+        with lives() as agent:
             yield agent
     finally:
         remove_namespaces(f"{prefix}-other")
@@ -60,18 +65,14 @@ def pair(prefix: str, number: int) -> Iterator[dict[str, object]]:
         yield {"kind": "veth", "name": name, "peer": peer, "host_name": link, "namespace": namespace}
 
 
-def measure_size(agent: RunningAgent, prefix: str, size: int, rounds: int, floor: Floor) -> Rates:
-    found = Rates(size, [], [])
+def measure_size(agent: Lives, prefix: str, size: int, rounds: int, floor: Floor) -> Rates:
+    agent.stop()
+    with fresh_namespace(f"{prefix}-floor", LINK) as netns:
+        least = [put_by_floor(floor, netns, ROUTES) for _ in range(rounds)]
+    agent.start()
+    agent.sync({"interface": 2 * size})
     with (
-        fresh_namespace(f"{prefix}-floor", LINK) as least,
         interface(agent.bus, f"{prefix}-nsplane", LINK) as netns,
         running_publishers("routes", agent.bus, ROUTES, LOAD, *steps(ROUTES, rounds)) as publishers,
     ):
-        for number in range(rounds):
-            for side in ("nsplane", "floor") if number % 2 else ("floor", "nsplane"):
-                if side == "nsplane":
-                    found.nsplane.append(round(put_by(publishers, floor, netns, ROUTES)))
-                else:
-                    with agent.halted():
-                        found.floor.append(round(put_by_floor(floor, least, ROUTES)))
-    return found
+        return Rates(size, least, [put_by(publishers, floor, netns, ROUTES) for _ in range(rounds)])

@@ -26,7 +26,7 @@ def put_by_floor(floor: Floor, netns: Path, routes: int) -> float:
         check(floor, netns, routes)
         floor.run("delete-routes", netns, LINK, routes)
     check(floor, netns, 0)
-    return turns(routes) * routes / seconds
+    return float(round(turns(routes) * routes / seconds))
 
 
 def steps(routes: int, rounds: int = 1) -> list[str]:
@@ -42,7 +42,7 @@ def put_by(publishers: Publishers, floor: Floor, netns: Path, routes: int) -> fl
         check(floor, netns, routes)
         publishers.step()
     check(floor, netns, 0)
-    return turns(routes) * routes / seconds
+    return float(round(turns(routes) * routes / seconds))
 
 
 def check(floor: Floor, netns: Path, wanted: int) -> None:

@@ -21,7 +21,7 @@ class Rates(msgspec.Struct):
 
     @property
     def figure(self) -> float:
-        """nsplane's, of the floor's. Of each round by itself: its two sides had the same machine."""
+        """nsplane's, of the floor's: the median of the rounds, each of which had much the same machine for both."""
         return median(mine / least for mine, least in zip(self.nsplane, self.floor, strict=True))
 
     def cells(self) -> tuple[str, ...]:

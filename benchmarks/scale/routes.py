@@ -16,7 +16,7 @@ def measure_routes(prefix: str, sizes: Sequence[int], rounds: int, floor: Floor)
         for size in reversed(sizes) if number % 2 else sizes:
             sides = (floor_rate, found[size].floor), (nsplane_rate, found[size].nsplane)
             for side, rates in reversed(sides) if number % 2 else sides:
-                rates.append(round(side(f"{prefix}-{number}", size, floor)))
+                rates.append(side(f"{prefix}-{number}", size, floor))
     return list(found.values())
 
 
