@@ -46,7 +46,12 @@ def counts(name: str, default: Sequence[int], about: str, least: int = 1, most: 
     """An option that says how many, and may be given several times."""
     range_ = click.IntRange(least, most)
     return click.Option(
-        [f"--{name}"], multiple=True, default=tuple(default), show_default=True, type=range_, help=f"{about} Several times: each."
+        [f"--{name}"],
+        multiple=True,
+        default=tuple(default),
+        show_default=True,
+        type=range_,
+        help=f"{about} May be given several times.",
     )
 
 
