@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,17 +69,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def interface(bus: str, namespace: str) -> Iterator[Path]:
-    """Has the agent make a veth pair, `bench` and `bench-peer`, in a named namespace of its own, and take both away at the end."""
+def interface(bus: str, namespace: str, name: str = "bench", addresses: Sequence[str] = ()) -> Iterator[Path]:
+    """Has the agent make a veth pair, `bench` (or as `name` says) and `bench-peer`, in a named namespace of its own, and take both
+    away at the end. `bench` has these addresses."""
     inside = {"type": "name", "name": namespace}
-    pair = {"bench": "bench-peer", "bench-peer": "bench"}
+    pair = {name: f"{name}-peer", f"{name}-peer": name}
     with Client(bus, "bench") as client:
         items = [{"kind": "veth", "name": name, "peer": peer, "namespace": inside} for name, peer in pair.items()]
-        client.put(items).expect()
-        for name in pair:
-            client.wait(f"interface/{name}")
+        client.put([items[0] | {"addresses": addresses}, items[1]]).expect()
+        for end in pair:
+            client.wait(f"interface/{end}")
         yield NETNS / namespace
-        client.delete([f"interface/{name}" for name in pair])
+        client.delete([f"interface/{end}" for end in pair])
         wait_until(lambda: not (NETNS / namespace).exists(), STOP_SECONDS)
 
 

@@ -46,6 +46,14 @@ def remove_namespace(name: str) -> None:
     time.sleep(REST_SECONDS)
 
 
+def remove_namespaces(prefix: str) -> None:
+    """Removes all with this prefix. What is in them the kernel takes apart by and by, many at once: link by link it would wait for
+    each."""
+    lines = "".join(f"netns delete {path.name}\n" for path in NETNS.glob(f"{prefix}*"))
+    subprocess.run(["ip", "-batch", "-"], input=lines, text=True, check=True)
+    time.sleep(REST_SECONDS)
+
+
 @contextlib.contextmanager
 def bridge_namespace(name: str, bridge: str) -> Iterator[Path]:
     """A namespace with a bridge that is up."""

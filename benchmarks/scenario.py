@@ -51,5 +51,18 @@ def count(name: str, default: int, about: str, least: int = 1, most: int = 1 << 
     return click.Option([f"--{name}"], default=default, show_default=True, type=click.IntRange(least, most), help=about)
 
 
+def counts(name: str, default: Sequence[int], about: str, least: int = 1, most: int = 1 << 24) -> click.Option:
+    """An option that says how many, and may be given several times."""
+    range_ = click.IntRange(least, most)
+    return click.Option(
+        [f"--{name}"],
+        multiple=True,
+        default=tuple(default),
+        show_default=True,
+        type=range_,
+        help=f"{about} May be given several times.",
+    )
+
+
 def json_option() -> click.Option:
     return click.Option(["--json", "json_"], is_flag=True, help="Print one object a line.")

@@ -1,6 +1,15 @@
 """All scenarios, in the order in which they are run."""
 
-from . import drift, links, restart, start
+from . import drift, latency, links, memory, restart, scale, start
 from .bulk import scenarios as bulk
 
-SCENARIOS = (*bulk.SCENARIOS, start.SCENARIO, restart.SCENARIO, drift.SCENARIO, links.SCENARIO)
+SCENARIOS = (
+    *bulk.SCENARIOS,
+    links.SCENARIO,
+    memory.SCENARIO,
+    scale.SCENARIO,
+    latency.SCENARIO,
+    start.SCENARIO,
+    restart.SCENARIO,
+    drift.SCENARIO,
+)

@@ -5,11 +5,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 NETNS = Path("/run/netns")
+
+
+def report_of(*arguments: str) -> dict[str, Any]:
+    """Runs a scenario, which leaves nothing behind. Its name has its PID in it: others may run benchmarks at the same time."""
+    command = [sys.executable, "-m", "benchmarks", *arguments, "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        out, _ = process.communicate(timeout=180)
+    assert process.returncode == 0
+    assert not list(NETNS.glob(f"nsp-bench-{process.pid}-*"))
+    (line,) = out.splitlines()
+    report: dict[str, Any] = json.loads(line)
+    return report
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
@@ -98,3 +111,43 @@ def test_namespaces_are_wired_and_deleted_by_every_side() -> None:
             assert 0 < min(rates) <= figure["rate"] <= max(rates)
             assert figure["ratio"] == pytest.approx(figure["rate"] / figures["floor"]["rate"], rel=0.01)
     assert not list(NETNS.glob(f"nsp-bench-{process.pid}-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_a_change_is_timed_idle_and_under_load() -> None:
+    report = report_of("latency", "--changes", "40", "--publishers", "2")
+    assert (report["scenario"], report["changes"], report["publishers"]) == ("latency", 40, 2)
+    assert all(len(report[side]) == 40 for side in ("floor", "idle", "loaded"))
+    for side, found in report["quantiles"].items():
+        assert 0 < found["median"] <= found["p90"] <= found["p99"] <= found["worst"] == max(report[side])
+    assert report["quantiles"]["floor"]["median"] < report["quantiles"]["idle"]["median"]
+    assert report["rate"] > 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_memory_is_read_before_with_and_after_the_items() -> None:
+    report = report_of("memory", "--items", "2000", "--items", "20000", "--rounds", "1")
+    assert report["scenario"] == "memory"
+    assert [life["items"] for life in report["lives"]] == [2000, 20000]
+    for life in report["lives"]:
+        assert 0 < life["before"] < life["having"]
+        assert report["left_by_items"][str(life["items"])] == pytest.approx(life["after"] / life["before"], abs=0.001)
+    largest = report["lives"][-1]
+    assert report["bytes"] == pytest.approx((largest["having"] - largest["before"]) / 20000, abs=0.1)
+    assert report["bytes_by_items"]["20000"] == report["bytes"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
+def test_growth_is_the_worst_size_of_the_best() -> None:
+    curves = {"routes": [60000, 120000], "namespaces": [2, 5], "waiting": [0, 250]}
+    options = [option for curve, sizes in curves.items() for size in sizes for option in (f"--{curve}", str(size))]
+    report = report_of("scale", *options, "--rounds", "1")
+    assert report["scenario"] == "scale"
+    for curve, sizes in curves.items():
+        assert [one["size"] for one in report[curve]] == sizes
+        figures = report["figures"][curve]
+        assert list(figures) == [str(size) for size in sizes]
+        assert report["growth"][curve] == pytest.approx(max(figures.values()) / min(figures.values()), rel=0.01)
+    one = report["routes"][0]
+    assert report["figures"]["routes"]["60000"] == pytest.approx(one["nsplane"][0] / one["floor"][0], abs=0.001)
+    assert all(time > 0 for one in report["waiting"] for time in one["milliseconds"])

@@ -1,0 +1,22 @@
+"""One item's way to the kernel and back, when nothing else goes on and when others publish at full speed."""
+
+from ..scenario import Scenario, count
+from .measure import measure
+from .report import LatencyReport
+
+TEXT = """\
+One changed route, from the building of the item until the answer `applied`: when nothing else goes on, and while four
+publishers have as much in flight as the agent takes before it holds them back. The floor is the same change by a raw socket, in
+Python. Not measured is how long a change waits that its publisher has in a queue of its own behind others."""
+
+SCENARIO = Scenario(
+    "latency",
+    "One route is changed and answered: idle, and while others publish at full speed.",
+    TEXT,
+    [
+        count("changes", 1000, "Changes of the one route, idle as well as under load.", least=4),
+        count("publishers", 4, "Publishers under load, each of them into a namespace of its own.", most=100),
+    ],
+    measure,
+    LatencyReport,
+)
