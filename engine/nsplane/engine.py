@@ -80,6 +80,7 @@ class Engine:
         self._memory: Memory = Forgetful() if journal is None else journal
         self._trouble = ""
         self._compaction: Compaction | None = None
+        self._commit_due = False
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
@@ -266,9 +267,13 @@ class Engine:
             if self._journal is not None and request.seq:
                 error = None if request.error is None else request.error.message
                 self._journal.finish(request.seq, request.encoded_totals(), time.time() - request.began, error)
-        if self._must_commit(answered) and not self._commit_memory():
-            for request in answered:
-                self._transactions.not_recorded(request, self._trouble)
+        if self._must_commit(answered):
+            if not self._commit_memory():
+                for request in answered:
+                    self._transactions.not_recorded(request, self._trouble)
+        elif answered and not self._commit_due:
+            self._commit_due = True
+            self._planner.timers.later(COMMIT_SECONDS, self._commit_ended)
         if self._journal is not None and self._journal.wants_snapshot and self._compaction is None and self._transactions.idle:
             self._begin_snapshot(self._journal)
         return answered
@@ -285,10 +290,15 @@ class Engine:
         self.watch_child(compaction.pidfd, ended)
 
     def _must_commit(self, answered: list[Request]) -> bool:
-        """While requests come and go, how they ended is recorded with the next ones: nothing but the history depends on it."""
-        if self._journal is None or not self._requests or self._journal.remembers:
+        """How requests ended is recorded with the next ones, or soon: nothing but the history depends on it, unless one is
+        atomic."""
+        if self._journal is None or self._journal.remembers:
             return True
         return any(request.atomic for request in answered)
+
+    def _commit_ended(self) -> None:
+        self._commit_due = False
+        self._commit_memory()
 
     def _commit_memory(self) -> bool:
         """What is to be known after a restart is safe before anything that depends on it is acknowledged. False where it could not
@@ -610,5 +620,7 @@ class Engine:
             )
 
 
+COMMIT_SECONDS = 0.05
+"""How long it may be unknown to the journal how a request ended."""
 ROUNDS = 4
 """How often `process` looks again for what was completed meanwhile, before it lets the caller have its turn."""
