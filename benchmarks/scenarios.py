@@ -1,15 +1,15 @@
-"""All scenarios, in the order in which they are run."""
+"""All scenarios, in the order in which they are run: those behind which the kernel is busy for a while with namespaces come last."""
 
 from . import drift, latency, links, memory, restart, scale, start
 from .bulk import scenarios as bulk
 
 SCENARIOS = (
     *bulk.SCENARIOS,
-    links.SCENARIO,
     memory.SCENARIO,
-    scale.SCENARIO,
     latency.SCENARIO,
     start.SCENARIO,
     restart.SCENARIO,
     drift.SCENARIO,
+    links.SCENARIO,
+    scale.SCENARIO,
 )

@@ -1,8 +1,7 @@
 """Routes into one namespace, while the agent has a veth pair in each of more and more others.
 
-All routes go into one: asked for is what namespaces cost that nothing is done in. While it is the floor's turn there is no agent:
-for one that listens to many namespaces, the kernel goes through all of them at each change of a route, whoever makes it. So the
-sides do not take turns round by round, but size by size.
+All routes go into one: asked for is what namespaces cost that nothing is done in. While it is the floor's turn there is no agent,
+for what it listens to may cost everybody something. So the sides do not take turns round by round, but size by size.
 
 At the end the agent is not asked to take the others away: they are deleted under it when it has ended.
 """

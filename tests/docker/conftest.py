@@ -42,7 +42,7 @@ def finish(agent: RunningAgent) -> None:
     finally:
         agent.kill()
     assert code == 0, agent.log
-    assert "Traceback" not in agent.log
+    assert "Traceback" not in agent.log, agent.log
     assert not left_of(agent.name), "namespaces are left behind"
 
 

@@ -39,7 +39,10 @@ class Inspector:
             return None
         if status != http.client.OK:
             raise docker.errors.DockerException(f"{url}: {status} {body.decode(errors='replace').strip()}")
-        found = json.loads(body)
+        try:
+            found = json.loads(body)
+        except ValueError as error:  # cut within its head, it has no length that it would be too short for
+            raise ConnectionError(f"{url}: {error}") from error
         return found
 
     def close(self) -> None:
