@@ -1,4 +1,4 @@
-"""All scenarios, in the order in which they are run: those behind which the kernel is busy for a while with namespaces come last."""
+"""All scenarios, in the order in which they are run. Those that leave the kernel busy with namespaces for a while come last."""
 
 from . import drift, latency, links, memory, restart, scale, start
 from .bulk import scenarios as bulk

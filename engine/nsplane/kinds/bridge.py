@@ -52,8 +52,6 @@ class _Bridge:
     def acquire(self, node: Node, netns: Netns) -> None:
         link = created.left_over(node, netns)
         if link is not None and link.kind == "bridge" and created.adopt(self, (node, netns, link)):
-            assert node.place is not None
-            node.place.former["mtu"] = link.mtu  # perhaps set by hand: then the kernel lets it follow its ports no more
             return
         if created.clear_name(node, netns):
             op = node.planner.operation(node)
@@ -62,10 +60,8 @@ class _Bridge:
 
     def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
         mtu = node.settings.mtu
-        if mtu is not None:
-            place.former["mtu"] = mtu
-        elif "mtu" in place.former:
-            # The kernel lets a bridge follow its ports until its MTU is set by hand, and never again: done here from then on.
+        if mtu is None:
+            # The kernel lets a bridge follow its ports until its MTU is set by anybody, and never again: done here from then on.
             ports = [port.mtu for port in place.netns.links.values() if port.master == link.index]
             mtu = min(ports, default=DEFAULT_MTU)
         return created.desired(node, mtu)
