@@ -256,11 +256,14 @@ class Places:
         """Of the names that will have to be made it is remembered now that they are ours, in one commit: whatever happens until
         they are, they will not be forgotten."""
         wanted = itertools.islice((fact for fact in self._coming if fact.startswith(OWN)), BRING_MOST)
-        for fact in [fact for fact in wanted if fact not in self._held and self._facts.is_needed(fact)]:
-            if fact not in self._created and not os.path.lexists(f"/run/netns/{fact.removeprefix(OWN)}"):
-                self._announced.add(fact)
-                self._created.add(fact)
-                self._remember(fact, None)
+        needed = [fact for fact in wanted if fact not in self._held and self._facts.is_needed(fact)]
+        new = [fact for fact in needed if fact not in self._created and not os.path.lexists(f"/run/netns/{fact.removeprefix(OWN)}")]
+        if not new:
+            return
+        self._announced.update(new)
+        self._created.update(new)
+        for fact in new:
+            self._remember(fact, None)
         with contextlib.suppress(NotRecorded):  # whoever makes one finds out
             self._memory.commit()
 
