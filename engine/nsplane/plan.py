@@ -131,8 +131,8 @@ class Planner:
             self._unread[netns] = None
 
     def _read_fresh(self, more: bool) -> None:
-        """Reads back what came into play, before a slot is ready there. The queue is held until the run ends: what is ready by then
-        is compared, and not written blindly."""
+        """Reads back what came into play, before a slot is ready there; where no link is one of ours or about to have rows, there is
+        nothing to compare. The queue is held until the run ends: what is ready by then is compared, and not written blindly."""
         unread = {netns: None for netns in self._unread if not (more and self._has_unheld(netns))}
         for netns in unread:
             del self._unread[netns]
@@ -142,9 +142,12 @@ class Planner:
             if stand is not None and stand[0] in soon:
                 soon[stand[0]].append((stand[1], slot.key))
         for netns, slots in soon.items():
-            if netns in self.namespaces:
+            if netns in self.namespaces and (slots or netns.standing or self._has_agents(netns)):
                 self.core.hold(True)
                 self.read_back(netns, slots)
+
+    def _has_agents(self, netns: Netns) -> bool:
+        return any(is_agents(self, link) for link in netns.links.values())
 
     def _has_unheld(self, netns: Netns) -> bool:
         return any(is_agents(self, link) and link.index not in netns.holders for link in netns.links.values())
