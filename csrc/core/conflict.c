@@ -264,7 +264,7 @@ void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t n
 	/* In flight still: the planner must not drop these rows while the lock is away. */
 	for (uint32_t i = 0; i < count; i++)
 		table_row(&core->table, conflicts[i].row)->flags |= ROW_INFLIGHT;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	int rc = find_holders(sock, conflicts, count, &err);
 	pthread_mutex_lock(&core->lock);
 	for (uint32_t i = 0; i < count; i++) {

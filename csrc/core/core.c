@@ -121,8 +121,7 @@ void nsp_core_free(struct nsp_core *core)
 	if (core->running) {
 		pthread_mutex_lock(&core->lock);
 		core->stop = true;
-		pthread_cond_signal(&core->work);
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 		pthread_join(core->thread, NULL);
 	}
 	free_queue(&core->queue);
@@ -206,7 +205,7 @@ int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *number, struct n
 	}
 	if (rc == 0)
 		core->netns[*number]->refs++;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return rc;
 }
 
@@ -229,7 +228,7 @@ static void hand_over(struct nsp_core *core, uint32_t number, struct nsp_socket 
 		netns->used = core->batches;
 		netns_connected(core, netns);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	if (!wanted)
 		nsp_socket_close(sock);
 }
@@ -262,7 +261,7 @@ long nsp_core_survey(struct nsp_core *core, uint32_t number, struct nsp_event *e
 
 	pthread_mutex_lock(&core->lock);
 	int fd = core->netns[number]->fd;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	int rc = nsp_socket_open_as(&sock, fd, core->portid, err);
 	if (rc < 0)
 		return rc;
@@ -275,11 +274,9 @@ void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
 {
 	pthread_mutex_lock(&core->lock);
 	/* The writer may be using it, and what is queued may need it: it is closed behind all of that. */
-	if (--core->netns[number]->refs == 0) {
+	if (--core->netns[number]->refs == 0)
 		queue_push(&core->queue, ENTRY_CLOSE(number));
-		pthread_cond_signal(&core->work);
-	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation)
@@ -302,7 +299,7 @@ uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t gen
 		}
 		core->origins[i] = (struct origin){ .source = strdup(source), .generation = generation };
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return i;
 }
 
@@ -323,5 +320,5 @@ void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 		totals->rows[kind][NSP_STATE_PENDING] += totals->rows[kind][NSP_STATE_NONE];
 		totals->rows[kind][NSP_STATE_NONE] = 0;
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }

@@ -188,8 +188,10 @@ struct nsp_core {
 	pthread_cond_t work, completed;
 	pthread_t thread;
 	bool stop, running, held, gathers;
+	bool idle;	/* the writer waits for work */
+	bool signals;	/* something was completed, and is told of when the lock is let go of */
+	bool signalled; /* the event is readable, or about to be */
 	int event;
-	bool signalled;
 
 	struct table table;
 
@@ -244,6 +246,9 @@ struct nsp_core {
 	} while (0)
 void *core_grow(void *array, uint32_t *cap, size_t size);
 
+/* Lets go of the lock, and wakes the writer where it has work, and whoever waits for what was completed. */
+void core_unlock(struct nsp_core *core);
+bool core_has_work(const struct nsp_core *core);
 void core_signal(struct nsp_core *core);
 void core_notice(struct nsp_core *core, uint32_t slot, uint32_t what);
 uint64_t core_now(void);

@@ -251,7 +251,7 @@ void nsp_core_watch(struct nsp_core *core, uint32_t on)
 		core->changes[0].len = 0;
 		core->changes_count = 0;
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 long nsp_core_changes(struct nsp_core *core, const uint8_t **data, size_t *len)
@@ -263,7 +263,7 @@ long nsp_core_changes(struct nsp_core *core, const uint8_t **data, size_t *len)
 	core->changes[0] = fresh;
 	long count = core->changes_count;
 	core->changes_count = 0;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	*data = core->changes[1].data;
 	*len = core->changes[1].len;
 	return count;
@@ -310,7 +310,7 @@ long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, c
 		} else {
 			*cursor = more ? (uint64_t)(number + 1) << CHUNK_BITS : 0;
 		}
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 	}
 	*data = out->data;
 	*len = out->len;
@@ -333,7 +333,7 @@ long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data)
 		struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (row && row->flags & ROW_WANTED)
 			entry_put(core, out, row, row_shown_state(row), NO_PREVIOUS);
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 	}
 	mp_free(&text);
 	*data = out->data;

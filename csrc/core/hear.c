@@ -116,7 +116,7 @@ static void heard(void *arg, int32_t nsid, const void *msg)
 		else
 			changed(core, id, row, &object);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 int nsp_core_hear(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err)
@@ -136,7 +136,7 @@ void nsp_core_netns_heard(struct nsp_core *core, uint32_t netns, int32_t nsid)
 		core->by_nsid[nsid] = netns;
 	}
 	core->netns[netns]->nsid = nsid;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 void nsp_core_repair(struct nsp_core *core)
@@ -150,5 +150,5 @@ void nsp_core_repair(struct nsp_core *core)
 		slot_rejudge(core, core->dropped_slots[i], NSP_JUDGE_DROPPED);
 	}
 	core->dropped_count = 0;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }

@@ -114,7 +114,7 @@ long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint3
 		count++;
 	}
 	*cursor = at >> CHUNK_BITS < core->table.chunk_count ? at : 0;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	*data = out->data;
 	*len = out->len;
 	return count;
@@ -209,7 +209,7 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 			action = !row ? "create" : row_is_as(core, row, wish) ? "unchanged" : "change";
 		put_change(core, action, slot, row, wish, !frame->keys);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	*data = core->rows_out.data;
 	*len = core->rows_out.len;
 	return frame->wish_count;
@@ -249,7 +249,7 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 		put_change(core, "delete", core->slots[row->slot]->key, row, NULL, false);
 		count++;
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	*data = core->rows_out.data;
 	*len = core->rows_out.len;
 	return count;

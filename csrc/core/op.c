@@ -77,24 +77,21 @@ void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express)
 {
 	pthread_mutex_lock(&core->lock);
 	queue_push(express ? &core->express : &core->queue, ENTRY_OP(op));
-	pthread_cond_signal(&core->work);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 void nsp_core_gather(struct nsp_core *core, uint32_t on)
 {
 	pthread_mutex_lock(&core->lock);
 	core->gathers = on;
-	if (!on)
-		pthread_cond_signal(&core->work);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 int nsp_core_has_begun(struct nsp_core *core, const struct nsp_op *op)
 {
 	pthread_mutex_lock(&core->lock);
 	bool begun = ((const struct op *)op)->begun;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return begun;
 }
 
@@ -102,8 +99,7 @@ void nsp_core_hold(struct nsp_core *core, uint32_t on)
 {
 	pthread_mutex_lock(&core->lock);
 	core->held = on;
-	pthread_cond_signal(&core->work);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 /* What is already so needs no error: a deletion of what is not there, an address that somebody else has put there. */

@@ -208,7 +208,7 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 		take(back, &object);
 	else
 		forget(back);
-	pthread_mutex_unlock(&back->core->lock);
+	core_unlock(back->core);
 }
 
 /* The whole table has been read: what was not seen is not there. */
@@ -247,7 +247,7 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t ty
 		forget(back);
 	else
 		each_row(back, judge_row);
-	pthread_mutex_unlock(&back->core->lock);
+	core_unlock(back->core);
 	return rc;
 }
 
@@ -339,7 +339,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 				deletion.objects[batch.count] = &back->unclaimed[at];
 				put_deletion(&batch, &back->unclaimed[at]);
 			}
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 		if (batch.count)
 			rc = nsp_batch_send(sock, &batch, deletion_failed, NULL, &deletion, err);
 		pthread_mutex_lock(&core->lock);
@@ -350,7 +350,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 			back->op->head.stale++;
 			entry_put_stale(core, find_sweep(back, object->ifindex)->key, object);
 		}
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 	}
 	return rc;
 }
@@ -372,7 +372,7 @@ void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket
 
 	if (!closed)
 		find_standing(&back);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	struct nsp_socket *sock = closed ? NULL : open_socket(core, back.netns, &err);
 	if (!sock && !closed)
 		failed(&op->head, -err.code, &err);

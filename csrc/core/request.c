@@ -15,11 +15,31 @@ uint64_t core_now(void)
 
 void core_signal(struct nsp_core *core)
 {
-	pthread_cond_signal(&core->completed);
-	if (core->signalled)
-		return;
-	core->signalled = true;
-	eventfd_write(core->event, 1);
+	core->signals = true;
+}
+
+bool core_has_work(const struct nsp_core *core)
+{
+	return core->stop || core->withdrawals.count || (core->queue.count ? !core->held : core->rejudge_count) ||
+	       (core->express.count && !core->gathers);
+}
+
+void core_unlock(struct nsp_core *core)
+{
+	bool work = core->idle && core_has_work(core), completed = core->signals, write = completed && !core->signalled;
+
+	if (work)
+		core->idle = false;
+	core->signals = false;
+	core->signalled |= write;
+	pthread_mutex_unlock(&core->lock);
+	/* Whoever is woken while the lock is held runs into it. */
+	if (work)
+		pthread_cond_signal(&core->work);
+	if (completed)
+		pthread_cond_signal(&core->completed);
+	if (write)
+		eventfd_write(core->event, 1);
 }
 
 void core_notice(struct nsp_core *core, uint32_t slot, uint32_t what)
@@ -72,7 +92,7 @@ uint32_t nsp_core_request_open(struct nsp_core *core)
 	struct mp_out out = (*place)->out, summary = (*place)->summary;
 	out.len = 0;
 	**place = (struct request){ .serial = serial, .open = true, .out = out, .summary = summary };
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return serial;
 }
 
@@ -102,7 +122,7 @@ void nsp_core_request_commit(struct nsp_core *core, uint32_t serial)
 		request->committed = true;
 		request_finish(core, request);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 static void summarise(struct request *request)
@@ -138,7 +158,7 @@ int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_r
 		};
 		memcpy(result->counts, request->counts, sizeof(result->counts));
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return request ? 0 : -ENOENT;
 }
 
@@ -151,7 +171,7 @@ void nsp_core_request_close(struct nsp_core *core, uint32_t serial)
 		if (request->out.cap > 65536)
 			mp_free(&request->out);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 void request_count(struct request *request, uint32_t state)
@@ -194,7 +214,7 @@ int nsp_core_poll(struct nsp_core *core, struct nsp_done *done)
 		core->signalled = false;
 		eventfd_read(core->event, &value);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return some;
 }
 
@@ -214,7 +234,7 @@ int nsp_core_wait(struct nsp_core *core, int milliseconds)
 	while (!core->done_count && !core->notice_count && !rc)
 		rc = pthread_cond_timedwait(&core->completed, &core->lock, &until);
 	bool some = core->done_count || core->notice_count;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return some;
 }
 
@@ -227,6 +247,6 @@ int nsp_core_notices(struct nsp_core *core, struct nsp_notice *notices, int cap)
 		notices[count++] = core->notices[core->notice_head++];
 	if (core->notice_head == core->notice_count)
 		core->notice_head = core->notice_count = 0;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return count;
 }

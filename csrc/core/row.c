@@ -8,8 +8,6 @@ void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express
 		return;
 	row->flags |= ROW_QUEUED;
 	queue_push(express ? &core->express : &core->queue, ENTRY_ROW(id));
-	if (!express || !core->gathers)
-		pthread_cond_signal(&core->work);
 }
 
 void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
@@ -255,7 +253,6 @@ void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, 
 	nsp_op_stage(op, netns, 0);
 	row_encode(core, nsp_op_room(op), row, ifindex, true, 0);
 	queue_push(&core->withdrawals, ENTRY_OP(op));
-	pthread_cond_signal(&core->work);
 }
 
 void row_restore(struct nsp_core *core, struct row *row)
@@ -269,7 +266,6 @@ void row_restore(struct nsp_core *core, struct row *row)
 	nsp_op_stage(op, core->slots[row->slot]->netns, 0);
 	nsp_batch_copy(op_room(op, NSP_ALIGN(stolen->nlmsg_len)), stolen, stolen->nlmsg_type, NLM_F_CREATE | NLM_F_EXCL);
 	queue_push(&core->withdrawals, ENTRY_OP(op)); /* behind the deletion of what was in its place */
-	pthread_cond_signal(&core->work);
 	free(extra->stolen);
 	extra->stolen = NULL;
 }

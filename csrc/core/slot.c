@@ -189,10 +189,8 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 			if (row_may_be_held(row) && (all || is_override(core, row)))
 				withdraw(core, &withdrawal, row);
 		}
-	if (withdrawal.op) {
+	if (withdrawal.op)
 		queue_push(&core->withdrawals, ENTRY_OP(withdrawal.op));
-		pthread_cond_signal(&core->work);
-	}
 }
 
 static void lose_row(struct nsp_core *core, const struct slot *slot, uint32_t id, bool was_ready, uint32_t flags)
@@ -237,7 +235,7 @@ uint32_t nsp_slot_find(struct nsp_core *core, const char *key)
 {
 	pthread_mutex_lock(&core->lock);
 	uint32_t id = slot_make(core, key);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return id;
 }
 
@@ -266,7 +264,7 @@ void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int3
 		enter_netns(core, number, slot);
 		queue_open(core, slot);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 void nsp_slot_lost(struct nsp_core *core, uint32_t number, uint32_t state, const uint8_t *missing, uint32_t missing_len,
@@ -285,7 +283,7 @@ void nsp_slot_lost(struct nsp_core *core, uint32_t number, uint32_t state, const
 	slot->text = text && *text ? strdup(text) : NULL;
 	if (changed)
 		lose(core, number, flags);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 void nsp_slot_settle(struct nsp_core *core, uint32_t number)
@@ -303,7 +301,7 @@ void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 		}
 		id = next;
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 static bool is_judged(const struct row *row, uint32_t which)
@@ -352,7 +350,6 @@ void slot_rejudge_later(struct nsp_core *core, uint32_t number, uint32_t which)
 		core->rejudge[core->rejudge_count++] = number;
 	}
 	slot->rejudge |= which;
-	pthread_cond_signal(&core->work);
 }
 
 void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
@@ -361,7 +358,7 @@ void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, ui
 	for (uint32_t id = core->netns[netns]->first_slot; id; id = core->slots[id]->next)
 		if (!ifindex || core->slots[id]->ifindex == ifindex)
 			slot_rejudge(core, id, which);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 #define RETRY_FIRST 1000u /* ms */
@@ -394,7 +391,7 @@ long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 			row_queue(core, id, row, false);
 	}
 	slot->retried = next != UINT64_MAX;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return next == UINT64_MAX ? -1 : (long)(next - now);
 }
 
@@ -433,6 +430,6 @@ int nsp_slot_free(struct nsp_core *core, uint32_t number)
 		CORE_GROW(core->slot_free, core->slot_free_count, core->slot_free_cap);
 		core->slot_free[core->slot_free_count++] = number;
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return rc;
 }

@@ -151,7 +151,7 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 	pthread_mutex_lock(&core->lock);
 	struct request *request = request_get(core, serial);
 	if (!request) {
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 		return;
 	}
 	refuse_faults(frame, request);
@@ -168,7 +168,7 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 			put_wish(core, wish, slot, request, origin, express);
 		}
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 static uint32_t find_wish(const struct nsp_core *core, const struct nsp_frame *frame, const struct wish *wish)
@@ -226,7 +226,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 	pthread_mutex_lock(&core->lock);
 	struct request *request = request_get(core, serial);
 	if (!request) {
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 		return;
 	}
 	refuse_faults(frame, request);
@@ -243,7 +243,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 		else
 			row_unwant(core, id, row, request, express);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 }
 
 long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin)
@@ -264,7 +264,7 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 			refused++;
 		}
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return refused;
 }
 
@@ -289,7 +289,7 @@ long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uin
 			row_unwant(core, number << CHUNK_BITS | at, row, request, false);
 			swept++;
 		}
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 	}
 	return swept;
 }

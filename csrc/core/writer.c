@@ -77,7 +77,7 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 	netns->used = core->batches;
 	if (!netns->connected && core->sockets_open >= core->sockets_kept)
 		close_oldest(core);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 
 	if (netns->connected)
 		return &netns->sock;
@@ -89,7 +89,7 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 		return NULL;
 	pthread_mutex_lock(&core->lock);
 	netns_connected(core, netns);
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return &netns->sock;
 }
 
@@ -294,7 +294,7 @@ static void run_op(struct nsp_core *core, struct nsp_op *op)
 	if (((struct op *)op)->reads_back) {
 		readback_run(core, (struct op *)op, open_socket);
 	} else {
-		pthread_mutex_unlock(&core->lock);
+		core_unlock(core);
 		op_run(core, op, open_socket);
 		pthread_mutex_lock(&core->lock);
 	}
@@ -340,7 +340,7 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	}
 	if (!batch.count)
 		return;
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	struct nsp_socket *sock = open_socket(core, netns, &err);
 	int rc = sock ? nsp_batch_send(sock, &batch, flight_failed, NULL, writer->flights, &err) : -err.code;
 	pthread_mutex_lock(&core->lock);
@@ -405,6 +405,15 @@ static void serve(struct writer *writer, struct queue *queue)
 		write_rows(writer, picked);
 }
 
+static void wait_for_work(struct nsp_core *core)
+{
+	core_unlock(core); /* which tells of what was completed */
+	pthread_mutex_lock(&core->lock);
+	core->idle = !core_has_work(core);
+	while (core->idle)
+		pthread_cond_wait(&core->work, &core->lock);
+}
+
 void *writer_run(void *arg)
 {
 	struct nsp_core *core = arg;
@@ -422,13 +431,13 @@ void *writer_run(void *arg)
 			continue;
 		}
 		if ((!core->queue.count || core->held) && !core->express.count) {
-			pthread_cond_wait(&core->work, &core->lock);
+			wait_for_work(core);
 			continue;
 		}
 		serve(writer, &core->express); /* a small request waits for one batch, not for the queue */
 		if (!core->held)
 			serve(writer, &core->queue);
 	}
-	pthread_mutex_unlock(&core->lock);
+	core_unlock(core);
 	return NULL;
 }
