@@ -73,10 +73,13 @@ class Subscription:
             return self._held.pop(0)
         end = None if timeout is None else time.monotonic() + timeout
         while True:
-            left = None if end is None else max(0.0, end - time.monotonic())
-            if not self._socket.poll(None if left is None else math.ceil(left * 1000)):
-                return None
-            topic, body = self._socket.recv_multipart()
+            try:
+                topic, body = self._socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                left = None if end is None else max(0.0, end - time.monotonic())
+                if not self._socket.poll(None if left is None else math.ceil(left * 1000)):
+                    return None
+                continue
             event = self._taken(topic, body)
             if event:
                 return event

@@ -2,11 +2,7 @@
 /* The rows, and the index that finds one by its key. */
 #include "core/core.h"
 
-#include <malloc.h>
 #include <sys/mman.h>
-
-/* A large table has become small when its index has: what came and went with its rows goes back to the system too. */
-#define TRIM_BELOW 32768
 
 /* From the system and back to it: malloc would keep what large tables leave, for itself and for ever. */
 static void *pages_take(size_t bytes)
@@ -218,13 +214,8 @@ void table_remove(struct table *table, uint32_t id)
 		chunk->rows = NULL;
 	}
 	list_chunk(table, id >> CHUNK_BITS);
-	if (table->index_mask >= 4096 && (uint64_t)table->live * 8 < table->index_mask) {
+	if (table->index_mask >= 4096 && (uint64_t)table->live * 8 < table->index_mask)
 		index_resize(table, (table->index_mask + 1) / 2);
-#ifdef __GLIBC__
-		if (table->index_mask < TRIM_BELOW && table->index_mask >= TRIM_BELOW / 2) /* once on the way down */
-			malloc_trim(0);
-#endif
-	}
 }
 
 struct extra *table_extra(struct table *table, struct row *row)

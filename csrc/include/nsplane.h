@@ -46,6 +46,9 @@ struct nsp_error {
 /* "0.1": of the library that is loaded, which may be newer than this header. */
 NSP_API const char *nsp_version(void);
 
+/* Gives memory back to the system that was freed and that malloc keeps: of the whole process, some milliseconds of work; malloc_trim(3). */
+NSP_API void nsp_trim(void);
+
 /* ---- namespaces (netns.c) ---------------------------------------------------------------------------------------------- */
 
 /* A namespace's identity: a path or a PID is only a way to it (stat(2) of the nsfs file). */

@@ -55,6 +55,7 @@ from nsplane.requests import (
     decode_envelope,
     refuse_list,
 )
+from nsplane.tidy import Tidy
 from nsplane.transactions import Transactions
 from nsplane.wanted import Wanted
 
@@ -99,6 +100,7 @@ class Engine:
         self._changes_of = Changes(self._core, self._planner)
         self._transactions = Transactions(self, journal, self._memory, self._planner.timers)
         self._note_next: str | None = None
+        self._tidy = Tidy(self._planner.timers, self._let_go)
         planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
         planner.places = self._places = Places(
             planner.facts, planner.namespaces, watch, unwatch, self._note_namespace, self._memory
@@ -165,6 +167,7 @@ class Engine:
         one, before any of it is done. The frames have to stay as they are until then."""
         while len(self._frames) < len(frames):
             self._frames.append(Frame())
+        self._tidy.took(sum(map(len, frames)))
         decoders = self._frames[: len(frames)]
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
@@ -175,6 +178,12 @@ class Engine:
             self._core.gather(False)
             for frame in decoders:
                 frame.release()
+
+    def _let_go(self) -> None:
+        """A busy time is over."""
+        self._frames.clear()
+        if self._journal is not None:
+            self._journal.let_go()
 
     def _decode(self, data: bytes | memoryview, frame: Frame) -> AnyEnvelope | BadRequest:
         try:

@@ -131,8 +131,8 @@ class Planner:
             self._unread[netns] = None
 
     def _read_fresh(self, more: bool) -> None:
-        """Reads back what came into play, before a slot is ready there; where no link is one of ours or about to have rows, there is
-        nothing to compare. The queue is held until the run ends: what is ready by then is compared, and not written blindly."""
+        """Reads back what came into play, before a slot is ready there; where no link is ours or about to have rows, nothing is to
+        be compared. The queue is held until the run ends: what is ready by then is compared, and not written blindly."""
         unread = {netns: None for netns in self._unread if not (more and self._has_unheld(netns))}
         for netns in unread:
             del self._unread[netns]

@@ -165,6 +165,10 @@ class Journal:
             self._unmoved = 0
             self._checkpointer.due()
 
+    def let_go(self) -> None:
+        """Of the pages that are kept in memory."""
+        self._db.execute("PRAGMA shrink_memory")
+
     @property
     def remembers(self) -> bool:
         """Is something to be remembered that the next commit writes?"""

@@ -53,6 +53,11 @@ PROTOCOL = 110
 """Marks what nsplane made: rtm_protocol, IFA_PROTO, NDA_PROTOCOL."""
 
 
+def trim() -> None:
+    """Gives memory back to the system that was freed and is kept."""
+    lib.nsp_trim()
+
+
 def library_version() -> str:
     """The version of the C library that is loaded."""
     return str(ffi.string(lib.nsp_version()).decode())
