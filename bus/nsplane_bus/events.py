@@ -11,7 +11,7 @@ from msgspec import msgpack
 
 from nsplane import Engine
 
-from .protocol import SYNC
+from .protocol import PART, SYNC
 
 QUEUE = 50_000
 """Events that wait for one slow subscriber before it loses some."""
@@ -84,7 +84,8 @@ class Publisher:
     def _send(self, topic: bytes, event: bytes) -> None:
         self.counters["events"] += 1
         try:
-            self.socket.send_multipart((topic, event), zmq.DONTWAIT)
+            self.socket.send(topic, PART)
+            self.socket.send(event, zmq.DONTWAIT)
         except zmq.Again:
             self.counters["events_dropped"] += 1
             self.socket.setsockopt(zmq.XPUB_NODROP, 0)

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+import zmq
 from msgspec import msgpack
 
 RUNTIME_DIR = Path("/run/nsplane")
@@ -18,6 +19,9 @@ REQUEST_LIMIT = 64 << 20
 
 FRAME_LIMIT = 80 << 20
 """Bytes of the largest frame that the router reads at all: it closes the connection on a larger one."""
+
+PART = int(zmq.DONTWAIT | zmq.SNDMORE)
+"""How every frame of a message but the last is sent by who waits for nobody."""
 
 SYNC = b"~"
 """A subscription to a topic that begins so is answered once, by an event of that topic: whoever sees it knows that the

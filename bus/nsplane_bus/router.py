@@ -10,9 +10,8 @@ import zmq
 
 from nsplane import BadRequest, Engine, Request
 
-from .protocol import FRAME_LIMIT, REQUEST_LIMIT, error_reply
+from .protocol import FRAME_LIMIT, PART, REQUEST_LIMIT, error_reply
 
-PART = int(zmq.DONTWAIT | zmq.SNDMORE)
 TURN_REQUESTS = 64
 TURN_BYTES = 8 << 20
 
