@@ -264,8 +264,11 @@ class Places:
         self._created.update(new)
         for fact in new:
             self._remember(fact, None)
-        with contextlib.suppress(NotRecorded):  # whoever makes one finds out
+        try:
             self._memory.commit()
+        except NotRecorded:  # whoever makes one tries once more, and finds out
+            for fact in new:
+                self._not_made(fact)
 
     def _want(self, fact: str) -> None:
         (self._want_name if fact.startswith(OWN) else self._want_file)(fact)
@@ -288,10 +291,11 @@ class Places:
             if fact in self._announced:  # somebody was faster
                 self._not_made(fact)
             return self._namespaces.hold(fd)
-        self._created.add(fact)
-        self._remember(fact, None)
         try:
-            self._memory.commit()
+            if fact not in self._announced:
+                self._created.add(fact)
+                self._remember(fact, None)
+                self._memory.commit()
             netns = self._namespaces.create(name)
         except NotRecorded as error:
             self._not_made(fact)

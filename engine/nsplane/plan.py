@@ -110,6 +110,7 @@ class Planner:
         self._touched_slots: dict[Slot, None] = {}
         self._unpaid: dict[Node | Slot, None] = {}
         self._parked: dict[Node, dict[Node | Slot, None]] = {}
+        self._expectant: dict[str, dict[Node | Slot, None]] = {}
         self._removals: dict[Netns, dict[int, tuple[Node, ...]]] = {}
         self._dropped: list[Netns] = []
         self._resumed: list[int] = []
@@ -269,14 +270,17 @@ class Planner:
             self._unpaid[node] = None
 
     def _pay_pending(self) -> None:
-        """Looks at each that waits once, and again when the operation that it waits for has ended."""
+        """Looks at each that waits once, and again when the operation that it waits for has ended, or the namespace was made."""
+        for fact in [fact for fact in self._expectant if not self.places.is_coming(fact)]:
+            self._look_again(self._expectant.pop(fact))
         unpaid, self._unpaid = self._unpaid, {}
         for waiting in unpaid:
             busy = self._awaited_node(waiting)
+            coming = next(filter(self.places.is_coming, self._lacking(waiting)), None) if busy is None else None
             if busy is not None:
                 self._parked.setdefault(busy, {})[waiting] = None
-            elif any(self.places.is_coming(fact) for fact in self._lacking(waiting)):
-                self._unpaid[waiting] = None
+            elif coming is not None:
+                self._expectant.setdefault(coming, {})[waiting] = None
             elif isinstance(waiting, Slot):
                 waiting.settle()
             else:
@@ -284,7 +288,10 @@ class Planner:
 
     def _unpark(self, node: Node) -> None:
         """An operation of this node has ended."""
-        for waiting in self._parked.pop(node, ()):
+        self._look_again(self._parked.pop(node, {}))
+
+    def _look_again(self, parked: dict[Node | Slot, None]) -> None:
+        for waiting in parked:
             if isinstance(waiting, Slot):
                 if self.slots.get(waiting.number) is waiting:
                     self._unpaid[waiting] = None
