@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from collections.abc import Callable
 
 from nsplane.kernel import Timer
 
 MOUNT_CHECK_SECONDS = 0.02
+CHECK_PAUSES = 20
+"""How many times as long as a look at the mounts took it is to the next: with thousands of names one takes milliseconds."""
 
 
 class Descriptors:
     """An epoll of descriptors with what is to be done for each, and the news of the mount table.
 
-    `mounts_changed` is called a little after mounts have changed: once for many changes that follow each other.
+    `mounts_changed` is called a little after mounts have changed: once for many changes that follow each other, and for a small
+    part of the time.
     """
 
     def __init__(self) -> None:
@@ -23,6 +27,7 @@ class Descriptors:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._timer = Timer()
         self._check_due = False
+        self._check_took = 0.0
         # A poll of the mount table takes its news away, and whoever waits for `fileno` polls what is behind it: so one descriptor
         # wakes, and the other tells.
         self._mounts_wake, self._mounts = (os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC) for _ in range(2))
@@ -55,12 +60,14 @@ class Descriptors:
                 callback()
         if self._mounts_poll.poll(0) and not self._check_due:
             self._check_due = True
-            self._timer.set(MOUNT_CHECK_SECONDS)
+            self._timer.set(max(MOUNT_CHECK_SECONDS, self._check_took * CHECK_PAUSES))
 
     def _check_mounts(self) -> None:
         self._check_due = False
         self._timer.clear()
+        began = time.monotonic()
         self.mounts_changed()
+        self._check_took = time.monotonic() - began
 
     def close(self) -> None:
         self._timer.close()
