@@ -7,7 +7,7 @@ from .measure import measure
 from .report import LinksReport
 
 TEXT = """\
-Namespaces by the hundred are made, each with a veth pair to a bridge in one more, an address, a route and an ARP entry, and
+Namespaces by the hundred and thousand are made, each with a veth pair to a bridge in one more, an address, a route and an ARP entry, and
 deleted. Measured is from the first item, or message, until the kernel has it all, and from the first deletion until no link is
 left in the hub, and no name. Not measured is what the kernel does later on its own: it takes the namespaces apart in the
 background, and is waited for between the sides. IPv6 is on, so links that come up talk to their neighbours on the bridge; who
@@ -21,7 +21,7 @@ SCENARIO = Scenario(
     [
         click.Option(
             ["--namespaces"],
-            default=(100, 1_000),
+            default=(100, 1_000, 5_000),
             show_default=True,
             multiple=True,
             type=click.IntRange(1, 1 << 16),

@@ -18,6 +18,7 @@ def test_let_go_of_once_it_is_quiet() -> None:
     timers = Timers()
     times: list[float] = []
     tidy = Tidy(timers, lambda: times.append(time.monotonic()))
+    last = 0.0
     for _ in range(8):
         tidy.took(BUSY_BYTES // 2)
         last = time.monotonic()
