@@ -31,8 +31,8 @@ PLACES = ("red", "blue")
 FOREIGN = "green"
 """A namespace that somebody else made, with links `x` and `y` of theirs."""
 DAMAGES_OF_A_KIND = 4
-RETRIES_SECONDS = 4
 """In a namespace: more of the same would be taken for a fight."""
+RETRIES_SECONDS = 4
 MACS = ("02:00:00:00:aa:01", "02:00:00:00:aa:02")
 
 
