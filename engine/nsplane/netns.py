@@ -35,6 +35,7 @@ class Netns:
         self.links: dict[int, Link] = {}
         self.names: dict[str, int] = {}
         self.aliases: dict[str, int] = {}
+        self._ports: dict[int, set[int]] = {}
         self.holders: dict[int, Holder] = {}
         self.watchers: dict[str, set[Holder]] = {}
         self.standing: dict[str, int] = {}
@@ -49,6 +50,10 @@ class Netns:
         """The link that bears this alias."""
         index = self.aliases.get(alias)
         return None if index is None else self.links.get(index)
+
+    def ports(self, master: int) -> Iterator[Link]:
+        """The links that have this link as their master."""
+        return (self.links[index] for index in self._ports.get(master, ()))
 
     def watch(self, name: str, watcher: Holder) -> None:
         """`watcher` is told when a link of this name comes, changes or goes."""
@@ -83,6 +88,10 @@ class Netns:
             del self.aliases[old.alias]
         if new.alias:
             self.aliases[new.alias] = new.index
+        if old is None or old.master != new.master:
+            self._leave_master(old)
+            if new.master:
+                self._ports.setdefault(new.master, set()).add(new.index)
         self._tell_holder(new.index)
         if old is None or (old.mtu, old.master) != (new.mtu, new.master):
             for master in {new.master, old.master if old is not None else 0}:
@@ -100,8 +109,17 @@ class Netns:
             del self.names[old.name]
         if self.aliases.get(old.alias) == index:
             del self.aliases[old.alias]
+        self._leave_master(old)
         self._tell_holder(index)
+        self._tell_holder(old.master)  # the kernel does not report that a port leaves when it goes
         self._tell(old.name)
+
+    def _leave_master(self, link: Link | None) -> None:
+        if link is not None and link.master:
+            ports = self._ports[link.master]
+            ports.discard(link.index)
+            if not ports:
+                del self._ports[link.master]
 
 
 class Namespaces:

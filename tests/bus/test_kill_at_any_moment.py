@@ -108,7 +108,7 @@ class Lives:
             return {"links": found.links} if found.links else {}
         found.forget_macs(wanted)
         both = {part: (getattr(found, part), getattr(wanted, part)) for part in ("links", "addresses", "routes", "neighbours")}
-        return {part: (there, should) for part, (there, should) in both.items() if there != should}
+        return {f"{part} of {name}": (there, should) for part, (there, should) in both.items() if there != should}
 
     def descriptors(self) -> Counter[str]:
         return descriptors(self.agent.process.pid)
@@ -129,7 +129,7 @@ def _plain(wishes: Wishes) -> dict[str, tuple[Item, str]]:
 
 def _difference(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     others = [(key, wanted[key], found[key]) for key in wanted.keys() & found.keys() if wanted[key] != found[key]]
-    missing, many = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    missing, many = sorted(wanted.keys() - found.keys()), [(key, found[key]) for key in sorted(found.keys() - wanted.keys())]
     return f"missing: {len(missing)}, {missing[:5]}; too many: {len(many)}, {many[:5]}; other: {len(others)}, {others[:5]}"
 
 

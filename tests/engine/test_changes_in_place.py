@@ -165,6 +165,12 @@ def test_a_bridge_follows_the_mtu_of_its_ports(wired: Wired, engine: Engine) -> 
     assert wired.link("br")["mtu"] == 1280
     wired.put(bridge("br", wired.namespace))
     until(engine, lambda: wired.link("br")["mtu"] == 1450)
+    small = veth("c", "d", wired.namespace, master="br", mtu=1300, enabled=False)
+    wired.put(small, veth("d", "c", wired.namespace))
+    until(engine, lambda: wired.link("br")["mtu"] == 1300)
+    engine.delete(["interface/c", "interface/d"], timeout=5)
+    quiet(engine)  # nothing else tells of the bridge than that its port went
+    assert wired.link("br")["mtu"] == 1450
 
 
 def test_a_name_that_another_link_had_until_now(wired: Wired) -> None:

@@ -62,8 +62,7 @@ class _Bridge:
         mtu = node.settings.mtu
         if mtu is None:
             # The kernel lets a bridge follow its ports until its MTU is set by anybody, and never again: done here from then on.
-            ports = [port.mtu for port in place.netns.links.values() if port.master == link.index]
-            mtu = min(ports, default=DEFAULT_MTU)
+            mtu = min((port.mtu for port in place.netns.ports(link.index)), default=DEFAULT_MTU)
         return created.desired(node, mtu)
 
     def release(self, node: Node, place: Place) -> None:
