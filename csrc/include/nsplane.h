@@ -170,6 +170,7 @@ NSP_API int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t proto
 #define NSP_LINK_LINK 0x200	    /* read only: the other end's or lower link's index */
 #define NSP_LINK_LINK_NETNSID 0x400 /* read only: where that is, where it is another namespace */
 #define NSP_LINK_OPERSTATE 0x800    /* read only: IF_OPER_*, RFC 2863 */
+#define NSP_LINK_ADDR_GEN_MODE 0x1000
 
 struct nsp_link {
 	uint32_t fields; /* NSP_LINK_*: which of these are given */
@@ -186,14 +187,16 @@ struct nsp_link {
 	int32_t link;
 	int32_t link_netnsid;
 	char alias[128];
+	uint8_t addr_gen_mode; /* IN6_ADDR_GEN_MODE_*: what a link-local address is made of, 1 for none */
 };
 
 /* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth, is born in the namespace
- * `peer_netns` (-1: the same). Honoured on both ends at birth: NAME, MAC, MTU, GROUP. UP and MASTER only on `link`; ALIAS on
- * neither (the kernel ignores it in silence), so follow it with nsp_link_change. */
+ * `peer_netns` (-1: the same). Honoured on both ends at birth: NAME, MAC, MTU, GROUP. UP and MASTER only on `link`; ALIAS and
+ * ADDR_GEN_MODE on neither (the kernel ignores them in silence), so follow it with nsp_link_change. */
 NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns);
 
-/* RTM_SETLINK: sets the fields given. The link is INDEX, where given, and NAME then is its new name; otherwise NAME. */
+/* RTM_SETLINK: sets the fields given. The link is INDEX, where given, and NAME then is its new name; otherwise NAME. The kernel sets
+ * UP before ADDR_GEN_MODE: of a link that goes up with the same message, the link-local address is made nevertheless. */
 NSP_API int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link);
 
 /* RTM_DELLINK of INDEX or, where not given, of NAME. */

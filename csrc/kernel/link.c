@@ -46,6 +46,16 @@ static void attrs_put(struct nsp_msg *msg, const struct nsp_link *link)
 		nsp_attr_put_u32(msg, IFLA_GROUP, link->group);
 }
 
+static void addr_gen_mode_put(struct nsp_msg *msg, uint8_t mode)
+{
+	struct nlattr *families = nsp_attr_nest(msg, IFLA_AF_SPEC);
+	struct nlattr *inet6 = nsp_attr_nest(msg, AF_INET6);
+
+	nsp_attr_put(msg, IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof(mode));
+	nsp_attr_nest_end(msg, inet6);
+	nsp_attr_nest_end(msg, families);
+}
+
 static void peer_put(struct nsp_msg *msg, const struct nsp_link *peer, int peer_netns)
 {
 	struct nlattr *data = nsp_attr_nest(msg, IFLA_INFO_DATA);
@@ -123,6 +133,8 @@ int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link)
 	/* Without its NUL: an alias of length 0 is how one is taken away. */
 	if (has(link, NSP_LINK_ALIAS))
 		nsp_attr_put(&msg, IFLA_IFALIAS, link->alias, (uint32_t)strnlen(link->alias, sizeof(link->alias)));
+	if (has(link, NSP_LINK_ADDR_GEN_MODE))
+		addr_gen_mode_put(&msg, link->addr_gen_mode);
 	return nsp_msg_end(&msg, batch);
 }
 
@@ -176,6 +188,21 @@ static uint32_t kind_read(const struct nlattr *info, struct nsp_link *link)
 	return 0;
 }
 
+static uint32_t addr_gen_mode_read(const struct nlattr *families, struct nsp_link *link)
+{
+	const struct nlattr *family, *attr;
+
+	NSP_ATTR_EACH_IN(family, families) {
+		if (nsp_attr_type(family) != AF_INET6)
+			continue;
+		NSP_ATTR_EACH_IN(attr, family) {
+			if (nsp_attr_type(attr) == IFLA_INET6_ADDR_GEN_MODE)
+				return nsp_attr_get(attr, &link->addr_gen_mode, 1) ? NSP_LINK_ADDR_GEN_MODE : 0;
+		}
+	}
+	return 0;
+}
+
 static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 {
 	switch (nsp_attr_type(attr)) {
@@ -204,6 +231,8 @@ static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 		return nsp_attr_get(attr, &link->operstate, sizeof(link->operstate)) ? NSP_LINK_OPERSTATE : 0;
 	case IFLA_LINKINFO:
 		return kind_read(attr, link);
+	case IFLA_AF_SPEC:
+		return addr_gen_mode_read(attr, link);
 	default:
 		return 0;
 	}

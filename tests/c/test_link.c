@@ -139,6 +139,34 @@ static void test_master_at_birth(void)
 	world_free(world);
 }
 
+static void test_addr_gen_mode(void)
+{
+	struct nsp_link change = { .fields = NSP_LINK_INDEX | NSP_LINK_ADDR_GEN_MODE, .addr_gen_mode = IN6_ADDR_GEN_MODE_NONE },
+			read;
+	struct world *world = world_new();
+
+	change.index = world_veth(world, "v0");
+	world_link(world, "v0", &read);
+	CHECK(read.fields & NSP_LINK_ADDR_GEN_MODE);
+	CHECK_EQ(read.addr_gen_mode, IN6_ADDR_GEN_MODE_EUI64);
+	CHECK_EQ(nsp_link_change(&world->batch, &change), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	world_link(world, "v0", &read);
+	CHECK_EQ(read.addr_gen_mode, IN6_ADDR_GEN_MODE_NONE);
+
+	/* With an MTU that is too small for IPv6 there is none. */
+	change.fields = NSP_LINK_INDEX | NSP_LINK_MTU;
+	change.mtu = 1279;
+	CHECK_EQ(nsp_link_change(&world->batch, &change), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	world_link(world, "v0", &read);
+	CHECK(!(read.fields & NSP_LINK_ADDR_GEN_MODE));
+	change.fields = NSP_LINK_INDEX | NSP_LINK_ADDR_GEN_MODE;
+	CHECK_EQ(nsp_link_change(&world->batch, &change), 0);
+	CHECK_EQ(world_send(world, NULL), EAFNOSUPPORT);
+	world_free(world);
+}
+
 static void test_delete_group(void)
 {
 	struct world *world = world_new();
@@ -217,6 +245,7 @@ int main(void)
 	test_pair_across_namespaces();
 	test_change();
 	test_master_at_birth();
+	test_addr_gen_mode();
 	test_delete_group();
 	test_refused();
 	return test_end();

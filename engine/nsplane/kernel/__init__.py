@@ -23,6 +23,8 @@ from nsplane.kernel.core import (
 from nsplane.kernel.failure import KernelError
 from nsplane.kernel.frames import Fault, FieldInfo, Frame, FrameError, bulk_fields
 from nsplane.kernel.links import (
+    ADDR_GEN_MODE_EUI64,
+    ADDR_GEN_MODE_NONE,
     IFA_F_NODAD,
     SAW_DOWN,
     SAW_LOW_MTU,
@@ -64,6 +66,8 @@ def library_version() -> str:
 
 
 __all__ = [
+    "ADDR_GEN_MODE_EUI64",
+    "ADDR_GEN_MODE_NONE",
     "IFA_F_NODAD",
     "JUDGE_ALL",
     "JUDGE_GATEWAYS",

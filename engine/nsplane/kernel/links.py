@@ -19,6 +19,10 @@ SAW_LOW_MTU: int = lib.NSP_SAW_LOW_MTU
 
 IFA_F_NODAD = 0x02
 
+ADDR_GEN_MODE_EUI64 = 0
+ADDR_GEN_MODE_NONE = 1
+"""linux/if_link.h: a link has a link-local address that is made of its MAC, or none."""
+
 
 class EventsLost(Exception):
     """The monitor's socket overflowed: what is watched has to be read again."""
@@ -47,7 +51,7 @@ class Address:
 @dataclass(slots=True)
 class Link:
     """A link as the kernel has it. `link` is the other end's or lower link's ifindex, in namespace `link_netnsid` where that
-    is another one; `master` an ifindex or 0."""
+    is another one; `master` an ifindex or 0; `addr_gen_mode` an ADDR_GEN_MODE, -1 where it has no IPv6."""
 
     index: int
     name: str
@@ -60,6 +64,7 @@ class Link:
     alias: str
     loopback: bool
     link: int
+    addr_gen_mode: int = -1
     addresses: dict[tuple[int, bytes, int], Address] = field(default_factory=dict)
 
 
@@ -88,6 +93,7 @@ def _link(raw: CData) -> Link:
         alias=ffi.string(raw.alias).decode(errors="replace"),
         loopback=bool(raw.loopback),
         link=raw.link,
+        addr_gen_mode=raw.addr_gen_mode if raw.fields & lib.NSP_LINK_ADDR_GEN_MODE else -1,
     )
 
 

@@ -26,11 +26,12 @@ class LinkChange:
     master: int | None = None
     group: int | None = None
     alias: str | None = None
+    addr_gen_mode: int | None = None
 
     def __bool__(self) -> bool:
-        return any(
-            value is not None for value in (self.name, self.kind, self.up, self.mtu, self.mac, self.master, self.group, self.alias)
-        )
+        """Is there anything to be changed?"""
+        fields = self.name, self.kind, self.up, self.mtu, self.mac, self.master, self.group, self.alias, self.addr_gen_mode
+        return any(value is not None for value in fields)
 
     def _fill(self) -> CData:
         raw = ffi.new("struct nsp_link *")
@@ -62,6 +63,9 @@ class LinkChange:
         if self.alias is not None:
             fields |= lib.NSP_LINK_ALIAS
             raw.alias = self.alias.encode()
+        if self.addr_gen_mode is not None:
+            fields |= lib.NSP_LINK_ADDR_GEN_MODE
+            raw.addr_gen_mode = self.addr_gen_mode
         raw.fields = fields
         return raw
 
