@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from nsplane import kernel
-from nsplane.kernel import Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
+from nsplane.kernel import Address, Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
 
 IPV6_MIN_MTU = 1280
 DESCRIPTORS_SPARED = 64
@@ -20,6 +21,13 @@ class Holder(Protocol):
 
     def link_changed(self) -> None:
         """The link, or one of its addresses, changed or went."""
+
+
+class Change(Protocol):
+    """Adds addresses, and has not ended yet."""
+
+    def address_gone(self, netns: Netns, link: str, address: Address) -> None:
+        """One was deleted meanwhile."""
 
 
 class Netns:
@@ -35,9 +43,12 @@ class Netns:
         self.links: dict[int, Link] = {}
         self.names: dict[str, int] = {}
         self.aliases: dict[str, int] = {}
+        self.groups: Counter[int] = Counter()
+        """How many links are in each group."""
         self._ports: dict[int, set[int]] = {}
         self.holders: dict[int, Holder] = {}
         self.watchers: dict[str, set[Holder]] = {}
+        self.changes: set[Change] = set()
         self.standing: dict[str, int] = {}
         """Slots that are ready here, by their keys, and their links."""
 
@@ -88,6 +99,9 @@ class Netns:
             del self.aliases[old.alias]
         if new.alias:
             self.aliases[new.alias] = new.index
+        if old is None or old.group != new.group:
+            self.groups[new.group] += 1
+            self._leave_group(old)
         if old is None or old.master != new.master:
             self._leave_master(old)
             if new.master:
@@ -109,10 +123,17 @@ class Netns:
             del self.names[old.name]
         if self.aliases.get(old.alias) == index:
             del self.aliases[old.alias]
+        self._leave_group(old)
         self._leave_master(old)
         self._tell_holder(index)
         self._tell_holder(old.master)  # the kernel does not report that a port leaves when it goes
         self._tell(old.name)
+
+    def _leave_group(self, link: Link | None) -> None:
+        if link is not None:
+            self.groups[link.group] -= 1
+            if not self.groups[link.group]:
+                del self.groups[link.group]
 
     def _leave_master(self, link: Link | None) -> None:
         if link is not None and link.master:
@@ -295,6 +316,8 @@ class Namespaces:
                 self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
         else:
             link.addresses.pop(address.identity, None)
+            for change in netns.changes:
+                change.address_gone(netns, link.name, address)
             # With the last IPv4 address the kernel drops the link's IPv4 routes and its ARP entries, permanent ones too, and it
             # keeps gateways that it would now refuse.
             lost = kernel.JUDGE_GATEWAYS

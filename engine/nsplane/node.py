@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from nsplane.items import Interface, Settings, interface_key, namespace_text
-from nsplane.kernel import PROTOCOL, Address, KernelError, Link, LinkChange, Op, write_sysctl
+from nsplane.kernel import (
+    ADDR_GEN_MODE_EUI64,
+    ADDR_GEN_MODE_NONE,
+    PROTOCOL,
+    Address,
+    KernelError,
+    Link,
+    LinkChange,
+    Op,
+    write_sysctl,
+)
 from nsplane.netns import Netns
 from nsplane.places import shown
 
@@ -271,12 +281,17 @@ class Node:
             self._fights += not self._retry_set
             self.refuse(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
+        if change.master == 0 and place.kind.makes_link and link.addr_gen_mode == ADDR_GEN_MODE_NONE:
+            try:
+                make_link_local(place.netns, link)
+            except KernelError as error:
+                self.refuse(error.errno or errno.EIO, error.strerror or str(error))
+                return
         op = self.planner.operation(self)
         op.stage_in(place.netns)
         if change:
             stage_change(op, change, link)
-            if change.alias is not None:
-                op.unreported(place.netns, change.name or link.name, change.alias)
+            op.unreported(place.netns, change.name or link.name, change)
         for address in stale:
             op.delete_address(link.index, address)
         for address in fresh:
@@ -541,6 +556,12 @@ def turn_ipv6(netns: Netns, link: Link, on: bool) -> None:
     write_sysctl(netns.fd, f"ipv6/conf/{link.name}/disable_ipv6", "0" if on else "1")
 
 
+def make_link_local(netns: Netns, link: Link) -> None:
+    """Gives a link that was a port its IPv6 link-local address. (Set by rtnetlink, the mode matters when the link goes up again.)
+    KernelError: EROFS where the agent may not."""
+    write_sysctl(netns.fd, f"ipv6/conf/{link.name}/addr_gen_mode", str(ADDR_GEN_MODE_EUI64))
+
+
 def temporary_name(key: str) -> str:
     """A link's name that nobody else takes, for the time of a move."""
     return f"nsp{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -560,6 +581,7 @@ def differences(desired: LinkChange, link: Link) -> LinkChange:
         mac=desired.mac if changed(desired.mac, link.mac) else None,
         master=desired.master if changed(desired.master, link.master) else None,
         alias=desired.alias if changed(desired.alias, link.alias) else None,
+        addr_gen_mode=desired.addr_gen_mode if changed(desired.addr_gen_mode, link.addr_gen_mode) else None,
     )
 
 

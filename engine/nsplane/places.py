@@ -35,8 +35,10 @@ BOUND = "\0"
 OWN = "namespace/"
 """The fact of the namespace that the agent was started in."""
 BRING_MOST = 32
-BRING_SECONDS = 0.02
-"""How long namespaces are made, at about a millisecond each, before others have their turn."""
+TURN_SECONDS = 0.02
+"""How long namespaces are made, at about a millisecond each, or deleted, before others have their turn."""
+LEAVE_SECONDS = 1.0
+"""How long one that is not needed any more is left alone at most, until it is calm."""
 
 _PROC = re.compile(r"/proc/([1-9][0-9]*)(?:/task/([1-9][0-9]*))?/ns/net")
 
@@ -85,7 +87,8 @@ class Places:
         self._held: dict[str, Netns] = {}
         self._created: set[str] = set()
         self._announced: set[str] = set()
-        self._leaving: set[str] = set()
+        self._leaving: dict[str, float] = {}
+        self._left: list[Netns] = []
         self._coming: dict[str, None] = {}
         self._resuming = False
         self.refused: dict[str, KernelError] = {}
@@ -150,7 +153,7 @@ class Places:
         except KernelError as error:  # descriptors are short: it is remembered, for another start
             log.warning("%s is not cleaned up: %s", fact, error.strerror)
         else:
-            self._leaving.add(fact)
+            self._leaving[fact] = 0.0
 
     def _open_known(self, fact: str, known: dict[str, Any]) -> int | None:
         """The namespace, where it is still the one that was meant."""
@@ -237,7 +240,7 @@ class Places:
 
     def bring(self) -> bool:
         """Opens and makes what is needed, for a moment at most. True where more is left to do."""
-        end = time.monotonic() + BRING_SECONDS
+        end = time.monotonic() + TURN_SECONDS
         self._announce()
         while self._coming and time.monotonic() < end:
             fact = next(iter(self._coming))
@@ -339,26 +342,37 @@ class Places:
         self.refused.pop(fact, None)
         self._coming.pop(fact, None)
         if fact in self._held:
-            self._leaving.add(fact)
+            self._leaving[fact] = time.monotonic()
         elif fact in self._memory.memories("place"):
             self._coming[fact] = None
 
-    def leave(self) -> None:
-        """Lets go of names and files that nobody needs any more, once nothing of ours is left in them."""
-        self._leaving = {fact for fact in self._leaving if not self._facts.is_needed(fact)}
-        holds = Counter(self._held[fact] for fact in self._leaving)
+    def leave(self, calm: bool) -> bool:
+        """Lets go of names and files that nobody needs any more, once nothing of ours is left in them, for a moment at most.
+        When it is calm, for whoever changes links while the kernel takes a namespace apart waits for that. True where more is to
+        do."""
+        now = time.monotonic()
+        self._leaving = {fact: since for fact, since in self._leaving.items() if not self._facts.is_needed(fact)}
+        going = [fact for fact, since in self._leaving.items() if calm or now > since + LEAVE_SECONDS]
+        holds = Counter(self._held[fact] for fact in going)
         occupied = _Occupied()
-        for fact in tuple(self._leaving):
+        for fact in going:
             netns = self._held[fact]
-            if netns.users == holds[netns]:
-                holds[netns] -= 1
-                self._leaving.discard(fact)
-                del self._held[fact]
-                self._facts.lose(fact)
-                self._namespaces.drop(netns)
-                if fact in self._created:
-                    self._delete_name(fact, netns, occupied)
-                self._not_made(fact)
+            if netns.users != holds[netns]:
+                continue
+            if time.monotonic() > now + TURN_SECONDS:
+                return True
+            holds[netns] -= 1
+            del self._leaving[fact]
+            del self._held[fact]
+            self._facts.lose(fact)
+            self._left.append(netns)
+            if fact in self._created:
+                self._delete_name(fact, netns, occupied)
+            self._not_made(fact)
+        for netns in self._left:  # the kernel begins to take them apart
+            self._namespaces.drop(netns)
+        self._left.clear()
+        return False
 
     def _delete_name(self, fact: str, netns: Netns, occupied: _Occupied) -> None:
         """A name that was made here goes with its last item, unless somebody else lives there."""
@@ -381,7 +395,7 @@ class Places:
             netns = self._held.pop(fact, None)
             if netns is not None:
                 self._not_made(fact)
-                self._leaving.discard(fact)
+                self._leaving.pop(fact, None)
                 self._facts.lose(fact)
                 self._changed(fact, "lost")
                 self._namespaces.drop(netns)

@@ -12,72 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from nsplane.facts import Facts
+from nsplane.groups import Groups
 from nsplane.journal import NotRecorded
-from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Address, Core, LinkChange, Op, OpResult
+from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Core, LinkChange, OpResult
 from nsplane.kinds.created import is_agents
 from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
-from nsplane.node import RETRY_FIRST, Kind, Node, Place, stage_change, temporary_name
+from nsplane.node import RETRY_FIRST, Node, Place, stage_change, temporary_name
+from nsplane.operation import Operation
 from nsplane.places import Places
 from nsplane.processes import boot_id
 from nsplane.slots import Slot
 from nsplane.timers import Timers
-
-BIRTH_GROUP = 0x6E730000
-"""Links are born in this group (its low bits are the agent's): the only mark there is until the alias is set."""
-SCRATCH_GROUP = 0x8000
-"""Added to the group of links that are to be deleted together."""
-
-
-class Operation(Op):
-    """An operation of the planner, and whom it is for."""
-
-    def __init__(self, cookie: int, nodes: tuple[Node, ...]) -> None:
-        super().__init__(cookie)
-        self.cookie = cookie
-        self.nodes = nodes
-        self.reads_back = False
-        self.namespaces: list[Netns] = []
-        self._unreported: list[tuple[Netns, str, str | Address]] = []
-        self._made: list[tuple[Kind, Node, Netns, str]] = []
-
-    def stage_in(self, netns: Netns, tries: bool = False) -> Operation:
-        """Begins a stage in this namespace, which stays open until the operation has ended."""
-        netns.users += 1
-        self.namespaces.append(netns)
-        self.stage(netns.number, tries)
-        return self
-
-    def makes(self, kind: Kind, node: Node, netns: Netns, name: str) -> None:
-        """The operation makes a link for this node: it is taken into its care, whatever else fails or was wished meanwhile."""
-        self._made.append((kind, node, netns, name))
-
-    def take_made(self) -> None:
-        links = [netns.link(name) for _, _, netns, name in self._made]
-        ends = tuple(node for _, node, _, _ in self._made)
-        for (kind, node, netns, _), link in zip(self._made, links, strict=True):
-            if link is not None and link.index not in netns.holders and kind.is_ours(node, link):
-                node.take(Place(kind, netns, link.index, ends))
-
-    def unreported(self, netns: Netns, link: str, what: str | Address) -> None:
-        """The kernel reports a new alias only of a link that is up, and an IPv6 address some time after it was added: both are
-        taken as there when the operation has succeeded."""
-        self._unreported.append((netns, link, what))
-
-    def succeeded(self, wholly: bool) -> set[Netns]:
-        """Takes note of what is there and will not be reported in time: not of addresses where something that was tried has failed.
-        Returns the namespaces that have an address more by that."""
-        more = set()
-        for netns, name, what in self._unreported:
-            link = netns.link(name)
-            if link is None:
-                continue
-            if isinstance(what, str):
-                link.alias = what
-            elif wholly and what.identity not in link.addresses:
-                link.addresses[what.identity] = what
-                more.add(netns)
-        return more
 
 
 class Planner:
@@ -103,7 +49,7 @@ class Planner:
         self.owners: dict[tuple[Netns, str], Node] = {}
         self.blocked: dict[tuple[Netns, str], set[Node]] = {}
         self.slots: dict[int, Slot] = {}
-        self.group = BIRTH_GROUP | int.from_bytes(agent_id.encode()[-8:], "big") % SCRATCH_GROUP
+        self.groups = Groups(agent_id)
         self._cookies = itertools.count(1)
         self._running: dict[int, Operation] = {}
         self._touched: dict[Node, None] = {}
@@ -112,6 +58,8 @@ class Planner:
         self._parked: dict[Node, dict[Node | Slot, None]] = {}
         self._expectant: dict[str, dict[Node | Slot, None]] = {}
         self._removals: dict[Netns, dict[int, tuple[Node, ...]]] = {}
+        self._removing: dict[Netns, dict[int, tuple[Node, ...]]] = {}
+        """Where links are being deleted, and which ones wait for that to end."""
         self._dropped: list[Netns] = []
         self._resumed: list[int] = []
 
@@ -217,7 +165,7 @@ class Planner:
         self._touched_slots[slot] = None
 
     def run(self) -> bool:
-        """Looks at everything that was touched, until nothing is. True where namespaces are still to be made, for another run."""
+        """Looks at everything that was touched, until nothing is. True where namespaces are still to be made or deleted."""
         more = self.places.bring()
         try:
             self._look(more)
@@ -227,7 +175,7 @@ class Planner:
         if not more:  # else it is not known yet what an earlier life has left there
             while self._resumed:  # read back by now, or its namespace has gone
                 self.slot_empty(self._resumed.pop())
-            self.places.leave()
+            more = self.places.leave(calm=not self._removing)
         self._pay_pending()
         return more
 
@@ -339,13 +287,24 @@ class Planner:
     def submit(self, op: Operation) -> None:
         """Queues an operation; its nodes are busy until it has ended."""
         self._running[op.cookie] = op
+        self._count_groups(op, 1)
         for node in op.nodes:
             node.operation_begins()
         self.core.submit(op, express=len(self._touched) < EXPRESS_NODES)
 
+    def _count_groups(self, op: Operation, by: int) -> None:
+        if op.fills is not None:
+            self.groups.fills(op.fills, by)
+        if op.empties is not None:
+            self.groups.empties(op.empties, by)
+
     def completed(self, result: OpResult) -> None:
         op = self._running.pop(result.cookie)
-        for netns in () if result.error else op.succeeded(wholly=not result.failed):
+        self._count_groups(op, -1)
+        waiting = self._removing.pop(op.removes) if op.removes is not None else None
+        if op.removes is not None and waiting:
+            self._removals.setdefault(op.removes, {}).update(waiting)
+        for netns in op.ended(result.error, result.failed):
             self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
         op.take_made()
         for netns in op.namespaces if op.reads_back else ():
@@ -361,7 +320,8 @@ class Planner:
             self._unpark(node)
 
     def remove(self, netns: Netns, index: int, *nodes: Node) -> None:
-        """Deletes a link at the end of this run, together with the others of its namespace."""
+        """Deletes a link at the end of this run, or when what is being deleted in its namespace has gone: together with all others
+        there, for most of what the kernel does is done once a message."""
         for node in nodes:
             node.busy = True
         self._removals.setdefault(netns, {})[index] = nodes
@@ -369,14 +329,20 @@ class Planner:
     def _flush_removals(self) -> None:
         removals, self._removals = self._removals, {}
         for netns, links in removals.items():
+            if netns in self._removing:
+                self._removing[netns].update(links)
+                continue
+            self._removing[netns] = {}
             op = self.operation(*(node for nodes in links.values() for node in nodes))
             op.stage_in(netns)
+            op.removes = netns
             if len(links) == 1:
                 op.delete(next(iter(links)))
             else:
-                for index in links:
-                    op.change(LinkChange(index=index, group=self.group | SCRATCH_GROUP))
-                op.delete_group(self.group | SCRATCH_GROUP)
+                op.empties, others = self.groups.gather(netns, links)
+                for index in others:
+                    op.change(LinkChange(index=index, group=op.empties))
+                op.delete_group(op.empties)
             self.submit(op)
 
     def _remove_left_over(self) -> list[Netns]:

@@ -101,9 +101,14 @@ def seen_here(foreign: str) -> set[str]:
 
 def links_of_ours(agent: str) -> set[str]:
     """Links of the tests' own namespace that this agent has made, marked or not."""
-    group = str(0x6E730000 | int.from_bytes(agent.encode()[-8:], "big") % 0x8000)
+    first = 0x60000000 | int.from_bytes(agent.encode()[-8:], "big") % 0x8000 << 13
     marked = f"nsplane:{agent}:"
-    return {link["ifname"] for link in here("link") if link.get("ifalias", "").startswith(marked) or link.get("group") == group}
+
+    def is_ours(link: dict[str, Any]) -> bool:
+        group = link["group"]
+        return link.get("ifalias", "").startswith(marked) or (group.isdigit() and int(group) & ~0x1FFF == first)
+
+    return {link["ifname"] for link in here("link") if is_ours(link)}
 
 
 def mounts(beginning: str) -> set[str]:

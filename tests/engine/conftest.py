@@ -176,7 +176,8 @@ def engine(lab: Lab) -> Iterator[Engine]:
         made.replace([], timeout=20)
         for source in ("lab", "other"):
             made.replace([], source=source, timeout=20)
-        until(made, lambda: not made._planner._running)  # a name goes when nothing is under way in its namespace
+        # A name goes when nothing is under way in its namespace.
+        until(made, lambda: not made._planner._running and not made._planner.places._leaving)
 
 
 @pytest.fixture

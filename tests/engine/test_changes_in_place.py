@@ -143,6 +143,50 @@ def test_a_port_waits_for_its_master_and_loses_it(wired: Wired, engine: Engine, 
     assert wired.link()["master"] == "br"
 
 
+def link_local(wired: Wired, name: str = "a") -> list[str]:
+    return [one["local"] for one in ip("addr", "show", name, netns=wired.netns)[0]["addr_info"] if one["scope"] == "link"]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_port_has_no_link_local_address(wired: Wired, engine: Engine, settle: Settle, enabled: bool) -> None:
+    """Nothing could reach it: the bridge takes what comes in."""
+    port = veth("c", "d", wired.namespace, master="br", enabled=enabled, addresses=["fd09::1/64"])
+    wired.put(bridge("br", wired.namespace), port, veth("d", "c", wired.namespace))
+    quiet(engine)
+    settle("interface/c")
+    assert (wired.link("c")["inet6_addr_gen_mode"], link_local(wired, "c")) == ("none", [])
+    assert wired.addresses("c", "inet6") == ["fd09::1/64"]
+    assert wired.link("d")["inet6_addr_gen_mode"] == "eui64"
+    run(f"ip -n {wired.netns} link set dev c addrgenmode eui64")
+    wired.put(port | {"mtu": 1400})
+    settle("interface/c")
+    assert wired.link("c")["inet6_addr_gen_mode"] == "none"
+
+
+def test_a_link_that_becomes_a_port_or_is_none_any_more(wired: Wired, engine: Engine, settle: Settle) -> None:
+    until(engine, lambda: link_local(wired))
+    wired.put(bridge("br", wired.namespace), wired.a(master="br"))
+    settle("interface/a")
+    assert wired.link()["inet6_addr_gen_mode"] == "none"
+    wired.put(wired.a(master="br", enabled=False))
+    wired.put(wired.a(master="br"))
+    quiet(engine)
+    assert link_local(wired) == []
+    wired.put(wired.a())
+    settle("interface/a")
+    assert wired.link()["inet6_addr_gen_mode"] == "eui64"
+    until(engine, lambda: link_local(wired))
+
+
+def test_a_port_with_an_mtu_too_small_for_ipv6(wired: Wired, settle: Settle) -> None:
+    port = veth("c", "d", wired.namespace, master="br", mtu=1000)
+    assert wired.put(bridge("br", wired.namespace), port, veth("d", "c", wired.namespace))["counts"] == {"configured": 3}
+    assert "inet6_addr_gen_mode" not in wired.link("c")
+    wired.put(port | {"mtu": 1400})
+    settle("interface/c")
+    assert wired.link("c")["inet6_addr_gen_mode"] == "none"
+
+
 def test_a_bridge_is_changed_in_place(engine: Engine, lab: Lab) -> None:
     namespace = by_name(lab.name("red"))
     engine.put([bridge("br", namespace)], timeout=5)

@@ -63,7 +63,7 @@ class _Bridge:
         if mtu is None:
             # The kernel lets a bridge follow its ports until its MTU is set by anybody, and never again: done here from then on.
             mtu = min((port.mtu for port in place.netns.ports(link.index)), default=DEFAULT_MTU)
-        return created.desired(node, mtu)
+        return created.desired(node, link, mtu)
 
     def release(self, node: Node, place: Place) -> None:
         node.planner.remove(place.netns, place.index, node)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 from nsplane.items import interface_key
-from nsplane.kernel import Link, LinkChange
-from nsplane.netns import Netns
+from nsplane.kernel import ADDR_GEN_MODE_NONE, Link, LinkChange
+from nsplane.netns import IPV6_MIN_MTU, Netns
 from nsplane.node import Kind, Node, Place
 
 if TYPE_CHECKING:
-    from nsplane.plan import Operation, Planner
+    from nsplane.operation import Operation
+    from nsplane.plan import Planner
+
+HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 
 
 def alias(node: Node) -> str:
@@ -30,12 +34,12 @@ def mac(node: Node) -> bytes:
 
 def is_ours(node: Node, link: Link) -> bool:
     """Does the link bear this node's mark? One that has no alias yet is known by the group that it was born in."""
-    return link.alias == alias(node) or (not link.alias and link.group == node.planner.group)
+    return link.alias == alias(node) or (not link.alias and node.planner.groups.has(link))
 
 
 def is_agents(planner: Planner, link: Link) -> bool:
     """Was the link made by this agent, for whatever name?"""
-    return link.alias.startswith(f"nsplane:{planner.agent_id}:") or (not link.alias and link.group & ~0x8000 == planner.group)
+    return link.alias.startswith(f"nsplane:{planner.agent_id}:") or (not link.alias and planner.groups.has(link))
 
 
 def master_index(node: Node) -> int:
@@ -83,31 +87,35 @@ def clear_name(node: Node, netns: Netns) -> bool:
     return False
 
 
-def at_birth(node: Node, kind: str) -> LinkChange:
+def at_birth(node: Node, kind: str, group: int) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=node.settings.mtu, group=node.planner.group)
+    return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=node.settings.mtu, group=group)
 
 
 def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link_kind: str) -> None:
-    """Makes a link, or a pair of two ends where they belong, marks it and tries to give it its addresses; what is missing then
-    follows when it is there.
+    """Makes a link, or a pair of two ends where they belong, marks it, sets it up and tries to give it its addresses; what is
+    missing then follows when it is there.
 
-    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way.
+    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. What is
+    set before a link is up is no event to anybody, and what comes with that message comes after it.
     """
     (node, netns), *others = ends
+    op.fills = group = node.planner.groups.born(node.source)
     op.stage_in(netns)
-    birth = at_birth(node, link_kind)
-    birth.up = node.settings.up
+    birth = at_birth(node, link_kind, group)
     birth.master = master_index(node) or None
     if others:
         peer, peer_netns = others[0]
-        op.create(birth, at_birth(peer, link_kind), peer_netns.fd)
+        op.create(birth, at_birth(peer, link_kind, group), peer_netns.fd)
     else:
         op.create(birth)
     for end, where in ends:
         name = end.settings.host_name
-        op.stage_in(where).change(LinkChange(name=name, alias=alias(end), up=None if end is node else end.settings.up))
-        op.unreported(where, name, alias(end))
+        mark = LinkChange(name=name, alias=alias(end), addr_gen_mode=_addr_gen_mode(end, end.settings.mtu))
+        op.stage_in(where).change(mark)
+        if end.settings.up:
+            op.change(LinkChange(name=name, up=True))
+        op.unreported(where, name, mark)
         op.makes(kind, end, where, name)
         if end.settings.addresses:
             op.ask(name)
@@ -117,8 +125,15 @@ def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link
                 op.unreported(where, name, address)
 
 
-def desired(node: Node, mtu: int | None) -> LinkChange:
-    """All that is looked after on a link that was made here."""
+def _addr_gen_mode(node: Node, mtu: int | None) -> int | None:
+    """A port has no link-local address: nothing could reach it, for the bridge takes what comes in, and each costs the kernel three
+    routes and a walk through all of them whenever another one comes or goes."""
+    has_ipv6 = HAS_IPV6 and (mtu is None or mtu >= IPV6_MIN_MTU)
+    return ADDR_GEN_MODE_NONE if node.settings.master is not None and has_ipv6 else None
+
+
+def desired(node: Node, link: Link, mtu: int | None) -> LinkChange:
+    """All that is looked after on a link that was made here, as it is now."""
     return LinkChange(
         name=node.settings.host_name,
         mac=mac(node),
@@ -126,4 +141,5 @@ def desired(node: Node, mtu: int | None) -> LinkChange:
         up=node.settings.up,
         master=master_index(node),
         alias=alias(node),
+        addr_gen_mode=_addr_gen_mode(node, link.mtu),
     )

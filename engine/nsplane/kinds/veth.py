@@ -109,7 +109,7 @@ class _Veth:
                 one.fail(other.failure[0], f"the other end: {other.failure[1]}")
 
     def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
-        return created.desired(node, node.settings.mtu)
+        return created.desired(node, link, node.settings.mtu)
 
     def release(self, node: Node, place: Place) -> None:
         """Deleting either end deletes both: that in the namespace with more links, where more may go at once."""
