@@ -11,8 +11,8 @@ Namespaces by the hundred and thousand are made, each with a veth pair to a brid
 entry, and deleted. Measured is from the first item, or message, until the kernel has it all, and from the first deletion until
 no link is left in the hub, and no name. Not measured is what the kernel does later on its own: it takes the namespaces apart in
 the background, and is waited for between the sides. IPv6 is on, so links that come up talk to their neighbours on the bridge;
-who is slow pays more of that. The peers get as many namespaces as they can be waited for, and the floor is measured with that
-many too."""
+who is slow pays more of that. Ports have no link-local address, but those of CNI. The peers get as many namespaces as they can
+be waited for, and the floor is measured with that many too."""
 
 SCENARIO = Scenario(
     "links",

@@ -1,6 +1,7 @@
 """CNI: its plugins `loopback` and `bridge`, with the ipam `static`, run for each namespace as a container runtime does.
 
-A runtime makes the namespace itself, here by `ip netns add`. CNI knows no neighbours, so there are none.
+A runtime makes the namespace itself, here by `ip netns add`. CNI knows no neighbours, so there are none, and its ports have
+link-local addresses.
 """
 
 import contextlib
@@ -64,7 +65,7 @@ class Plugins(NamedTuple):
 
 class Cni:
     name = "CNI bridge"
-    neighbours = False
+    whole = False
 
     def missing(self) -> str | None:
         return None if (PLUGINS / "bridge").exists() else PACKAGE

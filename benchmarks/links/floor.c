@@ -207,7 +207,8 @@ static void make_bridge(int hub, uint32_t bridge)
 	carry_out(hub, &batch);
 }
 
-/* Both ends of the pair where they belong, one of them up and a port; the kernel does not let the other be born up. */
+/* Both ends of the pair where they belong, one of them a port, which has no link-local address: the kernel takes that of a link that is
+ * there only, and makes one for whatever goes up without. */
 static void make_pair(int hub, uint32_t number, uint32_t bridge, int netns)
 {
 	struct batch batch = { .len = 0 };
@@ -215,7 +216,7 @@ static void make_pair(int hub, uint32_t number, uint32_t bridge, int netns)
 	int len = snprintf(port, sizeof(port), "port%u", number);
 
 	*(struct ifinfomsg *)begin(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct ifinfomsg)) =
-		link_up(FIRST_PORT + number);
+		(struct ifinfomsg){ .ifi_index = (int)(FIRST_PORT + number) };
 	append(&batch, IFLA_IFNAME, port, (size_t)len + 1);
 	append_u32(&batch, IFLA_MASTER, INDEX + bridge);
 	append_u32(&batch, IFLA_GROUP, GROUP);
@@ -228,6 +229,13 @@ static void make_pair(int hub, uint32_t number, uint32_t bridge, int netns)
 	end_nest(&batch, peer);
 	end_nest(&batch, data);
 	end_nest(&batch, info);
+	*(struct ifinfomsg *)begin(&batch, RTM_NEWLINK, 0, sizeof(struct ifinfomsg)) =
+		(struct ifinfomsg){ .ifi_index = (int)(FIRST_PORT + number) };
+	struct rtattr *families = append(&batch, IFLA_AF_SPEC, NULL, 0), *inet6 = append(&batch, AF_INET6, NULL, 0);
+	append(&batch, IFLA_INET6_ADDR_GEN_MODE, &(uint8_t){ IN6_ADDR_GEN_MODE_NONE }, 1);
+	end_nest(&batch, inet6);
+	end_nest(&batch, families);
+	*(struct ifinfomsg *)begin(&batch, RTM_NEWLINK, 0, sizeof(struct ifinfomsg)) = link_up(FIRST_PORT + number);
 	carry_out(hub, &batch);
 }
 

@@ -36,7 +36,7 @@ class FloorWork(NamedTuple):
 
 class Floor:
     name = "floor"
-    neighbours = True
+    whole = True
 
     def missing(self) -> str | None:
         return None

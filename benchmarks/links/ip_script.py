@@ -29,7 +29,7 @@ class Scripts(NamedTuple):
 
 class IpScript:
     name = "ip -batch"
-    neighbours = True
+    whole = True
 
     def missing(self) -> str | None:
         return None if shutil.which("ip") else "iproute2"
@@ -52,7 +52,9 @@ def in_hub(lab: Lab) -> Iterator[str]:
         yield f"link add {bridge} up group {GROUP} type bridge"
     for wired in lab.wired:
         peer = f"peer name {LINK} netns {lab.name(wired.number)}"
-        yield f"link add {wired.port} up master {wired.bridge} group {GROUP} type veth {peer}"
+        yield f"link add {wired.port} master {wired.bridge} group {GROUP} type veth {peer}"
+        yield f"link set {wired.port} addrgenmode none"
+        yield f"link set {wired.port} up"
 
 
 def inside(wired: Wired) -> Iterator[str]:

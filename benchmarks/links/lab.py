@@ -20,7 +20,8 @@ SAMPLE = 10
 
 
 class Wired(NamedTuple):
-    """Namespace `number` of a lab: a veth pair, the other end a port of a bridge in the hub; an address, a route, a neighbour."""
+    """Namespace `number` of a lab: a veth pair, the other end a port of a bridge in the hub, without a link-local address; an
+    address, a route, a neighbour."""
 
     number: int
 
@@ -94,15 +95,16 @@ class Lab(NamedTuple):
             f"interface/{wired.port}",
         ]
 
-    def check(self, neighbours: bool) -> None:
+    def check(self, whole: bool) -> None:
         """Asks the kernel whether all of it is there, in the hub for every link, and in some of the namespaces for what they have.
-        Raises Incomplete."""
-        up = {link["ifname"]: link["master"] for link in self._ports(NETNS / self.hub) if link["operstate"] == "UP"}
-        expect("ports", up.values(), [wired.bridge for wired in self.wired])
+        Where it is not the whole, there are no neighbours, and ports have link-local addresses. Raises Incomplete."""
+        up = [link for link in self._ports(NETNS / self.hub) if link["operstate"] == "UP"]
+        expect("ports", (link["master"] for link in up), [wired.bridge for wired in self.wired])
+        expect("modes of ports", {link["inet6_addr_gen_mode"] for link in up}, ["none" if whole else "eui64"])
         for wired in self.wired[:: max(1, self.namespaces // SAMPLE)]:
-            self._check_inside(wired, neighbours)
+            self._check_inside(wired, whole)
 
-    def _check_inside(self, wired: Wired, neighbours: bool) -> None:
+    def _check_inside(self, wired: Wired, whole: bool) -> None:
         inside = NETNS / self.name(wired.number)
         links = {link["ifname"]: link for link in ip_in(inside, "address", "show")}
         here = [f"{one['local']}/{one['prefixlen']}" for one in links[LINK]["addr_info"] if one["family"] == "inet"]
@@ -112,7 +114,7 @@ class Lab(NamedTuple):
         expect("links that are up", (name for name, link in links.items() if "UP" in link["flags"]), ["lo", LINK])
         expect("addresses", here, [wired.address])
         expect("routes", routes, [(DESTINATION, wired.gateway)])
-        expect("neighbours", entries, [(wired.gateway, GATEWAY_MAC)] if neighbours else [])
+        expect("neighbours", entries, [(wired.gateway, GATEWAY_MAC)] if whole else [])
 
     def check_deleted(self, hub: int) -> None:
         """Asks the kernel whether nothing is left: no name, and no port in the hub, which is held by this descriptor. Raises
@@ -126,7 +128,7 @@ class Lab(NamedTuple):
 
     @staticmethod
     def _ports(hub: Path) -> list[dict[str, Any]]:
-        return [link for link in ip_in(hub, "link", "show") if "master" in link]
+        return [link for link in ip_in(hub, "-d", "link", "show") if "master" in link]
 
 
 def place(name: str) -> dict[str, str]:

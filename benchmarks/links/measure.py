@@ -57,7 +57,7 @@ def measure_turn(prefix: str, turn: Turn) -> Rates:
     try:
         with tempfile.TemporaryDirectory(prefix="nspb-") as directory, turn.side.at_work(lab, Path(directory)) as work:
             making = work.make()
-            lab.check(turn.side.neighbours)
+            lab.check(turn.side.whole)
             with held(NETNS / lab.hub) as hub:
                 deleting = work.delete()
                 lab.check_deleted(hub)

@@ -53,7 +53,7 @@ class Publisher:
 
 class Nsplane:
     name = "nsplane"
-    neighbours = True
+    whole = True
 
     def missing(self) -> str | None:
         return None

@@ -16,10 +16,10 @@ class Work(Protocol):
 
 
 class Side(Protocol):
-    """`neighbours` says whether it can make permanent ones."""
+    """`whole` says whether it can make all of it."""
 
     name: str
-    neighbours: bool
+    whole: bool
 
     def missing(self) -> str | None:
         """What would have to be installed."""
