@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format packages test-c fuzz test-py bench stubs clean
+.PHONY: build demo test lint format packages peers test-c fuzz test-py bench stubs clean
 .NOTPARALLEL:
 
 # The interpreter itself, not a version manager's shim, which answers differently in another folder.
@@ -60,6 +60,10 @@ format: .venv/.dev
 packages:
 	@.ci/need iproute2 clang libclang-rt-dev pkgconf busybox-static docker.io
 
+# What the benchmarks compare with. (pyroute2 is in .venv.)
+peers:
+	@.ci/need bird2 golang-go golang-github-vishvananda-netlink-dev containernetworking-plugins
+
 # The C library and its tests: with gcc, with gcc's sanitizers, and with clang and its sanitizers for the fuzz targets.
 options = --werror -Dpython=false -Dtests=true
 sanitized = -Db_sanitize=address,undefined -Db_lundef=false
@@ -85,11 +89,11 @@ test-c: packages build/c/build.ninja build/asan/build.ninja
 fuzz: build/fuzz/build.ninja
 	$(call meson_test,build/fuzz)
 
-test-py: packages build .venv/.dev
+test-py: packages peers build .venv/.dev
 	pytest
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
-bench: build .venv/.bench
+bench: peers build .venv/.bench
 	python -m benchmarks check
 
 # After a change to nsplane.h.

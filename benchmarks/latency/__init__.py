@@ -2,7 +2,7 @@
 
 from ..scenario import Scenario, count
 from .measure import measure
-from .report import LatencyReport
+from .report import ROUNDS, TURN, LatencyReport
 
 TEXT = """\
 One changed route, from the building of the item until the answer `applied`: when nothing else goes on, and while four
@@ -14,7 +14,7 @@ SCENARIO = Scenario(
     "One route is changed and answered: idle, and while others publish at full speed.",
     TEXT,
     [
-        count("changes", 1000, "Changes of the one route, idle as well as under load.", least=4),
+        count("changes", 2000, "Changes of the one route, idle as well as under load.", least=TURN * ROUNDS),
         count("publishers", 4, "Publishers under load, each of them into a namespace of its own.", most=100),
     ],
     measure,

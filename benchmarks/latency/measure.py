@@ -22,7 +22,7 @@ from ..drift.rtnetlink import PROTOCOL, Netlink, View
 from ..failures import Incomplete
 from ..network import fresh_namespace, ip, remove_namespace
 from .loads import ROUTES, running_loads
-from .report import PARTS, LatencyReport
+from .report import TURN, LatencyReport
 from .via import ADDRESS, GATEWAYS, gateways, item, replacement
 
 LINK = "bench"
@@ -61,7 +61,7 @@ class Probe:
 def measure(changes: int, publishers: int) -> LatencyReport:
     """Changes the route so often with the raw socket, so often idle, and so often with so many publishers."""
     prefix = f"nsp-bench-{os.getpid()}"
-    size = changes // PARTS
+    turns = changes // TURN
     floor_times: list[float] = []
     idle: list[float] = []
     with (
@@ -69,11 +69,11 @@ def measure(changes: int, publishers: int) -> LatencyReport:
         agent_of(prefix, publishers) as bus,
         nsplane_probe(bus, f"{prefix}-probe") as probe,
     ):
-        for part in range(PARTS):
+        for turn in range(turns):
             sides = (floor, floor_times), (probe, idle)
-            for side, times in reversed(sides) if part % 2 else sides:
-                times += side.run(size)
-        loaded, rate = run_loaded(bus, prefix, publishers, probe, size * PARTS)
+            for side, times in reversed(sides) if turn % 2 else sides:
+                times += side.run(TURN)
+        loaded, rate = run_loaded(bus, prefix, publishers, probe, turns * TURN)
     return LatencyReport(scenario="latency", publishers=publishers, rate=rate, floor=floor_times, idle=idle, loaded=loaded)
 
 

@@ -9,9 +9,12 @@ import msgspec
 
 from ..report import Bar, Plot, Positive, Report, Table, spread
 
-PARTS = 4
-"""The floor and nsplane take turns so often when idle; the noise is how far the parts' medians of the floor differ."""
-Enough = msgspec.Meta(min_length=PARTS)
+TURN = 10
+"""So many changes the floor and nsplane make in turns when idle."""
+ROUNDS = 5
+"""A round is every fifth turn: spread over the whole run, for what goes on beside it lasts for seconds. The noise is how far the
+rounds' medians of the floor differ."""
+Enough = msgspec.Meta(min_length=TURN * ROUNDS)
 FIGURES = {"median": 0.5, "p90": 0.9, "p99": 0.99, "worst": 1.0}
 STEPS = 200
 """So many points of a distribution are drawn."""
@@ -32,8 +35,10 @@ class LatencyReport(Report):
 
     @property
     def noise(self) -> float:
-        size = len(self.floor) // PARTS
-        return spread([median(self.floor[first : first + size]) for first in range(0, size * PARTS, size)])
+        rounds: list[list[float]] = [[] for _ in range(ROUNDS)]
+        for number, milliseconds in enumerate(self.floor):
+            rounds[number // TURN % ROUNDS].append(milliseconds)
+        return spread([median(times) for times in rounds])
 
     def figures(self) -> dict[str, Any]:
         found = {side: {name: quantile(times, at) for name, at in FIGURES.items()} for side, times in self.sides.items()}

@@ -52,8 +52,10 @@ class LinksReport(Report):
 
     @property
     def noise(self) -> float:
-        number = self.namespaces[-1]
-        return spread([number / rate for rate in self.rates(FLOOR, number, "making")])
+        """How far the floor spreads with one number in one step, the median of them."""
+        return median(
+            spread([number / rate for rate in self.rates(FLOOR, number, step)]) for step in STEPS for number in self.namespaces
+        )
 
     def figures(self) -> dict[str, Any]:
         return {step: self._figures(step) for step in STEPS}

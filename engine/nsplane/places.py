@@ -90,6 +90,8 @@ class Places:
         self._leaving: dict[str, float] = {}
         self._left: list[Netns] = []
         self._coming: dict[str, None] = {}
+        self.settled: list[str] = []
+        """Facts that were coming, and have come or will not, for whoever looks next."""
         self._resuming = False
         self.refused: dict[str, KernelError] = {}
         """Facts that could not be brought about, and why."""
@@ -245,6 +247,7 @@ class Places:
         while self._coming and time.monotonic() < end:
             fact = next(iter(self._coming))
             del self._coming[fact]
+            self.settled.append(fact)
             if fact in self._held:
                 continue
             if self._facts.is_needed(fact):
@@ -340,7 +343,9 @@ class Places:
             self._unbind(fact)
             return
         self.refused.pop(fact, None)
-        self._coming.pop(fact, None)
+        if fact in self._coming:
+            del self._coming[fact]
+            self.settled.append(fact)
         if fact in self._held:
             self._leaving[fact] = time.monotonic()
         elif fact in self._memory.memories("place"):

@@ -219,8 +219,9 @@ class Planner:
 
     def _pay_pending(self) -> None:
         """Looks at each that waits once, and again when the operation that it waits for has ended, or the namespace was made."""
-        for fact in [fact for fact in self._expectant if not self.places.is_coming(fact)]:
-            self._look_again(self._expectant.pop(fact))
+        settled, self.places.settled = self.places.settled, []
+        for fact in settled:
+            self._look_again(self._expectant.pop(fact, {}))
         unpaid, self._unpaid = self._unpaid, {}
         for waiting in unpaid:
             busy = self._awaited_node(waiting)

@@ -96,8 +96,8 @@ def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link
     """Makes a link, or a pair of two ends where they belong, marks it, sets it up and tries to give it its addresses; what is
     missing then follows when it is there.
 
-    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. What is
-    set before a link is up is no event to anybody, and what comes with that message comes after it.
+    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. A port
+    goes up with one more message: its mode has to be set before.
     """
     (node, netns), *others = ends
     op.fills = group = node.planner.groups.born(node.source)
@@ -112,9 +112,13 @@ def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link
     for end, where in ends:
         name = end.settings.host_name
         mark = LinkChange(name=name, alias=alias(end), addr_gen_mode=_addr_gen_mode(end, end.settings.mtu))
-        op.stage_in(where).change(mark)
-        if end.settings.up:
-            op.change(LinkChange(name=name, up=True))
+        op.stage_in(where)
+        if mark.addr_gen_mode is None:
+            mark.up = end.settings.up
+            op.change(mark)
+        else:
+            op.change(mark)
+            op.change(LinkChange(name=name, up=end.settings.up))
         op.unreported(where, name, mark)
         op.makes(kind, end, where, name)
         if end.settings.addresses:
