@@ -355,6 +355,8 @@ class Places:
         """Lets go of names and files that nobody needs any more, once nothing of ours is left in them, for a moment at most.
         When it is calm, for whoever changes links while the kernel takes a namespace apart waits for that. True where more is to
         do."""
+        if not self._leaving and not self._left:
+            return False
         now = time.monotonic()
         self._leaving = {fact: since for fact, since in self._leaving.items() if not self._facts.is_needed(fact)}
         going = [fact for fact, since in self._leaving.items() if calm or now > since + LEAVE_SECONDS]
