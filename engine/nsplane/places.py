@@ -360,7 +360,8 @@ class Places:
         now = time.monotonic()
         self._leaving = {fact: since for fact, since in self._leaving.items() if not self._facts.is_needed(fact)}
         going = [fact for fact, since in self._leaving.items() if calm or now > since + LEAVE_SECONDS]
-        holds = Counter(self._held[fact] for fact in going)
+        holds = Counter(self._left)
+        holds.update(self._held[fact] for fact in going)
         occupied = _Occupied()
         for fact in going:
             netns = self._held[fact]
@@ -368,7 +369,6 @@ class Places:
                 continue
             if time.monotonic() > now + TURN_SECONDS:
                 return True
-            holds[netns] -= 1
             del self._leaving[fact]
             del self._held[fact]
             self._facts.lose(fact)

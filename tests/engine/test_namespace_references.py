@@ -518,6 +518,16 @@ def test_two_references_to_one_namespace_are_one_namespace(engine: Engine, lab: 
     assert {link["ifname"] for link in process.ip("link")} == {"lo", "br"}
 
 
+def test_two_references_to_one_namespace_go_together(engine: Engine, lab: Lab) -> None:
+    name = lab.name("red")
+    engine.put([bridge("a", by_name(name))], timeout=5)
+    engine.put([bridge("b", by_file(f"/run/netns/{name}"))], timeout=5)
+    engine.replace([], timeout=5)
+    until(engine, lambda: not engine._planner._running)
+    assert not engine._planner.places._leaving
+    assert not Path(f"/run/netns/{name}").exists()
+
+
 def test_what_somebody_makes_with_ip_netns_add_is_found_by_name_and_by_file(engine: Engine, lab: Lab, settle: Settle) -> None:
     red = lab.netns("red")
     reply = engine.put(
