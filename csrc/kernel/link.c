@@ -171,7 +171,6 @@ int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link)
 		return ret;
 	if (!has(link, NSP_LINK_INDEX))
 		nsp_attr_put_str(&msg, IFLA_IFNAME, link->name);
-	nsp_attr_put_u32(&msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	return nsp_msg_end(&msg, batch);
 }
 

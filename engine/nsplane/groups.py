@@ -28,7 +28,7 @@ class Groups:
     """The groups of one agent."""
 
     def __init__(self, agent_id: str) -> None:
-        self._first = MARK | int.from_bytes(agent_id.encode()[-8:], "big") % AGENTS * SOURCES
+        self._first = MARK | zlib.crc32(agent_id.encode()) % AGENTS * SOURCES
         self._filled: Counter[int] = Counter()
         self._emptied: Counter[int] = Counter()
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from nsplane import kernel
 from nsplane.kernel import Address, Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
 
+HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 IPV6_MIN_MTU = 1280
 DESCRIPTORS_SPARED = 64
 
@@ -91,6 +92,10 @@ class Netns:
         old = self.links.get(new.index)
         if old is not None:
             new.addresses = old.addresses
+            if (
+                new.addr_gen_mode < 0 and new.mtu >= IPV6_MIN_MTU
+            ):  # kernels before 6.15 leave it out where statistics are not wanted
+                new.addr_gen_mode = old.addr_gen_mode
             if old.name != new.name and self.names.get(old.name) == new.index:
                 del self.names[old.name]
         self.links[new.index] = new

@@ -28,7 +28,7 @@ from nsplane.kernel import (
     Op,
     write_sysctl,
 )
-from nsplane.netns import Netns
+from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
 from nsplane.places import shown
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ class Node:
             self._fights += not self._retry_set
             self.refuse(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
-        if change.master == 0 and place.kind.makes_link and link.addr_gen_mode == ADDR_GEN_MODE_NONE:
+        if change.master == 0 and place.kind.makes_link and lacks_link_local(link):
             try:
                 make_link_local(place.netns, link)
             except KernelError as error:
@@ -554,6 +554,11 @@ def stage_change(op: Op, change: LinkChange, link: Link) -> None:
 def turn_ipv6(netns: Netns, link: Link, on: bool) -> None:
     """Turns IPv6 on or off on a link. KernelError: EROFS where the agent may not."""
     write_sysctl(netns.fd, f"ipv6/conf/{link.name}/disable_ipv6", "0" if on else "1")
+
+
+def lacks_link_local(link: Link) -> bool:
+    """May it be that it has no IPv6 link-local address for it was a port?"""
+    return HAS_IPV6 and link.mtu >= IPV6_MIN_MTU and link.addr_gen_mode in (ADDR_GEN_MODE_NONE, -1)
 
 
 def make_link_local(netns: Netns, link: Link) -> None:

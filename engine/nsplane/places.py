@@ -357,7 +357,7 @@ class Places:
         do."""
         if not self._leaving and not self._left:
             return False
-        now = time.monotonic()
+        now, end = time.monotonic(), 0.0
         self._leaving = {fact: since for fact, since in self._leaving.items() if not self._facts.is_needed(fact)}
         going = [fact for fact, since in self._leaving.items() if calm or now > since + LEAVE_SECONDS]
         holds = Counter(self._left)
@@ -367,7 +367,7 @@ class Places:
             netns = self._held[fact]
             if netns.users != holds[netns]:
                 continue
-            if time.monotonic() > now + TURN_SECONDS:
+            if end and time.monotonic() > end:
                 return True
             del self._leaving[fact]
             del self._held[fact]
@@ -376,6 +376,7 @@ class Places:
             if fact in self._created:
                 self._delete_name(fact, netns, occupied)
             self._not_made(fact)
+            end = end or time.monotonic() + TURN_SECONDS  # behind the first, for which all processes were looked at
         for netns in self._left:  # the kernel begins to take them apart
             self._namespaces.drop(netns)
         self._left.clear()

@@ -25,6 +25,14 @@ from nsplane.processes import boot_id
 from nsplane.slots import Slot
 from nsplane.timers import Timers
 
+Removals = dict[int, tuple[Node, ...]]
+"""Links that are to be deleted, by their indexes, and the nodes that wait for it."""
+
+
+def _add(removals: Removals, more: Removals) -> None:
+    for index, nodes in more.items():
+        removals[index] = tuple(dict.fromkeys((*removals.get(index, ()), *nodes)))
+
 
 class Planner:
     """The nodes, slots, claims on names, and operations under way."""
@@ -57,10 +65,11 @@ class Planner:
         self._unpaid: dict[Node | Slot, None] = {}
         self._parked: dict[Node, dict[Node | Slot, None]] = {}
         self._expectant: dict[str, dict[Node | Slot, None]] = {}
-        self._removals: dict[Netns, dict[int, tuple[Node, ...]]] = {}
-        self._removing: dict[Netns, dict[int, tuple[Node, ...]]] = {}
+        self._removals: dict[Netns, Removals] = {}
+        self._removing: dict[Netns, Removals] = {}
         """Where links are being deleted, and which ones wait for that to end."""
         self._dropped: list[Netns] = []
+        self._more = False
         self._resumed: list[int] = []
 
     def resume(self, slots: Iterable[str]) -> None:
@@ -177,6 +186,7 @@ class Planner:
                 self.slot_empty(self._resumed.pop())
             more = self.places.leave(calm=not self._removing)
         self._pay_pending()
+        self._more = more
         return more
 
     def _look(self, more: bool) -> None:
@@ -277,8 +287,8 @@ class Planner:
 
     @property
     def is_at_work(self) -> bool:
-        """Is an operation under way?"""
-        return bool(self._running)
+        """Is an operation under way, or a namespace still to be made or deleted?"""
+        return self._more or bool(self._running)
 
     # ---- operations ----
 
@@ -304,7 +314,7 @@ class Planner:
         self._count_groups(op, -1)
         waiting = self._removing.pop(op.removes) if op.removes is not None else None
         if op.removes is not None and waiting:
-            self._removals.setdefault(op.removes, {}).update(waiting)
+            _add(self._removals.setdefault(op.removes, {}), waiting)
         for netns in op.ended(result.error, result.failed):
             self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
         op.take_made()
@@ -325,13 +335,17 @@ class Planner:
         there, for most of what the kernel does is done once a message."""
         for node in nodes:
             node.busy = True
-        self._removals.setdefault(netns, {})[index] = nodes
+        _add(self._removals.setdefault(netns, {}), {index: nodes})
 
     def _flush_removals(self) -> None:
         removals, self._removals = self._removals, {}
-        for netns, links in removals.items():
+        for netns, wanted in removals.items():
             if netns in self._removing:
-                self._removing[netns].update(links)
+                _add(self._removing[netns], wanted)
+                continue
+            # One that was left over may have been taken by its item meanwhile.
+            links = {index: nodes for index, nodes in wanted.items() if nodes or index not in netns.holders}
+            if not links:
                 continue
             self._removing[netns] = {}
             op = self.operation(*(node for nodes in links.values() for node in nodes))

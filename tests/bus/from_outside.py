@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,7 @@ def seen_here(foreign: str) -> set[str]:
 
 def links_of_ours(agent: str) -> set[str]:
     """Links of the tests' own namespace that this agent has made, marked or not."""
-    first = 0x60000000 | int.from_bytes(agent.encode()[-8:], "big") % 0x8000 << 13
+    first = 0x60000000 | zlib.crc32(agent.encode()) % 0x8000 << 13
     marked = f"nsplane:{agent}:"
 
     def is_ours(link: dict[str, Any]) -> bool:

@@ -176,8 +176,7 @@ def engine(lab: Lab) -> Iterator[Engine]:
         made.replace([], timeout=20)
         for source in ("lab", "other"):
             made.replace([], source=source, timeout=20)
-        # A name goes when nothing is under way in its namespace.
-        until(made, lambda: not made._planner._running and not made._planner.places._leaving)
+        until(made, lambda: not made._planner.is_at_work)  # a name goes when nothing is under way in its namespace
 
 
 @pytest.fixture

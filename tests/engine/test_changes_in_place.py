@@ -178,6 +178,12 @@ def test_a_link_that_becomes_a_port_or_is_none_any_more(wired: Wired, engine: En
     until(engine, lambda: link_local(wired))
 
 
+def test_a_link_that_becomes_a_port_with_an_mtu_too_small_for_ipv6(wired: Wired) -> None:
+    reply = wired.put(bridge("br", wired.namespace), wired.a(master="br", mtu=1000))
+    assert reply["counts"] == {"configured": 2}, reply
+    assert (wired.link()["mtu"], wired.link()["master"]) == (1000, "br")
+
+
 def test_a_port_with_an_mtu_too_small_for_ipv6(wired: Wired, settle: Settle) -> None:
     port = veth("c", "d", wired.namespace, master="br", mtu=1000)
     assert wired.put(bridge("br", wired.namespace), port, veth("d", "c", wired.namespace))["counts"] == {"configured": 3}

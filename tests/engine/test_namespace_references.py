@@ -180,6 +180,14 @@ def test_a_name_goes_with_its_last_item(engine: Engine, lab: Lab) -> None:
     assert red not in os.listdir("/run/netns")
 
 
+def test_when_all_is_cleared_no_name_is_left(engine: Engine, lab: Lab) -> None:
+    """Many are deleted in more than one turn."""
+    names = [lab.name(f"n{number}") for number in range(100)]
+    engine.put([bridge(name, by_name(name), host_name="br") for name in names], timeout=20)
+    engine.clear(timeout=20)
+    assert not [name for name in names if Path(f"/run/netns/{name}").exists()]
+
+
 def test_a_name_made_for_a_route_alone_goes_with_it(engine: Engine, lab: Lab) -> None:
     red = lab.name("red")
     key = f"route/lo@name:{red}/10.8.0.0/16"

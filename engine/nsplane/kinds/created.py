@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 from typing import TYPE_CHECKING
 
 from nsplane.items import interface_key
 from nsplane.kernel import ADDR_GEN_MODE_NONE, Link, LinkChange
-from nsplane.netns import IPV6_MIN_MTU, Netns
+from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
 from nsplane.node import Kind, Node, Place
 
 if TYPE_CHECKING:
     from nsplane.operation import Operation
     from nsplane.plan import Planner
-
-HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 
 
 def alias(node: Node) -> str:
@@ -145,5 +142,5 @@ def desired(node: Node, link: Link, mtu: int | None) -> LinkChange:
         up=node.settings.up,
         master=master_index(node),
         alias=alias(node),
-        addr_gen_mode=_addr_gen_mode(node, link.mtu),
+        addr_gen_mode=_addr_gen_mode(node, min(link.mtu, mtu or link.mtu)),  # with a small one, IPv6 goes before the mode is set
     )
