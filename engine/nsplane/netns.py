@@ -92,9 +92,7 @@ class Netns:
         old = self.links.get(new.index)
         if old is not None:
             new.addresses = old.addresses
-            if (
-                new.addr_gen_mode < 0 and new.mtu >= IPV6_MIN_MTU
-            ):  # kernels before 6.15 leave it out where statistics are not wanted
+            if new.addr_gen_mode < 0 and new.mtu >= IPV6_MIN_MTU:  # some kernels leave it out with the statistics
                 new.addr_gen_mode = old.addr_gen_mode
             if old.name != new.name and self.names.get(old.name) == new.index:
                 del self.names[old.name]

@@ -22,7 +22,7 @@ from .from_outside import NOTHING_FOREIGN, descriptors, links_of_ours, mounts, s
 from .publishing import Author, Publisher
 from .wishing import Item, Network, Wish, Wishes, networks, states_of
 
-KILLS = int(os.environ.get("NSPLANE_KILLS", "160"))
+KILLS = int(os.environ.get("NSPLANE_KILLS", "200"))
 SEED = int(os.environ.get("NSPLANE_SEED", "1"))
 CHECK_EVERY = 20
 IN_FLIGHT = 16

@@ -127,8 +127,8 @@ def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link
 
 
 def _addr_gen_mode(node: Node, mtu: int | None) -> int | None:
-    """A port has no link-local address: nothing could reach it, for the bridge takes what comes in, and each costs the kernel three
-    routes and a walk through all of them whenever another one comes or goes."""
+    """A port has no link-local address: nothing could reach it, for the bridge takes what comes in, and each costs the kernel
+    routes, and a walk through all of them whenever another one comes or goes."""
     has_ipv6 = HAS_IPV6 and (mtu is None or mtu >= IPV6_MIN_MTU)
     return ADDR_GEN_MODE_NONE if node.settings.master is not None and has_ipv6 else None
 
