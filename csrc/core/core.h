@@ -258,6 +258,8 @@ struct row *table_row(const struct table *table, uint32_t id);
 uint32_t table_hash(uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric, uint32_t table_id);
 /* Is this number one of a row? (A queue may hold numbers of rows that have gone.) */
 bool table_has(const struct table *table, uint32_t id);
+/* A row of this key will soon be looked for. */
+void table_expect(const struct table *table, uint32_t slot, const struct wish *wish);
 uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
 		    uint32_t table_id);
 uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish);

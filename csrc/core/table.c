@@ -4,13 +4,19 @@
 
 #include <sys/mman.h>
 
-/* From the system and back to it: malloc would keep what large tables leave, for itself and for ever. */
+#define HUGE_PAGE (2u << 20)
+
+/* From the system and back to it: malloc would keep what large tables leave, for itself and for ever. All of it will be used, so it
+ * is mapped at once, and not by a fault for each page. */
 static void *pages_take(size_t bytes)
 {
-	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int populate = bytes < HUGE_PAGE ? MAP_POPULATE : 0;
+	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | populate, -1, 0);
 
 	if (pages == MAP_FAILED)
 		abort();
+	if (!populate)
+		madvise(pages, bytes, MADV_HUGEPAGE); /* a hint: the index is looked into at random */
 	return pages;
 }
 
@@ -61,6 +67,14 @@ uint32_t table_hash(uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t 
 static uint32_t row_hash(const struct row *row)
 {
 	return table_hash(row->slot, row->type, row->dst, row->dst_len, row->metric, row->table);
+}
+
+void table_expect(const struct table *table, uint32_t slot, const struct wish *wish)
+{
+	if (!table->index)
+		return;
+	uint32_t hash = table_hash(slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+	__builtin_prefetch(&table->index[hash & table->index_mask], 1);
 }
 
 uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,

@@ -26,46 +26,51 @@ enum field_type {
 
 struct field {
 	const char *name;
+	uint8_t name_len;
 	enum field_type type;
 	bool required;
 	const char *shown;
 	const char *about;
 };
 
+#define NAME(text) text, sizeof(text) - 1
+
 static const struct field route_fields[] = {
-	{ "kind", F_KIND, true, "\"route\"", "what the item is" },
-	{ "interface", F_INTERFACE, true, "string",
+	{ NAME("kind"), F_KIND, true, "\"route\"", "what the item is" },
+	{ NAME("interface"), F_INTERFACE, true, "string",
 	  "the logical name of an interface item or, with `namespace`, the kernel's name of a link there" },
-	{ "dst", F_PREFIX, true, "prefix", "the destination network, 10.0.0.0/8 or fd00::/8; an address alone is a host route" },
-	{ "gateway", F_GATEWAY, false, "address",
+	{ NAME("dst"), F_PREFIX, true, "prefix",
+	  "the destination network, 10.0.0.0/8 or fd00::/8; an address alone is a host route" },
+	{ NAME("gateway"), F_GATEWAY, false, "address",
 	  "the next hop, of the destination's family; without it the destination is on the link" },
-	{ "metric", F_METRIC, false, "integer", "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },
-	{ "table", F_TABLE, false, "integer", "the routing table, 1 to 4294967295; 254 (main) where left out" },
-	{ "namespace", F_NAMESPACE, false, "namespace", "where `interface` is a link of the kernel" },
-	{ "scope", F_SCOPE, false, "string or integer", "global, site, link, host or a number to 254; IPv4 only" },
-	{ "prefsrc", F_SOURCE, false, "address", "the preferred source address" },
-	{ "onlink", F_ONLINK, false, "boolean", "believe that the gateway is on the link, though no route says so" },
-	{ "override", F_OVERRIDE, false, "boolean", "take the place of somebody else's route, which is put back at the end" },
+	{ NAME("metric"), F_METRIC, false, "integer", "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },
+	{ NAME("table"), F_TABLE, false, "integer", "the routing table, 1 to 4294967295; 254 (main) where left out" },
+	{ NAME("namespace"), F_NAMESPACE, false, "namespace", "where `interface` is a link of the kernel" },
+	{ NAME("scope"), F_SCOPE, false, "string or integer", "global, site, link, host or a number to 254; IPv4 only" },
+	{ NAME("prefsrc"), F_SOURCE, false, "address", "the preferred source address" },
+	{ NAME("onlink"), F_ONLINK, false, "boolean", "believe that the gateway is on the link, though no route says so" },
+	{ NAME("override"), F_OVERRIDE, false, "boolean", "take the place of somebody else's route, which is put back at the end" },
 };
 
 static const struct field arp_fields[] = {
-	{ "kind", F_KIND, true, "\"arp\"", "what the item is" },
-	{ "interface", F_INTERFACE, true, "string",
+	{ NAME("kind"), F_KIND, true, "\"arp\"", "what the item is" },
+	{ NAME("interface"), F_INTERFACE, true, "string",
 	  "the logical name of an interface item or, with `namespace`, the kernel's name of a link there" },
-	{ "ip", F_HOST, true, "address", "the neighbour's address, IPv4 or IPv6" },
-	{ "mac", F_MAC, true, "mac", "the neighbour's link-layer address, six bytes" },
-	{ "namespace", F_NAMESPACE, false, "namespace", "where `interface` is a link of the kernel" },
-	{ "override", F_OVERRIDE, false, "boolean",
+	{ NAME("ip"), F_HOST, true, "address", "the neighbour's address, IPv4 or IPv6" },
+	{ NAME("mac"), F_MAC, true, "mac", "the neighbour's link-layer address, six bytes" },
+	{ NAME("namespace"), F_NAMESPACE, false, "namespace", "where `interface` is a link of the kernel" },
+	{ NAME("override"), F_OVERRIDE, false, "boolean",
 	  "take the place of somebody else's permanent entry, which is put back at the end" },
 };
 
 static const struct kind {
 	const char *name;
+	uint8_t name_len;
 	const struct field *fields;
 	unsigned count;
 } kinds[] = {
-	{ "route", route_fields, sizeof(route_fields) / sizeof(*route_fields) },
-	{ "arp", arp_fields, sizeof(arp_fields) / sizeof(*arp_fields) },
+	{ NAME("route"), route_fields, sizeof(route_fields) / sizeof(*route_fields) },
+	{ NAME("arp"), arp_fields, sizeof(arp_fields) / sizeof(*arp_fields) },
 };
 
 static const struct {
@@ -158,11 +163,16 @@ static bool decode_scope(struct mp_in *in, const char *field, struct wish *wish,
 	return fault_set(fault, field, "'%s' is not global, site, link, host or a number", fault_text(text, token.data, token.len));
 }
 
+static bool is_name(const struct mp_token *token, const char *name, size_t len)
+{
+	return token->len == len && !memcmp(token->data, name, len);
+}
+
 static const struct field *find_field(const struct kind *kind, const struct mp_token *key, unsigned *hint)
 {
 	for (unsigned i = 0; i < kind->count; i++) {
 		unsigned at = (*hint + i) % kind->count;
-		if (text_is(key->data, key->len, kind->fields[at].name)) {
+		if (is_name(key, kind->fields[at].name, kind->fields[at].name_len)) {
 			*hint = at + 1;
 			return &kind->fields[at];
 		}
@@ -187,7 +197,7 @@ int schema_kind(struct mp_in in)
 		if (!mp_next(&in, &value) || value.type != MP_STR)
 			return -1;
 		for (unsigned k = 0; k < COUNT(kinds); k++)
-			if (text_is(value.data, value.len, kinds[k].name))
+			if (is_name(&value, kinds[k].name, kinds[k].name_len))
 				return (int)k;
 		return -1;
 	}
