@@ -13,7 +13,7 @@ from nsplane import BadRequest, Engine, Request
 from .protocol import FRAME_LIMIT, PART, REQUEST_LIMIT, error_reply
 
 TURN_REQUESTS = 64
-TURN_BYTES = 8 << 20
+TURN_BYTES = 1 << 20
 
 BACKLOG_LIMIT = 100_000
 """Rows and operations queued for the kernel above which no request is read, until it has done a quarter of them: a fraction

@@ -21,14 +21,15 @@ PAGE = 16_384
 CHECKPOINT_BYTES = 32 << 20
 """When so much has been recorded, a thread begins to move it from SQLite's log into its file."""
 CHECKPOINT_PAGES = 16_000
-"""A log of so many pages is moved by the commit that makes it so long: most of it has been by then, but no thread comes to an end
-while requests go on and on."""
+"""A log of so many pages is moved by the commit that makes it so long: the thread has not come to an end."""
 ATOMIC = "atomic"
 """The note of a request of which all or nothing is to be done."""
 ROW_BYTES = 100
 """What a request takes in the journal besides its frame."""
 KEEP_HISTORY = 10_000
-"""Requests that history shows; older ones are forgotten with the next snapshot."""
+"""Requests that history shows; older ones are forgotten after the next snapshot."""
+FORGET_LEAST = 16
+"""A commit forgets twice as many requests as it records, and no less: all at once would keep everybody waiting."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -78,7 +79,7 @@ class Journal:
     snapshot is wanted when `snapshot_bytes` have come since the last.
     """
 
-    def __init__(self, directory: Path, durable: bool = False, snapshot_bytes: int = 64 << 20) -> None:
+    def __init__(self, directory: Path, durable: bool = False, snapshot_bytes: int = 128 << 20) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
         self._lock = _lock(directory / "lock")
@@ -102,7 +103,10 @@ class Journal:
         self._unmoved = 0
         self._snapshot_bytes = snapshot_bytes
         self._grown = self._growth()
-        self.seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM requests").fetchone()[0]
+        first, last = self._db.execute("SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM requests").fetchone()
+        self.seq: int = last
+        self._forgotten = self._deleted = first - 1
+        self._plan_forgetting()
         self.trouble = ""
         """Why the last commit failed; empty where it did not."""
 
@@ -154,6 +158,7 @@ class Journal:
                         self._db.execute("DELETE FROM memories WHERE kind = ? AND key = ?", (kind, key))
                     else:
                         self._db.execute("INSERT OR REPLACE INTO memories VALUES (?, ?, ?)", (kind, key, value))
+                forgotten, deleted = self._forget(max(FORGET_LEAST, 2 * len(appended)))
         except sqlite3.Error as error:
             self.seq -= len(appended)
             self.trouble = f"{self.directory}: {error}"
@@ -161,6 +166,9 @@ class Journal:
         self.trouble = ""
         self._finished = []
         self._remembered = {}
+        self._forgotten, self._deleted = forgotten, deleted
+        if self._checkpointer.nearly_done:
+            self._checkpointer.finish(self._db)
         if self._unmoved > CHECKPOINT_BYTES:
             self._unmoved = 0
             self._checkpointer.due()
@@ -225,20 +233,37 @@ class Journal:
         return int(size)
 
     def take_snapshot(self, seq: int, file: str) -> None:
-        """A snapshot of the state after request `seq` is there. The one before the last, and the requests that only that needed,
-        go."""
+        """A snapshot of the state after request `seq` is there. The one before the last goes, and with later commits the requests
+        that only that needed."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (seq, file))
-            kept = self._db.execute("SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2").fetchall()
-            oldest = kept[-1][0] if len(kept) == 2 else 0
-            old = [name for (name,) in self._db.execute("SELECT file FROM snapshots WHERE seq < ?", (oldest,))]
-            self._db.execute("DELETE FROM snapshots WHERE seq < ?", (oldest,))
-            self._db.execute("UPDATE requests SET frame = NULL WHERE seq <= ? AND frame IS NOT NULL", (oldest,))
-            self._db.execute("DELETE FROM requests WHERE seq <= ?", (min(oldest, seq - KEEP_HISTORY),))
+            self._plan_forgetting()
+            old = [name for (name,) in self._db.execute("SELECT file FROM snapshots WHERE seq < ?", (self._to_forget,))]
+            self._db.execute("DELETE FROM snapshots WHERE seq < ?", (self._to_forget,))
         for name in old:
             (self.directory / name).unlink(missing_ok=True)
         self._grown = self._growth()
+
+    def _plan_forgetting(self) -> None:
+        """Requests up to the older snapshot lose their frames, and those that are older than the history go."""
+        kept = self._db.execute("SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2").fetchall()
+        oldest, newest = (kept[-1][0], kept[0][0]) if len(kept) == 2 else (0, 0)
+        self._to_forget, self._to_delete = oldest, min(oldest, newest - KEEP_HISTORY)
+
+    def _forget(self, most: int) -> tuple[int, int]:
+        """Forgets so many requests. Returns up to which they have lost their frames, and gone."""
+        forgotten, deleted = (
+            max(done, min(wanted, done + most))
+            for done, wanted in ((self._forgotten, self._to_forget), (self._deleted, self._to_delete))
+        )
+        if forgotten > self._forgotten:
+            self._db.execute(
+                "UPDATE requests SET frame = NULL WHERE seq > ? AND seq <= ? AND frame IS NOT NULL", (self._forgotten, forgotten)
+            )
+        if deleted > self._deleted:
+            self._db.execute("DELETE FROM requests WHERE seq > ? AND seq <= ?", (self._deleted, deleted))
+        return forgotten, deleted
 
     def close(self) -> None:
         with contextlib.suppress(NotRecorded):  # what is lost here is how long the last requests took
