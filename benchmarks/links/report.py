@@ -66,7 +66,7 @@ class LinksReport(Report):
                 "side": side,
                 "namespaces": number,
                 "rate": round(self.rate(side, number, step), 1),
-                "ratio": round(self.ratio(side, number, step), 3),
+                "ratio": round(self.ratio(side, number, step), 4),
             }
             for side, number in self.measured
         ]
