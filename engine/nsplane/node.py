@@ -277,7 +277,7 @@ class Node:
         if not change and not stale and not fresh:
             self.show("configured")
             return
-        if not self._may_repeat((change, stale, fresh)):
+        if not self._may_repeat((place.netns, change, stale, fresh)):
             self._fights += not self._retry_set
             self.refuse(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
@@ -300,7 +300,8 @@ class Node:
         self.planner.submit(op)
 
     def _may_repeat(self, step: tuple[object, ...]) -> bool:
-        """The same step again and again is a fight with somebody: it is given up for a while, each time for longer."""
+        """The same step in one namespace again and again is a fight with somebody: it is given up for a while, each time for
+        longer."""
         now = time.monotonic()
         if step != self._last_step or now > self._last_time + FIGHT_SECONDS:
             self._repeated = self._fights = 0

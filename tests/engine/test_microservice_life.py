@@ -244,3 +244,21 @@ def test_a_container_that_stopped_takes_all_that_was_adopted_back(engine: Engine
     assert process.ip("link", "show", "eth0")[0]["mtu"] == 1450
     assert "10.7.0.1" not in str(process.ip("addr"))
     assert process.ip("route") == []
+
+
+def test_a_microservice_that_comes_back_again_and_again_is_no_fight(engine: Engine, lab: Lab, settle: Settle) -> None:
+    """In each of its namespaces the same is done, a dozen times in a row and without a pause. IPv6 is off there, as docker has it,
+    so that it takes two attempts."""
+    engine.put([bridge("br", by_name(lab.name("red"))), veth("p", "a", by_name(lab.name("red")), master="br")])
+    engine.put([veth("a", "p", by_label("web"), host_name="eth0", addresses=["10.1.0.1/24", "fd01::1/64"])])
+    engine.watch(True)
+    for _ in range(12):
+        process = lab.process()
+        run_in(process.netns, "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1")
+        engine.microservice("started", "web", pid=process.pid)
+        settle("interface/a")
+        engine.microservice("stopped", "web")
+        settle("interface/a", "pending")
+        process.end()
+    states = {msgspec.msgpack.decode(body)["state"] for topic, body in engine.changes() if topic == "item/interface/a"}
+    assert states == {"configured", "pending"}
