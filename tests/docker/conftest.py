@@ -120,8 +120,8 @@ def proxy(dockerd: Dockerd) -> Iterator[Proxy]:
 
 @pytest.fixture
 def proxied_agent(dockerd: Dockerd, proxy: Proxy, directory: Path) -> Iterator[RunningAgent]:
-    """An agent that follows the engine through the proxy."""
-    agent = start_agent(directory, new_name(), DOCKER_HOST=proxy.host)
+    """An agent that follows the engine through the proxy, and has not much patience with silence."""
+    agent = start_agent(directory, new_name(), "--docker-silence", "5", DOCKER_HOST=proxy.host)
     client = agent.client()
     eventually(lambda: follows(client), PATIENCE)
     yield agent

@@ -11,7 +11,7 @@ from ..agent import State, serve
 from ..lock import Taken
 from .logs import log_level
 from .settings import Settings, pass_settings, where
-from .watch_docker import label_keys
+from .watch_docker import watching
 
 state_dir = click.option(
     "--state-dir",
@@ -31,7 +31,7 @@ state_dir = click.option(
 @click.option("--durable", is_flag=True, help="Have each request reach the disk before it is acknowledged.")
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
-@label_keys
+@watching
 @log_level
 @where()
 @pass_settings
@@ -46,11 +46,12 @@ def agent(
     docker_host: str | None,
     environment_key: str,
     label_key: str,
+    docker_silence: int,
 ) -> None:
     """Run the agent: the bus, the engine behind it, and the docker watcher, until SIGTERM or SIGINT. The network is left as it is
     then."""
-    keys = ["--environment-key", environment_key, "--label-key", label_key]
-    watcher = None if no_docker else [*keys, *(["--host", docker_host] if docker_host else [])]
+    options = ["--environment-key", environment_key, "--label-key", label_key, "--docker-silence", str(docker_silence)]
+    watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
     try:
         state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable)
         serve(settings.directory, settings.endpoints, agent_id, state, watcher)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..docker import SILENCE
 from ..docker.containers import ENVIRONMENT_KEY, LABEL_KEY, SOURCE, Keys
 from ..errors import BusError
 from .logs import log_level
@@ -18,24 +19,33 @@ from .settings import Settings, pass_settings, where
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def label_keys(command: F) -> F:
-    """Options that say where a container names its microservice."""
+def watching(command: F) -> F:
+    """Options of whoever has a watcher: where a container names its microservice, and how long an engine is believed."""
     for name, default, text in (
         ("--label-key", LABEL_KEY, "The container label with a microservice's label."),
         ("--environment-key", ENVIRONMENT_KEY, "The environment variable with a microservice's label."),
     ):
         command = click.option(name, metavar="NAME", default=default, show_default=True, help=text)(command)
-    return command
+    return click.option(
+        "--docker-silence",
+        metavar="SECONDS",
+        type=click.IntRange(min=1),
+        default=SILENCE,
+        show_default=True,
+        help="How long the docker engine may say nothing before it is asked anew what runs.",
+    )(command)
 
 
 @click.command("watch-docker")
 @click.option("--host", metavar="URL", help="The docker engine [default: where docker's own client would go].")
-@label_keys
+@watching
 @click.option("--until-input-ends", is_flag=True, hidden=True)
 @log_level
 @where(source=True)
 @pass_settings
-def watch_docker(settings: Settings, host: str | None, environment_key: str, label_key: str, until_input_ends: bool) -> None:
+def watch_docker(
+    settings: Settings, host: str | None, environment_key: str, label_key: str, docker_silence: int, until_input_ends: bool
+) -> None:
     """Announce a docker engine's containers to an agent, as microservices, until interrupted. `nsplane agent` does so by itself."""
     from ..docker.watcher import Watcher
 
@@ -44,7 +54,8 @@ def watch_docker(settings: Settings, host: str | None, environment_key: str, lab
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the agent has it too
         threading.Thread(target=end_with_input, daemon=True).start()
     source = settings.source or SOURCE
-    watcher = Watcher(lambda: settings.client(source, timeout=10), Keys(environment_key, label_key), host)
+    keys = Keys(environment_key, label_key)
+    watcher = Watcher(lambda: settings.client(source, timeout=10), keys, host, docker_silence)
     try:
         watcher.run()
     except KeyboardInterrupt:

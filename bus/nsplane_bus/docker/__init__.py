@@ -7,3 +7,6 @@ engine.py      connections to an engine, and the stream of its events
 watcher.py     subscribe, list, follow, and begin again for ever
 child.py       the watcher as a process of the agent's
 """
+
+SILENCE = 20
+"""Seconds that an engine may say nothing before it is asked anew; an answer has to come within as many."""

@@ -19,14 +19,13 @@ from nsplane import ItemError
 from ..backoff import Backoff
 from ..client import Client
 from ..errors import BusError, TimedOut, Unreachable
+from . import SILENCE
 from .containers import Container, Keys, NotOurs, is_running, read_container, read_label
 from .engine import LOST, Event, EventStream, described, find
 from .inspection import Inspector
 
 log = logging.getLogger("nsplane.docker")
 
-SILENCE = 20
-"""Seconds without an event after which the stream is not believed any more."""
 HEARTBEAT = 1.0
 """Seconds between two looks at the agent, which may be another one by then."""
 STARTS = frozenset(("start",))
@@ -36,12 +35,15 @@ ENDS = frozenset(("die", "died", "destroy", "remove"))
 
 class Watcher:
     """Follows one engine. `connect_bus` makes a connection to the agent; `host` is the engine's address, by default where docker's
-    own client would go."""
+    own client would go. Where that has said nothing for `silence` seconds, or given no answer, the connections are made anew."""
 
-    def __init__(self, connect_bus: Callable[[], Client], keys: Keys | None = None, host: str | None = None) -> None:
+    def __init__(
+        self, connect_bus: Callable[[], Client], keys: Keys | None = None, host: str | None = None, silence: int = SILENCE
+    ) -> None:
         self._connect_bus = connect_bus
         self._keys = keys or Keys()
         self._host = host
+        self._silence = silence
         self._since = int(time.time())
         self._inspector: Inspector
         self._running: dict[str, Container] = {}
@@ -69,9 +71,9 @@ class Watcher:
                 arguments = find(self._host)
                 where = arguments["base_url"]
                 with contextlib.ExitStack() as opened:
-                    engine = docker.APIClient(**arguments, version="auto", timeout=SILENCE)
+                    engine = docker.APIClient(**arguments, version="auto", timeout=self._silence)
                     opened.callback(engine.close)
-                    self._inspector = Inspector(engine, where, SILENCE)
+                    self._inspector = Inspector(engine, where, self._silence)
                     opened.callback(self._inspector.close)
                     self._follow(engine, f"{where}: version {engine.version()['Version']}", bus, backoff)
             except TimeoutError:
@@ -91,7 +93,7 @@ class Watcher:
         """One stream: subscribe, list, follow. Raises TimeoutError where it is silent, one of LOST where it has ended."""
         instance = ""
         heartbeat = 0.0
-        with contextlib.closing(EventStream(engine, self._since, SILENCE)) as stream:
+        with contextlib.closing(EventStream(engine, self._since, self._silence)) as stream:
             while True:
                 if time.monotonic() >= heartbeat:
                     heartbeat = time.monotonic() + HEARTBEAT
