@@ -55,7 +55,7 @@ def read_notes(path: Path) -> dict[str, str]:
 
 
 def page(reports: Sequence[Report], notes: dict[str, str]) -> str:
-    machines = dict.fromkeys(f"{report.cores} cores, Linux {report.kernel}" for report in reports)
+    machines = dict.fromkeys(report.machine for report in reports)
     parts = [TOP, f"The machine: {'; '.join(machines)}.\n", markdown(bar_table(reports))]
     for report in reports:
         parts += section(report, notes.get(report.scenario))

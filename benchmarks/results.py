@@ -18,6 +18,7 @@ class Head(msgspec.Struct):
     scenario: str
     cores: int
     kernel: str
+    python: str
 
 
 def read(lines: Iterable[bytes]) -> list[Report]:

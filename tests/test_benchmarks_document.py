@@ -17,7 +17,7 @@ from benchmarks.scenarios import SCENARIOS
 from click.testing import CliRunner, Result
 
 ROOT = Path(__file__).parents[1]
-MACHINE = {"cores": 4, "kernel": "6.1.0-test"}
+MACHINE = {"cores": 4, "kernel": "6.1.0-test", "python": "3.14.1"}
 
 
 def bulk(scenario: str, rate: float, floors: tuple[float, ...] = (1000, 1010)) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_what_is_printed_is_read_again() -> None:
     for report in reports(MET):
         (again,) = read([printed(report)])
         assert printed(again) == printed(report)
-        assert (again.cores, again.kernel) == (4, "6.1.0-test"), "not this machine's"
+        assert again.machine == "4 cores, Linux 6.1.0-test, Python 3.14.1", "not this machine's"
 
 
 def test_reports_are_in_the_order_of_the_scenarios() -> None:
@@ -188,7 +188,7 @@ def test_the_page_has_tables_plots_and_verdicts(tmp_path: Path) -> None:
     write(reports(MET), tmp_path)
     page = (tmp_path / "performance.md").read_text()
     assert re.findall("^## (.*)$", page, re.MULTILINE) == [one["scenario"] for one in MET]
-    assert "The machine: 4 cores, Linux 6.1.0-test.\n" in page
+    assert "The machine: 4 cores, Linux 6.1.0-test, Python 3.14.1.\n" in page
     assert "| start: a container's wiring, times the floor | 2.75 | at most 3 | yes |\n" in page
     assert "| nsplane, 512 in a request: put | 900 | 900 | 900 | 0.896 |\n" in page
     assert "| a &#124; b | 4.00 | 4.00 |\n| **all** | **3.50** | **4.00** |\n" in page
