@@ -268,6 +268,8 @@ static void test_threads(void)
 	CHECK(strstr(err.text, "thread"));
 	pthread_barrier_wait(&other.barrier);
 	pthread_join(thread, NULL);
+	for (int i = 0; i < 5000 && syscall(SYS_tgkill, getpid(), other.tid, 0) == 0; i++)
+		usleep(1000); /* who joins is woken before the kernel has taken the thread off its list */
 	CHECK_EQ(nsp_netns_open_task(getpid(), other.tid, &pidfd, &err), -ESRCH);
 	CHECK_EQ(nsp_netns_open_task(1, getpid(), &pidfd, &err), -ESRCH); /* a thread, but not that process's */
 	pthread_barrier_destroy(&other.barrier);
