@@ -5,7 +5,6 @@ A report holds what was measured, and says everything else itself, so one that w
 
 import os
 import platform
-import sysconfig
 from collections.abc import Sequence
 from statistics import median
 from typing import Annotated, Any, NamedTuple
@@ -63,7 +62,7 @@ class Report(msgspec.Struct, kw_only=True):
     scenario: str
     cores: int = msgspec.field(default_factory=lambda: os.cpu_count() or 1)
     kernel: str = msgspec.field(default_factory=platform.release)
-    python: str = msgspec.field(default_factory=lambda: interpreter())
+    python: str = msgspec.field(default_factory=platform.python_version)
 
     @property
     def machine(self) -> str:
@@ -95,12 +94,6 @@ class Report(msgspec.Struct, kw_only=True):
         measured = msgspec.to_builtins(self)
         followed = {"noise": round(self.noise, 3), "void": self.void}
         return {"scenario": measured.pop("scenario"), **self.figures(), **followed, **measured}
-
-
-def interpreter() -> str:
-    """The version of this Python, and whether it was built for speed: some are not (pyenv's), and half as slow again."""
-    optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
-    return platform.python_version() + ("" if optimised else " (built without --enable-optimizations)")
 
 
 def spread(floors: Sequence[float]) -> float:
