@@ -19,8 +19,9 @@ HEADING = re.compile(r"^## (.*)$", re.MULTILINE)
 TOP = """\
 # Performance
 
-What `python -m benchmarks all --json --document` found, and wrote here. The floor is a raw loop in C on one rtnetlink socket, the
-least that the kernel lets anybody pay; it is measured in the same run, as are others' programs. Figures are medians.
+What each scenario of `python -m benchmarks` found when it was last measured; `python -m benchmarks document` wrote it here. The
+floor is a raw loop in C on one rtnetlink socket, the least that the kernel lets anybody pay; it is measured in the same run, as are
+others' programs. Figures are medians.
 """
 
 

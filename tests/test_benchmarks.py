@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -109,7 +110,8 @@ def test_namespaces_are_wired_and_deleted_by_every_side() -> None:
         for side, figure in figures.items():
             rates = [one["rates"][side]["4"][step] for one in report["rounds"]]
             assert 0 < min(rates) <= figure["rate"] <= max(rates)
-            assert figure["ratio"] == pytest.approx(figure["rate"] / figures["floor"]["rate"], rel=0.01, abs=0.0002)
+            floors = [one["rates"]["floor"]["4"][step] for one in report["rounds"]]
+            assert figure["ratio"] == pytest.approx(median(rates) / median(floors), abs=0.0001)
     assert not list(NETNS.glob(f"nsp-bench-{process.pid}-*"))
 
 
@@ -147,7 +149,7 @@ def test_growth_is_the_worst_size_of_the_best() -> None:
         assert [one["size"] for one in report[curve]] == sizes
         figures = report["figures"][curve]
         assert list(figures) == [str(size) for size in sizes]
-        assert report["growth"][curve] == pytest.approx(max(figures.values()) / min(figures.values()), rel=0.02)
+        assert report["growth"][curve] == pytest.approx(max(figures.values()) / min(figures.values()), rel=0.01)
     one = report["routes"][0]
     assert report["figures"]["routes"]["60000"] == pytest.approx(one["nsplane"][0] / one["floor"][0], abs=0.001)
     assert all(time > 0 for one in report["waiting"] for time in one["milliseconds"])

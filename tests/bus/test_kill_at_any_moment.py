@@ -192,6 +192,7 @@ def of_a_fresh_agent(wishes: Wishes, name: str) -> tuple[Counter[str], Counter[s
             with lives.agent.client(timeout=PATIENCE) as client:
                 client.put([moved(wish) for wish in wishes.values()])
                 _become(lambda: {entry["key"]: entry["state"] for entry in client.get()}, states_of(wishes))
+            have_a_large_answer(lives)
             full = settled_descriptors(lives)
             with lives.agent.client(timeout=PATIENCE) as client:
                 client.clear()
@@ -200,14 +201,17 @@ def of_a_fresh_agent(wishes: Wishes, name: str) -> tuple[Counter[str], Counter[s
             lives.remove_everything()
 
 
-def settled_descriptors(lives: Lives) -> Counter[str]:
-    """When clients have gone and nothing changes any more, of an agent that has given a large answer: with the first pyzmq makes
-    sockets and a thread of its own, and whether one was large before is a matter of speed."""
+def have_a_large_answer(lives: Lives) -> None:
+    """With an agent's first, pyzmq makes sockets and a thread of its own. Whether there was one before is a matter of speed."""
     nobody = {"type": "microservice", "microservice": "nobody"}
     many = [{"kind": "loopback", "name": f"large{n}", "namespace": nobody} for n in range(1000)]
     with lives.agent.client("large", timeout=PATIENCE) as client:
         assert client.put(many).counts == {"pending": len(many)}
         assert client.replace([]).counts == {"removed": len(many)}
+
+
+def settled_descriptors(lives: Lives) -> Counter[str]:
+    """When clients have gone and nothing changes any more."""
     before, calm = lives.descriptors(), 0
     while calm < 10:
         time.sleep(0.02)
@@ -236,6 +240,7 @@ def test_what_was_acknowledged_is_so_and_nothing_else(lives: Lives) -> None:
     (lives.wishes,) = publisher.possible()
     lives.expect_what_is_wanted(dice)
     full, empty = of_a_fresh_agent(lives.wishes, lives.name)
+    have_a_large_answer(lives)
     assert settled_descriptors(lives) == full
     with lives.agent.client(timeout=PATIENCE) as client:
         client.clear()

@@ -11,7 +11,7 @@ from ..agent import State, serve
 from ..lock import Taken
 from .logs import log_level
 from .settings import Settings, pass_settings, where
-from .watch_docker import watching
+from .watch_docker import watcher_options
 
 state_dir = click.option(
     "--state-dir",
@@ -31,7 +31,7 @@ state_dir = click.option(
 @click.option("--durable", is_flag=True, help="Have each request reach the disk before it is acknowledged.")
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
-@watching
+@watcher_options
 @log_level
 @where()
 @pass_settings

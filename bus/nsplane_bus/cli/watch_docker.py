@@ -19,26 +19,21 @@ from .settings import Settings, pass_settings, where
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def watching(command: F) -> F:
+def watcher_options(command: F) -> F:
     """Options of whoever has a watcher: where a container names its microservice, and how long an engine is believed."""
-    for name, default, text in (
-        ("--label-key", LABEL_KEY, "The container label with a microservice's label."),
-        ("--environment-key", ENVIRONMENT_KEY, "The environment variable with a microservice's label."),
+    seconds = click.IntRange(min=1)
+    for name, metavar, sort, default, text in (
+        ("--docker-silence", "SECONDS", seconds, SILENCE, "How long the engine may say nothing before it is asked anew what runs."),
+        ("--label-key", "NAME", click.STRING, LABEL_KEY, "The container label with a microservice's label."),
+        ("--environment-key", "NAME", click.STRING, ENVIRONMENT_KEY, "The environment variable with a microservice's label."),
     ):
-        command = click.option(name, metavar="NAME", default=default, show_default=True, help=text)(command)
-    return click.option(
-        "--docker-silence",
-        metavar="SECONDS",
-        type=click.IntRange(min=1),
-        default=SILENCE,
-        show_default=True,
-        help="How long the docker engine may say nothing before it is asked anew what runs.",
-    )(command)
+        command = click.option(name, metavar=metavar, type=sort, default=default, show_default=True, help=text)(command)
+    return command
 
 
 @click.command("watch-docker")
 @click.option("--host", metavar="URL", help="The docker engine [default: where docker's own client would go].")
-@watching
+@watcher_options
 @click.option("--until-input-ends", is_flag=True, hidden=True)
 @log_level
 @where(source=True)
