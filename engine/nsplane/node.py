@@ -289,11 +289,11 @@ class Node:
                 return
         op = self.planner.operation(self)
         op.stage_in(place.netns)
+        for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
+            op.delete_address(link.index, address)
         if change:
             stage_change(op, change, link)
             op.unreported(place.netns, change.name or link.name, change)
-        for address in stale:
-            op.delete_address(link.index, address)
         for address in fresh:
             op.add_address(link.index, address)
             op.unreported(place.netns, change.name or link.name, address)

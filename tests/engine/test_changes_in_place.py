@@ -178,6 +178,12 @@ def test_a_link_that_becomes_a_port_or_is_none_any_more(wired: Wired, engine: En
     until(engine, lambda: link_local(wired))
 
 
+def test_an_mtu_too_small_for_ipv6_together_with_the_ipv6_address_withdrawn(wired: Wired) -> None:
+    """The kernel takes IPv6 off the link with the MTU, and then refuses to delete the address."""
+    assert wired.put(wired.a(addresses=["10.1.0.1/24"], mtu=900))["counts"] == {"configured": 1}
+    assert (wired.link()["mtu"], wired.addresses(), wired.addresses(family="inet6")) == (900, ["10.1.0.1/24"], [])
+
+
 def test_a_link_that_becomes_a_port_with_an_mtu_too_small_for_ipv6(wired: Wired) -> None:
     reply = wired.put(bridge("br", wired.namespace), wired.a(master="br", mtu=1000))
     assert reply["counts"] == {"configured": 2}, reply
