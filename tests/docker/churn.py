@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -99,7 +98,7 @@ class Churn:
         """What docker printed; None where the engine was down meanwhile, or had been."""
         eventually(lambda: self._dockerd.running, PATIENCE)
         starts = self._dockerd.starts
-        done = subprocess.run([*self._dockerd.cli, *arguments], check=False, capture_output=True, text=True)
+        done = self._dockerd.asked(*arguments)
         if done.returncode == 0:
             return done.stdout.strip()
         disturbed = self._dockerd.starts != starts or not self._dockerd.running

@@ -6,10 +6,12 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +25,10 @@ CGROUPS = Path("/sys/fs/cgroup")
 SHIM_SOCKETS = Path("/run/containerd/s")
 """Where every containerd has them, whatever its own directories are."""
 PATIENCE = 60
+STUCK = 120
+"""Seconds after which a command of docker is taken to be stuck."""
+_WAITS = re.compile(r"^goroutine \d+ \[.*minutes.*\]:\n(?:.+\n){1,8}", re.MULTILINE)
+"""In a dump of a Go program's goroutines: one that has waited for minutes, and the innermost of its calls."""
 _numbers = itertools.count(1)
 
 CONTAINERD = """\
@@ -37,7 +43,7 @@ address = "{0}/containerd/socket"
 
 def run(*command: str, check: bool = True) -> str:
     """Runs a command and returns what it printed; with `check` it has to succeed."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=STUCK)
     assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stderr}"
     return done.stdout.strip()
 
@@ -148,7 +154,16 @@ class Dockerd:
 
     def docker(self, *arguments: str, check: bool = True) -> str:
         """The docker CLI at this engine, by a socket that no test disturbs; what it printed."""
-        return run(*self.cli, *arguments, check=check)
+        done = self.asked(*arguments)
+        assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {done.stderr}"
+        return done.stdout.strip()
+
+    def asked(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What the docker CLI says, whether it succeeded or not."""
+        try:
+            return subprocess.run([*self.cli, *arguments], check=False, capture_output=True, text=True, timeout=STUCK)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"{error}\n{self._what_it_does()}") from None
 
     @property
     def cli(self) -> list[str]:
@@ -249,6 +264,22 @@ class Dockerd:
         command = ["nsenter", f"--net=/run/netns/{self.name}", program(name), *arguments]
         with (self.directory / "log").open("ab") as log:
             self._processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+
+    def _what_it_does(self) -> str:
+        """Where its processes are in the kernel, and for what the engine and its containerd have waited for minutes."""
+        said = []
+        for pid, called in self.processes().items():
+            with suppress(FileNotFoundError, ProcessLookupError):  # It has ended meanwhile.
+                said.append(f"{pid} {' '.join(called)}\n{Path(f'/proc/{pid}/stack').read_text()}")
+        dumps = [Path(f"/tmp/containerd.{process.pid}.stacks.log") for process in self._processes]
+        for process in self._processes:
+            process.send_signal(signal.SIGUSR1)
+        time.sleep(2)
+        for dump in (*dumps, *(self.directory / "exec").glob("goroutine-stacks-*.log")):
+            if dump.exists():
+                said += [str(dump), *_WAITS.findall(dump.read_text())]
+                dump.unlink()
+        return "\n".join(said)
 
     def _answers(self) -> bool:
         for process in self._processes:
