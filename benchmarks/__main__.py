@@ -12,7 +12,7 @@ from rich.console import Console
 from .bars import bar_table, shortfalls
 from .report import Report, drawn
 from .results import BadResults, lacking, read
-from .scenario import json_option
+from .scenario import json_option, tries_option
 from .scenarios import SCENARIOS
 
 
@@ -22,13 +22,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Nothing is left behind then either.
 
 
-@main.command("all", params=[json_option()])
+@main.command("all", params=[tries_option(), json_option()])
 @click.option("--document", is_flag=True, help="Write docs/performance.md, too.")
-def run_all(json_: bool, document: bool) -> None:
+def run_all(tries: int, json_: bool, document: bool) -> None:
     """Every scenario, one after the other."""
     if document:
         can_plot()
-    reports = [scenario.run_as_is(json_) for scenario in SCENARIOS]
+    reports = [scenario.run_as_is(json_, tries) for scenario in SCENARIOS]
     if document:
         write_document(reports)
 
@@ -44,13 +44,13 @@ def document_of(file: BinaryIO) -> None:
     write_document(reports)
 
 
-@main.command()
+@main.command(params=[tries_option()])
 @click.argument("file", type=click.File("rb"), required=False)
-def check(file: BinaryIO | None) -> None:
+def check(tries: int, file: BinaryIO | None) -> None:
     """Say whether the bars are met, in FILE, what `--json` printed, or measuring everything first.
 
     Exit codes: 0 all are met, 1 one is not or a run is void, 2 wrong usage or bad input."""
-    reports = [scenario.run_as_is(json_=False) for scenario in SCENARIOS] if file is None else read_file(file)
+    reports = [scenario.run_as_is(False, tries) for scenario in SCENARIOS] if file is None else read_file(file)
     Console().print(drawn(bar_table(reports)))
     for line in shortfalls(reports):
         print(line)
