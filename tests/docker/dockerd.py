@@ -26,7 +26,7 @@ SHIM_SOCKETS = Path("/run/containerd/s")
 """Where every containerd has them, whatever its own directories are."""
 PATIENCE = 60
 STUCK = 120
-"""Seconds after which a command of docker is taken to be stuck."""
+"""Seconds after which a command is taken to be stuck."""
 _WAITS = re.compile(r"^goroutine \d+ \[.*minutes.*\]:\n(?:.+\n){1,8}", re.MULTILINE)
 """In a dump of a Go program's goroutines: one that has waited for minutes, and the innermost of its calls."""
 _numbers = itertools.count(1)
@@ -41,11 +41,19 @@ address = "{0}/containerd/socket"
 """
 
 
+def ended(*command: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end, whether it succeeds or not. TimeoutExpired where it is stuck."""
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=STUCK)
+
+
+def printed(done: subprocess.CompletedProcess[str], check: bool) -> str:
+    assert done.returncode == 0 or not check, f"{' '.join(done.args)}: {done.stderr}"
+    return done.stdout.strip()
+
+
 def run(*command: str, check: bool = True) -> str:
     """Runs a command and returns what it printed; with `check` it has to succeed."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=STUCK)
-    assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stderr}"
-    return done.stdout.strip()
+    return printed(ended(*command), check)
 
 
 def program(name: str) -> str:
@@ -154,14 +162,12 @@ class Dockerd:
 
     def docker(self, *arguments: str, check: bool = True) -> str:
         """The docker CLI at this engine, by a socket that no test disturbs; what it printed."""
-        done = self.asked(*arguments)
-        assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {done.stderr}"
-        return done.stdout.strip()
+        return printed(self.asked(*arguments), check)
 
     def asked(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """What the docker CLI says, whether it succeeded or not."""
         try:
-            return subprocess.run([*self.cli, *arguments], check=False, capture_output=True, text=True, timeout=STUCK)
+            return ended(*self.cli, *arguments)
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"{error}\n{self._what_it_does()}") from None
 
