@@ -91,8 +91,9 @@ test-c: packages build/c/build.ninja build/asan/build.ninja
 fuzz: build/fuzz/build.ninja
 	$(call meson_test,build/fuzz)
 
+# One worker a processor, each in namespaces of its own: what a test makes goes with its worker, also when that is killed.
 test-py: packages peers build .venv/.dev
-	pytest
+	tests/box pytest --tx "$$(nproc)*popen//python=tests/box python" --dist load
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
 bench: peers build .venv/.bench

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -29,7 +28,6 @@ STUCK = 120
 """Seconds after which a command is taken to be stuck."""
 _WAITS = re.compile(r"^goroutine \d+ \[.*minutes.*\]:\n(?:.+\n){1,8}", re.MULTILINE)
 """In a dump of a Go program's goroutines: one that has waited for minutes, and the innermost of its calls."""
-_numbers = itertools.count(1)
 
 CONTAINERD = """\
 version = 2
@@ -96,8 +94,8 @@ class Dockerd:
     def __init__(self) -> None:
         for needed in ("docker", "dockerd", "containerd", "busybox"):
             program(needed)
-        self.name = f"nspd-{os.getpid()}-{next(_numbers)}"
         self.directory = Path(tempfile.mkdtemp(prefix="nspd-"))
+        self.name = self.directory.name
         self.socket = self.directory / "docker.sock"
         self.host = f"unix://{self.socket}"
         self.starts = 0
