@@ -74,8 +74,9 @@ class Changes:
         for change in shown:
             if change["after"] is not None and change["action"] not in REFUSED:
                 change["missing"] = sorted(self._missing(change, created, gone))
-            if change["action"] in ("delete", "recreate") and is_interface_key(change["key"]):
-                change["interrupts"] = self._count_dependents(change["key"], gone)
+            facts = self._planner.facts_lost(change["key"], change["action"], change["after"])
+            if facts:
+                change["interrupts"] = self._count_dependents(facts, gone)
         return {"changes": shown, "counts": counts}
 
     # ---- interfaces ----
@@ -136,10 +137,10 @@ class Changes:
             if fact and (fact in gone or not (fact in created or there)):
                 yield fact
 
-    def _count_dependents(self, key: str, gone: set[str]) -> int:
-        """How many items would be without their interface."""
+    def _count_dependents(self, facts: tuple[str, ...], gone: set[str]) -> int:
+        """How many items would be without one of these facts."""
         count = 0
-        for one in self._planner.facts.dependents(key):
+        for one in {one for fact in facts for one in self._planner.facts.dependents(fact)}:
             if isinstance(one, Slot):
                 count += self._core.slot_rows(one.number)[0]
             elif isinstance(one, Node):

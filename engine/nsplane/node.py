@@ -28,8 +28,8 @@ from nsplane.kernel import (
     Op,
     write_sysctl,
 )
+from nsplane.needs import Loss, Need, there
 from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
-from nsplane.places import shown
 
 if TYPE_CHECKING:
     from nsplane.plan import Planner
@@ -70,8 +70,11 @@ class Kind(Protocol):
     def is_ours(self, node: Node, link: Link) -> bool:
         """Does the link bear the node's mark?"""
 
+    def needs(self, node: Node) -> list[Need]:
+        """The facts that it needs besides its namespace."""
+
     def missing(self, node: Node) -> list[str]:
-        """What has to be there besides the namespace and the master."""
+        """What else there has to be for the link to be there."""
 
     def touch_others(self, node: Node) -> None:
         """Has others looked at which depend on what this node lacks."""
@@ -141,7 +144,7 @@ class Node:
             self.namespace_fact = self.planner.places.bind(item.namespace)
         except KernelError as error:
             self.namespace_fact, self._namespace_error = "", error
-        self.planner.facts.need(self, self.needed_facts())
+        self.planner.facts.need(self, (need.fact for need in self.needs()))
         self.planner.places.retry(self.namespace_fact)
         self.fact_changed()
 
@@ -175,42 +178,45 @@ class Node:
         """The namespace that the item is to be in, where that is known."""
         return self.planner.netns_of(self.namespace_fact)
 
-    def needed_facts(self) -> set[str]:
-        facts = {self.namespace_fact} if self.namespace_fact else set()
-        if self.settings.master is not None:
-            facts.add(interface_key(self.settings.master))
-        return facts
+    def needs(self) -> list[Need]:
+        namespace = [Need(self.namespace_fact, Loss.REMAKE)] if self.namespace_fact else []
+        return namespace + self.kind.needs(self)
 
-    def missing_facts(self) -> list[str]:
-        """The facts that this item itself lacks (of a veth: without those of its peer)."""
-        return [
-            shown(fact)
-            for fact in sorted(self.needed_facts())
-            if self.planner.facts.get(fact) is None and fact not in self.planner.places.refused
-        ]
+    def lacks(self, loss: Loss) -> list[str]:
+        """The facts that this item itself lacks, as users see them (of a veth: without those of its peer)."""
+        facts, refused = self.planner.facts, self.planner.places.refused
+        return sorted(
+            need.shown for need in self.needs() if need.loss is loss and facts.get(need.fact) is None and need.fact not in refused
+        )
 
     def refusal(self) -> tuple[int, str] | None:
-        """What makes the item impossible as things stand."""
+        """Why its namespace cannot be had."""
         error = self._namespace_error or self.planner.places.refused.get(self.namespace_fact)
-        if error is not None:
-            return error.errno or errno.EIO, error.strerror or str(error)
-        if self.settings.master is not None:
-            master = self.planner.place_of(interface_key(self.settings.master))
-            if master is not None and self.netns is not None and master.netns is not self.netns:
-                other = self.planner.nodes[interface_key(self.settings.master)]
-                there, here = namespace_text(other.item.namespace), namespace_text(self.item.namespace)
-                return errno.EINVAL, f"master {self.settings.master} is in {there}, not in {here}"
-        return None
+        return None if error is None else (error.errno or errno.EIO, error.strerror or str(error))
+
+    @property
+    def master(self) -> Node | None:
+        """The item of its master, where that is wanted."""
+        name = self.settings.master
+        node = self.planner.nodes.get(interface_key(name)) if name is not None else None
+        return None if node is None or node.gone else node
+
+    def awaits_master(self) -> bool:
+        """Is its master just being made, or still to be looked at? Then it is looked at again behind that."""
+        master = self.master
+        if master is None or self.planner.facts.get(there(master.key)) is not None:
+            return False
+        return self.planner.awaits(self, master)
 
     def reconcile(self) -> None:
         if self.busy:
             return
         if not self.gone:  # what is to be deleted still needs its namespace
-            self.planner.facts.need(self, self.needed_facts())
+            self.planner.facts.need(self, (need.fact for need in self.needs()))
         if self.place is not None and self.place.link is None:
             self.leave()
             self.failure = None  # what was refused was of that link
-        missing = [] if self.gone else self.missing_facts() or self.kind.missing(self)
+        missing = [] if self.gone else self.lacks(Loss.REMAKE) or self.kind.missing(self)
         refusal = None if self.gone else self.refusal()
         place = self.place
         if place is not None and (self.gone or missing or refusal or self._is_misplaced(place)):
@@ -275,7 +281,7 @@ class Node:
             self.fail(errno.EEXIST, f"exists: the address {clash}, which nsplane did not make")
             return
         if not change and not stale and not fresh:
-            self.show("configured")
+            self._rest()
             return
         if not self._may_repeat((place.netns, change, stale, fresh)):
             self._fights += not self._retry_set
@@ -299,6 +305,16 @@ class Node:
             op.unreported(place.netns, change.name or link.name, address)
         self.planner.submit(op)
 
+    def _rest(self) -> None:
+        """The link is as it is to be, as far as can be."""
+        master = self.master
+        if master is not None and master.place is not None and master.place.netns is not self.netns:
+            where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
+            self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
+        elif not self.awaits_master():
+            missing = self.lacks(Loss.WAIT)
+            self.show("pending" if missing else "configured", missing)
+
     def _may_repeat(self, step: tuple[object, ...]) -> bool:
         """The same step in one namespace again and again is a fight with somebody: it is given up for a while, each time for
         longer."""
@@ -310,13 +326,22 @@ class Node:
         return self._repeated <= REPEATS
 
     def _supply(self) -> None:
-        """`interface/NAME` is true while the link is there, up and wanted; at first not before its addresses are on it."""
-        place = self.place
-        usable = place is not None and not self.ending and place.link is not None and place.link.up
-        if place is None or not usable or self.settings.up is False:
-            self.planner.facts.lose(self.key)
-        elif not self.busy or self.planner.facts.get(self.key) is not None:
-            self.planner.facts.set(self.key, place)
+        """`there/NAME` is true while the link is there and wanted, and `interface/NAME` while it is up besides: at first not before
+        its addresses are on it."""
+        facts, place = self.planner.facts, self.place
+        if place is None or self.ending or place.link is None:
+            self.withdraw()
+            return
+        facts.set(there(self.key), place)
+        if not place.link.up or self.settings.up is False:
+            facts.lose(self.key)
+        elif not self.busy or facts.get(self.key) is not None:
+            facts.set(self.key, place)
+
+    def withdraw(self) -> None:
+        """There is no link on which others could rely."""
+        self.planner.facts.lose(there(self.key))
+        self.planner.facts.lose(self.key)
 
     def operation_begins(self) -> None:
         self.busy = True
@@ -377,7 +402,7 @@ class Node:
         """The link has gone, or was given back."""
         place, self.place = self.place, None
         self.ending = False
-        self.planner.facts.lose(self.key)
+        self.withdraw()
         self._release_claims()
         if place is not None:
             if not place.kind.makes_link:
@@ -489,7 +514,7 @@ class Node:
         self._release_claims()
         self.forget_name()
         self.planner.facts.need(self, ())
-        self.planner.facts.lose(self.key)
+        self.withdraw()
 
     # ---- how it is shown ----
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from nsplane.facts import Facts
 from nsplane.groups import Groups
+from nsplane.items import is_interface_key
 from nsplane.journal import NotRecorded
 from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Core, LinkChange, OpResult
 from nsplane.kinds.created import is_agents
 from nsplane.memory import Memory
+from nsplane.needs import there
 from nsplane.netns import Namespaces, Netns
 from nsplane.node import RETRY_FIRST, Node, Place, stage_change, temporary_name
 from nsplane.operation import Operation
@@ -63,6 +66,8 @@ class Planner:
         self._touched: dict[Node, None] = {}
         self._touched_slots: dict[Slot, None] = {}
         self._unpaid: dict[Node | Slot, None] = {}
+        self._awaited: dict[Node, dict[Node, None]] = {}
+        """Nodes that are just coming, and those that are looked at behind them."""
         self._parked: dict[Node, dict[Node | Slot, None]] = {}
         self._expectant: dict[str, dict[Node | Slot, None]] = {}
         self._removals: dict[Netns, Removals] = {}
@@ -170,6 +175,13 @@ class Planner:
     def touch_only(self, node: Node) -> None:
         self._touched[node] = None
 
+    def awaits(self, waiting: Node, node: Node) -> bool:
+        """Is this node busy, or about to be looked at? Then `waiting` is looked at behind it."""
+        if not node.busy and node not in self._touched:
+            return False
+        self._awaited.setdefault(node, {})[waiting] = None
+        return True
+
     def touch_slot(self, slot: Slot) -> None:
         self._touched_slots[slot] = None
 
@@ -204,6 +216,8 @@ class Planner:
                 del self._touched[node]
                 if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
                     node.reconcile()
+                if not node.busy:
+                    self._touched |= self._awaited.pop(node, {})
             fresh = [] if more else self._remove_left_over()
             self._flush_removals()
             for netns in fresh:
@@ -411,6 +425,15 @@ class Planner:
         """Is this link about to be deleted, with all that is on it?"""
         node = netns.holders.get(index)
         return isinstance(node, Node) and node.ending and node.place is not None and node.place.kind.makes_link
+
+    def facts_lost(self, key: str, action: str, after: Mapping[str, Any] | None) -> tuple[str, ...]:
+        """What is not true any more, for a while or for good, when an item that is there is deleted, made anew or changed: who
+        depends on that is interrupted. A link that only goes down keeps its ports."""
+        if action in ("delete", "recreate") and is_interface_key(key):
+            return key, there(key)
+        if action == "change" and is_interface_key(key) and after is not None and after.get("enabled") is False:
+            return (key,)
+        return ()
 
     def drop_later(self, netns: Netns) -> None:
         """Lets go of a namespace at the end of the run, when what still has to be done in it has been queued."""

@@ -90,30 +90,21 @@ def states_of(wishes: Wishes) -> dict[str, str]:
     return {key: "configured" if key in there else "pending" for key in wishes}
 
 
+def links_of(items: dict[str, Item]) -> set[str]:
+    """The keys of interfaces whose links can be there: of a pair, where both ends are wanted."""
+    keys = (key for key in items if key.startswith("interface/"))
+    return {key for key in keys if items[key]["kind"] != "veth" or f"interface/{items[key]['peer']}" in items}
+
+
 def configured(wishes: Wishes) -> set[str]:
-    """The keys of what can be there."""
+    """The keys of what can be as it is wanted."""
     items = {key: wish.item for key, wish in wishes.items()}
-
-    def master_is_up(item: Item) -> bool:
-        return "master" not in item or items.get(f"interface/{item['master']}", {}).get("enabled", True) is not False
-
-    def has_master(item: Item) -> bool:
-        return "master" not in item or f"interface/{item['master']}" in items
-
-    def is_there(item: Item) -> bool:
-        ends = [item]
-        if item["kind"] == "veth":
-            peer = items.get(f"interface/{item['peer']}")
-            if peer is None:
-                return False
-            ends.append(peer)
-        return all(has_master(end) and master_is_up(end) for end in ends)
-
-    there = {key for key, item in items.items() if key.startswith("interface/") and is_there(item)}
+    links = links_of(items)
+    there = {key for key in links if "master" not in items[key] or f"interface/{items[key]['master']}" in items}
     for key, item in items.items():
         if not key.startswith("interface/"):
             interface = items.get(f"interface/{item['interface']}")
-            if interface is not None and key_of(interface) in there and interface.get("enabled", True):
+            if interface is not None and key_of(interface) in links and interface.get("enabled", True):
                 gateway = item.get("gateway")
                 networks = [ipaddress.ip_interface(address).network for address in interface.get("addresses", ())]
                 if gateway is None or any(ipaddress.ip_address(gateway) in network for network in networks):
@@ -125,8 +116,8 @@ def networks(wishes: Wishes) -> dict[str, Network]:
     """What the kernel has to have of it, by the namespaces' names."""
     items = {key: wish.item for key, wish in wishes.items()}
     found = {place_of(item): Network() for item in items.values() if item["kind"] in ("veth", "bridge")}
-    there = configured(wishes)
-    for key in sorted(there):
+    links = links_of(items)
+    for key in sorted(configured(wishes) | links):
         item = items[key]
         owner: Item = item if "interface" not in item else items[f"interface/{item['interface']}"]
         name, network = str(owner.get("host_name", owner["name"])), found[place_of(owner)]
@@ -137,9 +128,9 @@ def networks(wishes: Wishes) -> dict[str, Network]:
             case "arp":
                 network.neighbours.add((item["ip"], name, item["mac"]))
             case _:
-                master = items[f"interface/{item['master']}"] if "master" in item else {}
+                master = items.get(f"interface/{item['master']}", {}) if "master" in item else {}
                 network.links[name] = (
-                    _mtu(item, [items[port] for port in there if port.startswith("interface/")]),
+                    _mtu(item, [items[port] for port in links]),
                     str(item.get("mac", "")),
                     str(master.get("host_name", master.get("name", ""))),
                     bool(item.get("enabled", True)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nsplane.items import Interface, Settings, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import Link, LinkChange
 from nsplane.kinds import created
+from nsplane.needs import Need
 from nsplane.netns import Netns
 from nsplane.node import Node, Place
 
@@ -36,6 +37,9 @@ class _Bridge:
 
     def is_ours(self, node: Node, link: Link) -> bool:
         return created.is_ours(node, link)
+
+    def needs(self, node: Node) -> list[Need]:
+        return created.needs(node)
 
     def missing(self, node: Node) -> list[str]:
         return []

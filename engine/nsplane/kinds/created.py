@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nsplane.items import interface_key
 from nsplane.kernel import ADDR_GEN_MODE_NONE, Link, LinkChange
+from nsplane.needs import Loss, Need, there
 from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
 from nsplane.node import Kind, Node, Place
 
@@ -39,12 +40,25 @@ def is_agents(planner: Planner, link: Link) -> bool:
     return link.alias.startswith(f"nsplane:{planner.agent_id}:") or (not link.alias and planner.groups.has(link))
 
 
+def needs(node: Node) -> list[Need]:
+    """A port is a link of its own: it is made before its master, and outlives it."""
+    return [] if node.settings.master is None else [Need(there(interface_key(node.settings.master)), Loss.WAIT)]
+
+
 def master_index(node: Node) -> int:
-    """The ifindex of the master, 0 for none."""
+    """The ifindex of the master; 0 for none, or where it is not there."""
     if node.settings.master is None:
         return 0
-    place = node.planner.place_of(interface_key(node.settings.master))
-    return place.index if place is not None else 0
+    place = node.planner.place_of(there(interface_key(node.settings.master)))
+    return place.index if place is not None and place.netns is node.netns else 0
+
+
+def master_of(node: Node, link: Link) -> int | None:
+    """The ifindex of the master that the link is to have, 0 for none. None: as it is, for its master is just coming or going."""
+    index = master_index(node)
+    if not index and (node.awaits_master() or (node.netns is not None and node.planner.is_ending(node.netns, link.master))):
+        return None
+    return index
 
 
 def left_over(node: Node, netns: Netns) -> Link | None:
@@ -140,7 +154,7 @@ def desired(node: Node, link: Link, mtu: int | None) -> LinkChange:
         mac=mac(node),
         mtu=mtu,
         up=node.settings.up,
-        master=master_index(node),
+        master=master_of(node, link),
         alias=alias(node),
         addr_gen_mode=_addr_gen_mode(node, min(link.mtu, mtu or link.mtu)),  # with a small one, IPv6 goes before the mode is set
     )

@@ -6,6 +6,7 @@ from nsplane.errors import ItemError
 from nsplane.items import Interface, Settings, check_name, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import PROTOCOL, Link, LinkChange
 from nsplane.kinds import created
+from nsplane.needs import Need
 from nsplane.netns import Netns
 from nsplane.node import Node, Place, turn_ipv6
 
@@ -61,6 +62,9 @@ class _Adopted:
     def is_ours(self, node: Node, link: Link) -> bool:
         return True
 
+    def needs(self, node: Node) -> list[Need]:
+        return created.needs(node)
+
     def missing(self, node: Node) -> list[str]:
         netns = node.netns
         if netns is None:
@@ -90,8 +94,10 @@ class _Adopted:
             "mtu": settings.mtu,
             "mac": settings.mac,
             "up": settings.up,
-            "master": None if settings.master is None else created.master_index(node),
+            "master": created.master_index(node) or None,
         }
+        if settings.master is not None and created.master_of(node, link) is None:
+            given["master"] = link.master
         has = {"mtu": link.mtu, "mac": link.mac, "up": link.up, "master": link.master}
         change = LinkChange()
         for name, value in given.items():

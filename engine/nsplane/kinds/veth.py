@@ -6,6 +6,7 @@ from nsplane.errors import ItemError
 from nsplane.items import Interface, Settings, check_name, interface_key, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import Link, LinkChange
 from nsplane.kinds import created
+from nsplane.needs import Loss, Need
 from nsplane.netns import Netns
 from nsplane.node import Node, Place
 
@@ -55,13 +56,16 @@ class _Veth:
     def is_ours(self, node: Node, link: Link) -> bool:
         return created.is_ours(node, link)
 
+    def needs(self, node: Node) -> list[Need]:
+        return created.needs(node)
+
     def missing(self, node: Node) -> list[str]:
         assert isinstance(node.item, Veth)
         peer = _peer(node)
         if peer is None:
             return [f"interface/{node.item.peer} with peer {node.item.name}"]
         # One end cannot be without the other: what the peer lacks, this end lacks.
-        return peer.missing_facts() or ([peer.key] if peer.refusal() is not None else [])
+        return peer.lacks(Loss.REMAKE) or ([peer.key] if peer.refusal() is not None else [])
 
     def touch_others(self, node: Node) -> None:
         if isinstance(node.item, Veth):
@@ -87,6 +91,9 @@ class _Veth:
             node.show("pending", [peer.key])
             return
         if self._adopt(node, netns, peer, peer.netns):
+            return
+        if node.awaits_master() or peer.awaits_master():
+            node.show("pending", node.lacks(Loss.WAIT) or [peer.key])
             return
         if not created.clear_name(node, netns) or not created.clear_name(peer, peer.netns):
             self._fail_both(node, peer)
@@ -120,7 +127,7 @@ class _Veth:
         if partner.busy:
             return  # its operation ends first, and then this end is looked at again
         partner.ending = True
-        node.planner.facts.lose(partner.key)
+        partner.withdraw()
         ends = sorted((place, partner.place), key=lambda end: len(end.netns.links))
         node.planner.remove(ends[1].netns, ends[1].index, node, partner)
 
