@@ -233,11 +233,11 @@ static void hand_over(struct nsp_core *core, uint32_t number, struct nsp_socket 
 		nsp_socket_close(sock);
 }
 
-int nsp_core_netns_create(struct nsp_core *core, const char *name, struct nsp_monitor *mon, uint32_t *number, int *nsid,
-			  struct nsp_event *events, long cap, long *count, struct nsp_error *err)
+int nsp_core_netns_create(struct nsp_core *core, const char *name, const char *mark, struct nsp_monitor *mon, uint32_t *number,
+			  int *nsid, struct nsp_event *events, long cap, long *count, struct nsp_error *err)
 {
 	struct nsp_socket sock = { .fd = -1, .portid = core->portid };
-	struct nsp_birth birth = { .mon = mon, .events = events, .cap = cap, .sock = &sock };
+	struct nsp_birth birth = { .mark = mark, .mon = mon, .events = events, .cap = cap, .sock = &sock };
 	int fd = nsp_netns_bear(name, &birth, err);
 
 	if (fd < 0)

@@ -88,6 +88,10 @@ NSP_API long nsp_netns_list(char *buf, size_t cap, struct nsp_error *err);
 
 NSP_API int nsp_netns_identify(int fd, struct nsp_netns_id *id, struct nsp_error *err);
 
+/* The number that the kernel gives to a namespace and to no other until the next boot (SO_NETNS_COOKIE, socket(7)): an inode is
+ * given to another one as soon as nothing holds the first. */
+NSP_API int nsp_netns_cookie(int fd, uint64_t *cookie, struct nsp_error *err);
+
 /* Moves the calling thread, for good, into a namespace: for the child between fork and exec. Nothing happens where the thread is
  * there already (setns would want privileges for it all the same). */
 NSP_API int nsp_netns_enter(int fd, struct nsp_error *err);
@@ -330,6 +334,14 @@ NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap
 /* A timerfd(2) for a loop of descriptors: nsp_timer_set makes it readable after `milliseconds`, once; 0 stops it. */
 NSP_API int nsp_timer_open(struct nsp_error *err);
 NSP_API int nsp_timer_set(int fd, uint64_t milliseconds);
+
+/* An inotify(7) descriptor that is readable when something came or went in a directory that was added, or the directory itself
+ * went. nsp_directories_add returns the directory's number, the same each time; -ENOSPC where the user has too many. What exactly
+ * has happened is not told: nsp_directories_drain empties it, then look. */
+NSP_API int nsp_directories_open(struct nsp_error *err);
+NSP_API int nsp_directories_add(int fd, const char *path, struct nsp_error *err);
+NSP_API void nsp_directories_remove(int fd, int number);
+NSP_API void nsp_directories_drain(int fd);
 /* cdef: end */
 
 /* cdef: begin */
@@ -416,9 +428,10 @@ NSP_API int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *id, stru
 NSP_API void nsp_core_netns_drop(struct nsp_core *core, uint32_t id);
 
 /* nsp_netns_create and nsp_core_netns_add, and `mon` watches the namespace from before anybody else can be in it: `nsid` as by
- * nsp_monitor_watch, and what is there by then in `events` and `count`, as by nsp_core_survey. Returns a descriptor of it. */
-NSP_API int nsp_core_netns_create(struct nsp_core *core, const char *name, struct nsp_monitor *mon, uint32_t *id, int *nsid,
-				  struct nsp_event *events, long cap, long *count, struct nsp_error *err);
+ * nsp_monitor_watch, and what is there by then in `events` and `count`, as by nsp_core_survey. `mark` is the alias that its `lo`
+ * bears, or NULL. Returns a descriptor of it. */
+NSP_API int nsp_core_netns_create(struct nsp_core *core, const char *name, const char *mark, struct nsp_monitor *mon, uint32_t *id,
+				  int *nsid, struct nsp_event *events, long cap, long *count, struct nsp_error *err);
 
 /* nsp_monitor_survey by a socket that the core keeps for what comes: to be called before anything is queued for the namespace. */
 NSP_API long nsp_core_survey(struct nsp_core *core, uint32_t id, struct nsp_event *events, long cap, struct nsp_error *err);

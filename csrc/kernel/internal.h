@@ -105,6 +105,7 @@ void nsp_socket_drain(const struct nsp_socket *sock);
 
 struct nsp_birth {
 	const char *path;	  /* where it is bound: filled in */
+	const char *mark;	  /* the alias of its lo, or NULL */
 	struct nsp_monitor *mon;  /* begins to watch it before it is bound, or NULL */
 	struct nsp_event *events; /* what is in it by then */
 	long cap, count;

@@ -18,6 +18,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -29,6 +30,10 @@
 /* A pidfd of a thread, from Linux 6.9 on. */
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL
+#endif
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
 #endif
 
 /* ---- a short stay ---- */
@@ -88,13 +93,19 @@ int nsp_in_netns(int netns_fd, nsp_inside_fn fn, void *arg, struct nsp_error *er
 }
 
 /* lo is the first link of every namespace. */
-static int lo_up(struct nsp_socket *sock, struct nsp_error *err)
+static int lo_up(struct nsp_socket *sock, const char *mark, struct nsp_error *err)
 {
-	const struct nsp_link lo = { .fields = NSP_LINK_INDEX | NSP_LINK_UP, .index = 1, .up = 1 };
-	uint32_t buf[64];
+	struct nsp_link lo = { .fields = NSP_LINK_INDEX | NSP_LINK_UP, .index = 1, .up = 1 };
+	uint32_t buf[128];
 	struct nsp_batch batch;
 	int ret;
 
+	if (mark) {
+		if (strlen(mark) >= sizeof(lo.alias))
+			return nsp_refuse(err, EINVAL, "the mark of a network namespace is too long");
+		strcpy(lo.alias, mark);
+		lo.fields |= NSP_LINK_ALIAS;
+	}
 	nsp_batch_init(&batch, buf, sizeof(buf));
 	ret = nsp_link_change(&batch, &lo);
 	if (ret < 0)
@@ -288,7 +299,7 @@ static int create_inside(void *arg, struct nsp_error *err)
 	fd = ioctl(sock.fd, SIOCGSKNS);
 	if (fd < 0)
 		return nsp_fail(err, errno, "open the new network namespace");
-	ret = lo_up(&sock, err);
+	ret = lo_up(&sock, birth->mark, err);
 	if (ret < 0)
 		return ret;
 	if (birth->mon) {
@@ -400,6 +411,21 @@ int nsp_netns_identify(int fd, struct nsp_netns_id *id, struct nsp_error *err)
 	return 0;
 }
 
+static int cookie_inside(void *arg, struct nsp_error *err)
+{
+	cleanup_close int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(uint64_t);
+
+	if (sock < 0 || getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, arg, &size) < 0)
+		return nsp_fail(err, errno, "ask for the cookie of a network namespace");
+	return 0;
+}
+
+int nsp_netns_cookie(int fd, uint64_t *cookie, struct nsp_error *err)
+{
+	return nsp_in_netns(fd, cookie_inside, cookie, err);
+}
+
 static bool is_here(int fd)
 {
 	struct stat there, here;
@@ -433,5 +459,5 @@ int nsp_netns_unshare(struct nsp_error *err)
 	ret = nsp_socket_open(&sock, NSP_NETNS_HERE, err);
 	if (ret < 0)
 		return ret;
-	return lo_up(&sock, err);
+	return lo_up(&sock, NULL, err);
 }

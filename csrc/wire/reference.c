@@ -31,12 +31,14 @@ static bool check_reference(const struct reference *ref, struct fault *fault)
 		return true;
 	case 2:
 		if (!ref->len || ref->text[0] != '/' || !text_is_clean(ref->text, ref->len))
-			return fault_set(fault, "namespace.path", "'%s' is not an absolute path",
+			return fault_set(fault, "namespace.path",
+					 "'%s' is not an absolute path of at most 400 bytes without control characters",
 					 fault_text(text, ref->text, ref->len));
 		return true;
 	case 3:
 		if (ref->len < 1 || ref->len > 255 || !text_is_clean(ref->text, ref->len))
-			return fault_set(fault, "namespace.microservice", "'%s' is not a label of 1 to 255 bytes",
+			return fault_set(fault, "namespace.microservice",
+					 "'%s' is not a label of 1 to 255 bytes without control characters",
 					 fault_text(text, ref->text, ref->len));
 		return true;
 	default:

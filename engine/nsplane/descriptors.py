@@ -7,24 +7,25 @@ import select
 import time
 from collections.abc import Callable
 
-from nsplane.kernel import Timer
+from nsplane.kernel import Directories, Timer
 
-MOUNT_CHECK_SECONDS = 0.02
+CHECK_SECONDS = 0.02
 CHECK_PAUSES = 20
-"""How many times as long as a look at the mounts took it is to the next: with thousands of names one takes milliseconds."""
+"""How many times as long as a check took it is to the next: with thousands of names one takes milliseconds."""
 
 
 class Descriptors:
-    """An epoll of descriptors with what is to be done for each, and the news of the mount table.
+    """An epoll of descriptors with what is to be done for each, and the news of the mount table and of `directories`.
 
-    `mounts_changed` is called a little after mounts have changed: once for many changes that follow each other, and for a small
-    part of the time.
+    `paths_changed` is called a little after either has changed: once for many changes that follow each other, and for a small part
+    of the time.
     """
 
     def __init__(self) -> None:
-        self.mounts_changed: Callable[[], None] = _nothing
+        self.paths_changed: Callable[[], None] = _nothing
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
+        self.directories = Directories()
         self._timer = Timer()
         self._check_due = False
         self._check_took = 0.0
@@ -33,7 +34,8 @@ class Descriptors:
         self._mounts_wake, self._mounts = (os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC) for _ in range(2))
         self._mounts_poll = select.poll()
         self._mounts_poll.register(self._mounts, select.POLLPRI | select.POLLERR)
-        self.add(self._timer.fd, self._check_mounts)
+        self.add(self._timer.fd, self._check)
+        self.add(self.directories.fd, self._hear_directories)
         self.add(self._mounts_wake, _nothing, select.EPOLLPRI | select.EPOLLERR)
 
     def fileno(self) -> int:
@@ -58,19 +60,28 @@ class Descriptors:
             callback = self._callbacks.get(fd)  # None: let go of by one of the others
             if callback is not None:
                 callback()
-        if self._mounts_poll.poll(0) and not self._check_due:
-            self._check_due = True
-            self._timer.set(max(MOUNT_CHECK_SECONDS, self._check_took * CHECK_PAUSES))
+        if self._mounts_poll.poll(0):
+            self._check_later()
 
-    def _check_mounts(self) -> None:
+    def _hear_directories(self) -> None:
+        self.directories.drain()
+        self._check_later()
+
+    def _check_later(self) -> None:
+        if not self._check_due:
+            self._check_due = True
+            self._timer.set(max(CHECK_SECONDS, self._check_took * CHECK_PAUSES))
+
+    def _check(self) -> None:
         self._check_due = False
         self._timer.clear()
         began = time.monotonic()
-        self.mounts_changed()
+        self.paths_changed()
         self._check_took = time.monotonic() - began
 
     def close(self) -> None:
         self._timer.close()
+        self.directories.close()
         os.close(self._mounts_wake)
         os.close(self._mounts)
         self._epoll.close()

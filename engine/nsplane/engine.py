@@ -103,7 +103,13 @@ class Engine:
         self._tidy = Tidy(self._planner.timers, self._let_go)
         planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
         planner.places = self._places = Places(
-            planner.facts, planner.namespaces, watch, unwatch, self._note_namespace, self._memory
+            planner.facts,
+            planner.namespaces,
+            self._descriptors,
+            planner.timers,
+            self._note_namespace,
+            self._memory,
+            self.agent_id,
         )
         self._microservices = Microservices(
             planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._memory
@@ -113,7 +119,7 @@ class Engine:
         watch(planner.timers.fd, planner.timers.fire)
         for monitor in (planner.namespaces.monitor, planner.namespaces.ear):
             watch(monitor.fd)
-        self._descriptors.mounts_changed = self._places.check_mounts
+        self._descriptors.paths_changed = self._places.look
         if journal is not None:
             self._resume(journal)
 

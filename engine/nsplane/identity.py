@@ -14,3 +14,8 @@ def machine_id(salt: str = "") -> str:
     except OSError:
         machine = platform.node().encode()
     return hashlib.sha256(b"nsplane " + machine + salt.encode()).hexdigest()[:8]
+
+
+def mark(agent_id: str, key: str) -> str:
+    """The alias of a link that an agent made: whose it is, and what for. One that it made for a name bears it on `lo`."""
+    return f"nsplane:{agent_id}:{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:16]}"

@@ -104,7 +104,10 @@ def check_namespace(namespace: Namespace | None) -> None:
                 raise ItemError("namespace.pid", "wants a process number")
         case ByFile(path):
             if not path.startswith("/") or len(path.encode(errors="surrogatepass")) > MAX_PATH or _CONTROL.search(path):
-                raise ItemError("namespace.path", f"{path[:48]!r} is not an absolute path of at most {MAX_PATH} bytes")
+                raise ItemError(
+                    "namespace.path",
+                    f"{path[:48]!r} is not an absolute path of at most {MAX_PATH} bytes without control characters",
+                )
         case ByMicroservice(label):
             check_label(label, "namespace.microservice")
         case None:
@@ -114,7 +117,7 @@ def check_namespace(namespace: Namespace | None) -> None:
 def check_label(label: str, field: str) -> str:
     """A microservice's label: 1 to 255 bytes without control characters."""
     if not 1 <= len(label.encode(errors="surrogatepass")) <= MAX_LABEL or _CONTROL.search(label):
-        raise ItemError(field, f"{label[:48]!r} is not a label of 1 to 255 bytes")
+        raise ItemError(field, f"{label[:48]!r} is not a label of 1 to 255 bytes without control characters")
     return label
 
 

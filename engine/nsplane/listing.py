@@ -69,6 +69,8 @@ class Listing:
             label = envelope.key.removeprefix("microservice/")
             if entry is None and label != envelope.key and label in self._labels():
                 entry = _encode(self._microservice(label))
+            elif entry is None and (why := self._planner.places.explain(envelope.key)) is not None:
+                entry = _encode({"key": envelope.key, "state": "missing", "message": why})
             return {"items": raw_array(1, entry) if entry is not None else [], "next": None}
         return self._page(envelope)
 

@@ -7,10 +7,12 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Protocol
 
 from nsplane import kernel
 from nsplane.kernel import Address, Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
+from nsplane.mounts import identify
 
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 IPV6_MIN_MTU = 1280
@@ -52,6 +54,15 @@ class Netns:
         self.changes: set[Change] = set()
         self.standing: dict[str, int] = {}
         """Slots that are ready here, by their keys, and their links."""
+
+    @cached_property
+    def known_as(self) -> list[int]:
+        """How it is remembered: device, inode and cookie."""
+        return [*self.identity, kernel.netns_cookie(self.fd)]
+
+    def is_at(self, path: str) -> bool:
+        """Does the path lead here?"""
+        return identify(path) == self.identity
 
     def link(self, name: str) -> Link | None:
         """The link that has this name now."""
@@ -158,7 +169,7 @@ class Namespaces:
         self.monitor = Monitor()
         self.ear = Monitor()
         core.hear(self.ear)
-        self._by_identity: dict[NetnsId, Netns] = {}
+        self._by_identity: dict[tuple[int, int], Netns] = {}
         self._by_nsid: dict[int, Netns] = {}
 
     def __iter__(self) -> Iterator[Netns]:
@@ -170,9 +181,12 @@ class Namespaces:
     def __len__(self) -> int:
         return len(self._by_identity)
 
-    def create(self, name: str) -> Netns:
-        """Makes a namespace (EEXIST), and holds it."""
-        fd, number, nsid, events = self._core.create_netns(name, self.monitor)
+    def is_in_play(self, identity: tuple[int, int]) -> bool:
+        return identity in self._by_identity
+
+    def create(self, name: str, mark: str) -> Netns:
+        """Makes a namespace (EEXIST) whose `lo` bears the mark, and holds it."""
+        fd, number, nsid, events = self._core.create_netns(name, mark, self.monitor)
         try:
             self._keep_descriptors(fd, new=True)
         except KernelError:

@@ -145,7 +145,6 @@ class Node:
         except KernelError as error:
             self.namespace_fact, self._namespace_error = "", error
         self.planner.facts.need(self, (need.fact for need in self.needs()))
-        self.planner.places.retry(self.namespace_fact)
         self.fact_changed()
 
     def owe(self, request: Request) -> None:
@@ -447,7 +446,7 @@ class Node:
     def recall_aside(self, netns: Netns) -> None:
         """Was a link set aside for this item in an earlier life?"""
         known = self.planner.memory.memories("aside").get(self.key)
-        if self._aside is None and known is not None and known["where"][:-1] == self.planner.where(netns):
+        if self._aside is None and known is not None and self.planner.is_where(known["where"][:-1], netns):
             self._aside = Aside(netns, known["where"][-1], known["name"])
             netns.users += 1
 

@@ -1,32 +1,36 @@
 """Where a namespace reference leads: facts `namespace/NAME`, `file/PATH`, `pid/PID` and the agent's own.
 
-Names are opened or made when first needed and deleted with the last that needs them, if they were made here. Processes and
-threads are bound once, when an item is put, by a pidfd: their facts carry a number of the binding, so that a process that gets the
-same PID later is never taken for them.
+A name or path is what it leads to now. Names are made when first needed and deleted with the last that needs them, if they were
+made here. Processes and threads are bound once, when an item is put, by a pidfd: their facts carry a number of the binding, so that
+a process that gets the same PID later is never taken for them. One that a symbolic link leads to is watched in the same way.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import logging
 import os
-import re
+import stat
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from nsplane import kernel
+from nsplane.descriptors import Descriptors
 from nsplane.facts import Facts
+from nsplane.identity import mark
 from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 from nsplane.journal import NotRecorded
 from nsplane.kernel import KernelError
 from nsplane.memory import Memory
+from nsplane.mounts import RUN_DIR, bound_elsewhere, is_apart
 from nsplane.netns import Namespaces, Netns
-from nsplane.processes import boot_id, process_start_time
+from nsplane.processes import Pin, boot_id, namespaces_of_processes, process_start_time
+from nsplane.timers import Timers
+from nsplane.ways import Task, Way, follow
 
 log = logging.getLogger(__name__)
 
@@ -39,27 +43,36 @@ TURN_SECONDS = 0.02
 """How long namespaces are made, at about a millisecond each, or deleted, before others have their turn."""
 LEAVE_SECONDS = 1.0
 """How long one that is not needed any more is left alone at most, until it is calm."""
+LOOK_SECONDS = 0.5
+"""How often to look where something leads of which nobody tells."""
+NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ESRCH))
+"""What it means that a path does not lead to a namespace, or not yet."""
 
-_PROC = re.compile(r"/proc/([1-9][0-9]*)(?:/task/([1-9][0-9]*))?/ns/net")
 
-
-@dataclass(slots=True)
-class _Process:
-    """A process or thread that items are bound to."""
+@dataclass(slots=True, eq=False)
+class _Lead:
+    """A reference and what it leads to. `named` is the process that it is bound to; that has ended once it `is_over`."""
 
     fact: str
-    pidfd: int
-    netns: Netns | None
+    path: str
+    named: Task | None = None
+    is_over: bool = False
+    netns: Netns | None = None
+    way: Way | None = None
+    pins: list[Pin] = field(default_factory=list)
+    directories: list[int] = field(default_factory=list)
+    lost: Way | None = None
+    """The way to a process that has ended: not gone again, though another has the number by now."""
+
+    @property
+    def is_told(self) -> bool:
+        """Does somebody tell when it leads elsewhere?"""
+        return self.way is None or (self.way.is_told and all(pin.is_told for pin in self.pins))
 
 
 def shown(fact: str) -> str:
     """A fact as users read it: without the number of a binding."""
     return fact.partition(BOUND)[0]
-
-
-def is_bound(fact: str) -> bool:
-    """Is it of a process, which is bound once and for all?"""
-    return BOUND in fact
 
 
 class Places:
@@ -69,55 +82,66 @@ class Places:
         self,
         facts: Facts,
         namespaces: Namespaces,
-        watch_fd: Callable[[int, Callable[[], None]], None],
-        unwatch_fd: Callable[[int], None],
+        descriptors: Descriptors,
+        timers: Timers,
         changed: Callable[[str, str], None],
         memory: Memory,
+        agent_id: str,
     ) -> None:
         self._facts = facts
         self._namespaces = namespaces
         self._memory = memory
+        self._agent_id = agent_id
         self._boot = boot_id()
-        self._watch_fd = watch_fd
-        self._unwatch_fd = unwatch_fd
+        self._descriptors = descriptors
+        self._timers = timers
         self._changed = changed
         self._numbers = itertools.count(1)
-        self._processes: dict[tuple[int, int | None], _Process] = {}
-        self._bound: dict[str, _Process] = {}
-        self._held: dict[str, Netns] = {}
+        self._leads: dict[str, _Lead] = {}
+        self._latest: dict[str, _Lead] = {}
+        """The last binding of each process, by what users call it."""
+        self._untold: dict[str, None] = {}
         self._created: set[str] = set()
         self._announced: set[str] = set()
         self._leaving: dict[str, float] = {}
         self._left: list[Netns] = []
         self._coming: dict[str, None] = {}
+        self._visits: dict[str, str] = {}
+        self._visiting: set[str] = set()
         self.settled: list[str] = []
         """Facts that were coming, and have come or will not, for whoever looks next."""
         self._resuming = False
+        self._said_apart = False
         self.refused: dict[str, KernelError] = {}
         """Facts that could not be brought about, and why."""
         self.own = namespaces.hold(kernel.open_netns("/proc/self/ns/net"))
         facts.set(OWN, self.own)
         facts.provide("namespace", self._await, self._release)
         facts.provide("file", self._await, self._release)
-        facts.provide("pid", lambda fact: None, self._unbind)
+        facts.provide("pid", self._await, self._release)
 
     def bind(self, namespace: Namespace | None) -> str:
-        """The fact that an item in this namespace needs. KernelError (ESRCH) for a process that is not there."""
+        """The fact that an item in this namespace needs; it is looked anew where that leads. KernelError (ESRCH) for a process that
+        is not there."""
         match namespace:
             case None:
                 return OWN
-            case ByName(name):
-                return f"namespace/{name}"
             case ByMicroservice(label):
                 return f"microservice/{label}"
             case ByPid(pid):
-                return self._bind_process(pid, None, f"pid/{pid}")
+                return self._bind_process(f"pid/{pid}", f"/proc/{pid}/ns/net", (pid, None))
+            case ByName(name):
+                return self._look_again(f"namespace/{name}")
             case ByFile(path):
-                match = _PROC.fullmatch(path)
-                if match is None:
-                    return f"file/{path}"
-                tid = match[2] and int(match[2])
-                return self._bind_process(int(match[1]), tid or None, f"file/{path}")
+                named = follow(path).named
+                return self._look_again(f"file/{path}") if named is None else self._bind_process(f"file/{path}", path, named)
+
+    def _look_again(self, fact: str) -> str:
+        lead = self._leads.get(fact)
+        if lead is not None:
+            lead.lost = None
+            self._look(lead)
+        return fact
 
     # ---- an earlier life ----
 
@@ -140,7 +164,7 @@ class Places:
         ours."""
         self._resuming = False
         for fact in dict(self._memory.memories("place")):
-            if not self._facts.is_needed(fact) and fact not in self._held:
+            if not self._facts.is_needed(fact) and fact not in self._leads:
                 self._clean(fact)
 
     def _clean(self, fact: str) -> None:
@@ -150,20 +174,30 @@ class Places:
         if fd is None:
             self._not_made(fact)
             return
+        os.close(fd)
+        self._hold_once(fact, _path(fact))
+
+    def _hold_once(self, fact: str, path: str) -> None:
+        """Takes what is ours from a namespace that nobody needs, for in one that comes into play what nobody wants is removed."""
+        lead = self._leads[fact] = _Lead(fact, path)
         try:
-            self._take(fact, self._namespaces.hold(fd))
+            self._lead_on(lead)
         except KernelError as error:  # descriptors are short: it is remembered, for another start
-            log.warning("%s is not cleaned up: %s", fact, error.strerror)
+            self._forget(lead)
+            if error.errno not in NOWHERE:
+                log.warning("%s is not cleaned up: %s", fact, error.strerror)
         else:
+            self._take(lead)
             self._leaving[fact] = 0.0
 
     def _open_known(self, fact: str, known: dict[str, Any]) -> int | None:
         """The namespace, where it is still the one that was meant."""
         try:
-            fd = kernel.open_netns_name(fact.removeprefix(OWN)) if fact.startswith(OWN) else kernel.open_netns(_path(fact))
+            fd = kernel.open_netns(_path(fact))
         except KernelError:
             return None
-        if known["boot"] == self._boot and known["identity"] in (None, list(kernel.identify_netns(fd))):
+        identity = known["identity"]
+        if known["boot"] == self._boot and (identity is None or kernel.is_known_netns(fd, identity)):
             return fd
         os.close(fd)
         return None
@@ -176,64 +210,185 @@ class Places:
             if error.errno == errno.EINVAL:
                 kernel.delete_netns(name)
 
-    def _remember(self, fact: str, netns: Netns | None) -> None:
-        known = {"created": fact in self._created, "boot": self._boot, "identity": netns and list(netns.identity)}
-        self._memory.remember("place", fact, known)
+    # ---- where a reference leads ----
+
+    def _lead_on(self, lead: _Lead) -> None:
+        """Holds what its path leads to now. KernelError: one of NOWHERE, or where it is not to be had."""
+        lead.way = way = follow(lead.path)
+        numbers = [self._descriptors.directories.add(directory) for directory in way.directories]
+        former, lead.directories = lead.directories, [number for number in numbers if number is not None]
+        for number in former:
+            self._descriptors.directories.remove(number)
+        if way == lead.lost:
+            raise KernelError(errno.ESRCH, f"the process that {lead.path} leads to has ended")
+        self._pin(lead, way)
+        if not lead.is_told:
+            self._look_later(lead)
+        fd = kernel.open_netns(lead.path)
+        if way.tasks and (any(pin.has_ended() for pin in lead.pins) or follow(lead.path) != way):
+            os.close(fd)
+            raise KernelError(errno.ESRCH, f"what {lead.path} leads to has ended")
+        lead.netns = self._namespaces.hold(fd)
+
+    def _pin(self, lead: _Lead, way: Way) -> None:
+        """Hears of the end of the processes through which the way leads. KernelError (ESRCH)."""
+        known = {pin.task: pin for pin in lead.pins}
+        for task in way.tasks:
+            if task not in known:
+                pin = Pin(task)
+                try:
+                    self._descriptors.add(pin.pidfd, lambda: self._look(lead))
+                except OSError:
+                    pin.close()
+                    raise
+                lead.pins.append(pin)
+        self._unpin(lead, [pin for task, pin in known.items() if task not in way.tasks and task != lead.named])
+
+    def _unpin(self, lead: _Lead, pins: Iterable[Pin]) -> None:
+        for pin in tuple(pins):
+            lead.pins.remove(pin)
+            self._descriptors.remove(pin.pidfd)
+            pin.close()
+
+    def _task_ended(self, lead: _Lead) -> None:
+        """A process has ended through which the way led."""
+        lead.lost = lead.way
+        lead.is_over = lead.named is not None
+        self._unpin(lead, lead.pins)
+        if lead.is_over:
+            self._memory.remember("process", shown(lead.fact), None)
+        self._lose(lead)
+
+    def _lose(self, lead: _Lead) -> None:
+        """It does not lead to its namespace any more. Where to, is found out where somebody needs it."""
+        netns, lead.netns = lead.netns, None
+        if netns is not None:
+            if lead.named is None:
+                self._not_made(lead.fact)
+            self._leaving.pop(lead.fact, None)
+            self._facts.lose(lead.fact)
+            self._changed(shown(lead.fact), "lost")
+            self._namespaces.drop(netns)
+        elif lead.is_over:
+            self._facts.refused(lead.fact)
+        if self._facts.is_needed(lead.fact):
+            if not lead.is_over:
+                self._coming[lead.fact] = None
+        elif lead.named is None:
+            self._forget(lead)
+
+    def _forget(self, lead: _Lead) -> None:
+        del self._leads[lead.fact]
+        self._untold.pop(lead.fact, None)
+        self._visiting.discard(lead.fact)
+        self._unpin(lead, lead.pins)
+        for number in lead.directories:
+            self._descriptors.directories.remove(number)
+
+    def _look(self, lead: _Lead) -> None:
+        """Does it still lead where it did?"""
+        if any(pin.has_ended() for pin in lead.pins):
+            self._task_ended(lead)
+        elif not lead.is_over and (lead.netns is None or not lead.netns.is_at(lead.path)):
+            self._lose(lead)
+
+    def look(self) -> None:
+        """The mount table or a directory has changed, or somebody asks for it: looks where everything leads."""
+        for lead in tuple(self._leads.values()):
+            self._look(lead)
+
+    def _look_later(self, lead: _Lead) -> None:
+        if not self._untold:
+            self._timers.later(LOOK_SECONDS, self._look_untold)
+        self._untold[lead.fact] = None
+
+    def _look_untold(self) -> None:
+        leads = [self._leads[fact] for fact in self._untold]
+        self._untold.clear()
+        for lead in leads:
+            self._look(lead)
+            if self._leads.get(lead.fact) is lead and not lead.is_over and not lead.is_told:
+                self._look_later(lead)
+
+    def explain(self, name: str) -> str | None:
+        """Why the fact that users call so is not true; None where it is, or nobody needs it."""
+        lead = self._latest.get(name) or self._leads.get(name)
+        if lead is None or lead.netns is not None:
+            return None
+        if lead.named is not None and lead.is_over:
+            pid, tid = lead.named
+            return f"{'the process' if tid is None else f'thread {tid} of process {pid}'} has ended: put the item again"
+        if lead.lost is not None:
+            return f"the process that {lead.path} leads to has ended"
+        try:
+            found = os.lstat(lead.path)
+        except OSError as error:
+            return f"{lead.path}: {error.strerror}"
+        if stat.S_ISLNK(found.st_mode):
+            return f"{lead.path} is a link that leads to no network namespace"
+        return f"{lead.path} is a file, and no network namespace is bound on it (in the agent's mount namespace)"
 
     # ---- processes ----
 
-    def _bind_process(self, pid: int, tid: int | None, name: str) -> str:
-        known = self._processes.get((pid, tid))
-        if known is not None and known.netns is not None and known.fact.startswith(name + BOUND):
-            return known.fact
-        if self._resuming and not self._is_the_same(pid, tid, name):
-            process = _Process(f"{name}{BOUND}{next(self._numbers)}", -1, None)  # it ended meanwhile
-            self._bound[process.fact] = process
-            return process.fact
-        fd, pidfd = kernel.open_netns_pid(pid, tid)
-        try:
-            netns = self._namespaces.hold(fd)
-            self._memory.remember("process", name, [process_start_time(pid, tid), self._boot])
-        except OSError:
-            os.close(pidfd)
-            raise
-        process = _Process(f"{name}{BOUND}{next(self._numbers)}", pidfd, netns)
-        self._processes[pid, tid] = self._bound[process.fact] = process
-        self._watch_fd(pidfd, lambda: self._process_ended(process))
-        self._facts.set(process.fact, netns)
-        return process.fact
+    def _bind_process(self, name: str, path: str, task: Task) -> str:
+        known = self._latest.get(name)
+        if known is not None:
+            self._look(known)
+            if not known.is_over:
+                return known.fact
+        lead = _Lead(f"{name}{BOUND}{next(self._numbers)}", path, task)
+        self._leads[lead.fact] = lead
+        if self._resuming and not self._is_the_same(task, name):
+            lead.is_over = True  # it ended meanwhile
+        else:
+            self._begin(lead, name)
+        self._latest[name] = lead
+        return lead.fact
 
-    def _is_the_same(self, pid: int, tid: int | None, name: str) -> bool:
+    def _begin(self, lead: _Lead, name: str) -> None:
+        """Binds it to its process, which has to be there; what the path leads to may come later. KernelError."""
+        try:
+            self._lead_on(lead)
+        except KernelError as error:
+            if error.errno not in NOWHERE or not lead.pins:
+                self._forget(lead)
+                raise
+        if any(pin.has_ended() for pin in lead.pins):
+            self._forget(lead)
+            raise KernelError(errno.ESRCH, f"process {lead.pins[0].task[0]}: {os.strerror(errno.ESRCH)}")
+        start_times = [pin.start_time for pin in lead.pins if pin.task == lead.named]
+        self._memory.remember("process", name, [*start_times, self._boot])
+        if lead.netns is not None:
+            self._facts.set(lead.fact, lead.netns)
+
+    def _is_the_same(self, task: Task, name: str) -> bool:
         """Is the process the one that items were bound to in an earlier life?"""
         try:
-            return bool(self._memory.memories("process").get(name) == [process_start_time(pid, tid), self._boot])
+            return bool(self._memory.memories("process").get(name) == [process_start_time(*task), self._boot])
         except KernelError:
             return False
 
-    def _process_ended(self, process: _Process) -> None:
-        self._unwatch_fd(process.pidfd)
-        os.close(process.pidfd)
-        process.pidfd = -1
-        netns, process.netns = process.netns, None
-        self._memory.remember("process", shown(process.fact), None)
-        self._facts.lose(process.fact)
-        self._changed(shown(process.fact), "lost")
-        if netns is not None:
-            self._namespaces.drop(netns)
+    def is_over(self, fact: str) -> bool:
+        """Is it of a process that has ended, and so will never be true again?"""
+        lead = self._leads.get(fact)
+        return lead is not None and lead.is_over
 
-    def _unbind(self, fact: str) -> None:
-        process = self._bound.pop(fact, None)
-        if process is None:
-            return
-        for key in [key for key, value in self._processes.items() if value is process]:
-            del self._processes[key]
-        if process.netns is not None:
-            self._process_ended(process)
+    def _unbind(self, lead: _Lead) -> None:
+        if self._latest.get(shown(lead.fact)) is lead:
+            del self._latest[shown(lead.fact)]
+            self._memory.remember("process", shown(lead.fact), None)
+        netns, lead.netns = lead.netns, None
+        self._forget(lead)
+        if netns is not None:
+            self._facts.lose(lead.fact)
+            self._changed(shown(lead.fact), "lost")
+            self._namespaces.drop(netns)
 
     # ---- names and files ----
 
     def _await(self, fact: str) -> None:
-        if fact != OWN and not is_bound(fact):
+        if fact != OWN and fact not in self._leads:
+            self._leads[fact] = _Lead(fact, _path(fact))
             self._coming[fact] = None
 
     def is_coming(self, fact: str) -> bool:
@@ -248,61 +403,69 @@ class Places:
             fact = next(iter(self._coming))
             del self._coming[fact]
             self.settled.append(fact)
-            if fact in self._held:
+            lead = self._leads.get(fact)
+            if lead is not None and (lead.netns is not None or lead.is_over):
                 continue
-            if self._facts.is_needed(fact):
-                self._want(fact)
-                if fact in self.refused:
-                    self._facts.refused(fact)
-            else:
+            if lead is None or not self._facts.is_needed(fact):
                 self._clean(fact)
-        return bool(self._coming)
+                continue
+            refused = self.refused.pop(fact, None)
+            self._want(lead)
+            if refused or fact in self.refused:
+                self._facts.refused(fact)
+        while self._may_visit and time.monotonic() < end:
+            self._visit(*self._visits.popitem())
+        return bool(self._coming) or self._may_visit
+
+    @property
+    def _may_visit(self) -> bool:
+        return bool(self._visits) and len(self._visiting) < BRING_MOST
 
     def _announce(self) -> None:
         """Of the names that will have to be made it is remembered now that they are ours, in one commit: whatever happens until
         they are, they will not be forgotten."""
         wanted = itertools.islice((fact for fact in self._coming if fact.startswith(OWN)), BRING_MOST)
-        needed = [fact for fact in wanted if fact not in self._held and self._facts.is_needed(fact)]
-        new = [fact for fact in needed if fact not in self._created and not os.path.lexists(f"/run/netns/{fact.removeprefix(OWN)}")]
+        needed = [fact for fact in wanted if self._facts.is_needed(fact) and self._leads[fact].netns is None]
+        new = [fact for fact in needed if fact not in self._created and not os.path.lexists(_path(fact))]
         if not new:
             return
         self._announced.update(new)
         self._created.update(new)
         for fact in new:
-            self._remember(fact, None)
+            self._remember(self._leads[fact])
         try:
             self._memory.commit()
         except NotRecorded:  # whoever makes one tries once more, and finds out
             for fact in new:
                 self._not_made(fact)
 
-    def _want(self, fact: str) -> None:
-        (self._want_name if fact.startswith(OWN) else self._want_file)(fact)
-
-    def _want_name(self, fact: str) -> None:
-        name = fact.removeprefix(OWN)
+    def _want(self, lead: _Lead) -> None:
         try:
-            self._take(fact, self._open_or_create(fact, name))
+            self._open_or_create(lead) if lead.fact.startswith(OWN) else self._lead_on(lead)
         except KernelError as error:
-            if error.errno != errno.EINVAL:  # a file that nothing is bound on yet: the mount table will change
-                self.refused[fact] = error
+            if error.errno not in NOWHERE:
+                self.refused[lead.fact] = error
+        else:
+            self._take(lead)
 
-    def _open_or_create(self, fact: str, name: str) -> Netns:
+    def _open_or_create(self, lead: _Lead) -> None:
+        fact = lead.fact
         try:
-            fd = kernel.open_netns_name(name)
+            self._lead_on(lead)
         except KernelError as error:
-            if error.errno != errno.ENOENT:
+            if error.errno != errno.ENOENT or os.path.lexists(lead.path):  # what is in the way may go, or come to lead somewhere
+                self._compare_mounts(fact)
                 raise
         else:
             if fact in self._announced:  # somebody was faster
                 self._not_made(fact)
-            return self._namespaces.hold(fd)
+            return
         try:
             if fact not in self._announced:
                 self._created.add(fact)
-                self._remember(fact, None)
+                self._remember(lead)
                 self._memory.commit()
-            netns = self._namespaces.create(name)
+            lead.netns = self._namespaces.create(fact.removeprefix(OWN), mark(self._agent_id, fact))
         except NotRecorded as error:
             self._not_made(fact)
             raise KernelError(errno.ENOSPC, str(error)) from None
@@ -310,119 +473,134 @@ class Places:
             self._not_made(fact)
             if error.errno != errno.EEXIST:
                 raise
-            return self._namespaces.hold(kernel.open_netns_name(name))
+            self._lead_on(lead)
+            return
         self._changed(fact, "created")
-        return netns
+        self._compare_mounts(fact)
+
+    def _compare_mounts(self, fact: str) -> None:
+        """Says it once where a name that is bound here is not seen by others, or theirs not here."""
+        if not self._said_apart and is_apart(fact.removeprefix(OWN)):
+            self._said_apart = True
+            log.warning(
+                "%s is not the same for others on this machine: the agent is in a mount namespace that does not propagate to "
+                "theirs, or theirs not to it; `ip netns` knows nothing of the names that the agent makes",
+                _path(fact),
+            )
 
     def _not_made(self, fact: str) -> None:
         self._created.discard(fact)
         self._announced.discard(fact)
         self._memory.remember("place", fact, None)
 
-    def _want_file(self, fact: str) -> None:
-        try:
-            self._take(fact, self._namespaces.hold(kernel.open_netns(_path(fact))))
-        except KernelError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):
-                self.refused[fact] = error
+    def _take(self, lead: _Lead) -> None:
+        netns = lead.netns
+        assert netns is not None
+        lo = netns.links.get(1)
+        if lead.fact.startswith(OWN) and lo is not None and lo.alias == mark(self._agent_id, lead.fact):
+            self._created.add(lead.fact)  # by an earlier life, whatever became of its memory
+        self._announced.discard(lead.fact)
+        lead.lost = None
+        if lead.named is None:
+            self._remember(lead)
+        self._facts.set(lead.fact, netns)
 
-    def retry(self, fact: str) -> None:
-        """Somebody asks anew for what could not be brought about."""
-        if self.refused.pop(fact, None) is not None and self._facts.is_needed(fact):
-            self._coming[fact] = None
-
-    def _take(self, fact: str, netns: Netns) -> None:
-        self.refused.pop(fact, None)
-        self._announced.discard(fact)
-        self._held[fact] = netns
-        self._remember(fact, netns)
-        self._facts.set(fact, netns)
+    def _remember(self, lead: _Lead) -> None:
+        known_as = None if lead.netns is None else lead.netns.known_as
+        known = {"created": lead.fact in self._created, "boot": self._boot, "identity": known_as}
+        self._memory.remember("place", lead.fact, known)
 
     def _release(self, fact: str) -> None:
-        if fact in self._bound:
-            self._unbind(fact)
-            return
         self.refused.pop(fact, None)
         if fact in self._coming:
             del self._coming[fact]
             self.settled.append(fact)
-        if fact in self._held:
+        lead = self._leads.get(fact)
+        if lead is None:
+            return
+        if lead.named is not None:
+            self._unbind(lead)
+        elif lead.netns is not None:
             self._leaving[fact] = time.monotonic()
-        elif fact in self._memory.memories("place"):
-            self._coming[fact] = None
+        else:
+            self._forget(lead)
+            if fact in self._memory.memories("place"):
+                self._coming[fact] = None
+
+    # ---- what nobody knows of any more ----
+
+    def visit_all(self) -> None:
+        """Has what bears the agent's mark removed wherever it is: in what is bound under /run/netns or elsewhere, and where
+        processes are. Nothing may be wanted."""
+        for name in kernel.list_netns():
+            self._visits[OWN + name] = _path(OWN + name)
+        for identity, path in namespaces_of_processes():
+            if not self._namespaces.is_in_play(identity):
+                self._visits[f"file/{path}"] = path
+        for path in bound_elsewhere():
+            self._visits[f"file/{path}"] = path
+
+    @property
+    def is_visiting(self) -> bool:
+        return bool(self._visits or self._visiting)
+
+    def _visit(self, fact: str, path: str) -> None:
+        if fact not in self._leads:
+            self._visiting.add(fact)
+            self._hold_once(fact, path)
+
+    # ---- the end ----
 
     def leave(self, calm: bool) -> bool:
         """Lets go of names and files that nobody needs any more, once nothing of ours is left in them, for a moment at most.
         When it is calm, for whoever changes links while the kernel takes a namespace apart waits for that. True where more is to
         do."""
         if not self._leaving and not self._left:
-            return False
+            return self._may_visit
         now, end = time.monotonic(), 0.0
         self._leaving = {fact: since for fact, since in self._leaving.items() if not self._facts.is_needed(fact)}
         going = [fact for fact, since in self._leaving.items() if calm or now > since + LEAVE_SECONDS]
         holds = Counter(self._left)
-        holds.update(self._held[fact] for fact in going)
-        occupied = _Occupied()
-        for fact in going:
-            netns = self._held[fact]
+        held = {fact: netns for fact in going if (netns := self._leads[fact].netns) is not None}
+        holds.update(held.values())
+        occupied: set[tuple[int, int]] = set()
+        for fact, netns in held.items():
             if netns.users != holds[netns]:
                 continue
             if end and time.monotonic() > end:
                 return True
             del self._leaving[fact]
-            del self._held[fact]
+            self._leads[fact].netns = None
+            self._forget(self._leads[fact])
             self._facts.lose(fact)
             self._left.append(netns)
             if fact in self._created:
+                occupied = occupied or {identity for identity, _ in namespaces_of_processes()}
                 self._delete_name(fact, netns, occupied)
             self._not_made(fact)
             end = end or time.monotonic() + TURN_SECONDS  # behind the first, for which all processes were looked at
         for netns in self._left:  # the kernel begins to take them apart
             self._namespaces.drop(netns)
         self._left.clear()
-        return False
+        return self._may_visit
 
-    def _delete_name(self, fact: str, netns: Netns, occupied: _Occupied) -> None:
+    def _delete_name(self, fact: str, netns: Netns, occupied: set[tuple[int, int]]) -> None:
         """A name that was made here goes with its last item, unless somebody else lives there."""
-        name = fact.removeprefix("namespace/")
         others = [link for link in netns.links.values() if not link.loopback and link.name not in _TUNNELS]
-        if others or netns in occupied:
-            return
-        if not _is_still(name, netns):
+        if others or netns.identity in occupied or not netns.is_at(_path(fact)) or os.path.islink(_path(fact)):
             return
         try:
-            kernel.delete_netns(name)
+            kernel.delete_netns(fact.removeprefix(OWN))
         except KernelError as error:
             if error.errno != errno.ENOENT:  # deleted from outside at this moment
-                raise
+                log.warning("%s is not deleted: %s", fact, error.strerror)
+                return
         self._changed(fact, "deleted")
 
-    def check_mounts(self) -> None:
-        """The mount table changed: a name may have been deleted from outside, a file have appeared or gone."""
-        for fact in [fact for fact in self._wanted_mounts() if not self._is_there(fact)]:
-            netns = self._held.pop(fact, None)
-            if netns is not None:
-                self._not_made(fact)
-                self._leaving.pop(fact, None)
-                self._facts.lose(fact)
-                self._changed(fact, "lost")
-                self._namespaces.drop(netns)
-            if self._facts.is_needed(fact):
-                self._coming[fact] = None
-
-    def _wanted_mounts(self) -> list[str]:
-        needed = self._facts.needed("namespace/") + self._facts.needed("file/")
-        return [fact for fact in {*needed, *self._held} if fact != OWN and not is_bound(fact)]
-
-    def _is_there(self, fact: str) -> bool:
-        netns = self._held.get(fact)
-        kind, _, where = fact.partition("/")
-        return netns is not None and _is_still(where if kind == "namespace" else None, netns, where)
-
     def close(self) -> None:
-        for process in self._bound.values():
-            if process.pidfd >= 0:
-                os.close(process.pidfd)
+        for lead in self._leads.values():
+            for pin in lead.pins:
+                pin.close()
 
 
 _TUNNELS = frozenset(("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"))
@@ -430,30 +608,4 @@ _TUNNELS = frozenset(("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti
 
 
 def _path(fact: str) -> str:
-    return fact.removeprefix("file/")
-
-
-def _is_still(name: str | None, netns: Netns, path: str = "") -> bool:
-    """Does the file lead to this very namespace?"""
-    try:
-        found = os.stat(f"/run/netns/{name}" if name is not None else path)
-    except OSError:
-        return False
-    return (found.st_dev, found.st_ino) == netns.identity
-
-
-class _Occupied:
-    """The namespaces that processes are in, looked up when the first is asked for: all of /proc is read for it."""
-
-    def __init__(self) -> None:
-        self._identities: set[tuple[int, int]] | None = None
-
-    def __contains__(self, netns: Netns) -> bool:
-        if self._identities is None:
-            self._identities = set()
-            for entry in os.scandir("/proc"):
-                with contextlib.suppress(OSError):  # it has ended
-                    if entry.name.isdigit():
-                        found = os.stat(f"/proc/{entry.name}/ns/net")
-                        self._identities.add((found.st_dev, found.st_ino))
-        return netns.identity in self._identities
+    return f"{RUN_DIR}/{fact.removeprefix(OWN)}" if fact.startswith(OWN) else fact.removeprefix("file/")

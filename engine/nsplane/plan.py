@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nsplane.facts import Facts
@@ -142,6 +142,7 @@ class Planner:
     def resync(self, done: Callable[[dict[str, int]], None]) -> None:
         """Reads everything back and has every difference repaired; `done` is told what was found, when all has been read."""
         before = Counter(self.found)
+        self.places.look()
         self.namespaces.survey_all()
         self.touch_all()
         self._resyncs.append((before, {op.cookie for op in self._running.values() if op.reads_back}, done))
@@ -391,7 +392,7 @@ class Planner:
         for key, known in dict(self.memory.memories("aside")).items():
             *where, index = known["where"]
             node, link = self.nodes.get(key), netns.links.get(index)
-            if where != self.where(netns) or (node is not None and node.has_set_aside):
+            if not self.is_where(where, netns) or (node is not None and node.has_set_aside):
                 continue
             self.remember("aside", key, None)
             if link is not None and link.name == temporary_name(key):
@@ -403,7 +404,11 @@ class Planner:
 
     def where(self, netns: Netns, *index: int) -> list[object]:
         """A namespace, or a link in it, as it is known after a restart of the agent."""
-        return [self.boot, *netns.identity, *index]
+        return [self.boot, *netns.known_as, *index]
+
+    def is_where(self, known: Sequence[object], netns: Netns, *index: int) -> bool:
+        """Is this what was known so? (Earlier versions knew no cookie.)"""
+        return list(known) in (self.where(netns, *index), [self.boot, *netns.identity, *index])
 
     def remember(self, kind: str, key: str, value: object | None) -> None:
         """Has something be known after a restart, before what it is about is done. Where it cannot be recorded, it is done all the

@@ -10,7 +10,7 @@ import msgspec
 from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 from nsplane.kernel import KernelError
 from nsplane.netns import Netns
-from nsplane.places import is_bound, shown
+from nsplane.places import shown
 
 if TYPE_CHECKING:
     from nsplane.plan import Planner
@@ -99,7 +99,7 @@ class Slot:
             return
         netns = self._planner.netns_of(self._fact)
         if netns is None:
-            self.dead = is_bound(self._fact)
+            self.dead = self._planner.places.is_over(self._fact)
             self._lose(shown(self._fact))
             return
         self._lose(f"link/{self.key}", await_in=netns)

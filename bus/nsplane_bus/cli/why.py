@@ -41,7 +41,7 @@ def chain(client: Client, entry: Entry, depth: int = 0) -> Iterator[tuple[int, E
     for fact in entry.get("missing") or ():
         if depth == DEPTH:
             return
-        known = client.entry(fact) if fact.startswith(("interface/", "microservice/")) else None
+        known = client.entry(fact) if fact.startswith(KNOWN) else None
         if known is None:
             yield depth + 1, {"key": fact, "state": "missing"}
         else:
@@ -52,7 +52,7 @@ def explained(entry: Entry) -> str:
     """An entry in one line."""
     state = entry["state"]
     if state == "missing":
-        return f"{entry['key']}: {MISSING.get(entry['key'].partition('/')[0], 'is not there')}"
+        return f"{entry['key']}: {entry.get('message') or MISSING.get(entry['key'].partition('/')[0], 'is not there')}"
     if state == "awaited":
         return f"{entry['key']}: nothing runs under this label ({entry['items']['waiting']} items wait)"
     if state == "running":
@@ -71,6 +71,8 @@ def explained(entry: Entry) -> str:
     return "; ".join(parts)
 
 
+KNOWN = ("interface/", "microservice/", "namespace/", "file/", "pid/")
+"""Facts of which the agent says more."""
 MISSING = {
     "gateway": "the kernel cannot reach it from this interface: an address or an on-link route is missing, or the link is down",
     "interface": "no such item, or it is down",

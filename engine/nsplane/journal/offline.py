@@ -23,9 +23,6 @@ class _Nowhere(Places):
     def bind(self, namespace: Namespace | None) -> str:
         return namespace_text(namespace)
 
-    def retry(self, fact: str) -> None:
-        pass
-
 
 @dataclass(slots=True)
 class Offline:

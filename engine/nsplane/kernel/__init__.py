@@ -20,6 +20,7 @@ from nsplane.kernel.core import (
     Core,
     RequestResult,
 )
+from nsplane.kernel.directories import Directories
 from nsplane.kernel.failure import KernelError
 from nsplane.kernel.frames import Fault, FieldInfo, Frame, FrameError, bulk_fields
 from nsplane.kernel.links import (
@@ -41,7 +42,9 @@ from nsplane.kernel.namespaces import (
     delete_netns,
     enter_netns,
     identify_netns,
+    is_known_netns,
     list_netns,
+    netns_cookie,
     open_netns,
     open_netns_name,
     open_netns_pid,
@@ -86,6 +89,7 @@ __all__ = [
     "STATES",
     "Address",
     "Core",
+    "Directories",
     "Event",
     "EventsLost",
     "Fault",
@@ -106,8 +110,10 @@ __all__ = [
     "delete_netns",
     "enter_netns",
     "identify_netns",
+    "is_known_netns",
     "library_version",
     "list_netns",
+    "netns_cookie",
     "open_netns",
     "open_netns_name",
     "open_netns_pid",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nsplane._core import ffi, lib
@@ -62,6 +63,18 @@ def identify_netns(fd: int) -> NetnsId:
     found = ffi.new("struct nsp_netns_id *")
     check(lib.nsp_netns_identify(fd, found, last.raw))
     return NetnsId(found.dev, found.ino)
+
+
+def netns_cookie(fd: int) -> int:
+    """The number of an open namespace, which no other has until the next boot; an inode may be another's when it has ended."""
+    cookie = ffi.new("uint64_t *")
+    check(lib.nsp_netns_cookie(fd, cookie, last.raw))
+    return int(cookie[0])
+
+
+def is_known_netns(fd: int, known: Sequence[int]) -> bool:
+    """Is an open namespace the one that was remembered as device, inode and cookie (or, by earlier versions, without)?"""
+    return tuple(known[:2]) == identify_netns(fd) and (len(known) == 2 or known[2] == netns_cookie(fd))
 
 
 def write_sysctl(fd: int, name: str, value: str) -> None:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 from typing import TYPE_CHECKING
 
+from nsplane.identity import mark
 from nsplane.items import interface_key
 from nsplane.kernel import ADDR_GEN_MODE_NONE, Link, LinkChange
 from nsplane.needs import Loss, Need, there
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def alias(node: Node) -> str:
     """The mark of a link: whose it is, and for which logical name."""
-    return f"nsplane:{node.planner.agent_id}:{hashlib.sha256(node.key.encode()).hexdigest()[:16]}"
+    return mark(node.planner.agent_id, node.key)
 
 
 def mac(node: Node) -> bytes:
@@ -36,7 +37,9 @@ def is_ours(node: Node, link: Link) -> bool:
 
 
 def is_agents(planner: Planner, link: Link) -> bool:
-    """Was the link made by this agent, for whatever name?"""
+    """Was the link made by this agent, for whatever name? (`lo` bears the mark of a namespace.)"""
+    if link.loopback:
+        return False
     return link.alias.startswith(f"nsplane:{planner.agent_id}:") or (not link.alias and planner.groups.has(link))
 
 

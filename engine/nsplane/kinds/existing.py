@@ -144,7 +144,7 @@ def _remember(node: Node, place: Place) -> None:
 
 def _recall(node: Node, netns: Netns, link: Link) -> dict[str, object]:
     known = node.planner.memory.memories("former").get(node.key)
-    return dict(known["was"]) if known is not None and known["where"] == node.planner.where(netns, link.index) else {}
+    return dict(known["was"]) if known is not None and node.planner.is_where(known["where"], netns, link.index) else {}
 
 
 EXISTING = _Adopted()
