@@ -190,7 +190,7 @@ struct nsp_core {
 	bool stop, running, held, gathers;
 	bool idle;	/* the writer waits for work */
 	bool signals;	/* something was completed, and is told of when the lock is let go of */
-	bool signalled; /* the event is readable, or about to be */
+	bool signalled; /* the event is readable, or about to be; it may be though this is not set */
 	int event;
 
 	struct table table;
