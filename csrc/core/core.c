@@ -169,9 +169,9 @@ static uint32_t find_netns(const struct nsp_core *core, const struct nsp_netns_i
 	*vacant = NIL;
 	for (uint32_t i = 1; i < core->netns_count; i++) {
 		const struct netns *netns = core->netns[i];
-		if (netns->fd < 0)
+		if (netns->fd < 0 && !netns->refs)
 			*vacant = i;
-		else if (netns->id.ino == id->ino && netns->id.dev == id->dev)
+		else if (netns->fd >= 0 && netns->id.ino == id->ino && netns->id.dev == id->dev)
 			return i;
 	}
 	return NIL;
@@ -204,7 +204,7 @@ int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *number, struct n
 		}
 	}
 	if (rc == 0)
-		core->netns[*number]->refs++;
+		netns_hold(core, *number);
 	core_unlock(core);
 	return rc;
 }
@@ -270,12 +270,21 @@ long nsp_core_survey(struct nsp_core *core, uint32_t number, struct nsp_event *e
 	return count;
 }
 
+void netns_hold(struct nsp_core *core, uint32_t number)
+{
+	core->netns[number]->refs++;
+}
+
+void netns_release(struct nsp_core *core, uint32_t number)
+{
+	if (--core->netns[number]->refs == 0) /* the writer may be using it, so it closes it, unless it is held again by then */
+		queue_push(&core->queue, ENTRY_CLOSE(number));
+}
+
 void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
 {
 	pthread_mutex_lock(&core->lock);
-	/* The writer may be using it, and what is queued may need it: it is closed behind all of that. */
-	if (--core->netns[number]->refs == 0)
-		queue_push(&core->queue, ENTRY_CLOSE(number));
+	netns_release(core, number);
 	core_unlock(core);
 }
 

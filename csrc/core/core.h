@@ -153,7 +153,7 @@ struct netns {
 	struct nsp_socket sock;
 	bool connected;
 	uint64_t used; /* the writer's batch count at the last use */
-	uint32_t refs;
+	uint32_t refs; /* adds, slots that are ready in it, and stages of operations that are queued */
 	uint32_t first_slot;
 	uint32_t blocked; /* rows of its slots */
 };
@@ -190,7 +190,7 @@ struct nsp_core {
 	bool stop, running, held, gathers;
 	bool idle;	/* the writer waits for work */
 	bool signals;	/* something was completed, and is told of when the lock is let go of */
-	bool signalled; /* the event is readable, or about to be */
+	bool signalled; /* the event is readable, or about to be; it may be though this is not set */
 	int event;
 
 	struct table table;
@@ -272,6 +272,9 @@ void table_free(struct table *table);
 
 /* Its socket is open. */
 void netns_connected(struct nsp_core *core, struct netns *netns);
+/* Whoever names it by its number holds it: until the last has let go, the number means this namespace and no other. */
+void netns_hold(struct nsp_core *core, uint32_t number);
+void netns_release(struct nsp_core *core, uint32_t number);
 
 /* ---- object.c ---- */
 

@@ -14,6 +14,14 @@ struct nsp_op *nsp_op_new(uint64_t cookie)
 	return &op->head;
 }
 
+struct nsp_op *op_new_unasked(void)
+{
+	struct nsp_op *op = nsp_op_new(0);
+
+	((struct op *)op)->unasked = true;
+	return op;
+}
+
 void nsp_op_free(struct nsp_op *head)
 {
 	struct op *op = (struct op *)head;
@@ -73,10 +81,23 @@ void nsp_op_sweep(struct nsp_op *head, int32_t ifindex, const char *key)
 	op->sweeps[op->sweep_count++] = (struct sweep){ ifindex, copy };
 }
 
+void queue_push_op(struct nsp_core *core, struct queue *queue, struct nsp_op *op)
+{
+	for (uint32_t i = 0; i < ((struct op *)op)->stage_count; i++)
+		netns_hold(core, ((struct op *)op)->stages[i].netns);
+	queue_push(queue, ENTRY_OP(op));
+}
+
+void op_release(struct nsp_core *core, struct nsp_op *op)
+{
+	for (uint32_t i = 0; i < ((struct op *)op)->stage_count; i++)
+		netns_release(core, ((struct op *)op)->stages[i].netns);
+}
+
 void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express)
 {
 	pthread_mutex_lock(&core->lock);
-	queue_push(express ? &core->express : &core->queue, ENTRY_OP(op));
+	queue_push_op(core, express ? &core->express : &core->queue, op);
 	core_unlock(core);
 }
 

@@ -25,9 +25,17 @@ struct op {
 	struct sweep *sweeps;
 	uint32_t sweep_count, sweep_cap;
 	bool reads_back, begun;
+	bool unasked; /* the core's own: it is given back to nobody */
 };
 
 typedef struct nsp_socket *(*op_socket_fn)(struct nsp_core *core, uint32_t netns, struct nsp_error *err);
+
+/* One of the core's own. */
+struct nsp_op *op_new_unasked(void);
+
+/* Queues one, which holds its namespaces from here on; and lets go of them, when it has been carried out. */
+void queue_push_op(struct nsp_core *core, struct queue *queue, struct nsp_op *op);
+void op_release(struct nsp_core *core, struct nsp_op *op);
 
 /* Room for a message of this length in the current stage. */
 struct nsp_batch *op_room(struct nsp_op *op, uint32_t bytes);

@@ -210,7 +210,7 @@ int nsp_core_poll(struct nsp_core *core, struct nsp_done *done)
 		*done = core->done[core->done_head];
 		core->done_head = (core->done_head + 1) & (core->done_cap - 1);
 		core->done_count--;
-	} else if (core->signalled) {
+	} else { /* noted or not: what is noted under the lock is written after it, and may come late */
 		core->signalled = false;
 		eventfd_read(core->event, &value);
 	}

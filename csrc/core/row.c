@@ -248,11 +248,11 @@ void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const stru
 
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)
 {
-	struct nsp_op *op = nsp_op_new(0);
+	struct nsp_op *op = op_new_unasked();
 
 	nsp_op_stage(op, netns, 0);
 	row_encode(core, nsp_op_room(op), row, ifindex, true, 0);
-	queue_push(&core->withdrawals, ENTRY_OP(op));
+	queue_push_op(core, &core->withdrawals, op);
 }
 
 void row_restore(struct nsp_core *core, struct row *row)
@@ -262,10 +262,10 @@ void row_restore(struct nsp_core *core, struct row *row)
 	if (!extra || !extra->stolen)
 		return;
 	const struct nlmsghdr *stolen = (const struct nlmsghdr *)(const void *)extra->stolen;
-	struct nsp_op *op = nsp_op_new(0);
+	struct nsp_op *op = op_new_unasked();
 	nsp_op_stage(op, core->slots[row->slot]->netns, 0);
 	nsp_batch_copy(op_room(op, NSP_ALIGN(stolen->nlmsg_len)), stolen, stolen->nlmsg_type, NLM_F_CREATE | NLM_F_EXCL);
-	queue_push(&core->withdrawals, ENTRY_OP(op)); /* behind the deletion of what was in its place */
+	queue_push_op(core, &core->withdrawals, op); /* behind the deletion of what was in its place */
 	free(extra->stolen);
 	extra->stolen = NULL;
 }

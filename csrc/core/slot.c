@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Slots: where rows meet the world. */
-#include "core/core.h"
+#include "core/op.h"
 
 static uint32_t hash_text(const char *text)
 {
@@ -118,6 +118,7 @@ static void enter_netns(struct nsp_core *core, uint32_t id, struct slot *slot)
 	if (slot->next)
 		core->slots[slot->next]->prev = id;
 	netns->first_slot = id;
+	netns_hold(core, slot->netns);
 }
 
 static void leave_netns(struct nsp_core *core, struct slot *slot)
@@ -128,6 +129,7 @@ static void leave_netns(struct nsp_core *core, struct slot *slot)
 		core->slots[slot->prev]->next = slot->next;
 	else
 		core->netns[slot->netns]->first_slot = slot->next;
+	netns_release(core, slot->netns);
 }
 
 #define EXPRESS_ROWS 16
@@ -160,11 +162,11 @@ struct withdrawal {
 static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const struct row *row)
 {
 	if (withdrawal->op && withdrawal->count == WITHDRAWN_AT_ONCE) {
-		queue_push(&core->withdrawals, ENTRY_OP(withdrawal->op));
+		queue_push_op(core, &core->withdrawals, withdrawal->op);
 		*withdrawal = (struct withdrawal){ 0 };
 	}
 	if (!withdrawal->op) {
-		withdrawal->op = nsp_op_new(0);
+		withdrawal->op = op_new_unasked();
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
 	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex, true, 0);
@@ -190,7 +192,7 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op)
-		queue_push(&core->withdrawals, ENTRY_OP(withdrawal.op));
+		queue_push_op(core, &core->withdrawals, withdrawal.op);
 }
 
 static void lose_row(struct nsp_core *core, const struct slot *slot, uint32_t id, bool was_ready, uint32_t flags)

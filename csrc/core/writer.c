@@ -68,27 +68,35 @@ static void close_oldest(struct nsp_core *core)
 	core->sockets_open--;
 }
 
-/* The command socket of a namespace, opened where it is not. Only the writer uses sockets, so the lock is needed for the fd alone. */
+/* The command socket of a namespace, opened where it is not. Only the writer uses and closes these, but the planner may hand one over. */
 static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, struct nsp_error *err)
 {
+	struct nsp_socket sock;
+
 	pthread_mutex_lock(&core->lock);
 	struct netns *netns = core->netns[number];
 	int fd = netns->fd;
+	bool connected = netns->connected;
 	netns->used = core->batches;
-	if (!netns->connected && core->sockets_open >= core->sockets_kept)
+	if (!connected && core->sockets_open >= core->sockets_kept)
 		close_oldest(core);
 	core_unlock(core);
 
-	if (netns->connected)
+	if (connected)
 		return &netns->sock;
-	if (fd < 0) { /* to the socket this would mean the caller's own namespace */
+	if (fd < 0) {
 		nsp_refuse(err, ENODEV, "the namespace has been closed");
 		return NULL;
 	}
-	if (nsp_socket_open_as(&netns->sock, fd, core->portid, err) < 0)
+	if (nsp_socket_open_as(&sock, fd, core->portid, err) < 0)
 		return NULL;
 	pthread_mutex_lock(&core->lock);
-	netns_connected(core, netns);
+	if (netns->connected) {
+		nsp_socket_close(&sock);
+	} else {
+		netns->sock = sock;
+		netns_connected(core, netns);
+	}
 	core_unlock(core);
 	return &netns->sock;
 }
@@ -298,12 +306,13 @@ static void run_op(struct nsp_core *core, struct nsp_op *op)
 		op_run(core, op, open_socket);
 		pthread_mutex_lock(&core->lock);
 	}
+	op_release(core, op);
 	core->batches++;
 	core->written += op->count;
-	if (op->cookie)
-		done_push(core, (struct nsp_done){ .op = op });
-	else /* nobody waits for it */
+	if (((struct op *)op)->unasked)
 		nsp_op_free(op);
+	else
+		done_push(core, (struct nsp_done){ .op = op });
 }
 
 static void run_withdrawals(struct nsp_core *core)

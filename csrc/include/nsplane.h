@@ -423,7 +423,8 @@ NSP_API void nsp_core_free(struct nsp_core *core);
 NSP_API int nsp_core_fd(const struct nsp_core *core);
 
 /* Makes a namespace known and keeps it open (a duplicate of `fd`). `id` is the same for the same namespace; each add wants a
- * drop. Command sockets are opened at the first use and, beyond a quarter of the descriptors that the process may have, closed again least recently used first. */
+ * drop. It stays open, and the number stays its own, until the last of these, of the slots that are ready in it and of the operations
+ * that were submitted for it has let go. Command sockets are opened at the first use and, beyond a quarter of the descriptors that the process may have, closed again least recently used first. */
 NSP_API int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *id, struct nsp_error *err);
 NSP_API void nsp_core_netns_drop(struct nsp_core *core, uint32_t id);
 
@@ -636,7 +637,8 @@ NSP_API void nsp_op_readback(struct nsp_op *op);
  * in keys: that slot's rows are wanted there, ready or not. Several keys may name one link. */
 NSP_API void nsp_op_sweep(struct nsp_op *op, int32_t ifindex, const char *key);
 
-/* Queues the operation behind everything queued before it, or (`express`) behind other small ones; the core owns it until nsp_core_poll gives it back. */
+/* Queues the operation behind everything queued before it, or (`express`) behind other small ones; the core owns it until nsp_core_poll
+ * gives it back, whatever its cookie. */
 NSP_API void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express);
 
 /* Has the writer begun with an operation that was submitted and not given back? If not, it will find whatever has happened until now. */

@@ -204,6 +204,97 @@ static void test_one_order(void)
 	rig_free(rig);
 }
 
+static void queue_pair(struct rig *rig, uint64_t cookie, uint32_t netns, bool express)
+{
+	struct nsp_op *op = nsp_op_new(cookie);
+	char name[16], peer[16];
+
+	snprintf(name, sizeof(name), "pair%u", (unsigned)cookie);
+	snprintf(peer, sizeof(peer), "pair%u-p", (unsigned)cookie);
+	nsp_op_stage(op, netns, 0);
+	create(op, name, peer, -1);
+	nsp_core_submit(rig->core, op, express);
+}
+
+/* What is queued for a namespace is done there, however often its number was taken back and given again meanwhile. */
+static void test_namespace_that_comes_and_goes(void)
+{
+	struct rig *rig = rig_new();
+	struct world *there = world_new(), *other = world_new();
+	struct nsp_error err = { 0 };
+	struct nsp_link link;
+	uint32_t far, again, third;
+
+	for (int express = 0; express < 2; express++) {
+		/* The writer sleeps until all of it is queued. */
+		nsp_core_hold(rig->core, 1);
+		nsp_core_gather(rig->core, 1);
+		CHECK_EQ(nsp_core_netns_add(rig->core, there->netns, &far, &err), 0);
+		nsp_core_netns_drop(rig->core, far);
+		CHECK_EQ(nsp_core_netns_add(rig->core, there->netns, &again, &err), 0);
+		CHECK_EQ(again, far);
+		uint64_t first = express ? 4 : 1;
+		for (uint64_t i = 0; i < 3; i++)
+			queue_pair(rig, first + i, again, express);
+		nsp_core_netns_drop(rig->core, again);
+		CHECK_EQ(nsp_core_netns_add(rig->core, other->netns, &third, &err), 0);
+		nsp_core_gather(rig->core, 0);
+		nsp_core_hold(rig->core, 0);
+		for (uint64_t i = 0; i < 3; i++) {
+			CHECK_EQ(rig_next(rig), 0);
+			CHECK_EQ(rig->op->cookie, first + i);
+			CHECK_EQ(rig->op->error, 0);
+			char name[16];
+			snprintf(name, sizeof(name), "pair%u", (unsigned)(first + i));
+			CHECK(world_link(there, name, &link) > 0);
+			CHECK_EQ(world_link(other, name, &link), -ENODEV);
+		}
+		rig_quiet(rig);
+		CHECK_EQ(rig->core->netns[far]->fd, -1); /* and then it has been closed */
+		nsp_core_netns_drop(rig->core, third);
+		rig_quiet(rig);
+	}
+	world_free(there);
+	world_free(other);
+	rig_free(rig);
+}
+
+/* A slot that is ready holds its namespace, whoever else has let go of it. */
+static void test_namespace_of_a_ready_slot(void)
+{
+	struct rig *rig = rig_new();
+	struct nsp_error err = { 0 };
+	uint32_t again;
+
+	CHECK_EQ(nsp_core_netns_add(rig->core, rig->world->netns, &again, &err), 0);
+	CHECK_EQ(again, rig->netns);
+	rig_ready(rig);
+	nsp_core_netns_drop(rig->core, rig->netns);
+	nsp_core_netns_drop(rig->core, rig->netns);
+	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
+	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
+	CHECK(rig->core->netns[rig->netns]->fd >= 0);
+	rig_lost(rig, "[interface/web0]", NSP_SLOT_WITHDRAW);
+	for (int waited = 0; waited < WAIT_MS && rig->core->netns[rig->netns]->fd >= 0; waited += 2) {
+		nsp_core_netns_heard(rig->core, rig->netns, -1); /* takes the lock */
+		nap();
+	}
+	CHECK_EQ(rig->core->netns[rig->netns]->fd, -1);
+	CHECK_STR(in_kernel(rig, "10.0.0.0/8"), ""); /* withdrawn before it was closed */
+	rig_free(rig);
+}
+
+/* The caller's number of it may be any. */
+static void test_every_operation_is_given_back(void)
+{
+	struct rig *rig = rig_new();
+	struct nsp_op *op = nsp_op_new(0);
+
+	nsp_op_stage(op, rig->netns, 0);
+	CHECK_EQ(run(rig, op), 0);
+	rig_free(rig);
+}
+
 /* A thousand messages in one stage: its memory grows. And one with none. */
 static void test_large_and_empty(void)
 {
@@ -244,6 +335,9 @@ int main(void)
 	test_failing_stages();
 	test_addresses_at_birth();
 	test_one_order();
+	test_namespace_that_comes_and_goes();
+	test_namespace_of_a_ready_slot();
+	test_every_operation_is_given_back();
 	test_large_and_empty();
 	return test_end();
 }
