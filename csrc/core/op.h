@@ -25,6 +25,7 @@ struct op {
 	struct sweep *sweeps;
 	uint32_t sweep_count, sweep_cap;
 	bool reads_back, begun;
+	struct messages astray; /* what it has deleted by mistake, in its first stage's namespace */
 };
 
 typedef struct nsp_socket *(*op_socket_fn)(struct nsp_core *core, uint32_t netns, struct nsp_error *err);

@@ -221,7 +221,7 @@ void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const stru
 					   .scope = row->scope };
 		memcpy(route.dst, row->dst, 16);
 		memcpy(route.gateway, row->via, 16);
-		if (row->flags & WISH_VIA)
+		if (row->flags & WISH_VIA && !(deletes && mode == ROW_ANY_GATEWAY))
 			route.fields |= NSP_ROUTE_GATEWAY;
 		if (row->flags & WISH_ONLINK)
 			route.fields |= NSP_ROUTE_ONLINK;
@@ -231,10 +231,13 @@ void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const stru
 			route.fields |= NSP_ROUTE_SOURCE;
 			memcpy(route.source, core->table.extras[row->extra].source, 16);
 		}
-		if (deletes)
-			nsp_route_delete(batch, &route);
-		else
+		struct netns *netns = core->netns[core->slots[row->slot]->netns];
+		if (deletes) {
+			astray_delete(netns, batch, &route);
+		} else {
+			netns->metrics |= family == AF_INET && route.metric;
 			nsp_route_put(batch, &route, mode);
+		}
 		return;
 	}
 	struct nsp_neigh neigh = { .index = ifindex, .family = family, .proto = NSP_PROTOCOL, .mac_len = 6 };
@@ -251,7 +254,7 @@ void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, 
 	struct nsp_op *op = nsp_op_new(0);
 
 	nsp_op_stage(op, netns, 0);
-	row_encode(core, nsp_op_room(op), row, ifindex, true, 0);
+	row_encode(core, nsp_op_room(op), row, ifindex, true, ROW_ANY_GATEWAY);
 	queue_push(&core->withdrawals, ENTRY_OP(op));
 }
 

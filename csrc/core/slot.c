@@ -167,7 +167,8 @@ static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const
 		withdrawal->op = nsp_op_new(0);
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
-	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex, true, 0);
+	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex, true,
+		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_INFLIGHT) ? ROW_ANY_GATEWAY : 0);
 	withdrawal->count++;
 }
 
@@ -182,11 +183,12 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 {
 	struct withdrawal withdrawal = { 0 };
 
-	for (int list = 0; list < LISTS; list++)
-		for (uint32_t id = slot->heads[list]; id; id = table_row(&core->table, id)->next) {
+	/* Routes of metric 0 last, as in readback.c. */
+	for (int i = 0; i < 2 * LISTS; i++)
+		for (uint32_t id = slot->heads[i % LISTS]; id; id = table_row(&core->table, id)->next) {
 			const struct row *row = table_row(&core->table, id);
 			/* One that is in flight is in the kernel when this is carried out. */
-			if (row_may_be_held(row) && (all || is_override(core, row)))
+			if ((row->metric == 0) == (i >= LISTS) && row_may_be_held(row) && (all || is_override(core, row)))
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op)
