@@ -343,6 +343,8 @@ void row_gone(struct nsp_core *core, uint32_t id, struct row *row);
 void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char *why);
 /* Queues it again before others; `request` (or 0) is still owed the verdict. */
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request);
+/* Is it pending (its state, or the one that it is to have) since the kernel finds no way to its gateway? Somebody else may make one. */
+bool row_is_unreachable(const struct nsp_core *core, const struct row *row, uint32_t state);
 /* Puts a row into a state, and on the list that belongs to it. */
 void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text);
 /* Pays the verdict that is owed. */

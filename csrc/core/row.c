@@ -91,6 +91,11 @@ static bool is_retried(const struct nsp_core *core, const struct row *row, int e
 	return core->slots[row->slot]->ready && !(row->flags & ROW_BLOCKED) && error != EOPNOTSUPP;
 }
 
+bool row_is_unreachable(const struct nsp_core *core, const struct row *row, uint32_t state)
+{
+	return state == NSP_STATE_PENDING && row->error && core->slots[row->slot]->ready;
+}
+
 /* Takes note of a refusal, and has the planner come back to it. */
 static void count_try(struct nsp_core *core, struct row *row)
 {
@@ -122,7 +127,7 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 		slot_unlink(core, row);
 		slot_link(core, id, row, list);
 	}
-	if (state == NSP_STATE_RETRYING)
+	if (state == NSP_STATE_RETRYING || row_is_unreachable(core, row, state))
 		count_try(core, row);
 	else if (state == NSP_STATE_FAILED)
 		table_extra_make(&core->table, row)->tries++;

@@ -207,6 +207,7 @@ static void land_deletion(struct nsp_core *core, const struct flight *flight, st
 static void land_put(struct nsp_core *core, const struct flight *flight, struct row *row)
 {
 	bool newest = row->flags & ROW_WANTED && !(row->flags & ROW_QUEUED);
+	bool was_unreachable = row_is_unreachable(core, row, row->state);
 
 	/* It was on the link and has got a gateway. */
 	if (WISH_TYPE_IS_ROUTE(row->type) && row->list == LIST_DIRECT && !flight->on_link)
@@ -217,7 +218,7 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 		if (newest)
 			row_state(core, flight->row, row, NSP_STATE_CONFIGURED, 0, NULL);
 		pay(core, flight->request, row, NSP_STATE_CONFIGURED);
-		if (flight->on_link && core->slots[row->slot]->open)
+		if ((flight->on_link || was_unreachable) && core->slots[row->slot]->open)
 			slot_rejudge_later(core, row->slot, NSP_JUDGE_REFUSED);
 		return;
 	}
