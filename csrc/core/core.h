@@ -156,6 +156,7 @@ struct netns {
 	uint32_t refs; /* adds, slots that are ready in it, and stages of operations that are queued */
 	uint32_t first_slot;
 	uint32_t blocked; /* rows of its slots */
+	bool metrics;	  /* IPv4 routes of our protocol with a metric have been in it */
 };
 
 struct origin {
@@ -283,8 +284,9 @@ struct object {
 	struct wish wish; /* its flags: what the kernel has */
 	int32_t ifindex;
 	uint8_t protocol;
-	bool plain; /* one that a row can mean; of a route that is not, nothing but what identifies it is known */
-	bool gone;  /* it was deleted */
+	bool plain;   /* one that a row can mean; of a route that is not, nothing but what identifies it is known */
+	bool several; /* a route of several next hops: the first, which has the protocol, is in `wish` and `ifindex` */
+	bool gone;    /* it was deleted */
 };
 
 /* What identifies a route in the kernel. */
@@ -344,6 +346,8 @@ void row_gone(struct nsp_core *core, uint32_t id, struct row *row);
 void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char *why);
 /* Queues it again before others; `request` (or 0) is still owed the verdict. */
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request);
+/* Is it pending (its state, or the one that it is to have) since the kernel finds no way to its gateway? Somebody else may make one. */
+bool row_is_unreachable(const struct nsp_core *core, const struct row *row, uint32_t state);
 /* Puts a row into a state, and on the list that belongs to it. */
 void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text);
 /* Pays the verdict that is owed. */
@@ -356,13 +360,30 @@ void row_block(struct nsp_core *core, struct row *row);
 void row_unblock(struct nsp_core *core, struct row *row);
 /* The kernel's object has gone: a row that was blocked by it takes over, and what it had taken the place of is put back. */
 void row_released(struct nsp_core *core, struct row *row);
-/* Appends the message that puts or deletes a row. */
+#define ROW_ANY_GATEWAY 1 /* an IPv6 route that was perhaps written with another gateway than the row has now */
+
+/* Appends the message that puts a row (`mode`: NSP_PUT_*) or deletes it (0 or ROW_ANY_GATEWAY). */
 void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes,
 		int mode);
 /* Has it deleted from the kernel, before anything else is written, though nobody waits for that. */
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex);
 /* What it had taken the place of is put back. */
 void row_restore(struct nsp_core *core, struct row *row);
+
+/* ---- astray.c ---- */
+
+/* Copies of messages of the kernel. */
+struct messages {
+	struct nlmsghdr **list;
+	uint32_t count, cap;
+};
+void messages_add(struct messages *messages, const struct nlmsghdr *msg);
+/* nsp_route_delete, and the answer tells what has gone where that is not certain. */
+void astray_delete(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route);
+/* The answer to a message that deletes a route. If another than the one that was meant has gone it is kept. */
+void astray_note(struct messages *astray, const struct nlmsghdr *answer);
+/* Has put back what a namespace has lost so, and empties the list. Called with the lock held, when rows in flight have not landed. */
+void astray_restore(struct nsp_core *core, uint32_t netns, struct messages *astray);
 
 /* ---- writer.c ---- */
 void *writer_run(void *core);

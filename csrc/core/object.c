@@ -32,6 +32,26 @@ bool object_read_key(const struct nlmsghdr *msg, struct wish *key)
 	return true;
 }
 
+/* Of a route of several next hops the first is the one that has the route's protocol: IPv6 routes are put together from single ones. */
+static void read_first_hop(const struct nlmsghdr *msg, struct object *object)
+{
+	struct rtnexthop hop;
+	const struct nlattr *attr, *inner;
+
+	NSP_ATTR_EACH(attr, msg, sizeof(struct rtmsg)) {
+		if (nsp_attr_type(attr) != RTA_MULTIPATH || !nsp_attr_get(attr, &hop, sizeof(hop)) || hop.rtnh_len < sizeof(hop) ||
+		    hop.rtnh_len > nsp_attr_len(attr))
+			continue;
+		object->several = true;
+		object->ifindex = hop.rtnh_ifindex;
+		const uint8_t *at = (const uint8_t *)(attr + 1) + sizeof(hop), *end = at + hop.rtnh_len - sizeof(hop);
+		for (inner = (const struct nlattr *)(const void *)at; nsp_attr_ok(inner, end); inner = nsp_attr_next(inner))
+			if (nsp_attr_type(inner) == RTA_GATEWAY &&
+			    nsp_attr_get(inner, object->wish.via, WISH_TYPE_IS_V6(object->wish.type) ? 16 : 4))
+				object->wish.flags |= WISH_VIA;
+	}
+}
+
 static bool read_route(const struct nlmsghdr *msg, struct object *object)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
@@ -41,8 +61,10 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 	if (!object_read_key(msg, wish))
 		return false;
 	object->protocol = rtm->rtm_protocol;
-	if (nsp_route_read(msg, &route) < 0)
-		return true; /* of several gateways, or of a type that no row has */
+	if (nsp_route_read(msg, &route) < 0) { /* of several gateways, or of a type that no row has */
+		read_first_hop(msg, object);
+		return true;
+	}
 	object->plain = true;
 	object->ifindex = route.oif;
 	wish->scope = route.scope;

@@ -34,6 +34,9 @@ void nsp_op_free(struct nsp_op *head)
 	for (uint32_t i = 0; i < op->sweep_count; i++)
 		free(op->sweeps[i].key);
 	free(op->sweeps);
+	for (uint32_t i = 0; i < op->astray.count; i++)
+		free(op->astray.list[i]);
+	free(op->astray.list);
 	free(op);
 }
 
@@ -181,6 +184,7 @@ static void message_answered(void *arg, uint32_t index, const void *msg)
 	struct nsp_link link;
 
 	(void)index;
+	astray_note(&running->op->astray, msg);
 	if (nsp_link_read(msg, &link) == 0)
 		running->asked = link.index;
 }

@@ -26,6 +26,7 @@ struct op {
 	uint32_t sweep_count, sweep_cap;
 	bool reads_back, begun;
 	bool unasked; /* the core's own: it is given back to nobody */
+	struct messages astray; /* what it has deleted by mistake, in its first stage's namespace */
 };
 
 typedef struct nsp_socket *(*op_socket_fn)(struct nsp_core *core, uint32_t netns, struct nsp_error *err);

@@ -105,7 +105,7 @@ static uint32_t find_row(const struct readback *back, const struct object *objec
 	const struct nsp_core *core = back->core;
 	uint32_t wanting = NIL;
 
-	/* A route of several links is on none: it was made of one of ours by somebody else. */
+	/* A route on no link was made of one of ours by somebody else. */
 	for (uint32_t i = object->ifindex ? first_standing(back, object->ifindex) : 0; i < back->count; i++) {
 		const struct standing *standing = &back->standing[i];
 		if (object->ifindex && standing->ifindex != object->ifindex)
@@ -156,9 +156,10 @@ static void take(struct readback *back, const struct object *object)
 {
 	uint32_t id = find_row(back, object);
 
+	back->core->netns[back->netns]->metrics |= object->wish.type == WISH_ROUTE4 && object->wish.metric;
 	if (id) {
 		take_row(back, id, object);
-	} else if (object->plain && find_sweep(back, object->ifindex)) {
+	} else if ((object->plain || object->several) && find_sweep(back, object->ifindex)) {
 		CORE_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
 		back->unclaimed[back->unclaimed_count++] = *object;
 	}
@@ -280,7 +281,7 @@ static bool is_stale(const struct readback *back, const struct object *object)
 }
 
 /* Deletes it if it is ours still; a neighbour's message has no place for that. */
-static void put_deletion(struct nsp_batch *batch, const struct object *object)
+static void put_deletion(const struct netns *netns, struct nsp_batch *batch, const struct object *object)
 {
 	const struct wish *wish = &object->wish;
 	uint8_t family = WISH_TYPE_IS_V6(wish->type) ? AF_INET6 : AF_INET;
@@ -291,9 +292,11 @@ static void put_deletion(struct nsp_batch *batch, const struct object *object)
 					   .proto = NSP_PROTOCOL,
 					   .table = wish->table,
 					   .metric = wish->metric,
-					   .oif = object->ifindex };
+					   .oif = object->ifindex,
+					   .fields = wish->flags & WISH_VIA ? NSP_ROUTE_GATEWAY : 0 };
 		memcpy(route.dst, wish->dst, 16);
-		nsp_route_delete(batch, &route);
+		memcpy(route.gateway, wish->via, 16);
+		astray_delete(netns, batch, &route);
 	} else {
 		struct nsp_neigh neigh = { .index = object->ifindex, .family = family };
 		memcpy(neigh.dst, wish->dst, 16);
@@ -324,6 +327,18 @@ static void deletion_failed(void *arg, uint32_t index, int error, const char *te
 	snprintf(op->text, sizeof(op->text), "delete what is stale: %s", *text ? text : strerror(error));
 }
 
+static void deletion_answered(void *arg, uint32_t index, const void *msg)
+{
+	(void)index;
+	astray_note(&((struct op *)((struct deletion *)arg)->op)->astray, msg);
+}
+
+/* Routes of metric 0 are the last: if one has gone, what is deleted in its place has been by then, and is not put back. */
+static int metric_last(const void *left, const void *right)
+{
+	return !((const struct object *)left)->wish.metric - !((const struct object *)right)->wish.metric;
+}
+
 static int delete_stale(struct readback *back, struct nsp_socket *sock, struct nsp_error *err)
 {
 	struct nsp_core *core = back->core;
@@ -331,17 +346,18 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 	struct nsp_batch batch;
 	int rc = 0;
 
+	qsort(back->unclaimed, back->unclaimed_count, sizeof(*back->unclaimed), metric_last);
 	for (uint32_t at = 0; at < back->unclaimed_count && rc >= 0;) {
 		nsp_batch_init(&batch, deletion.buf, sizeof(deletion.buf));
 		pthread_mutex_lock(&core->lock);
 		for (; at < back->unclaimed_count && batch.count < DELETED_AT_ONCE; at++)
 			if (is_stale(back, &back->unclaimed[at])) {
 				deletion.objects[batch.count] = &back->unclaimed[at];
-				put_deletion(&batch, &back->unclaimed[at]);
+				put_deletion(core->netns[back->netns], &batch, &back->unclaimed[at]);
 			}
 		core_unlock(core);
 		if (batch.count)
-			rc = nsp_batch_send(sock, &batch, deletion_failed, NULL, &deletion, err);
+			rc = nsp_batch_send(sock, &batch, deletion_failed, deletion_answered, &deletion, err);
 		pthread_mutex_lock(&core->lock);
 		for (uint32_t i = 0; i < batch.count && rc >= 0; i++) {
 			const struct object *object = deletion.objects[i];

@@ -91,6 +91,11 @@ static bool is_retried(const struct nsp_core *core, const struct row *row, int e
 	return core->slots[row->slot]->ready && !(row->flags & ROW_BLOCKED) && error != EOPNOTSUPP;
 }
 
+bool row_is_unreachable(const struct nsp_core *core, const struct row *row, uint32_t state)
+{
+	return state == NSP_STATE_PENDING && row->error && core->slots[row->slot]->ready;
+}
+
 /* Takes note of a refusal, and has the planner come back to it. */
 static void count_try(struct nsp_core *core, struct row *row)
 {
@@ -122,7 +127,7 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 		slot_unlink(core, row);
 		slot_link(core, id, row, list);
 	}
-	if (state == NSP_STATE_RETRYING)
+	if (state == NSP_STATE_RETRYING || row_is_unreachable(core, row, state))
 		count_try(core, row);
 	else if (state == NSP_STATE_FAILED)
 		table_extra_make(&core->table, row)->tries++;
@@ -221,7 +226,7 @@ void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const stru
 					   .scope = row->scope };
 		memcpy(route.dst, row->dst, 16);
 		memcpy(route.gateway, row->via, 16);
-		if (row->flags & WISH_VIA)
+		if (row->flags & WISH_VIA && !(deletes && mode == ROW_ANY_GATEWAY))
 			route.fields |= NSP_ROUTE_GATEWAY;
 		if (row->flags & WISH_ONLINK)
 			route.fields |= NSP_ROUTE_ONLINK;
@@ -231,10 +236,13 @@ void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const stru
 			route.fields |= NSP_ROUTE_SOURCE;
 			memcpy(route.source, core->table.extras[row->extra].source, 16);
 		}
-		if (deletes)
-			nsp_route_delete(batch, &route);
-		else
+		struct netns *netns = core->netns[core->slots[row->slot]->netns];
+		if (deletes) {
+			astray_delete(netns, batch, &route);
+		} else {
+			netns->metrics |= family == AF_INET && route.metric;
 			nsp_route_put(batch, &route, mode);
+		}
 		return;
 	}
 	struct nsp_neigh neigh = { .index = ifindex, .family = family, .proto = NSP_PROTOCOL, .mac_len = 6 };
@@ -251,7 +259,7 @@ void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, 
 	struct nsp_op *op = op_new_unasked();
 
 	nsp_op_stage(op, netns, 0);
-	row_encode(core, nsp_op_room(op), row, ifindex, true, 0);
+	row_encode(core, nsp_op_room(op), row, ifindex, true, ROW_ANY_GATEWAY);
 	queue_push_op(core, &core->withdrawals, op);
 }
 

@@ -169,7 +169,8 @@ static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const
 		withdrawal->op = op_new_unasked();
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
-	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex, true, 0);
+	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex, true,
+		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_INFLIGHT) ? ROW_ANY_GATEWAY : 0);
 	withdrawal->count++;
 }
 
@@ -184,11 +185,12 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 {
 	struct withdrawal withdrawal = { 0 };
 
-	for (int list = 0; list < LISTS; list++)
-		for (uint32_t id = slot->heads[list]; id; id = table_row(&core->table, id)->next) {
+	/* Routes of metric 0 last, as in readback.c. */
+	for (int i = 0; i < 2 * LISTS; i++)
+		for (uint32_t id = slot->heads[i % LISTS]; id; id = table_row(&core->table, id)->next) {
 			const struct row *row = table_row(&core->table, id);
 			/* One that is in flight is in the kernel when this is carried out. */
-			if (row_may_be_held(row) && (all || is_override(core, row)))
+			if ((row->metric == 0) == (i >= LISTS) && row_may_be_held(row) && (all || is_override(core, row)))
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op)
@@ -365,6 +367,7 @@ void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, ui
 
 #define RETRY_FIRST 1000u /* ms */
 #define RETRY_LONGEST 60000u
+#define RETRY_TOGETHER 250u /* so much sooner, for what waits for the same gateway */
 
 static uint64_t retry_due(const struct extra *extra)
 {
@@ -374,9 +377,31 @@ static uint64_t retry_due(const struct extra *extra)
 	return extra->tried + (pause < RETRY_LONGEST ? pause : RETRY_LONGEST);
 }
 
+#define GATEWAYS 256
+
+/* Rows of one gateway wait for the same: one of them is tried, and when that succeeds all are. `seen` has the last row of each gateway,
+ * by its hash. */
+static bool is_tried_with(const struct nsp_core *core, uint32_t seen[GATEWAYS], uint32_t id, const struct row *row)
+{
+	uint8_t key[16] = { 0 };
+
+	if (!row_is_unreachable(core, row, row->state))
+		return false;
+	if (WISH_TYPE_IS_ROUTE(row->type))
+		memcpy(key, row->via, 16);
+	uint32_t *at = &seen[table_hash(0, row->type, key, row->flags & WISH_FLAGS, row->scope, row->table) % GATEWAYS];
+	const struct row *other = *at ? table_row(&core->table, *at) : NULL;
+	bool same = other && other->type == row->type && other->table == row->table && other->scope == row->scope &&
+		    !((other->flags ^ row->flags) & WISH_FLAGS) &&
+		    (!WISH_TYPE_IS_ROUTE(row->type) || !memcmp(other->via, row->via, 16));
+	*at = id;
+	return same;
+}
+
 long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 {
 	uint64_t now = core_now(), next = UINT64_MAX;
+	uint32_t seen[GATEWAYS] = { 0 };
 
 	if (!nsp_slot_key(core, number))
 		return -1;
@@ -384,13 +409,21 @@ long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 	struct slot *slot = core->slots[number];
 	for (uint32_t id = slot->heads[LIST_OPEN]; id; id = table_row(&core->table, id)->next) {
 		struct row *row = table_row(&core->table, id);
-		if (row->state != NSP_STATE_RETRYING || row->flags & (ROW_QUEUED | ROW_INFLIGHT))
+		if (row->flags & (ROW_QUEUED | ROW_INFLIGHT) ||
+		    (row->state != NSP_STATE_RETRYING && !row_is_unreachable(core, row, row->state)))
 			continue;
-		uint64_t due = retry_due(table_extra(&core->table, row));
-		if (due > now && due < next)
-			next = due;
-		if (due <= now && slot->ready)
-			row_queue(core, id, row, false);
+		struct extra *extra = table_extra(&core->table, row);
+		uint64_t soon = row->state == NSP_STATE_PENDING ? now + RETRY_TOGETHER : now;
+		if (retry_due(extra) <= soon && slot->ready) {
+			if (!is_tried_with(core, seen, id, row)) {
+				row_queue(core, id, row, false);
+				continue;
+			}
+			extra->tries++;
+			extra->tried = now;
+		}
+		if (retry_due(extra) > now && retry_due(extra) < next)
+			next = retry_due(extra);
 	}
 	slot->retried = next != UINT64_MAX;
 	core_unlock(core);

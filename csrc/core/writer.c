@@ -27,6 +27,8 @@ struct writer {
 	uint32_t picked_netns[BATCH_ROWS];
 	struct flight flights[BATCH_ROWS];
 	struct conflict conflicts[BATCH_ROWS];
+	struct messages astray;
+	uint32_t again[BATCH_ROWS]; /* flights that are sent once more */
 	uint8_t buf[BATCH_BYTES];
 };
 
@@ -148,10 +150,16 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct flight *flight)
 
 static void flight_failed(void *arg, uint32_t index, int error, const char *text)
 {
-	struct flight *flight = &((struct flight *)arg)[index];
+	struct flight *flight = &((struct writer *)arg)->flights[index];
 
 	flight->error = error;
 	flight->text = *text ? strdup(text) : NULL;
+}
+
+static void flight_answered(void *arg, uint32_t index, const void *msg)
+{
+	(void)index;
+	astray_note(&((struct writer *)arg)->astray, msg);
 }
 
 static void run_rejudges(struct nsp_core *core)
@@ -207,6 +215,7 @@ static void land_deletion(struct nsp_core *core, const struct flight *flight, st
 static void land_put(struct nsp_core *core, const struct flight *flight, struct row *row)
 {
 	bool newest = row->flags & ROW_WANTED && !(row->flags & ROW_QUEUED);
+	bool was_unreachable = row_is_unreachable(core, row, row->state);
 
 	/* It was on the link and has got a gateway. */
 	if (WISH_TYPE_IS_ROUTE(row->type) && row->list == LIST_DIRECT && !flight->on_link)
@@ -217,7 +226,7 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 		if (newest)
 			row_state(core, flight->row, row, NSP_STATE_CONFIGURED, 0, NULL);
 		pay(core, flight->request, row, NSP_STATE_CONFIGURED);
-		if (flight->on_link && core->slots[row->slot]->open)
+		if ((flight->on_link || was_unreachable) && core->slots[row->slot]->open)
 			slot_rejudge_later(core, row->slot, NSP_JUDGE_REFUSED);
 		return;
 	}
@@ -306,6 +315,8 @@ static void run_op(struct nsp_core *core, struct nsp_op *op)
 		op_run(core, op, open_socket);
 		pthread_mutex_lock(&core->lock);
 	}
+	if (((struct op *)op)->astray.count)
+		astray_restore(core, ((struct op *)op)->stages[0].netns, &((struct op *)op)->astray);
 	op_release(core, op);
 	core->batches++;
 	core->written += op->count;
@@ -319,6 +330,40 @@ static void run_withdrawals(struct nsp_core *core)
 {
 	while (core->withdrawals.count)
 		run_op(core, (struct nsp_op *)(uintptr_t)queue_pop(&core->withdrawals));
+}
+
+static void again_failed(void *arg, uint32_t index, int error, const char *text)
+{
+	const struct writer *writer = arg;
+
+	flight_failed(arg, writer->again[index], error, text);
+}
+
+/* An IPv6 route goes by its gateway, and its row may have been given another since it was written. Where none with that is there, it
+ * goes whatever gateway it has. */
+static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, uint32_t count, struct nsp_error *err)
+{
+	struct nsp_core *core = writer->core;
+	struct nsp_batch batch;
+
+	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
+	for (uint32_t i = 0; i < count; i++) {
+		struct flight *flight = &writer->flights[i];
+		const struct row *row = table_row(&core->table, flight->row);
+		if (!flight->deletes || flight->error != ESRCH || row->type != WISH_ROUTE6 || flight->on_link)
+			continue;
+		writer->again[batch.count] = i;
+		row_encode(core, &batch, row, flight->ifindex, true, ROW_ANY_GATEWAY);
+		free(flight->text);
+		flight->text = NULL;
+		flight->error = 0;
+	}
+	if (!batch.count)
+		return 0;
+	core_unlock(core);
+	int rc = nsp_batch_send(sock, &batch, again_failed, flight_answered, writer, err);
+	pthread_mutex_lock(&core->lock);
+	return rc;
 }
 
 /* One batch: the picked rows of one namespace, from the queue to their verdicts. Called and returns with the lock held. */
@@ -345,14 +390,20 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 		}
 		if (take_off(core, id, &writer->flights[batch.count]))
 			row_encode(core, &batch, row, writer->flights[batch.count].ifindex, writer->flights[batch.count].deletes,
-				   writer->flights[batch.count].replaces ? NSP_PUT_REPLACE : NSP_PUT_NEW);
+				   writer->flights[batch.count].deletes	 ? 0 :
+				   writer->flights[batch.count].replaces ? NSP_PUT_REPLACE :
+									   NSP_PUT_NEW);
 	}
 	if (!batch.count)
 		return;
 	core_unlock(core);
 	struct nsp_socket *sock = open_socket(core, netns, &err);
-	int rc = sock ? nsp_batch_send(sock, &batch, flight_failed, NULL, writer->flights, &err) : -err.code;
+	int rc = sock ? nsp_batch_send(sock, &batch, flight_failed, flight_answered, writer, &err) : -err.code;
 	pthread_mutex_lock(&core->lock);
+	if (rc >= 0)
+		rc = delete_any_gateway(writer, sock, batch.count, &err);
+	if (writer->astray.count)
+		astray_restore(core, netns, &writer->astray);
 
 	core->batches++;
 	core->written += batch.count;

@@ -258,8 +258,10 @@ struct nsp_route {
 
 NSP_API int nsp_route_put(struct nsp_batch *batch, const struct nsp_route *route, int mode);
 
-/* RTM_DELROUTE of the route with this destination, table, metric, output link and protocol (where not 0); gateway and source are
- * not looked at. */
+/* RTM_DELROUTE of the route with this destination, table, metric, output link and protocol (where not 0), whatever its source. Of an
+ * IPv6 route with NSP_ROUTE_GATEWAY this next hop goes alone, without it all of them; of an IPv4 route the gateway is not looked at.
+ * An IPv4 route of metric 0 cannot be told from others: where there is none, the kernel deletes the first of another metric. With
+ * NLM_F_ECHO set on the message, a reply tells which has gone: the RTM_DELROUTE of that. */
 NSP_API int nsp_route_delete(struct nsp_batch *batch, const struct nsp_route *route);
 
 /* -EINVAL: not a route message; -EOPNOTSUPP: a route that this struct cannot hold (multipath, cloned, another type or family). */

@@ -59,6 +59,7 @@ int nsp_route_put(struct nsp_batch *batch, const struct nsp_route *route, int mo
 
 int nsp_route_delete(struct nsp_batch *batch, const struct nsp_route *route)
 {
+	bool v6 = route->family == AF_INET6;
 	uint32_t metric = route->metric;
 	struct rtmsg *rtm;
 	struct nsp_msg msg;
@@ -70,9 +71,12 @@ int nsp_route_delete(struct nsp_batch *batch, const struct nsp_route *route)
 		return -ENOSPC;
 	rtm->rtm_scope = RT_SCOPE_NOWHERE; /* any */
 	/* Without a metric the kernel deletes the first route of any. For IPv4 that is one of metric 0, if there is one. */
-	if (!metric && route->family == AF_INET6)
+	if (!metric && v6)
 		metric = METRIC_IPV6_DEFAULT;
 	identity_put(&msg, rtm, route, metric);
+	/* Without a gateway an IPv6 route goes with all next hops that others have appended to it. */
+	if (v6 && route->fields & NSP_ROUTE_GATEWAY)
+		nsp_attr_put_address(&msg, RTA_GATEWAY, route->family, route->gateway);
 	return nsp_msg_end(&msg, batch);
 }
 

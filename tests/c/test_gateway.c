@@ -187,6 +187,41 @@ static void test_many_behind_one(void)
 	rig_free(rig);
 }
 
+/* Somebody else makes a way to the gateway, which nothing tells us of: looked at again after a second, by one row of each gateway. */
+static void test_way_of_somebody_else(void)
+{
+	struct rig *rig = rig_new_ready();
+	char *items = routes(0, 3000, ", gateway: 198.51.100.1");
+	struct nsp_totals before, after;
+
+	rig_put(rig, items);
+	rig_put(rig, "[" FAR6 ", {kind: route, interface: web0, dst: 10.0.0.0/8, gateway: 203.0.113.1}]");
+	nsp_core_totals(rig->core, &before);
+	do {
+		nsp_slot_retry(rig->core, rig->slot);
+		nap();
+		rig_quiet(rig);
+		nsp_core_totals(rig->core, &after);
+	} while (after.written == before.written);
+	CHECK_HAS(rig_row(rig, "route/web0/20.0.0.7/32"), "missing: [gateway/198.51.100.1]");
+	CHECK(nsp_slot_retry(rig->core, rig->slot) > 250);
+	CHECK(after.written - before.written <= 3);
+
+	foreign_route(rig, "198.51.100.0", 24, NULL);
+	foreign_route(rig, "2001:db8:1::", 64, NULL);
+	while (!strstr(rig_row(rig, "route/web0/20.0.11.183/32"), "state: configured") ||
+	       !strstr(rig_row(rig, "route/web0/fd00::/8"), "state: configured")) {
+		nsp_slot_retry(rig->core, rig->slot);
+		nap();
+		rig_quiet(rig);
+	}
+	rig_quiet(rig);
+	CHECK_EQ(ours_in_kernel(rig), 3001);
+	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "missing: [gateway/203.0.113.1]");
+	free(items);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	test_needs_root();
@@ -196,5 +231,6 @@ int main(void)
 	test_address_goes();
 	test_link_goes_down_and_up();
 	test_many_behind_one();
+	test_way_of_somebody_else();
 	return test_end();
 }

@@ -127,6 +127,7 @@ static void test_replace(const char *dst, uint8_t dst_len, const char *first, co
 	other.metric = 2000;
 	CHECK_EQ(put(world, &other, NSP_PUT_NEW), 0);
 	CHECK_EQ(look(world, &route, &found), 2);
+	route.fields = 0; /* whatever gateway it has */
 	CHECK_EQ(del(world, &route), 0);
 	CHECK_EQ(look(world, &route, &found), 1);
 	CHECK_EQ(found.routes[0].metric, 2000);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A deletion that hit another route. The kernel deletes an IPv4 route of metric 0 by a message that does not name the metric: if somebody
+ * was quicker, it takes the next one of ours to the same destination. The echo tells which one has gone.
+ *
+ *      of a row that wants it          written again
+ *      of a row that does not          left so: its deletion is queued
+ *      of no row (another agent's)     put back as it was
+ */
+#include "core/op.h"
+
+void messages_add(struct messages *messages, const struct nlmsghdr *msg)
+{
+	struct nlmsghdr *copy = malloc(msg->nlmsg_len);
+
+	if (!copy)
+		abort();
+	memcpy(copy, msg, msg->nlmsg_len);
+	CORE_GROW(messages->list, messages->count, messages->cap);
+	messages->list[messages->count++] = copy;
+}
+
+/* An echo costs half as much as the deletion. */
+void astray_delete(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route)
+{
+	if (nsp_route_delete(batch, route) >= 0 && netns->metrics && route->family == AF_INET && !route->metric)
+		((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO;
+}
+
+void astray_note(struct messages *astray, const struct nlmsghdr *answer)
+{
+	struct wish key;
+
+	if (answer->nlmsg_type == RTM_DELROUTE && object_read_key(answer, &key) && key.metric)
+		messages_add(astray, answer);
+}
+
+static struct row *find_row(const struct nsp_core *core, uint32_t netns, const struct object *object, uint32_t *id)
+{
+	const struct wish *key = &object->wish;
+
+	for (uint32_t s = core->netns[netns]->first_slot; s; s = core->slots[s]->next) {
+		if (core->slots[s]->ifindex != object->ifindex)
+			continue;
+		*id = table_find(&core->table, s, key->type, key->dst, key->dst_len, key->metric, key->table);
+		if (*id)
+			return table_row(&core->table, *id);
+	}
+	return NULL;
+}
+
+static void put_back(struct nsp_core *core, uint32_t netns, const struct nlmsghdr *msg)
+{
+	struct nsp_op *op = op_new_unasked();
+
+	nsp_op_stage(op, netns, 0);
+	nsp_batch_copy(op_room(op, NSP_ALIGN(msg->nlmsg_len)), msg, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+	queue_push_op(core, &core->withdrawals, op);
+}
+
+void astray_restore(struct nsp_core *core, uint32_t netns, struct messages *astray)
+{
+	for (uint32_t i = 0; i < astray->count; i++) {
+		struct object object;
+		uint32_t id;
+
+		struct row *row = object_read(astray->list[i], &object) ? find_row(core, netns, &object, &id) : NULL;
+		if (!row) {
+			put_back(core, netns, astray->list[i]);
+		} else if (row->flags & ROW_INFLIGHT) {
+			row->flags |= ROW_SHAKEN; /* before or after, that is not known */
+		} else if ((row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {
+			row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_SHAKEN);
+			row_queue(core, id, row, true);
+		}
+		free(astray->list[i]);
+	}
+	free(astray->list);
+	*astray = (struct messages){ 0 };
+}
