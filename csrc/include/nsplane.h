@@ -57,6 +57,10 @@ struct nsp_netns_id {
 	uint64_t ino;
 };
 
+/* In place of a descriptor: the namespace that the caller is in or, of a link's peer, the one that the link is made in. No errno and no
+ * descriptor has this value, and any other negative number in place of one is -EBADF. */
+#define NSP_NETNS_CURRENT (-10000)
+
 /* Opens a network namespace by an nsfs path. -EINVAL where the file is something else. Returns the descriptor. */
 NSP_API int nsp_netns_open(const char *path, struct nsp_error *err);
 
@@ -95,8 +99,8 @@ NSP_API int nsp_netns_enter(int fd, struct nsp_error *err);
 /* Moves the calling thread, for good, into a new namespace and sets its `lo` up: for the child between fork and exec. */
 NSP_API int nsp_netns_unshare(struct nsp_error *err);
 
-/* Writes a setting of a namespace: `name` is its path below /proc/sys/net, such as "ipv6/conf/eth0/disable_ipv6". -ENOENT where there is
- * none, -EROFS where /proc/sys may not be written. */
+/* Writes a setting of a namespace: `name` is its path below /proc/sys/net, such as "ipv6/conf/eth0/disable_ipv6"; -EINVAL for one that
+ * may lead elsewhere (empty, "." or ".." between its slashes). -ENOENT where there is none, -EROFS where /proc/sys may not be written. */
 NSP_API int nsp_netns_sysctl(int fd, const char *name, const char *value, struct nsp_error *err);
 
 /* ---- sockets and batches (socket.c, batch.c) ---------------------------------------------------------------------------- */
@@ -110,7 +114,7 @@ struct nsp_socket {
 	uint32_t window;
 };
 
-/* Opens a socket in the namespace `netns_fd`, or in the caller's where it is -1. */
+/* Opens a socket in the namespace `netns_fd` (or NSP_NETNS_CURRENT). */
 NSP_API int nsp_socket_open(struct nsp_socket *sock, int netns_fd, struct nsp_error *err);
 NSP_API void nsp_socket_close(struct nsp_socket *sock);
 
@@ -191,7 +195,7 @@ struct nsp_link {
 };
 
 /* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth, is born in the namespace
- * `peer_netns` (-1: the same). Honoured on both ends at birth: NAME, MAC, MTU, GROUP. UP and MASTER only on `link`; ALIAS and
+ * `peer_netns`, a descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT. Honoured on both ends at birth: NAME, MAC, MTU, GROUP. UP and MASTER only on `link`; ALIAS and
  * ADDR_GEN_MODE on neither (the kernel ignores them in silence), so follow it with nsp_link_change. */
 NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns);
 

@@ -73,14 +73,17 @@ static inline int nsp_steal_fd(int *fd)
 
 /* ---- a short stay in a namespace (netns.c) ---- */
 
-#define NSP_NETNS_HERE (-1) /* the caller's own: no thread */
-#define NSP_NETNS_NEW (-2)  /* a new one, made for the call */
-
 typedef int (*nsp_inside_fn)(void *arg, struct nsp_error *err);
 
-/* Calls `fn` in a namespace: in a thread that enters (or makes) it, has all signals blocked, and ends with the call. Returns what
- * `fn` returned, or a negative errno where it was not called. */
+/* Calls `fn` in a namespace: in a thread that enters it, has all signals blocked, and ends with the call; for NSP_NETNS_CURRENT right
+ * here. Returns what `fn` returned, or a negative errno where it was not called. */
 int nsp_in_netns(int netns_fd, nsp_inside_fn fn, void *arg, struct nsp_error *err);
+
+/* The same in a new namespace, made for the call. */
+int nsp_in_new_netns(nsp_inside_fn fn, void *arg, struct nsp_error *err);
+
+/* -EBADF where it can be no descriptor: an error that was not looked at, or one that was closed. */
+int nsp_netns_check(int netns_fd, struct nsp_error *err);
 
 /* What marks our routes and neighbours. */
 #define NSP_PROTOCOL 110

@@ -65,7 +65,7 @@ def identify_netns(fd: int) -> NetnsId:
 
 
 def write_sysctl(fd: int, name: str, value: str) -> None:
-    """Writes a setting of a namespace: `name` is its path below /proc/sys/net. ENOENT, EROFS."""
+    """Writes a setting of a namespace: `name` is its path below /proc/sys/net. EINVAL, ENOENT, EROFS."""
     check(lib.nsp_netns_sysctl(fd, os.fsencode(name), value.encode(), last.raw))
 
 

@@ -96,7 +96,7 @@ class Op:
         lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
         return self
 
-    def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = -1) -> None:
+    def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = lib.NSP_NETNS_CURRENT) -> None:
         raw_peer = ffi.NULL if peer is None else peer._fill()
         self._add(lib.nsp_link_create(self._room(), link._fill(), raw_peer, peer_netns_fd))
 
