@@ -38,6 +38,7 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 		nsp_fail(err, ENOMEM, "a new core");
 		return NULL;
 	}
+	core->owner = getpid();
 	core->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (core->event < 0) {
 		nsp_fail(err, errno, "eventfd");
@@ -116,7 +117,7 @@ static void free_requests(struct nsp_core *core)
 
 void nsp_core_free(struct nsp_core *core)
 {
-	if (!core)
+	if (!core || core->owner != getpid())
 		return;
 	if (core->running) {
 		pthread_mutex_lock(&core->lock);

@@ -187,6 +187,7 @@ struct nsp_core {
 	pthread_mutex_t lock;
 	pthread_cond_t work, completed;
 	pthread_t thread;
+	pid_t owner; /* a forked child has a copy, and no writer */
 	bool stop, running, held, gathers;
 	bool idle;	/* the writer waits for work */
 	bool signals;	/* something was completed, and is told of when the lock is let go of */

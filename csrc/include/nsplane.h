@@ -408,7 +408,9 @@ struct nsp_core;
 
 NSP_API struct nsp_core *nsp_core_new(struct nsp_error *err);
 
-/* Stops the writer after the batch it is at and frees everything. The kernel is left as it is. */
+/* Stops the writer after the batch it is at and frees everything. The kernel is left as it is. In a forked child, which has a copy that
+ * may have been caught in mid-change and no writer, it does nothing, and nothing else may be called: the core is the parent's. A monitor
+ * that hears for the core (nsp_core_hear) is not to be read any more. */
 NSP_API void nsp_core_free(struct nsp_core *core);
 
 /* An eventfd: readable when something was completed. nsp_core_poll empties it. */

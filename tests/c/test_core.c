@@ -2,6 +2,8 @@
 /* Rows are put, written, changed in place and deleted; what the kernel refuses is told in its own words, and hurts nothing else. */
 #include "rig.h"
 
+#include <sys/wait.h>
+
 static void test_waits_for_its_interface(void)
 {
 	struct rig *rig = rig_new();
@@ -267,6 +269,29 @@ static void test_lost_verdicts(void)
 	rig_free(rig);
 }
 
+/* A forked child has a copy of the core in mid-change, its lock perhaps held by a writer that it does not have. */
+static void test_freed_in_a_forked_child(void)
+{
+	struct rig *rig = rig_new_ready();
+	int status;
+
+	uint32_t ballast = rig_ballast(rig, 20000);
+	for (int i = 0; i < 20; i++) {
+		pid_t child = fork();
+		if (child == 0) {
+			alarm(WAIT_MS / 1000);
+			nsp_core_free(rig->core);
+			nsp_core_free(rig->core);
+			_exit(0);
+		}
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		CHECK_EQ(status, 0);
+	}
+	rig_end(rig, ballast);
+	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 20000);
+	rig_free(rig);
+}
+
 /* ---- reading rows ---- */
 
 struct page_sum {
@@ -381,6 +406,7 @@ int main(void)
 	test_few_bad_among_many();
 	test_many_bad_at_once();
 	test_lost_verdicts();
+	test_freed_in_a_forked_child();
 	test_pages();
 	test_changes();
 	return test_end();
