@@ -106,12 +106,15 @@ NSP_API int nsp_netns_sysctl(int fd, const char *name, const char *value, struct
 /* ---- sockets and batches (socket.c, batch.c) ---------------------------------------------------------------------------- */
 
 /* A rtnetlink command socket. `window` is how many messages one sendmsg may carry so that an answer to each fits the receive
- * buffer (at most 256). */
+ * buffer (at most 256). It is halved when answers are lost all the same, and doubled again, up to what it was, after 1,024 sendmsgs
+ * without a loss. */
 struct nsp_socket {
 	int fd;
 	uint32_t portid;
 	uint32_t seq;
 	uint32_t window;
+	uint32_t window_before; /* the losses */
+	uint32_t calm;		/* sendmsgs since the last */
 };
 
 /* Opens a socket in the namespace `netns_fd` (or NSP_NETNS_CURRENT). */

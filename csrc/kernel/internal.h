@@ -34,6 +34,9 @@ int nsp_fail(struct nsp_error *err, int code, const char *fmt, ...) __attribute_
 /* The same where the sentence says it all and the errno's text would only blur it. */
 int nsp_refuse(struct nsp_error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* "ENOENT"; NULL for a number that has no name. */
+const char *nsp_errno_name(int code);
+
 /* The positive errno in the kernel's answer `code`, which is 0 or -1 to -4095. */
 static inline int nsp_answer_errno(int code)
 {
