@@ -21,10 +21,13 @@ void messages_add(struct messages *messages, const struct nlmsghdr *msg)
 }
 
 /* An echo costs half as much as the deletion. */
-void astray_delete(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route)
+int astray_delete(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route)
 {
-	if (nsp_route_delete(batch, route) >= 0 && netns->metrics && route->family == AF_INET && !route->metric)
+	int index = nsp_route_delete(batch, route);
+
+	if (index >= 0 && netns->metrics && route->family == AF_INET && !route->metric)
 		((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO;
+	return index;
 }
 
 void astray_note(struct messages *astray, const struct nlmsghdr *answer)

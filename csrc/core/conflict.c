@@ -238,6 +238,8 @@ static void settle(struct nsp_core *core, uint32_t netns, struct conflict *confl
 			   other->table);
 		row_block(core, row);
 		fail_row(core, conflict, row, text);
+	} else if (!conflict->found && conflict->lost) {
+		again(core, conflict, row, false);
 	} else if (!conflict->found && !(row->flags & ROW_AGAIN)) {
 		row->flags |= ROW_AGAIN;
 		again(core, conflict, row, false);

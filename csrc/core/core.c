@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#define WRITER_STACK (1024 * 1024) /* of which a batch and a dump take a fifth; pages that are not touched cost nothing */
+
 static uint32_t sockets_to_keep(void)
 {
 	struct rlimit limit;
@@ -18,26 +20,48 @@ static uint32_t sockets_to_keep(void)
 	return limit.rlim_cur / 4 < 16 ? 16 : (uint32_t)(limit.rlim_cur / 4);
 }
 
+static uint64_t random_number(void)
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) /* it is not there, or an interrupted sleep at boot */
+		number = core_now() * 0x9e3779b97f4a7c15u ^ (uint64_t)getpid() << 16;
+	return number;
+}
+
 /* Above the numbers of processes, which the kernel gives to sockets of their own, and below those that it gives to others. */
 static uint32_t choose_portid(void)
 {
-	uint32_t number;
+	return 0x40000000 | (random_number() & 0x3fffffff);
+}
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-		number = (uint32_t)core_now() ^ (uint32_t)getpid() << 16;
-	return 0x40000000 | (number & 0x3fffffff);
+/* A thread of a set size: some C libraries give one less than a batch's buffers take. */
+static int start_writer(struct nsp_core *core)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WRITER_STACK);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int rc = pthread_create(&core->thread, &attr, writer_run, core);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	core->running = rc == 0;
+	return rc;
 }
 
 struct nsp_core *nsp_core_new(struct nsp_error *err)
 {
 	struct nsp_core *core = calloc(1, sizeof(*core));
 	pthread_condattr_t monotonic;
-	sigset_t all, before;
 
 	if (!core) {
 		nsp_fail(err, ENOMEM, "a new core");
 		return NULL;
 	}
+	core->owner = getpid();
 	core->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (core->event < 0) {
 		nsp_fail(err, errno, "eventfd");
@@ -52,6 +76,7 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 	pthread_condattr_destroy(&monotonic);
 	core->sockets_kept = sockets_to_keep();
 	core->portid = choose_portid();
+	core->table.secret = (struct secret){ random_number(), random_number() };
 
 	/* Number 0 of each stands for none. */
 	CORE_GROW(core->slots, core->slot_count, core->slot_cap);
@@ -65,11 +90,7 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 	if (!core->slot_index || !core->requests)
 		abort();
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int rc = pthread_create(&core->thread, NULL, writer_run, core);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	core->running = rc == 0;
+	int rc = start_writer(core);
 	if (rc) {
 		nsp_fail(err, rc, "the writer's thread");
 		nsp_core_free(core);
@@ -116,7 +137,7 @@ static void free_requests(struct nsp_core *core)
 
 void nsp_core_free(struct nsp_core *core)
 {
-	if (!core)
+	if (!core || core->owner != getpid())
 		return;
 	if (core->running) {
 		pthread_mutex_lock(&core->lock);
@@ -306,7 +327,7 @@ uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t gen
 		} else {
 			free(core->origins[i].source);
 		}
-		core->origins[i] = (struct origin){ .source = strdup(source), .generation = generation };
+		core->origins[i] = (struct origin){ .source = core_copy(source), .generation = generation };
 	}
 	core_unlock(core);
 	return i;

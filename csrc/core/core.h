@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 
+#include "core/hash.h"
 #include "wire/frame.h"
 #include "wire/msgpack.h"
 #include "wire/schema.h"
@@ -112,6 +113,7 @@ struct index_entry {
 };
 
 struct table {
+	struct secret secret;
 	struct chunk *chunks;
 	uint32_t chunk_count, chunk_cap;
 	uint32_t *open; /* chunks with room */
@@ -130,7 +132,7 @@ struct slot {
 	char *text;	       /* why it failed */
 	uint32_t state;	       /* of its rows while it is not ready: PENDING or FAILED */
 	int32_t error;
-	uint32_t generation; /* counts ready and lost: a verdict of another generation says nothing */
+	uint32_t generation; /* another when it gets ready or is lost: a verdict of another generation says nothing */
 	uint32_t netns;
 	int32_t ifindex;
 	uint32_t heads[LISTS];
@@ -188,6 +190,7 @@ struct nsp_core {
 	pthread_mutex_t lock;
 	pthread_cond_t work, completed;
 	pthread_t thread;
+	pid_t owner; /* a forked child has a copy, and no writer */
 	bool stop, running, held, gathers;
 	bool idle;	/* the writer waits for work */
 	bool signals;	/* something was completed, and is told of when the lock is let go of */
@@ -200,6 +203,7 @@ struct nsp_core {
 	uint32_t slot_count, slot_cap;
 	uint32_t *slot_index; /* hash of the key -> slot */
 	uint32_t slot_mask;
+	uint32_t slot_generation; /* the last that a slot was given: none has one twice, whatever its number */
 	uint32_t *slot_free;
 	uint32_t slot_free_count, slot_free_cap;
 
@@ -246,6 +250,8 @@ struct nsp_core {
 			(array) = core_grow((array), &(cap), sizeof(*(array)));                                                    \
 	} while (0)
 void *core_grow(void *array, uint32_t *cap, size_t size);
+/* strdup(3), but for a lack of memory. */
+char *core_copy(const char *text);
 
 /* Lets go of the lock, and wakes the writer where it has work, and whoever waits for what was completed. */
 void core_unlock(struct nsp_core *core);
@@ -256,7 +262,8 @@ uint64_t core_now(void);
 
 /* ---- table.c ---- */
 struct row *table_row(const struct table *table, uint32_t id);
-uint32_t table_hash(uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric, uint32_t table_id);
+uint32_t table_hash(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
+		    uint32_t table_id);
 /* Is this number one of a row? (A queue may hold numbers of rows that have gone.) */
 bool table_has(const struct table *table, uint32_t id);
 /* A row of this key will soon be looked for. */
@@ -362,9 +369,9 @@ void row_unblock(struct nsp_core *core, struct row *row);
 void row_released(struct nsp_core *core, struct row *row);
 #define ROW_ANY_GATEWAY 1 /* an IPv6 route that was perhaps written with another gateway than the row has now */
 
-/* Appends the message that puts a row (`mode`: NSP_PUT_*) or deletes it (0 or ROW_ANY_GATEWAY). */
-void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes,
-		int mode);
+/* Appends the message that puts a row (`mode`: NSP_PUT_*) or deletes it (0 or ROW_ANY_GATEWAY); -ENOSPC where it does not fit. */
+int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes,
+	       int mode);
 /* Has it deleted from the kernel, before anything else is written, though nobody waits for that. */
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex);
 /* What it had taken the place of is put back. */
@@ -379,7 +386,7 @@ struct messages {
 };
 void messages_add(struct messages *messages, const struct nlmsghdr *msg);
 /* nsp_route_delete, and the answer tells what has gone where that is not certain. */
-void astray_delete(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route);
+int astray_delete(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route);
 /* The answer to a message that deletes a route. If another than the one that was meant has gone it is kept. */
 void astray_note(struct messages *astray, const struct nlmsghdr *answer);
 /* Has put back what a namespace has lost so, and empties the list. Called with the lock held, when rows in flight have not landed. */
@@ -398,6 +405,7 @@ struct conflict {
 	uint32_t request;    /* that is owed the verdict, or 0 */
 	struct wish key;
 	int32_t ifindex;
+	bool lost;	/* its verdict was lost: it may not have met anything */
 	uint8_t *found; /* the message of the object in the way; NULL: none was there */
 };
 

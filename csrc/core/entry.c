@@ -95,8 +95,8 @@ static void put_pairs(struct nsp_core *core, struct mp_out *out, const struct ro
 	mp_put_literal(out, "missing");
 	put_missing(out, slot, row, state);
 	mp_put_literal(out, "errno");
-	if (error && state != NSP_STATE_CONFIGURED && state != NSP_STATE_REMOVED && strerrorname_np(error))
-		mp_put_text(out, strerrorname_np(error));
+	if (error && state != NSP_STATE_CONFIGURED && state != NSP_STATE_REMOVED && nsp_errno_name(error))
+		mp_put_text(out, nsp_errno_name(error));
 	else
 		mp_put_nil(out);
 	mp_put_literal(out, "message");
@@ -295,7 +295,7 @@ long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, c
 		uint32_t number = (uint32_t)(*cursor >> CHUNK_BITS), at = (uint32_t)(*cursor & (CHUNK_ROWS - 1));
 		more = number < core->table.chunk_count;
 		struct chunk *chunk = more ? &core->table.chunks[number] : NULL;
-		for (; more && chunk->rows && at < chunk->used && count < most && out->len < bytes; at++) {
+		for (; more && chunk->rows && at < chunk->used && (uint32_t)count < most && out->len < bytes; at++) {
 			if (number == 0 && at == 0)
 				continue;
 			const struct row *row = &chunk->rows[at];

@@ -76,10 +76,8 @@ void nsp_op_readback(struct nsp_op *head)
 void nsp_op_sweep(struct nsp_op *head, int32_t ifindex, const char *key)
 {
 	struct op *op = (struct op *)head;
-	char *copy = strdup(key);
+	char *copy = core_copy(key);
 
-	if (!copy)
-		abort();
 	CORE_GROW(op->sweeps, op->sweep_count, op->sweep_cap);
 	op->sweeps[op->sweep_count++] = (struct sweep){ ifindex, copy };
 }
@@ -127,12 +125,8 @@ void nsp_core_hold(struct nsp_core *core, uint32_t on)
 }
 
 /* What is already so needs no error: a deletion of what is not there, an address that somebody else has put there. */
-static bool is_done_already(const struct nsp_batch *batch, uint32_t index, int error)
+static bool is_done_already(const struct nlmsghdr *msg, int error)
 {
-	const struct nlmsghdr *msg = (const struct nlmsghdr *)(const void *)batch->buf;
-
-	for (uint32_t i = 0; i < index; i++)
-		msg = nsp_msg_next(msg);
 	switch (msg->nlmsg_type) {
 	case RTM_DELLINK:
 		return error == ENODEV;
@@ -150,8 +144,10 @@ static bool is_done_already(const struct nsp_batch *batch, uint32_t index, int e
 struct running {
 	struct op *op;
 	struct stage *stage;
-	uint32_t before; /* messages of earlier stages */
-	int32_t asked;	 /* ifindex of the link that was last asked for, 0 for none */
+	uint32_t before;	    /* messages of earlier stages */
+	const struct nlmsghdr *msg; /* of the stage that failed last, and its number: they fail in their order */
+	uint32_t number;
+	int32_t asked; /* ifindex of the link that was last asked for, 0 for none */
 	bool failed;
 };
 
@@ -170,11 +166,18 @@ static void failed(struct running *running, uint32_t index, int error, const cha
 	snprintf(op->text, sizeof(op->text), "%s", *text ? text : strerror(error));
 }
 
+static const struct nlmsghdr *find_message(struct running *running, uint32_t index)
+{
+	for (; running->number < index; running->number++)
+		running->msg = nsp_msg_next(running->msg);
+	return running->msg;
+}
+
 static void message_failed(void *arg, uint32_t index, int error, const char *text)
 {
 	struct running *running = arg;
 
-	if (!is_done_already(&running->stage->batch, index, error))
+	if (!is_done_already(find_message(running, index), error))
 		failed(running, index, error, text);
 }
 
@@ -213,6 +216,8 @@ void op_run(struct nsp_core *core, struct nsp_op *head, op_socket_fn open_socket
 		struct nsp_error err = { 0 };
 
 		running.before = head->count;
+		running.msg = (const struct nlmsghdr *)(const void *)stage->batch.buf;
+		running.number = 0;
 		head->count += stage->batch.count;
 		if (running.failed && !(stage->flags & NSP_STAGE_ALWAYS))
 			continue;

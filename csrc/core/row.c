@@ -82,7 +82,7 @@ static void set_text(struct nsp_core *core, struct row *row, const char *text)
 		extra->text = NULL;
 	}
 	if (text && *text)
-		table_extra_make(&core->table, row)->text = strdup(text);
+		table_extra_make(&core->table, row)->text = core_copy(text);
 }
 
 /* Is it worth trying the same again, though nothing has changed that would be heard of? */
@@ -211,8 +211,7 @@ void row_unblock(struct nsp_core *core, struct row *row)
 	core->netns[slot->netns]->blocked--;
 }
 
-void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes,
-		int mode)
+int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes, int mode)
 {
 	uint8_t family = WISH_TYPE_IS_V6(row->type) ? AF_INET6 : AF_INET;
 
@@ -237,21 +236,15 @@ void row_encode(const struct nsp_core *core, struct nsp_batch *batch, const stru
 			memcpy(route.source, core->table.extras[row->extra].source, 16);
 		}
 		struct netns *netns = core->netns[core->slots[row->slot]->netns];
-		if (deletes) {
-			astray_delete(netns, batch, &route);
-		} else {
-			netns->metrics |= family == AF_INET && route.metric;
-			nsp_route_put(batch, &route, mode);
-		}
-		return;
+		if (deletes)
+			return astray_delete(netns, batch, &route);
+		netns->metrics |= family == AF_INET && route.metric;
+		return nsp_route_put(batch, &route, mode);
 	}
 	struct nsp_neigh neigh = { .index = ifindex, .family = family, .proto = NSP_PROTOCOL, .mac_len = 6 };
 	memcpy(neigh.dst, row->dst, 16);
 	memcpy(neigh.mac, row->via, 6);
-	if (deletes)
-		nsp_neigh_delete(batch, &neigh);
-	else
-		nsp_neigh_put(batch, &neigh, mode);
+	return deletes ? nsp_neigh_delete(batch, &neigh) : nsp_neigh_put(batch, &neigh, mode);
 }
 
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)

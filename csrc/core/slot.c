@@ -2,18 +2,10 @@
 /* Slots: where rows meet the world. */
 #include "core/op.h"
 
-static uint32_t hash_text(const char *text)
-{
-	uint32_t h = 2166136261u; /* FNV-1a */
-
-	for (; *text; text++)
-		h = (h ^ (uint8_t)*text) * 16777619u;
-	return h;
-}
-
 uint32_t slot_lookup(const struct nsp_core *core, const char *key)
 {
-	for (uint32_t at = hash_text(key) & core->slot_mask; core->slot_index[at]; at = (at + 1) & core->slot_mask)
+	for (uint32_t at = hash_text(&core->table.secret, key) & core->slot_mask; core->slot_index[at];
+	     at = (at + 1) & core->slot_mask)
 		if (!strcmp(core->slots[core->slot_index[at]]->key, key))
 			return core->slot_index[at];
 	return NIL;
@@ -70,11 +62,12 @@ uint32_t slot_make(struct nsp_core *core, const char *key)
 		id = core->slot_count++;
 	}
 	struct slot *slot = calloc(1, sizeof(*slot));
-	if (!slot || !(slot->key = strdup(key)))
+	if (!slot)
 		abort();
+	slot->key = core_copy(key);
 	slot->state = NSP_STATE_PENDING;
 	mp_put_array(&slot->missing, 0);
-	slot->hash = hash_text(key);
+	slot->hash = hash_text(&core->table.secret, key);
 	core->slots[id] = slot;
 	if (core->slot_count * 2 > core->slot_mask)
 		index_resize(core, (core->slot_mask + 1) * 2);
@@ -223,7 +216,7 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 
 	if (was_ready)
 		withdraw_rows(core, slot, flags & NSP_SLOT_WITHDRAW);
-	slot->generation++;
+	slot->generation = ++core->slot_generation;
 	slot->ready = false; /* what is told of the rows from here on is told of a slot that is not ready */
 	for (int list = 0; list < LISTS; list++)
 		for (uint32_t id = slot->heads[list]; id;) {
@@ -261,7 +254,7 @@ void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int3
 		mp_put_array(&slot->missing, 0);
 		if (slot->ready)
 			lose(core, number, 0);
-		slot->generation++;
+		slot->generation = ++core->slot_generation;
 		slot->ready = true;
 		slot->netns = netns;
 		slot->ifindex = ifindex;
@@ -284,7 +277,7 @@ void nsp_slot_lost(struct nsp_core *core, uint32_t number, uint32_t state, const
 	slot->missing.len = 0;
 	mp_put_raw(&slot->missing, missing_len ? missing : nothing, missing_len ? missing_len : 1);
 	free(slot->text);
-	slot->text = text && *text ? strdup(text) : NULL;
+	slot->text = text && *text ? core_copy(text) : NULL;
 	if (changed)
 		lose(core, number, flags);
 	core_unlock(core);

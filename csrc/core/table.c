@@ -35,6 +35,15 @@ void *core_grow(void *array, uint32_t *cap, size_t size)
 	return grown;
 }
 
+char *core_copy(const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		abort();
+	return copy;
+}
+
 struct row *table_row(const struct table *table, uint32_t id)
 {
 	return &table->chunks[id >> CHUNK_BITS].rows[id & (CHUNK_ROWS - 1)];
@@ -47,33 +56,28 @@ bool table_has(const struct table *table, uint32_t id)
 	return chunk->rows && (id & (CHUNK_ROWS - 1)) < chunk->used && table_row(table, id)->type != FREE_ROW;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	__uint128_t product = (__uint128_t)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xe7037ed1a0b428dbu);
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-uint32_t table_hash(uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric, uint32_t table_id)
+uint32_t table_hash(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
+		    uint32_t table_id)
 {
 	uint64_t words[2];
 
 	memcpy(words, dst, 16);
-	uint64_t h = mix(words[0], words[1]);
-	h = mix(h, (uint64_t)slot << 32 | metric);
-	h = mix(h, (uint64_t)table_id << 16 | (uint64_t)type << 8 | dst_len);
+	uint64_t h = hash_mix(&table->secret, words[0], words[1]);
+	h = hash_mix(&table->secret, h, (uint64_t)slot << 32 | metric);
+	h = hash_mix(&table->secret, h, (uint64_t)table_id << 16 | (uint64_t)type << 8 | dst_len);
 	return (uint32_t)(h >> 16) | 1; /* 0 is an empty place */
 }
 
-static uint32_t row_hash(const struct row *row)
+static uint32_t row_hash(const struct table *table, const struct row *row)
 {
-	return table_hash(row->slot, row->type, row->dst, row->dst_len, row->metric, row->table);
+	return table_hash(table, row->slot, row->type, row->dst, row->dst_len, row->metric, row->table);
 }
 
 void table_expect(const struct table *table, uint32_t slot, const struct wish *wish)
 {
 	if (!table->index)
 		return;
-	uint32_t hash = table_hash(slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+	uint32_t hash = table_hash(table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
 	__builtin_prefetch(&table->index[hash & table->index_mask], 1);
 }
 
@@ -82,7 +86,7 @@ uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, cons
 {
 	if (!table->index)
 		return NIL;
-	uint32_t hash = table_hash(slot, type, dst, dst_len, metric, table_id);
+	uint32_t hash = table_hash(table, slot, type, dst, dst_len, metric, table_id);
 	for (uint32_t at = hash & table->index_mask; table->index[at].hash; at = (at + 1) & table->index_mask) {
 		if (table->index[at].hash != hash)
 			continue;
@@ -207,7 +211,7 @@ uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wis
 		.list = LISTS,
 	};
 	memcpy(row->dst, wish->dst, 16);
-	index_put(table->index, table->index_mask, (struct index_entry){ row_hash(row), id });
+	index_put(table->index, table->index_mask, (struct index_entry){ row_hash(table, row), id });
 	table->live++;
 	return id;
 }
@@ -218,7 +222,7 @@ void table_remove(struct table *table, uint32_t id)
 	struct chunk *chunk = &table->chunks[id >> CHUNK_BITS];
 
 	table_extra_drop(table, row);
-	index_remove(table, row_hash(row), id);
+	index_remove(table, row_hash(table, row), id);
 	row->type = FREE_ROW;
 	row->next = chunk->first_free;
 	chunk->first_free = id;

@@ -191,32 +191,47 @@ static bool same_key(const struct nsp_frame *frame, const struct wish *a, const 
 
 #define REFUSED UINT32_MAX /* as the index of a wish: it has its verdict */
 
-/* Keys that stand in the frame twice, found before anything is done: a set of the wishes seen so far, by destination. */
-static uint32_t refuse_duplicates(struct request *request, struct nsp_frame *frame)
+/* Wishes whose keys stand in the frame before: their numbers. Without the lock. */
+static uint32_t find_duplicates(const struct nsp_core *core, const struct nsp_frame *frame, uint32_t **duplicates)
 {
-	uint32_t size = 16, duplicates = 0;
-	char key[NSP_KEY_MAX];
+	uint32_t size = 16, count = 0, cap = 0, last = UINT32_MAX, slot = 0;
 
+	*duplicates = NULL;
 	while (size < frame->wish_count * 2)
 		size *= 2;
 	cleanup_free uint32_t *seen = calloc(size, sizeof(*seen));
 	if (!seen)
 		abort();
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		struct wish *wish = &frame->wishes[i];
-		uint32_t at = table_hash(0, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) & (size - 1);
+		const struct wish *wish = &frame->wishes[i];
+		if (wish->slot != last) {
+			last = wish->slot;
+			slot = hash_text(&core->table.secret, frame_slot(frame, wish));
+		}
+		uint32_t at = table_hash(&core->table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) &
+			      (size - 1);
 		while (seen[at] && !same_key(frame, &frame->wishes[seen[at] - 1], wish))
 			at = (at + 1) & (size - 1);
 		if (!seen[at]) {
 			seen[at] = i + 1;
 			continue;
 		}
+		CORE_GROW(*duplicates, count, cap);
+		(*duplicates)[count++] = i;
+	}
+	return count;
+}
+
+static void refuse_duplicates(struct request *request, struct nsp_frame *frame, const uint32_t *duplicates, uint32_t count)
+{
+	char key[NSP_KEY_MAX];
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct wish *wish = &frame->wishes[duplicates[i]];
 		key_format(key, frame_slot(frame, wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
 		put_refusal(request, wish->index, key, "key", "is in this request twice", NULL, 0);
 		wish->index = REFUSED;
-		duplicates++;
 	}
-	return duplicates;
 }
 
 /* Unwanted, but its deletion has failed: who deletes it again has that tried again. */
@@ -228,6 +243,9 @@ static bool is_stuck(const struct row *row)
 void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
 		     uint32_t express)
 {
+	cleanup_free uint32_t *duplicates;
+	uint32_t duplicate_count = find_duplicates(core, frame, &duplicates);
+
 	pthread_mutex_lock(&core->lock);
 	struct request *request = request_get(core, serial);
 	if (!request) {
@@ -235,7 +253,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 		return;
 	}
 	refuse_faults(frame, request);
-	refuse_duplicates(request, frame);
+	refuse_duplicates(request, frame, duplicates, duplicate_count);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		if (frame->wishes[i].index == REFUSED)
 			continue;
@@ -253,12 +271,13 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 
 long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin)
 {
-	uint32_t refused = frame->fault_count;
+	cleanup_free uint32_t *duplicates;
+	uint32_t duplicate_count = find_duplicates(core, frame, &duplicates), refused = frame->fault_count + duplicate_count;
 
 	pthread_mutex_lock(&core->lock);
 	struct request *request = request_get(core, serial);
 	refuse_faults(frame, request);
-	refused += refuse_duplicates(request, frame);
+	refuse_duplicates(request, frame, duplicates, duplicate_count);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		const struct row *row = id ? table_row(&core->table, id) : NULL;

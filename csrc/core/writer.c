@@ -55,6 +55,15 @@ static uint64_t queue_pop(struct queue *queue)
 	return entry;
 }
 
+static void disconnect(struct nsp_core *core, struct netns *netns)
+{
+	if (!netns->connected)
+		return;
+	nsp_socket_close(&netns->sock);
+	netns->connected = false;
+	core->sockets_open--;
+}
+
 /* Closes the socket that was not used for the longest time. */
 static void close_oldest(struct nsp_core *core)
 {
@@ -63,11 +72,8 @@ static void close_oldest(struct nsp_core *core)
 	for (uint32_t i = 1; i < core->netns_count; i++)
 		if (core->netns[i]->connected && (!oldest || core->netns[i]->used < oldest->used))
 			oldest = core->netns[i];
-	if (!oldest)
-		return;
-	nsp_socket_close(&oldest->sock);
-	oldest->connected = false;
-	core->sockets_open--;
+	if (oldest)
+		disconnect(core, oldest);
 }
 
 /* The command socket of a namespace, opened where it is not. Only the writer uses and closes these, but the planner may hand one over. */
@@ -109,10 +115,7 @@ static void close_netns(struct nsp_core *core, uint32_t number)
 
 	if (netns->refs || netns->fd < 0)
 		return;
-	if (netns->connected) {
-		nsp_socket_close(&netns->sock);
-		core->sockets_open--;
-	}
+	disconnect(core, netns);
 	close(netns->fd);
 	*netns = (struct netns){ .fd = -1, .nsid = -1 };
 }
@@ -153,7 +156,7 @@ static void flight_failed(void *arg, uint32_t index, int error, const char *text
 	struct flight *flight = &((struct writer *)arg)->flights[index];
 
 	flight->error = error;
-	flight->text = *text ? strdup(text) : NULL;
+	flight->text = *text ? core_copy(text) : NULL;
 }
 
 static void flight_answered(void *arg, uint32_t index, const void *msg)
@@ -291,13 +294,14 @@ static bool land_unknown(struct nsp_core *core, struct flight *flight)
 	return false;
 }
 
-static struct conflict as_conflict(const struct nsp_core *core, const struct flight *flight)
+static struct conflict as_conflict(const struct nsp_core *core, const struct flight *flight, bool lost)
 {
 	const struct row *row = table_row(&core->table, flight->row);
 	struct conflict conflict = {
 		.row = flight->row,
 		.generation = flight->generation,
 		.request = flight->request,
+		.lost = lost,
 		.key = { .type = row->type, .dst_len = row->dst_len, .metric = row->metric, .table = row->table },
 		.ifindex = core->slots[row->slot]->ifindex,
 	};
@@ -353,7 +357,8 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 		if (!flight->deletes || flight->error != ESRCH || row->type != WISH_ROUTE6 || flight->on_link)
 			continue;
 		writer->again[batch.count] = i;
-		row_encode(core, &batch, row, flight->ifindex, true, ROW_ANY_GATEWAY);
+		if (row_encode(core, &batch, row, flight->ifindex, true, ROW_ANY_GATEWAY) < 0)
+			continue;
 		free(flight->text);
 		flight->text = NULL;
 		flight->error = 0;
@@ -388,11 +393,17 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 			row_queue(core, id, row, false);
 			continue;
 		}
-		if (take_off(core, id, &writer->flights[batch.count]))
-			row_encode(core, &batch, row, writer->flights[batch.count].ifindex, writer->flights[batch.count].deletes,
-				   writer->flights[batch.count].deletes	 ? 0 :
-				   writer->flights[batch.count].replaces ? NSP_PUT_REPLACE :
-									   NSP_PUT_NEW);
+		struct flight *flight = &writer->flights[batch.count];
+		if (!take_off(core, id, flight))
+			continue;
+		int index = row_encode(core, &batch, row, flight->ifindex, flight->deletes,
+				       flight->deletes	? 0 :
+				       flight->replaces ? NSP_PUT_REPLACE :
+							  NSP_PUT_NEW);
+		if (index < 0) { /* it never flies */
+			flight->error = -index;
+			land(core, flight);
+		}
 	}
 	if (!batch.count)
 		return;
@@ -409,14 +420,18 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	core->written += batch.count;
 	for (uint32_t i = 0; i < batch.count; i++) {
 		struct flight *flight = &writer->flights[i];
-		if (rc < 0 && !sock) {
+		bool unknown = rc < 0 && !flight->error, lost = unknown && sock && rc == -ENOBUFS;
+		if (unknown &&
+		    !lost) { /* the socket has failed: what was carried out all the same is found when it is tried again */
 			flight->error = -rc;
-			flight->text = strdup(err.text);
+			flight->text = core_copy(err.text);
 		}
-		if (rc < 0 && sock && !flight->error ? land_unknown(core, flight) : land(core, flight))
-			writer->conflicts[conflicts++] = as_conflict(core, flight);
+		if (lost ? land_unknown(core, flight) : land(core, flight))
+			writer->conflicts[conflicts++] = as_conflict(core, flight, lost);
 		free(flight->text);
 	}
+	if (rc < 0 && rc != -ENOBUFS && sock)
+		disconnect(core, core->netns[netns]);
 	if (conflicts)
 		conflict_resolve(core, sock, netns, writer->conflicts, conflicts);
 }

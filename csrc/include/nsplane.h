@@ -57,6 +57,10 @@ struct nsp_netns_id {
 	uint64_t ino;
 };
 
+/* In place of a descriptor: the namespace that the caller is in or, of a link's peer, the one that the link is made in. No errno and no
+ * descriptor has this value, and any other negative number in place of one is -EBADF. */
+#define NSP_NETNS_CURRENT (-10000)
+
 /* Opens a network namespace by an nsfs path. -EINVAL where the file is something else. Returns the descriptor. */
 NSP_API int nsp_netns_open(const char *path, struct nsp_error *err);
 
@@ -99,22 +103,25 @@ NSP_API int nsp_netns_enter(int fd, struct nsp_error *err);
 /* Moves the calling thread, for good, into a new namespace and sets its `lo` up: for the child between fork and exec. */
 NSP_API int nsp_netns_unshare(struct nsp_error *err);
 
-/* Writes a setting of a namespace: `name` is its path below /proc/sys/net, such as "ipv6/conf/eth0/disable_ipv6". -ENOENT where there is
- * none, -EROFS where /proc/sys may not be written. */
+/* Writes a setting of a namespace: `name` is its path below /proc/sys/net, such as "ipv6/conf/eth0/disable_ipv6"; -EINVAL for one that
+ * may lead elsewhere (empty, "." or ".." between its slashes). -ENOENT where there is none, -EROFS where /proc/sys may not be written. */
 NSP_API int nsp_netns_sysctl(int fd, const char *name, const char *value, struct nsp_error *err);
 
 /* ---- sockets and batches (socket.c, batch.c) ---------------------------------------------------------------------------- */
 
 /* A rtnetlink command socket. `window` is how many messages one sendmsg may carry so that an answer to each fits the receive
- * buffer (at most 256). */
+ * buffer (at most 256). It is halved when answers are lost all the same, and doubled again, up to what it was, after 1,024 sendmsgs
+ * without a loss. */
 struct nsp_socket {
 	int fd;
 	uint32_t portid;
 	uint32_t seq;
 	uint32_t window;
+	uint32_t window_before; /* the losses */
+	uint32_t calm;		/* sendmsgs since the last */
 };
 
-/* Opens a socket in the namespace `netns_fd`, or in the caller's where it is -1. */
+/* Opens a socket in the namespace `netns_fd` (or NSP_NETNS_CURRENT). */
 NSP_API int nsp_socket_open(struct nsp_socket *sock, int netns_fd, struct nsp_error *err);
 NSP_API void nsp_socket_close(struct nsp_socket *sock);
 
@@ -195,7 +202,7 @@ struct nsp_link {
 };
 
 /* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth, is born in the namespace
- * `peer_netns` (-1: the same). Honoured on both ends at birth: NAME, MAC, MTU, GROUP. UP and MASTER only on `link`; ALIAS and
+ * `peer_netns`, a descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT. Honoured on both ends at birth: NAME, MAC, MTU, GROUP. UP and MASTER only on `link`; ALIAS and
  * ADDR_GEN_MODE on neither (the kernel ignores them in silence), so follow it with nsp_link_change. */
 NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns);
 
@@ -418,7 +425,9 @@ struct nsp_core;
 
 NSP_API struct nsp_core *nsp_core_new(struct nsp_error *err);
 
-/* Stops the writer after the batch it is at and frees everything. The kernel is left as it is. */
+/* Stops the writer after the batch it is at and frees everything. The kernel is left as it is. In a forked child, which has a copy that
+ * may have been caught in mid-change and no writer, it does nothing, and nothing else may be called: the core is the parent's. A monitor
+ * that hears for the core (nsp_core_hear) is not to be read any more. */
 NSP_API void nsp_core_free(struct nsp_core *core);
 
 /* An eventfd: readable when something was completed. nsp_core_poll empties it. */

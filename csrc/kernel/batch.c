@@ -160,6 +160,26 @@ static int chunk_send(const struct nsp_socket *sock, const void *buf, uint32_t l
 	}
 }
 
+/* A loss may have been the fault of a moment without memory: the window is not to stay small for that. */
+#define CALM_CHUNKS 1024
+
+static void window_shrink(struct nsp_socket *sock)
+{
+	if (sock->window_before < sock->window)
+		sock->window_before = sock->window;
+	if (sock->window > 1)
+		sock->window /= 2;
+	sock->calm = 0;
+}
+
+static void window_grow(struct nsp_socket *sock)
+{
+	if (sock->window >= sock->window_before || ++sock->calm < CALM_CHUNKS)
+		return;
+	sock->window = sock->window * 2 < sock->window_before ? sock->window * 2 : sock->window_before;
+	sock->calm = 0;
+}
+
 /* Reads the answers up to the last message's. */
 static int chunk_judge(struct nsp_socket *sock, struct nsp_verdicts *verdicts, struct nsp_error *err)
 {
@@ -182,10 +202,10 @@ static int chunk_judge(struct nsp_socket *sock, struct nsp_verdicts *verdicts, s
 			return nsp_fail(err, (int)-len, "receive from a rtnetlink socket");
 	}
 	if (lost || !verdicts->ended) {
-		if (sock->window > 1)
-			sock->window /= 2;
+		window_shrink(sock);
 		return nsp_refuse(err, ENOBUFS, "the receive buffer of a rtnetlink socket overflowed: verdicts are lost");
 	}
+	window_grow(sock);
 	if (long_reply)
 		return nsp_fail(err, EMSGSIZE, "receive from a rtnetlink socket");
 	return 0;

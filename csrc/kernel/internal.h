@@ -34,6 +34,9 @@ int nsp_fail(struct nsp_error *err, int code, const char *fmt, ...) __attribute_
 /* The same where the sentence says it all and the errno's text would only blur it. */
 int nsp_refuse(struct nsp_error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* "ENOENT"; NULL for a number that has no name. */
+const char *nsp_errno_name(int code);
+
 /* The positive errno in the kernel's answer `code`, which is 0 or -1 to -4095. */
 static inline int nsp_answer_errno(int code)
 {
@@ -73,14 +76,17 @@ static inline int nsp_steal_fd(int *fd)
 
 /* ---- a short stay in a namespace (netns.c) ---- */
 
-#define NSP_NETNS_HERE (-1) /* the caller's own: no thread */
-#define NSP_NETNS_NEW (-2)  /* a new one, made for the call */
-
 typedef int (*nsp_inside_fn)(void *arg, struct nsp_error *err);
 
-/* Calls `fn` in a namespace: in a thread that enters (or makes) it, has all signals blocked, and ends with the call. Returns what
- * `fn` returned, or a negative errno where it was not called. */
+/* Calls `fn` in a namespace: in a thread that enters it, has all signals blocked, and ends with the call; for NSP_NETNS_CURRENT right
+ * here. Returns what `fn` returned, or a negative errno where it was not called. */
 int nsp_in_netns(int netns_fd, nsp_inside_fn fn, void *arg, struct nsp_error *err);
+
+/* The same in a new namespace, made for the call. */
+int nsp_in_new_netns(nsp_inside_fn fn, void *arg, struct nsp_error *err);
+
+/* -EBADF where it can be no descriptor: an error that was not looked at, or one that was closed. */
+int nsp_netns_check(int netns_fd, struct nsp_error *err);
 
 /* What marks our routes and neighbours. */
 #define NSP_PROTOCOL 110

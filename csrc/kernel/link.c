@@ -67,7 +67,7 @@ static void peer_put(struct nsp_msg *msg, const struct nsp_link *peer, int peer_
 	memset(ifi, 0, sizeof(*ifi));
 	ifi->ifi_index = has(peer, NSP_LINK_INDEX) ? peer->index : 0;
 	attrs_put(msg, peer);
-	if (peer_netns >= 0)
+	if (peer_netns != NSP_NETNS_CURRENT)
 		nsp_attr_put_s32(msg, IFLA_NET_NS_FD, peer_netns);
 	nsp_attr_nest_end(msg, nest);
 	nsp_attr_nest_end(msg, data);
@@ -85,6 +85,8 @@ int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const 
 		return -EINVAL;
 	if (peer && has(peer, NSP_LINK_NAME) && !is_text(peer->name, sizeof(peer->name)))
 		return -EINVAL;
+	if (peer && peer_netns != NSP_NETNS_CURRENT && nsp_netns_check(peer_netns, NULL) < 0)
+		return -EBADF;
 	ifi = nsp_msg_begin(&msg, batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifi));
 	if (!ifi)
 		return -ENOSPC;

@@ -57,7 +57,7 @@ static int open_inside(void *arg, struct nsp_error *err)
 	ret = set_groups(fd, NETLINK_ADD_MEMBERSHIP, link_groups, err);
 	if (ret < 0)
 		return ret;
-	ret = nsp_socket_open(&mon->ids, NSP_NETNS_HERE, err);
+	ret = nsp_socket_open(&mon->ids, NSP_NETNS_CURRENT, err);
 	if (ret < 0)
 		return ret;
 	mon->fd = nsp_steal_fd(&fd);
@@ -67,7 +67,7 @@ static int open_inside(void *arg, struct nsp_error *err)
 int nsp_monitor_open(struct nsp_monitor *mon, struct nsp_error *err)
 {
 	*mon = (struct nsp_monitor){ .fd = -1, .ids = { .fd = -1 } };
-	return nsp_in_netns(NSP_NETNS_NEW, open_inside, mon, err);
+	return nsp_in_new_netns(open_inside, mon, err);
 }
 
 int nsp_monitor_hear(struct nsp_monitor *mon, uint32_t portid, nsp_heard_fn heard, void *arg, struct nsp_error *err)

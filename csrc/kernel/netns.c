@@ -43,6 +43,7 @@
 
 struct inside {
 	int netns_fd;
+	bool fresh; /* a new one, made for the call */
 	nsp_inside_fn fn;
 	void *arg;
 	struct nsp_error *err;
@@ -53,7 +54,7 @@ static void *inside_main(void *arg)
 {
 	struct inside *inside = arg;
 
-	if (inside->netns_fd == NSP_NETNS_NEW) {
+	if (inside->fresh) {
 		if (unshare(CLONE_NEWNET) < 0) {
 			inside->result = nsp_fail(inside->err, errno, "make a network namespace");
 			return NULL;
@@ -67,29 +68,48 @@ static void *inside_main(void *arg)
 	return NULL;
 }
 
-int nsp_in_netns(int netns_fd, nsp_inside_fn fn, void *arg, struct nsp_error *err)
+static int run_inside(struct inside *inside)
 {
-	struct inside inside = { .netns_fd = netns_fd, .fn = fn, .arg = arg, .err = err };
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all, before;
 	int ret;
-
-	if (netns_fd == NSP_NETNS_HERE)
-		return fn(arg, err);
 
 	/* A thread is born with the mask of its maker: no handler of the host program may run in the wrong namespace. */
 	sigfillset(&all);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, INSIDE_STACK);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&thread, &attr, inside_main, &inside);
+	ret = pthread_create(&thread, &attr, inside_main, inside);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	if (ret)
-		return nsp_fail(err, ret, "start a thread to enter a network namespace");
+		return nsp_fail(inside->err, ret, "start a thread to enter a network namespace");
 	pthread_join(thread, NULL);
-	return inside.result;
+	return inside->result;
+}
+
+int nsp_netns_check(int netns_fd, struct nsp_error *err)
+{
+	return netns_fd < 0 ? nsp_refuse(err, EBADF, "%d is not the descriptor of a network namespace", netns_fd) : 0;
+}
+
+int nsp_in_netns(int netns_fd, nsp_inside_fn fn, void *arg, struct nsp_error *err)
+{
+	struct inside inside = { .netns_fd = netns_fd, .fn = fn, .arg = arg, .err = err };
+	int ret;
+
+	if (netns_fd == NSP_NETNS_CURRENT)
+		return fn(arg, err);
+	ret = nsp_netns_check(netns_fd, err);
+	return ret < 0 ? ret : run_inside(&inside);
+}
+
+int nsp_in_new_netns(nsp_inside_fn fn, void *arg, struct nsp_error *err)
+{
+	struct inside inside = { .fresh = true, .fn = fn, .arg = arg, .err = err };
+
+	return run_inside(&inside);
 }
 
 /* lo is the first link of every namespace. */
@@ -141,7 +161,7 @@ static int open_path(const char *path, struct nsp_error *err)
 static int open_inside(void *arg, struct nsp_error *err)
 {
 	cleanup_socket struct nsp_socket sock = { .fd = -1 };
-	int fd = nsp_socket_open(&sock, NSP_NETNS_HERE, err);
+	int fd = nsp_socket_open(&sock, NSP_NETNS_CURRENT, err);
 
 	(void)arg;
 	if (fd < 0)
@@ -292,7 +312,7 @@ static int create_inside(void *arg, struct nsp_error *err)
 	char source[32];
 	int ret;
 
-	ret = nsp_socket_open_as(&sock, NSP_NETNS_HERE, birth->sock ? birth->sock->portid : 0, err);
+	ret = nsp_socket_open_as(&sock, NSP_NETNS_CURRENT, birth->sock ? birth->sock->portid : 0, err);
 	if (ret < 0)
 		return ret;
 	/* What /proc/thread-self/ns/net would open, at a tenth of the cost in a thread as young as this. */
@@ -337,7 +357,7 @@ int nsp_netns_bear(const char *name, struct nsp_birth *birth, struct nsp_error *
 	close(fd);
 
 	birth->path = path;
-	ret = nsp_in_netns(NSP_NETNS_NEW, create_inside, birth, err);
+	ret = nsp_in_new_netns(create_inside, birth, err);
 	if (ret < 0)
 		unlink(path);
 	return ret;
@@ -350,7 +370,7 @@ int nsp_netns_create(const char *name, struct nsp_error *err)
 
 int nsp_netns_create_anonymous(struct nsp_error *err)
 {
-	return nsp_in_netns(NSP_NETNS_NEW, create_inside, &(struct nsp_birth){ 0 }, err);
+	return nsp_in_new_netns(create_inside, &(struct nsp_birth){ 0 }, err);
 }
 
 int nsp_netns_delete(const char *name, struct nsp_error *err)
@@ -456,7 +476,7 @@ int nsp_netns_unshare(struct nsp_error *err)
 
 	if (unshare(CLONE_NEWNET) < 0)
 		return nsp_fail(err, errno, "make a network namespace");
-	ret = nsp_socket_open(&sock, NSP_NETNS_HERE, err);
+	ret = nsp_socket_open(&sock, NSP_NETNS_CURRENT, err);
 	if (ret < 0)
 		return ret;
 	return lo_up(&sock, NULL, err);

@@ -67,7 +67,7 @@ static int open_here(void *arg, struct nsp_error *err)
 int nsp_socket_open_as(struct nsp_socket *sock, int netns_fd, uint32_t portid, struct nsp_error *err)
 {
 	*sock = (struct nsp_socket){ .fd = -1, .portid = portid };
-	return nsp_in_netns(netns_fd < 0 ? NSP_NETNS_HERE : netns_fd, open_here, sock, err);
+	return nsp_in_netns(netns_fd, open_here, sock, err);
 }
 
 int nsp_socket_open(struct nsp_socket *sock, int netns_fd, struct nsp_error *err)

@@ -13,6 +13,20 @@ struct setting {
 	const char *value;
 };
 
+/* A name of a link may stand in it, so it is not looked at but for where it leads. */
+static bool stays_below(const char *name)
+{
+	for (;;) {
+		size_t len = strcspn(name, "/");
+
+		if (len == 0 || (len == 1 && name[0] == '.') || (len == 2 && name[0] == '.' && name[1] == '.'))
+			return false;
+		if (!name[len])
+			return true;
+		name += len + 1;
+	}
+}
+
 /* /proc/sys/net shows each thread the settings of the namespace that it is in. */
 static int write_inside(void *arg, struct nsp_error *err)
 {
@@ -34,5 +48,7 @@ int nsp_netns_sysctl(int fd, const char *name, const char *value, struct nsp_err
 {
 	struct setting setting = { name, value };
 
+	if (!stays_below(name))
+		return nsp_refuse(err, EINVAL, "\"%.200s\" is not the name of a setting", name);
 	return nsp_in_netns(fd, write_inside, &setting, err);
 }

@@ -172,10 +172,8 @@ uint8_t *mp_room(struct mp_out *out, size_t n)
 		while (cap < out->len + n)
 			cap *= 2;
 		uint8_t *data = realloc(out->data, cap);
-		if (!data) {
-			fputs("nsplane: out of memory\n", stderr);
+		if (!data)
 			abort();
-		}
 		out->data = data;
 		out->cap = cap;
 	}

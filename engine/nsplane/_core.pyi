@@ -25,6 +25,7 @@ class _FFI:
 class _Lib:
     NSP_VERSION_MAJOR: int
     NSP_VERSION_MINOR: int
+    NSP_NETNS_CURRENT: int
     NSP_DUMP_LINKS: int
     NSP_DUMP_ADDRS: int
     NSP_DUMP_ROUTES: int

@@ -25,3 +25,7 @@ class BadRequest(ValueError):
         self.message = message
         self.path = path
         self.id = id
+
+
+class Closed(RuntimeError):
+    """What was asked for was closed before, or is the process's that this one was forked from."""

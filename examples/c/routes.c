@@ -84,7 +84,7 @@ static int make_link(struct nsp_socket *sock, struct nsp_batch *batch, struct ns
 	struct nsp_addr address = { .family = AF_INET, .prefix_len = 24, .local = { 10, 0, 0, 1 } };
 	struct verdicts verdicts = { 0 };
 
-	nsp_link_create(batch, &ends[0], &ends[1], -1);
+	nsp_link_create(batch, &ends[0], &ends[1], NSP_NETNS_CURRENT);
 	nsp_link_change(batch, &up[0]);
 	nsp_link_change(batch, &up[1]);
 	nsp_link_get(batch, &up[0]);

@@ -195,7 +195,7 @@ static inline int world_veth(struct world *world, const char *name)
 
 	snprintf(link.name, sizeof(link.name), "%s", name);
 	snprintf(peer.name, sizeof(peer.name), "%.13s-p", name);
-	NEED(nsp_link_create(&world->batch, &link, &peer, -1));
+	NEED(nsp_link_create(&world->batch, &link, &peer, NSP_NETNS_CURRENT));
 	peer.fields |= NSP_LINK_UP;
 	peer.up = 1;
 	NEED(nsp_link_change(&world->batch, &peer));

@@ -276,6 +276,33 @@ static void test_lost_verdicts(void)
 	world_free(world);
 }
 
+/* The window that was cut by a loss comes back when none has followed for long, and no further than it was. */
+static void test_window_grows_again(void)
+{
+	struct world *world = world_new();
+	int oif = world_veth(world, "v0"), small = 1, large = 1 << 20, rounds;
+	struct nsp_link link = { .fields = NSP_LINK_INDEX | NSP_LINK_UP, .index = oif, .up = 1 };
+
+	CHECK_EQ(world->sock.window, 256);
+	NEED(setsockopt(world->sock.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
+	put_routes(world, oif + 1000, 256);
+	while (nsp_batch_send(&world->sock, &world->batch, NULL, NULL, NULL, NULL) == -ENOBUFS)
+		;
+	uint32_t smallest = world->sock.window;
+	CHECK(smallest < 16);
+	NEED(setsockopt(world->sock.fd, SOL_SOCKET, SO_RCVBUFFORCE, &large, sizeof(large)));
+	nsp_batch_reset(&world->batch);
+	NEED(nsp_link_change(&world->batch, &link));
+	for (rounds = 0; rounds < 10000 && world->sock.window < 256; rounds++)
+		CHECK_EQ(nsp_batch_send(&world->sock, &world->batch, NULL, NULL, NULL, NULL), 0);
+	CHECK_EQ(world->sock.window, 256);
+	CHECK(rounds > 1000); /* not at once */
+	for (rounds = 0; rounds < 1100; rounds++)
+		CHECK_EQ(nsp_batch_send(&world->sock, &world->batch, NULL, NULL, NULL, NULL), 0);
+	CHECK_EQ(world->sock.window, 256);
+	world_free(world);
+}
+
 /* Chunks are bounded by bytes too, whatever the socket's send buffer. */
 static void test_large_messages(int sndbuf)
 {
@@ -366,6 +393,7 @@ int main(void)
 	test_get_among_others();
 	test_get_in_small_buffer();
 	test_lost_verdicts();
+	test_window_grows_again();
 	test_large_messages(0);
 	test_large_messages(2560);
 	test_room();

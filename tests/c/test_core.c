@@ -2,6 +2,9 @@
 /* Rows are put, written, changed in place and deleted; what the kernel refuses is told in its own words, and hurts nothing else. */
 #include "rig.h"
 
+#include <fcntl.h>
+#include <sys/wait.h>
+
 static void test_waits_for_its_interface(void)
 {
 	struct rig *rig = rig_new();
@@ -267,6 +270,124 @@ static void test_lost_verdicts(void)
 	rig_free(rig);
 }
 
+/* Good rows among many bad ones, whose verdicts overflow the receive buffer again and again: each has its own verdict in the end. */
+static void test_lost_verdicts_of_good_rows(void)
+{
+	struct rig *rig = rig_new_ready();
+	int smallest = 1;
+	char *text = malloc(200 * 256), *out = text;
+
+	for (unsigned i = 0; i < 256; i++)
+		out += sprintf(out, "%c{kind: route, interface: web0, dst: 20.0.0.%u/32, gateway: 192.0.2.%u}", i ? ',' : '[', i,
+			       i & 1 ? 255 : 2);
+	strcpy(out, "]");
+	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
+	CHECK_EQ(setsockopt(rig->core->netns[rig->netns]->sock.fd, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest)), 0);
+	rig_put(rig, text);
+	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 128);
+	CHECK_EQ(rig->counts[NSP_STATE_FAILED], 128);
+	CHECK(!strstr(rig->entries, "EEXIST"));
+	CHECK_EQ(ours_in_kernel(rig), 129);
+	free(text);
+	rig_free(rig);
+}
+
+/* A socket that fails is no reason to try the same for ever: it is told, and another is opened. */
+static void test_broken_socket(void)
+{
+	struct rig *rig = rig_new_ready();
+	int fd;
+
+	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
+	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	CHECK_EQ(dup3(fd, rig->core->netns[rig->netns]->sock.fd, O_CLOEXEC), rig->core->netns[rig->netns]->sock.fd);
+	close(fd);
+	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8, gateway: 192.0.2.9}]");
+	CHECK_EQ(rig->counts[NSP_STATE_FAILED], 1);
+	CHECK_HAS(rig->entries, "errno: ENOTSOCK, message: send to a rtnetlink socket: Socket operation on non-socket");
+	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8, gateway: 192.0.2.9}]");
+	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
+	CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "via 192.0.2.9");
+	rig_free(rig);
+}
+
+static void test_names_of_errors(void)
+{
+	for (int code = -1; code < 200; code++) {
+		const char *name = nsp_errno_name(code), *known = strerrorname_np(code);
+		if (code == EOPNOTSUPP)
+			known = "EOPNOTSUPP";
+		CHECK_STR(name ? name : "none", known && code ? known : "none");
+	}
+}
+
+/* Who knows what one core makes of a key knows nothing of another. */
+static void test_hashes_are_the_cores_own(void)
+{
+	struct nsp_core *one = nsp_core_new(NULL), *two = nsp_core_new(NULL);
+	uint64_t x = 1, y = 2;
+	uint32_t same = 0;
+
+	for (int i = 0; i < 100; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "web%d", i);
+		uint32_t a = nsp_slot_find(one, key), b = nsp_slot_find(two, key);
+		uint8_t dst[16] = { 10, (uint8_t)i };
+		same += one->slots[a]->hash == two->slots[b]->hash;
+		same += table_hash(&one->table, 1, WISH_ROUTE4, dst, 32, 0, 254) ==
+			table_hash(&two->table, 1, WISH_ROUTE4, dst, 32, 0, 254);
+	}
+	CHECK(same < 4);
+	for (int i = 0; i < 100000; i++) { /* and where there are no numbers of 128 bits it is the same hash */
+		x = x * 6364136223846793005u + 1;
+		y = y * 6364136223846793005u + x;
+		if (hash_fold_by_halves(x, y) != hash_fold(x, y))
+			break;
+		same += i == 99999 ? 1000 : 0;
+	}
+	CHECK(same >= 1000);
+	nsp_core_free(one);
+	nsp_core_free(two);
+}
+
+/* A slot that has taken over the number of another is not taken for that one. */
+static void test_generations_of_one_number(void)
+{
+	struct rig *rig = rig_new();
+	uint32_t first = nsp_slot_find(rig->core, "one");
+
+	nsp_slot_ready(rig->core, first, rig->netns, rig->link);
+	uint32_t generation = rig->core->slots[first]->generation;
+	CHECK_EQ(nsp_slot_free(rig->core, first), 0);
+	CHECK_EQ(nsp_slot_find(rig->core, "two"), first);
+	nsp_slot_ready(rig->core, first, rig->netns, rig->peer);
+	CHECK(rig->core->slots[first]->generation != generation);
+	rig_free(rig);
+}
+
+/* A forked child has a copy of the core in mid-change, its lock perhaps held by a writer that it does not have. */
+static void test_freed_in_a_forked_child(void)
+{
+	struct rig *rig = rig_new_ready();
+	int status;
+
+	uint32_t ballast = rig_ballast(rig, 20000);
+	for (int i = 0; i < 20; i++) {
+		pid_t child = fork();
+		if (child == 0) {
+			alarm(WAIT_MS / 1000);
+			nsp_core_free(rig->core);
+			nsp_core_free(rig->core);
+			_exit(0);
+		}
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		CHECK_EQ(status, 0);
+	}
+	rig_end(rig, ballast);
+	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 20000);
+	rig_free(rig);
+}
+
 /* ---- reading rows ---- */
 
 struct page_sum {
@@ -381,6 +502,12 @@ int main(void)
 	test_few_bad_among_many();
 	test_many_bad_at_once();
 	test_lost_verdicts();
+	test_lost_verdicts_of_good_rows();
+	test_broken_socket();
+	test_names_of_errors();
+	test_hashes_are_the_cores_own();
+	test_generations_of_one_number();
+	test_freed_in_a_forked_child();
 	test_pages();
 	test_changes();
 	return test_end();

@@ -239,7 +239,7 @@ static void *change(void *arg)
 		return NULL;
 	while (!atomic_load(&changer->stop)) {
 		nsp_batch_init(&batch, buf, sizeof(buf));
-		nsp_link_create(&batch, &link, NULL, -1);
+		nsp_link_create(&batch, &link, NULL, NSP_NETNS_CURRENT);
 		nsp_link_delete(&batch, &link);
 		nsp_batch_send(&sock, &batch, NULL, NULL, NULL, NULL);
 	}
@@ -261,7 +261,7 @@ static void test_changes_meanwhile(void)
 
 		snprintf(link.name, sizeof(link.name), "a%d", i);
 		snprintf(peer.name, sizeof(peer.name), "b%d", i);
-		NEED(nsp_link_create(&world->batch, &link, &peer, -1));
+		NEED(nsp_link_create(&world->batch, &link, &peer, NSP_NETNS_CURRENT));
 	}
 	CHECK_EQ(world_send(world, NULL), 0);
 	pthread_create(&thread, NULL, change, &changer);

@@ -70,7 +70,7 @@ static void test_change(void)
 	struct world *world = world_new();
 	int port = world_veth(world, "v0"), master;
 
-	NEED(nsp_link_create(&world->batch, &bridge, NULL, -1));
+	NEED(nsp_link_create(&world->batch, &bridge, NULL, NSP_NETNS_CURRENT));
 	CHECK_EQ(world_send(world, NULL), 0);
 	master = world_link(world, "br", &read);
 	CHECK_STR(read.kind, "bridge");
@@ -123,14 +123,14 @@ static void test_master_at_birth(void)
 	struct world *world = world_new();
 	int master;
 
-	NEED(nsp_link_create(&world->batch, &link, NULL, -1));
+	NEED(nsp_link_create(&world->batch, &link, NULL, NSP_NETNS_CURRENT));
 	CHECK_EQ(world_send(world, NULL), 0);
 	master = world_link(world, "br", &read);
 	CHECK_EQ(read.up, 1);
 	link = (struct nsp_link){
 		.fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_MASTER, .name = "v", .kind = "veth", .master = master
 	};
-	NEED(nsp_link_create(&world->batch, &link, &peer, -1));
+	NEED(nsp_link_create(&world->batch, &link, &peer, NSP_NETNS_CURRENT));
 	CHECK_EQ(world_send(world, NULL), 0);
 	CHECK(world_link(world, "v", &read) > 0);
 	CHECK_EQ(read.master, master);
@@ -179,7 +179,7 @@ static void test_delete_group(void)
 		snprintf(link.name, sizeof(link.name), "a%d", i);
 		snprintf(peer.name, sizeof(peer.name), "b%d", i);
 		link.group = i < 15 ? 5 : 6;
-		NEED(nsp_link_create(&world->batch, &link, &peer, -1));
+		NEED(nsp_link_create(&world->batch, &link, &peer, NSP_NETNS_CURRENT));
 	}
 	CHECK_EQ(world_send(world, NULL), 0);
 	CHECK_EQ(nsp_link_delete_group(&world->batch, 5), 0);
@@ -199,12 +199,12 @@ static void test_refused(void)
 	struct world *world = world_new();
 	struct outcome outcome;
 
-	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, -1), -EINVAL); /* no name */
+	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, NSP_NETNS_CURRENT), -EINVAL); /* no name */
 	memset(link.name, 'n', sizeof(link.name));
-	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, -1), -EINVAL); /* no end */
+	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, NSP_NETNS_CURRENT), -EINVAL); /* no end */
 	CHECK_EQ(nsp_link_change(&world->batch, &link), -EINVAL);
 	memset(&link, 0, sizeof(link));
-	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, -1), -EINVAL);
+	CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, NSP_NETNS_CURRENT), -EINVAL);
 	CHECK_EQ(nsp_link_change(&world->batch, &link), -EINVAL);
 	CHECK_EQ(nsp_link_delete(&world->batch, &link), -EINVAL);
 	CHECK_EQ(nsp_link_get(&world->batch, &link), -EINVAL);
@@ -213,7 +213,7 @@ static void test_refused(void)
 	CHECK_EQ(world->batch.len, 0);
 
 	link = (struct nsp_link){ .fields = NSP_LINK_NAME | NSP_LINK_KIND, .name = "x", .kind = "nosuchkind" };
-	CHECK_EQ(nsp_link_create(&world->batch, &link, NULL, -1), 0);
+	CHECK_EQ(nsp_link_create(&world->batch, &link, NULL, NSP_NETNS_CURRENT), 0);
 	CHECK_EQ(world_send(world, &outcome), EOPNOTSUPP);
 	CHECK_STR(outcome.text, "Unknown device type");
 

@@ -163,7 +163,7 @@ static void test_down_and_up(void)
 	int index, nsid;
 
 	/* The other end stays down: with a carrier IPv6 addresses would come and go in between. */
-	NEED(nsp_link_create(&world->batch, &link, &peer, -1));
+	NEED(nsp_link_create(&world->batch, &link, &peer, NSP_NETNS_CURRENT));
 	CHECK_EQ(world_send(world, NULL), 0);
 	index = world_link(world, "v0", &link);
 	set_up(world, index, 1);
@@ -281,7 +281,7 @@ static void test_ports(void)
 
 	NEED(nsp_monitor_open(&mon, NULL));
 	NEED(nsid = nsp_monitor_watch(&mon, world->netns, NULL));
-	NEED(nsp_link_create(&world->batch, &bridge, NULL, -1));
+	NEED(nsp_link_create(&world->batch, &bridge, NULL, NSP_NETNS_CURRENT));
 	CHECK_EQ(world_send(world, NULL), 0);
 	master = world_link(world, "br", &read);
 	change(world, index, NSP_LINK_MASTER, &(struct nsp_link){ .master = master });

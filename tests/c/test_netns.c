@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
@@ -347,6 +348,81 @@ static int mounts(void)
 	return count;
 }
 
+/* One of the caller's own namespace, of a single digit. */
+static void read_setting(const char *setting, char value[2])
+{
+	FILE *file;
+	char at[128];
+
+	snprintf(at, sizeof(at), "/proc/sys/net/%s", setting);
+	file = fopen(at, "r");
+	if (!file)
+		exit(1);
+	value[0] = (char)fgetc(file);
+	value[1] = 0;
+	fclose(file);
+}
+
+/* What is no descriptor is nobody's namespace, and least of all the caller's. */
+static void test_no_descriptor(void)
+{
+	static const int none[] = { -1, -2, -EPERM, -EMFILE, INT_MIN };
+	static const char *const setting = "ipv4/ip_forward";
+	struct world *world = world_new();
+	struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND, .name = "red", .kind = "veth" };
+	struct nsp_link peer = { .fields = NSP_LINK_NAME, .name = "blue" };
+	struct nsp_event events[64];
+	struct nsp_socket sock;
+	struct nsp_error err;
+	char before[2], after[2];
+
+	read_setting(setting, before);
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++) {
+		err.text[0] = 0;
+		CHECK_EQ(nsp_socket_open(&sock, none[i], &err), -EBADF);
+		CHECK(strstr(err.text, "is not the descriptor of a network namespace"));
+		CHECK_EQ(sock.fd, -1);
+		CHECK_EQ(nsp_netns_sysctl(none[i], setting, before[0] == '0' ? "1" : "0", &err), -EBADF);
+		CHECK_EQ(nsp_monitor_survey(none[i], events, 64, &err), -EBADF);
+		CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, none[i]), -EBADF);
+		CHECK_EQ(nsp_netns_enter(none[i], &err), -EBADF);
+	}
+	CHECK_EQ(world->batch.count, 0);
+	read_setting(setting, after);
+	CHECK_STR(after, before);
+
+	/* Its own has to be asked for. */
+	CHECK_EQ(nsp_netns_sysctl(NSP_NETNS_CURRENT, setting, before, &err), 0);
+	CHECK_EQ(nsp_socket_open(&sock, NSP_NETNS_CURRENT, &err), 0);
+	nsp_socket_close(&sock);
+	CHECK(nsp_monitor_survey(NSP_NETNS_CURRENT, events, 64, &err) > 0);
+	world_free(world);
+}
+
+static void test_settings(void)
+{
+	static const char *const refused[] = { "",
+					       "/",
+					       "..",
+					       "../kernel/hostname",
+					       "ipv4/../../kernel/hostname",
+					       "ipv4/..",
+					       "./ipv4/ip_forward",
+					       "/ipv4/ip_forward",
+					       "ipv4//ip_forward",
+					       "ipv4/ip_forward/" };
+	struct world *world = world_new();
+	struct nsp_error err;
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		CHECK_EQ(nsp_netns_sysctl(world->netns, refused[i], "1", &err), -EINVAL);
+		CHECK(strstr(err.text, "is not the name of a setting"));
+	}
+	CHECK_EQ(nsp_netns_sysctl(world->netns, "ipv4/ip_forward", "1", &err), 0);
+	CHECK_EQ(nsp_netns_sysctl(world->netns, "ipv4/no..such", "1", &err), -ENOENT);
+	world_free(world);
+}
+
 int main(void)
 {
 	int fds, mounted;
@@ -370,6 +446,8 @@ int main(void)
 		test_processes();
 		test_threads();
 	}
+	test_no_descriptor();
+	test_settings();
 	test_enter();
 	test_caller_stays();
 	test_named();

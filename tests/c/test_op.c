@@ -92,17 +92,17 @@ static void test_failing_stages(void)
 
 	struct nsp_op *op = nsp_op_new(1);
 	nsp_op_stage(op, rig->netns, 0);
-	create(op, "red", "blue", -1);
+	create(op, "red", "blue", NSP_NETNS_CURRENT);
 	nsp_op_stage(op, rig->netns, 0);
-	create(op, "green", "red", -1); /* the name is taken */
+	create(op, "green", "red", NSP_NETNS_CURRENT); /* the name is taken */
 	up(op, "none");
 	up(op, "blue");
 	nsp_op_stage(op, rig->netns, 0);
-	create(op, "never", "made", -1);
+	create(op, "never", "made", NSP_NETNS_CURRENT);
 	link = named("red", 0);
 	nsp_link_delete(nsp_op_stage(op, rig->netns, NSP_STAGE_ALWAYS), &link);
 	nsp_op_stage(op, rig->netns, 0);
-	create(op, "never", "either", -1);
+	create(op, "never", "either", NSP_NETNS_CURRENT);
 	CHECK_EQ(run(rig, op), EEXIST);
 	CHECK_EQ(rig->op->count, 7);
 	CHECK_EQ(rig->op->failed, 2);
@@ -115,7 +115,7 @@ static void test_failing_stages(void)
 	op = nsp_op_new(2);
 	struct nsp_link strange = named("strange", NSP_LINK_KIND);
 	strcpy(strange.kind, "colour");
-	nsp_link_create(nsp_op_stage(op, rig->netns, 0), &strange, NULL, -1);
+	nsp_link_create(nsp_op_stage(op, rig->netns, 0), &strange, NULL, NSP_NETNS_CURRENT);
 	CHECK_EQ(run(rig, op), EOPNOTSUPP);
 	CHECK_STR(rig->op->text, "Unknown device type");
 	rig_free(rig);
@@ -131,7 +131,7 @@ static void test_addresses_at_birth(void)
 
 	struct nsp_op *op = nsp_op_new(1);
 	nsp_op_stage(op, rig->netns, 0);
-	create(op, "red", "blue", -1);
+	create(op, "red", "blue", NSP_NETNS_CURRENT);
 	nsp_op_stage(op, rig->netns, 0);
 	up(op, "red");
 	link = named("red", 0);
@@ -212,7 +212,7 @@ static void queue_pair(struct rig *rig, uint64_t cookie, uint32_t netns, bool ex
 	snprintf(name, sizeof(name), "pair%u", (unsigned)cookie);
 	snprintf(peer, sizeof(peer), "pair%u-p", (unsigned)cookie);
 	nsp_op_stage(op, netns, 0);
-	create(op, name, peer, -1);
+	create(op, name, peer, NSP_NETNS_CURRENT);
 	nsp_core_submit(rig->core, op, express);
 }
 

@@ -7,12 +7,17 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
 from nsplane.kernel.frames import Frame
+from nsplane.kernel.handle import Handle
 from nsplane.kernel.links import Event, Monitor, event_of
 from nsplane.kernel.operations import Op, OpResult
+
+if TYPE_CHECKING:
+    from nsplane._core import CData
 
 STATES = ("none", "configured", "pending", "failed", "retrying", "invalid", "conflict", "superseded", "removed")
 
@@ -38,14 +43,16 @@ class RequestResult:
     data: bytes
 
 
-class Core:
+class Core(Handle):
     """The rows, their slots and the writer. One thread calls it."""
 
     def __init__(self) -> None:
-        self._raw = lib.nsp_core_new(last.raw)
-        if self._raw == ffi.NULL:
+        raw = lib.nsp_core_new(last.raw)
+        if raw == ffi.NULL:
             raise KernelError(last.raw.code, ffi.string(last.raw.text).decode(errors="replace"))
-        self.fd: int = lib.nsp_core_fd(self._raw)
+        super().__init__(raw)
+        self._under_way: dict[CData, Op] = {}
+        self._ears: list[Monitor] = []
         self._done = ffi.new("struct nsp_done *")
         self._events = ffi.new("struct nsp_event[]", 64)
         self._notices = ffi.new("struct nsp_notice[]", 256)
@@ -54,8 +61,15 @@ class Core:
         self._len = ffi.new("size_t *")
         self._totals = ffi.new("struct nsp_totals *")
 
-    def close(self) -> None:
-        lib.nsp_core_free(self._raw)
+    @property
+    def fd(self) -> int:
+        return int(lib.nsp_core_fd(self._raw))
+
+    def _release(self, raw: CData) -> None:
+        for monitor in self._ears:
+            monitor._hear_nothing()
+        self._under_way.clear()
+        lib.nsp_core_free(raw)
 
     # namespaces
 
@@ -90,6 +104,7 @@ class Core:
     def hear(self, monitor: Monitor) -> None:
         """What the monitor hears of routes and neighbours is put right here, whenever it is read."""
         check(lib.nsp_core_hear(self._raw, monitor._raw, last.raw))
+        self._ears.append(monitor)
 
     def hear_netns(self, number: int, nsid: int) -> None:
         """The monitor's number for a namespace."""
@@ -282,11 +297,16 @@ class Core:
 
     def submit(self, op: Op, express: bool = False) -> None:
         """Queues an operation behind what is queued; `poll` gives its result."""
-        lib.nsp_core_submit(self._raw, op._raw, express)
+        raw = op._raw
+        lib.nsp_core_submit(self._raw, raw, express)
+        op._hand_over()
+        self._under_way[raw] = op
 
     def has_begun(self, op: Op) -> bool:
-        """Of an operation under way: has the writer begun with it? If not, it will find whatever has happened until now."""
-        return bool(lib.nsp_core_has_begun(self._raw, op._raw))
+        """Of an operation that was submitted: has the writer begun with it, or ended? If not, it will find whatever has happened
+        until now."""
+        core, raw = self._raw, op._submitted
+        return self._under_way.get(raw) is not op or bool(lib.nsp_core_has_begun(core, raw))
 
     def hold(self, on: bool) -> None:
         """Has the writer leave the queue alone, or go on: an operation in it finds the slots that become ready meanwhile."""
@@ -305,5 +325,6 @@ class Core:
             return int(self._done.serial)
         text = ffi.string(raw.text).decode(errors="replace")
         result = OpResult(raw.cookie, raw.failed, raw.error, text, raw.missing, raw.altered, raw.stale)
+        del self._under_way[raw]
         lib.nsp_op_free(raw)
         return result

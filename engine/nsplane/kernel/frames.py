@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
+from nsplane.errors import Closed
 from nsplane.kernel.failure import last
 
 if TYPE_CHECKING:
@@ -27,10 +28,12 @@ class FrameError(ValueError):
 
 
 class Frame:
-    """The decoder of requests: bulk items stay in it, the rest is handed out as bytes."""
+    """The decoder of requests: bulk items stay in it, the rest is handed out as bytes. What it has decoded is in the request's own
+    bytes: once these are let go of, it raises `Closed` until it reads others."""
 
     def __init__(self) -> None:
-        self._raw = ffi.gc(lib.nsp_frame_new(), lib.nsp_frame_free)
+        self._decoder = ffi.gc(lib.nsp_frame_new(), lib.nsp_frame_free)
+        self._released = False
         self._view = ffi.new("struct nsp_frame_view *")
         self._data: CData = None
         self.count = 0
@@ -39,25 +42,43 @@ class Frame:
 
     def read(self, data: bytes | memoryview) -> None:
         """Decodes a request; FrameError where it is none. `data` has to stay as it is until `release`."""
+        self.release()
         self._data = ffi.from_buffer("uint8_t[]", data)
-        if lib.nsp_frame_read(self._raw, self._data, len(data), last.raw) < 0:
+        if lib.nsp_frame_read(self._decoder, self._data, len(data), last.raw) < 0:
             raise FrameError(ffi.string(last.raw.text).decode(errors="replace"))
-        lib.nsp_frame_view(self._raw, self._view)
+        self._released = False
+        lib.nsp_frame_view(self._decoder, self._view)
         self.count = int(self._view.count)
         self.has_keys = bool(self._view.keys)
 
     def release(self) -> None:
         """Lets go of the data that was read: nothing is handed out of it any more."""
+        self._released = True
         self._data = None
+
+    @property
+    def _raw(self) -> CData:
+        self._check()
+        return self._decoder
+
+    @property
+    def _decoded(self) -> CData:
+        self._check()
+        return self._view
+
+    def _check(self) -> None:
+        if self._released:
+            raise Closed("the frame has no request")
 
     @property
     def envelope(self) -> bytes:
         """The map without `items` and `keys`."""
-        return bytes(ffi.buffer(self._view.envelope, self._view.envelope_len))
+        view = self._decoded
+        return bytes(ffi.buffer(view.envelope, view.envelope_len))
 
     def others(self) -> Iterator[tuple[int, bytes]]:
         """Items and keys that are no bulk kind's: (position in the request, msgpack)."""
-        others = self._view.others
+        others = self._decoded.others
         span = ffi.new("struct nsp_span *") if others else ffi.NULL
         for i in range(others):
             lib.nsp_frame_other(self._raw, i, span)
@@ -66,7 +87,7 @@ class Frame:
     def faults(self) -> Iterator[Fault]:
         """Bulk items that were refused."""
         fault = ffi.new("struct nsp_fault *")
-        for i in range(self._view.invalid):
+        for i in range(self._decoded.invalid):
             lib.nsp_frame_fault(self._raw, i, fault)
             yield Fault(
                 fault.index, ffi.string(fault.field).decode(errors="replace"), ffi.string(fault.text).decode(errors="replace")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import check, last
+from nsplane.kernel.handle import Handle
 
 if TYPE_CHECKING:
     from nsplane._core import CData
@@ -112,16 +113,20 @@ def event_of(raw: CData) -> Event:
     return Event(raw.nsid, kind == lib.NSP_EVENT_ADDR_GONE, raw.saw, None, raw.addr.index, _address(raw.addr))
 
 
-class Monitor:
+class Monitor(Handle):
     """Hears links and addresses of many namespaces on one socket."""
 
     ROOM = 256
 
     def __init__(self) -> None:
-        self._raw = ffi.new("struct nsp_monitor *")
+        raw = ffi.new("struct nsp_monitor *")
+        check(lib.nsp_monitor_open(raw, last.raw))
+        super().__init__(raw)
         self._events = ffi.new("struct nsp_event[]", self.ROOM)
-        check(lib.nsp_monitor_open(self._raw, last.raw))
-        self.fd: int = self._raw.fd
+
+    @property
+    def fd(self) -> int:
+        return int(self._raw.fd)
 
     def watch(self, netns_fd: int) -> int:
         """Begins to hear a namespace; its nsid, by which events name it."""
@@ -146,5 +151,10 @@ class Monitor:
                 return [event_of(events[i]) for i in range(count)]
             room = count + 64
 
-    def close(self) -> None:
-        lib.nsp_monitor_close(self._raw)
+    def _hear_nothing(self) -> None:
+        """What it heard for a core is for nobody any more."""
+        if self._held is not None:
+            self._held.heard = ffi.NULL
+
+    def _release(self, raw: CData) -> None:
+        lib.nsp_monitor_close(raw)

@@ -78,7 +78,7 @@ def is_known_netns(fd: int, known: Sequence[int]) -> bool:
 
 
 def write_sysctl(fd: int, name: str, value: str) -> None:
-    """Writes a setting of a namespace: `name` is its path below /proc/sys/net. ENOENT, EROFS."""
+    """Writes a setting of a namespace: `name` is its path below /proc/sys/net. EINVAL, ENOENT, EROFS."""
     check(lib.nsp_netns_sysctl(fd, os.fsencode(name), value.encode(), last.raw))
 
 

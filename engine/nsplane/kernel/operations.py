@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
+from nsplane.errors import Closed
 from nsplane.kernel.failure import KernelError
 from nsplane.kernel.links import Address
 
@@ -85,10 +86,24 @@ class OpResult:
 
 
 class Op:
-    """Messages about links and addresses, in stages of one namespace each, or a read back; see `Core.submit`."""
+    """Messages about links and addresses, in stages of one namespace each, or a read back. With `Core.submit` it is the core's:
+    nothing can be added any more (`Closed`)."""
 
     def __init__(self, cookie: int) -> None:
-        self._raw = lib.nsp_op_new(cookie)
+        self._own: CData = ffi.gc(lib.nsp_op_new(cookie), lib.nsp_op_free)
+        self._submitted: CData = None
+
+    @property
+    def _raw(self) -> CData:
+        if self._own is None:
+            raise Closed("the operation was submitted")
+        return self._own
+
+    def _hand_over(self) -> CData:
+        raw, self._own = self._raw, None
+        ffi.gc(raw, None)
+        self._submitted = raw
+        return raw
 
     def stage(self, netns: int, tries: bool = False) -> Op:
         """Begins a stage in the namespace with this number of the core; an earlier failure skips it. What fails in one that only
@@ -96,7 +111,7 @@ class Op:
         lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
         return self
 
-    def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = -1) -> None:
+    def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = lib.NSP_NETNS_CURRENT) -> None:
         raw_peer = ffi.NULL if peer is None else peer._fill()
         self._add(lib.nsp_link_create(self._room(), link._fill(), raw_peer, peer_netns_fd))
 

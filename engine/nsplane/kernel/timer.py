@@ -6,13 +6,18 @@ import os
 
 from nsplane._core import lib
 from nsplane.kernel.failure import check, last
+from nsplane.kernel.handle import Handle
 
 
-class Timer:
+class Timer(Handle):
     """A timerfd: readable `seconds` after `set`."""
 
     def __init__(self) -> None:
-        self.fd = check(lib.nsp_timer_open(last.raw))
+        super().__init__(check(lib.nsp_timer_open(last.raw)))
+
+    @property
+    def fd(self) -> int:
+        return int(self._raw)
 
     def set(self, seconds: float) -> None:
         lib.nsp_timer_set(self.fd, max(1, int(seconds * 1000)))
@@ -21,5 +26,5 @@ class Timer:
         """Takes note that it went off."""
         lib.nsp_timer_set(self.fd, 0)
 
-    def close(self) -> None:
-        os.close(self.fd)
+    def _release(self, raw: int) -> None:
+        os.close(raw)
