@@ -281,7 +281,7 @@ class Engine:
         for request in answered:
             if self._journal is not None and request.seq:
                 error = None if request.error is None else request.error.message
-                self._journal.finish(request.seq, request.encoded_totals(), time.time() - request.began, error)
+                self._journal.finish(request.seq, request.encoded_totals(), time.monotonic() - request.began, error)
         if self._must_commit(answered):
             if not self._commit_memory():
                 for request in answered:

@@ -1,8 +1,8 @@
 """Which process runs the microservice with a label: facts `microservice/LABEL`.
 
-Sources (the docker watcher, `nsplane run`) announce what started and stopped, and how they are themselves. The newest started of
-one label stands behind it; when it goes, the older takes over. A process's end is also seen by its pidfd, whatever its source says
-or misses.
+Sources (the docker watcher, `nsplane run`) announce what started and stopped, and how they are themselves. Of one label, the one
+whose process the kernel started last stands behind it; when it goes, the older takes over. A process's end is also seen by its
+pidfd, whatever its source says or misses.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from nsplane.requests import Running
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """A running process or container with a label. `name` is the container's."""
+    """A running process or container with a label. `name` is the container's; `started_at` is what its source says (seconds since
+    the epoch), `start_time` the kernel's (clock ticks since the boot), which no setting of a clock changes."""
 
     source: str
     label: str
@@ -33,6 +34,7 @@ class Instance:
     container: str | None
     name: str | None
     started_at: float
+    start_time: int
     pidfd: int
     netns: Netns
 
@@ -87,7 +89,7 @@ class Microservices:
     def current(self, label: str) -> Instance | None:
         """The instance that stands behind a label now."""
         instances = self._by_label.get(label)
-        return max(instances, key=lambda instance: instance.started_at) if instances else None
+        return max(instances, key=_age) if instances else None
 
     def started(self, source: str, running: Running) -> None:
         """A microservice started, or has another name. KernelError: ESRCH where its process is not there (any more), EMFILE where
@@ -102,7 +104,9 @@ class Microservices:
             self._remove(known)  # its end is just being reported, and the number has another process already
         netns, pidfd, start_time = self._pin(running)
         started_at = time.time() if running.started_at is None else running.started_at
-        instance = Instance(source, running.label, running.pid, running.container, running.name, started_at, pidfd, netns)
+        instance = Instance(
+            source, running.label, running.pid, running.container, running.name, started_at, start_time, pidfd, netns
+        )
         self._by_label.setdefault(running.label, []).append(instance)
         about = {name: getattr(running, name) for name in running.__struct_fields__}
         known_again = about | {"source": source, "started_at": started_at, "start_time": start_time, "boot": self._boot}
@@ -189,6 +193,10 @@ class Microservices:
         for instances in self._by_label.values():
             for instance in instances:
                 os.close(instance.pidfd)
+
+
+def _age(instance: Instance) -> tuple[int, float]:
+    return instance.start_time, instance.started_at
 
 
 def _memory_key(instance: Instance) -> str:

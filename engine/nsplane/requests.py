@@ -201,8 +201,8 @@ NO_ROWS = RequestResult(_encode({}), 0, b"")
 
 
 class Request:
-    """A request that was accepted. `seq` is its number in the journal (or 0), `began` when it was accepted (seconds since the
-    epoch); `outstanding` counts interface items without a verdict; rows are counted in C."""
+    """A request that was accepted. `seq` is its number in the journal (or 0), `began` when it was accepted (monotonic
+    seconds); `outstanding` counts interface items without a verdict; rows are counted in C."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class Request:
     ) -> None:
         self._finished = finished
         self.seq = seq
-        self.began = time.time()
+        self.began = time.monotonic()
         self.op = op
         self.id = request_id
         self.wait = wait
