@@ -42,6 +42,7 @@ from nsplane.requests import (
     AnyEnvelope,
     Change,
     Changing,
+    Clear,
     Confirm,
     Get,
     History,
@@ -442,12 +443,29 @@ class Engine:
         changes = self._changes_of.of(envelope, frame) if guarded else []
         if not (envelope.atomic and self._transactions.refuses(request, changes)):
             self._wanted.carry_out(envelope, frame, request)
+            if isinstance(envelope, Clear):
+                self._visit_all(request)
             if guarded:
                 self._transactions.begun(envelope, request, changes)
                 self._commit_memory()
         self._core.commit_request(serial)
         if request.error is not None or request.wait == "accepted":
             self._take_rows(serial, last=False)
+
+    def _visit_all(self, request: Request) -> None:
+        """Nothing is wanted any more: the request is answered when what an earlier life has left anywhere has gone too."""
+
+        def left_over() -> int:
+            return self._planner.left_over + self._places.left_over
+
+        def done() -> None:
+            request.left_over = left_over() - before
+            request.let_go()
+
+        before = left_over()
+        request.hold()
+        self._places.visit_all(done)
+        self._wake()
 
     def begin(self, envelope: Changing, data: bytes | memoryview, request: Request) -> None:
         """Carries a request out that was held."""

@@ -69,6 +69,8 @@ class Planner:
         self._removing: dict[Netns, Removals] = {}
         """Where links are being deleted, and which ones wait for that to end."""
         self._dropped: list[Netns] = []
+        self.left_over = 0
+        """How many links of an earlier life have been removed, since nobody wanted them."""
         self._more = False
         self._resumed: list[int] = []
 
@@ -186,6 +188,7 @@ class Planner:
             while self._resumed:  # read back by now, or its namespace has gone
                 self.slot_empty(self._resumed.pop())
             more = self.places.leave(calm=not self._removing)
+            self.places.tell_visited()
         self._pay_pending()
         self._more = more
         return more
@@ -370,6 +373,7 @@ class Planner:
             for link in netns.links.values():
                 owner = self.owners.get((netns, link.name))
                 if is_agents(self, link) and link.index not in netns.holders and not (owner is not None and owner.busy):
+                    self.left_over += 1
                     self.remove(netns, link.index)
         return fresh
 
