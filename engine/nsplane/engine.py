@@ -556,7 +556,7 @@ class Engine:
             "kernel": platform.release(),
             "revision": self._revision,
             "namespaces": len(self._planner.namespaces),
-            "microservices": len(self._microservices.labels()),
+            "microservices": len(self._microservices),
             "microservice_sources": {name: asdict(source) for name, source in self._microservices.sources.items()},
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,

@@ -91,6 +91,13 @@ class Microservices:
         instances = self._by_label.get(label)
         return max(instances, key=_age) if instances else None
 
+    def instances(self, label: str) -> list[Instance]:
+        """All that run under a label: the first stands behind it, and the next takes over when that goes."""
+        return sorted(self._by_label.get(label, ()), key=_age, reverse=True)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_label.values()))
+
     def started(self, source: str, running: Running) -> None:
         """A microservice started, or has another name. KernelError: ESRCH where its process is not there (any more), EMFILE where
         descriptors are short."""
