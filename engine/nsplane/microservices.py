@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
 from nsplane.processes import boot_id, has_ended, process_start_time
 from nsplane.requests import Running
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -77,11 +80,13 @@ class Microservices:
             self._memory.remember("microservice", key, None)
             if known.pop("boot") != self._boot:
                 continue
+            again = dict(known)
             try:
-                self.started(known.pop("source"), Running(**known))
+                self.started(again.pop("source"), Running(**again))
             except KernelError as error:
-                if error.errno != errno.ESRCH:
-                    raise
+                if error.errno != errno.ESRCH:  # descriptors are short: it is known to the next start still
+                    self._memory.remember("microservice", key, known | {"boot": self._boot})
+                    log.warning("the microservice %s cannot be taken over: %s", known["label"], error.strerror)
 
     def labels(self) -> list[str]:
         return sorted(self._by_label)
@@ -114,11 +119,16 @@ class Microservices:
         instance = Instance(
             source, running.label, running.pid, running.container, running.name, started_at, start_time, pidfd, netns
         )
+        try:
+            self._watch_fd(pidfd, lambda: self._remove(instance))
+        except OSError as error:
+            os.close(pidfd)
+            self._namespaces.drop(netns)
+            raise KernelError(error.errno or errno.EIO, f"wait for the end of process {running.pid}: {error.strerror}") from None
         self._by_label.setdefault(running.label, []).append(instance)
         about = {name: getattr(running, name) for name in running.__struct_fields__}
         known_again = about | {"source": source, "started_at": started_at, "start_time": start_time, "boot": self._boot}
         self._memory.remember("microservice", _memory_key(instance), known_again)
-        self._watch_fd(pidfd, lambda: self._remove(instance))
         self._settle(running.label)
         self._changed("started", instance)
 

@@ -219,9 +219,11 @@ class Places:
                 pin = Pin(task)
                 try:
                     self._descriptors.add(pin.pidfd, lambda: self._look(lead))
-                except OSError:
+                except OSError as error:
                     pin.close()
-                    raise
+                    raise KernelError(
+                        error.errno or errno.EIO, f"wait for the end of process {task[0]}: {error.strerror}"
+                    ) from None
                 lead.pins.append(pin)
         self._unpin(lead, [pin for task, pin in known.items() if task not in way.tasks and task != lead.named])
 
@@ -309,11 +311,11 @@ class Places:
         if self._resuming and not self._is_the_same(task, name):
             lead.is_over = True  # it ended meanwhile
         else:
-            self._begin(lead, name)
+            self._begin(lead, name, task)
         self._latest[name] = lead
         return lead.fact
 
-    def _begin(self, lead: Lead, name: str) -> None:
+    def _begin(self, lead: Lead, name: str, task: Task) -> None:
         """Binds it to its process, which has to be there; what the path leads to may come later. KernelError."""
         try:
             self._lead_on(lead)
@@ -322,9 +324,9 @@ class Places:
                 self._forget(lead)
                 raise
         if any(pin.has_ended() for pin in lead.pins):
-            self._forget(lead)
-            raise KernelError(errno.ESRCH, f"process {lead.pins[0].task[0]}: {os.strerror(errno.ESRCH)}")
-        start_times = [pin.start_time for pin in lead.pins if pin.task == lead.named]
+            self._let_go(lead)
+            raise KernelError(errno.ESRCH, f"process {task[0]}: {os.strerror(errno.ESRCH)}")
+        start_times = [pin.start_time for pin in lead.pins if pin.task == task]
         self._memory.remember("process", name, [*start_times, self._boot])
         if lead.netns is not None:
             self._facts.set(lead.fact, lead.netns)
@@ -345,11 +347,15 @@ class Places:
         if self._latest.get(shown(lead.fact)) is lead:
             del self._latest[shown(lead.fact)]
             self._memory.remember("process", shown(lead.fact), None)
+        if lead.netns is not None:
+            self._facts.lose(lead.fact)
+            self._changed(shown(lead.fact), "lost")
+        self._let_go(lead)
+
+    def _let_go(self, lead: Lead) -> None:
         netns, lead.netns = lead.netns, None
         self._forget(lead)
         if netns is not None:
-            self._facts.lose(lead.fact)
-            self._changed(shown(lead.fact), "lost")
             self._namespaces.drop(netns)
 
     # ---- names and files ----

@@ -51,7 +51,7 @@ class Planner:
         self._fresh: list[Netns] = []
         self._unread: dict[Netns, None] = {}
         self._reading: dict[Netns, Operation] = {}
-        self.namespaces = Namespaces(core, self._entered, self._events_lost)
+        self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
         self.places: Places
         self.nodes: dict[str, Node] = {}
         self.owners: dict[tuple[Netns, str], Node] = {}
