@@ -86,12 +86,13 @@ struct extra {
 	uint8_t source[16];
 	char *text;	 /* the kernel's sentence, or who is in the way */
 	uint8_t *stolen; /* the foreign object that an override took the place of: its message */
-	uint64_t tried;	 /* ms since the epoch: when it was refused last */
+	uint64_t tried;	 /* core_now() when it was refused last */
 	uint32_t tries;
 	uint32_t next_free;
-	uint64_t fight;	   /* ms since the epoch: when somebody began to undo it */
-	uint64_t repaired; /* when that was last put right */
-	uint32_t repairs;  /* since then */
+	uint64_t fight;	     /* core_now() when somebody began to undo it */
+	uint64_t configured; /* when a retry succeeded last */
+	uint64_t repaired;   /* when that was last put right */
+	uint32_t repairs;    /* since then */
 };
 
 /* Rows lie in chunks that never move; a chunk that is empty goes back to the system. */
@@ -258,7 +259,9 @@ void core_unlock(struct nsp_core *core);
 bool core_has_work(const struct nsp_core *core);
 void core_signal(struct nsp_core *core);
 void core_notice(struct nsp_core *core, uint32_t slot, uint32_t what);
+/* Milliseconds: by the clock that nobody sets, for what comes when; and since the epoch, for what is shown and nothing else. */
 uint64_t core_now(void);
+uint64_t core_date(void);
 
 /* ---- table.c ---- */
 struct row *table_row(const struct table *table, uint32_t id);

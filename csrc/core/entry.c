@@ -218,7 +218,7 @@ static void put_stale(struct mp_out *out, const char *key, size_t len, const cha
 	mp_put_literal(out, "message");
 	mp_put_literal(out, "nothing wants it");
 	mp_put_literal(out, "since");
-	mp_put_float(out, (double)core_now() / 1000);
+	mp_put_float(out, (double)core_date() / 1000);
 	mp_put_literal(out, "tries");
 	mp_put_uint(out, 0);
 	mp_put_literal(out, "item");

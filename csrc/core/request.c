@@ -5,12 +5,22 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-uint64_t core_now(void)
+static uint64_t clock_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t core_now(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t core_date(void)
+{
+	return clock_ms(CLOCK_REALTIME);
 }
 
 void core_signal(struct nsp_core *core)

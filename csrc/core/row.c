@@ -32,8 +32,8 @@ static bool is_fought(struct extra *extra, const struct row *row)
 {
 	uint64_t now = core_now(), last = extra->repaired;
 
-	if (row->state == NSP_STATE_CONFIGURED && row->since > last) /* a retry had it for so long */
-		last = row->since;
+	if (row->state == NSP_STATE_CONFIGURED && extra->configured > last) /* a retry had it for so long */
+		last = extra->configured;
 	if (now - last > CALM_MS || (extra->repairs <= REPAIRS_AT_ONCE && now - extra->fight > CALM_MS)) {
 		extra->fight = now;
 		extra->repairs = 0;
@@ -109,6 +109,15 @@ static void count_try(struct nsp_core *core, struct row *row)
 	slot->retried = true;
 }
 
+static void count_success(struct nsp_core *core, struct row *row, uint32_t previous)
+{
+	struct extra *extra = table_extra(&core->table, row);
+
+	extra->tries = 0;
+	if (previous != NSP_STATE_CONFIGURED)
+		extra->configured = core_now();
+}
+
 void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text)
 {
 	uint32_t previous = row->state;
@@ -132,11 +141,11 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 	else if (state == NSP_STATE_FAILED)
 		table_extra_make(&core->table, row)->tries++;
 	else if (state == NSP_STATE_CONFIGURED && row->extra)
-		table_extra(&core->table, row)->tries = 0;
+		count_success(core, row, previous);
 	if (previous == state && same_error)
 		return;
 	if (previous != state)
-		row->since = core_now();
+		row->since = core_date();
 	core->rows_by_state[WISH_KIND(row->type)][previous]--;
 	core->rows_by_state[WISH_KIND(row->type)][state]++;
 	row->state = (uint8_t)state;

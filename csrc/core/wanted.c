@@ -30,7 +30,7 @@ static void put_refusal(struct request *request, uint32_t index, const char *key
 	mp_put_literal(out, "message");
 	mp_put_text(out, message);
 	mp_put_literal(out, "since");
-	mp_put_float(out, (double)core_now() / 1000);
+	mp_put_float(out, (double)core_date() / 1000);
 	mp_put_literal(out, "tries");
 	mp_put_uint(out, 0);
 	mp_put_literal(out, "index");
@@ -157,7 +157,7 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 		return;
 	}
 	refuse_faults(frame, request);
-	uint64_t now = core_now();
+	uint64_t now = core_date();
 	for (int order = 0; order < 3; order++) {
 		uint32_t last = UINT32_MAX, slot = NIL;
 		for (uint32_t i = 0; i < frame->wish_count; i++) {

@@ -42,6 +42,7 @@ from nsplane.requests import (
     AnyEnvelope,
     Change,
     Changing,
+    Clear,
     Confirm,
     Get,
     History,
@@ -281,7 +282,7 @@ class Engine:
         for request in answered:
             if self._journal is not None and request.seq:
                 error = None if request.error is None else request.error.message
-                self._journal.finish(request.seq, request.encoded_totals(), time.time() - request.began, error)
+                self._journal.finish(request.seq, request.encoded_totals(), time.monotonic() - request.began, error)
         if self._must_commit(answered):
             if not self._commit_memory():
                 for request in answered:
@@ -442,12 +443,29 @@ class Engine:
         changes = self._changes_of.of(envelope, frame) if guarded else []
         if not (envelope.atomic and self._transactions.refuses(request, changes)):
             self._wanted.carry_out(envelope, frame, request)
+            if isinstance(envelope, Clear):
+                self._visit_all(request)
             if guarded:
                 self._transactions.begun(envelope, request, changes)
                 self._commit_memory()
         self._core.commit_request(serial)
         if request.error is not None or request.wait == "accepted":
             self._take_rows(serial, last=False)
+
+    def _visit_all(self, request: Request) -> None:
+        """Nothing is wanted any more: the request is answered when what an earlier life has left anywhere has gone too."""
+
+        def left_over() -> int:
+            return self._planner.left_over + self._places.left_over
+
+        def done() -> None:
+            request.left_over = left_over() - before
+            request.let_go()
+
+        before = left_over()
+        request.hold()
+        self._places.visit_all(done)
+        self._wake()
 
     def begin(self, envelope: Changing, data: bytes | memoryview, request: Request) -> None:
         """Carries a request out that was held."""
@@ -538,7 +556,7 @@ class Engine:
             "kernel": platform.release(),
             "revision": self._revision,
             "namespaces": len(self._planner.namespaces),
-            "microservices": len(self._microservices.labels()),
+            "microservices": len(self._microservices),
             "microservice_sources": {name: asdict(source) for name, source in self._microservices.sources.items()},
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -83,10 +84,10 @@ class Listing:
         last = rest
         row = int(rest) if part == "row" else 0
         if part == "key":
-            for entry in self._few(envelope, rest):
+            for place, entry in self._few(envelope, rest):
                 if len(entries) == envelope.limit:
                     return {"items": raw_array(len(entries), b"".join(entries)), "next": f"key:{last}"}
-                last = str(entry["key"])
+                last = place
                 entries.append(_encode(entry))
         mask = sum(1 << kernel.STATES.index(state) for state in _asked(envelope))
         most = envelope.limit - len(entries)
@@ -98,8 +99,9 @@ class Listing:
             "next": f"row:{row}" if row else None,
         }
 
-    def _few(self, envelope: Get, after: str) -> list[dict[str, object]]:
-        """The first of those with a key behind `after`: one more than fits the page, if there are."""
+    def _few(self, envelope: Get, after: str) -> list[tuple[str, dict[str, object]]]:
+        """The first of those whose place is behind `after`: one more than fits the page, if there are. The place is the key, with
+        more behind it where several have one."""
         found: list[tuple[str, Node | dict[str, object]]] = [
             (key, node)
             for key, node in self._planner.nodes.items()
@@ -110,11 +112,15 @@ class Listing:
             and envelope.source in (None, node.source)
         ]
         if envelope.prefix.startswith("microservice/") and envelope.state is None:
-            keys = [(f"microservice/{label}", label) for label in self._labels()]
-            entries = [(key, self._microservice(label)) for key, label in keys if key > after and key.startswith(envelope.prefix)]
-            found += [(key, entry) for key, entry in entries if envelope.source in (None, entry["source"])]
+            found += [
+                (place, entry)
+                for label in self._labels()
+                if f"microservice/{label}".startswith(envelope.prefix)
+                for place, entry in self._all_of(label)
+                if place > after and envelope.source in (None, entry["source"])
+            ]
         first = heapq.nsmallest(envelope.limit + 1, found, key=lambda pair: pair[0])
-        return [one.entry() if isinstance(one, Node) else one for _, one in first]
+        return [(place, one.entry() if isinstance(one, Node) else one) for place, one in first]
 
     def _labels(self) -> set[str]:
         """Those that run, and those that items wait for."""
@@ -125,6 +131,13 @@ class Listing:
         instance = self._microservices.current(label)
         entry = awaited_entry(label) if instance is None else microservice_entry(instance, stands=True)
         return entry | {"items": self._count_items(f"microservice/{label}")}
+
+    def _all_of(self, label: str) -> Iterator[tuple[str, dict[str, object]]]:
+        """All that run under a label, the one that stands behind it first; or that it is awaited. And their places in a list."""
+        key = f"microservice/{label}"
+        yield key, self._microservice(label)
+        for number, instance in enumerate(self._microservices.instances(label)[1:]):
+            yield f"{key}\0{number:08}", microservice_entry(instance, stands=False) | {"items": {"configured": 0, "waiting": 0}}
 
     def _count_items(self, fact: str) -> dict[str, int]:
         """How many items live in a namespace, and how many are meant for it and wait (or failed)."""

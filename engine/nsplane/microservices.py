@@ -1,14 +1,15 @@
 """Which process runs the microservice with a label: facts `microservice/LABEL`.
 
-Sources (the docker watcher, `nsplane run`) announce what started and stopped, and how they are themselves. The newest started of
-one label stands behind it; when it goes, the older takes over. A process's end is also seen by its pidfd, whatever its source says
-or misses.
+Sources (the docker watcher, `nsplane run`) announce what started and stopped, and how they are themselves. Of one label, the one
+whose process the kernel started last stands behind it; when it goes, the older takes over. A process's end is also seen by its
+pidfd, whatever its source says or misses.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -22,10 +23,13 @@ from nsplane.netns import Namespaces, Netns
 from nsplane.processes import boot_id, has_ended, process_start_time
 from nsplane.requests import Running
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """A running process or container with a label. `name` is the container's."""
+    """A running process or container with a label. `name` is the container's; `started_at` is what its source says (seconds since
+    the epoch), `start_time` the kernel's (clock ticks since the boot), which no setting of a clock changes."""
 
     source: str
     label: str
@@ -33,6 +37,7 @@ class Instance:
     container: str | None
     name: str | None
     started_at: float
+    start_time: int
     pidfd: int
     netns: Netns
 
@@ -75,11 +80,13 @@ class Microservices:
             self._memory.remember("microservice", key, None)
             if known.pop("boot") != self._boot:
                 continue
+            again = dict(known)
             try:
-                self.started(known.pop("source"), Running(**known))
+                self.started(again.pop("source"), Running(**again))
             except KernelError as error:
-                if error.errno != errno.ESRCH:
-                    raise
+                if error.errno != errno.ESRCH:  # descriptors are short: it is known to the next start still
+                    self._memory.remember("microservice", key, known | {"boot": self._boot})
+                    log.warning("the microservice %s cannot be taken over: %s", known["label"], error.strerror)
 
     def labels(self) -> list[str]:
         return sorted(self._by_label)
@@ -87,7 +94,14 @@ class Microservices:
     def current(self, label: str) -> Instance | None:
         """The instance that stands behind a label now."""
         instances = self._by_label.get(label)
-        return max(instances, key=lambda instance: instance.started_at) if instances else None
+        return max(instances, key=_age) if instances else None
+
+    def instances(self, label: str) -> list[Instance]:
+        """All that run under a label: the first stands behind it, and the next takes over when that goes."""
+        return sorted(self._by_label.get(label, ()), key=_age, reverse=True)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_label.values()))
 
     def started(self, source: str, running: Running) -> None:
         """A microservice started, or has another name. KernelError: ESRCH where its process is not there (any more), EMFILE where
@@ -102,12 +116,19 @@ class Microservices:
             self._remove(known)  # its end is just being reported, and the number has another process already
         netns, pidfd, start_time = self._pin(running)
         started_at = time.time() if running.started_at is None else running.started_at
-        instance = Instance(source, running.label, running.pid, running.container, running.name, started_at, pidfd, netns)
+        instance = Instance(
+            source, running.label, running.pid, running.container, running.name, started_at, start_time, pidfd, netns
+        )
+        try:
+            self._watch_fd(pidfd, lambda: self._remove(instance))
+        except OSError as error:
+            os.close(pidfd)
+            self._namespaces.drop(netns)
+            raise KernelError(error.errno or errno.EIO, f"wait for the end of process {running.pid}: {error.strerror}") from None
         self._by_label.setdefault(running.label, []).append(instance)
         about = {name: getattr(running, name) for name in running.__struct_fields__}
         known_again = about | {"source": source, "started_at": started_at, "start_time": start_time, "boot": self._boot}
         self._memory.remember("microservice", _memory_key(instance), known_again)
-        self._watch_fd(pidfd, lambda: self._remove(instance))
         self._settle(running.label)
         self._changed("started", instance)
 
@@ -189,6 +210,10 @@ class Microservices:
         for instances in self._by_label.values():
             for instance in instances:
                 os.close(instance.pidfd)
+
+
+def _age(instance: Instance) -> tuple[int, float]:
+    return instance.start_time, instance.started_at
 
 
 def _memory_key(instance: Instance) -> str:

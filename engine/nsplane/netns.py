@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import resource
 from collections import Counter
@@ -17,6 +18,10 @@ from nsplane.mounts import identify
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 IPV6_MIN_MTU = 1280
 DESCRIPTORS_SPARED = 64
+SURVEY_SECONDS = 0.5
+"""How long to wait before what could not be read is read again."""
+
+log = logging.getLogger(__name__)
 
 
 class Holder(Protocol):
@@ -160,12 +165,22 @@ class Netns:
 class Namespaces:
     """The namespaces in play, by identity and by nsid."""
 
-    def __init__(self, core: Core, entered: Callable[[Netns, bool], None], lost: Callable[[Netns], None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        entered: Callable[[Netns, bool], None],
+        lost: Callable[[Netns], None],
+        later: Callable[[float, Callable[[], None]], None],
+    ) -> None:
         """`entered` is told of each namespace that comes into play, when its links are known, and whether it was just made; `lost`
-        of each whose events were lost: what it has of ours is not known."""
+        of each whose events were lost: what it has of ours is not known. `later` calls back after so many seconds."""
         self._core = core
         self._entered = entered
         self._lost = lost
+        self._later = later
+        self._unsurveyed: dict[Netns, None] = {}
+        """Those of which events were lost, and that have not been read again."""
+        self._is_survey_due = False
         self.monitor = Monitor()
         self.ear = Monitor()
         core.hear(self.ear)
@@ -209,7 +224,12 @@ class Namespaces:
             if netns is None:
                 nsid = self.monitor.watch(fd)  # before the survey: what happens in between is heard
                 number = self._core.add_netns(fd)
-                netns = self._enter(Netns(fd, identity, number, nsid), self._core.survey(number))
+                try:
+                    events = self._core.survey(number)
+                except KernelError:
+                    self._core.drop_netns(number)
+                    raise
+                netns = self._enter(Netns(fd, identity, number, nsid), events)
                 fd = -1
                 self._entered(netns, False)
         finally:
@@ -272,28 +292,50 @@ class Namespaces:
             self.survey_all()
 
     def survey_all(self) -> None:
-        """Events were lost: reads everything again, and acts on every difference."""
+        """Events were lost: reads everything again, and acts on every difference. What cannot be read now is read a little
+        later."""
         try:
             while self.monitor.read():
                 pass
         except EventsLost:
             pass  # what is still to come is read from the tables themselves
-        for netns in self:
-            events = self.monitor.survey(netns.fd)
-            present = {event.index for event in events if event.link is not None}
-            for index in [index for index in netns.links if index not in present]:
-                netns.drop_link(index)
-            before = [(link, link.addresses.copy()) for link in netns.links.values()]
-            for link, _ in before:
-                link.addresses.clear()
-            for event in events:
-                self._take(netns, event)
-            for link, addresses in before:
-                for address in addresses.values():
-                    if address.identity not in netns.links[link.index].addresses:
-                        self._take(netns, Event(netns.nsid, True, 0, None, link.index, address))
-            self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
-            self._lost(netns)
+        self._unsurveyed.update(dict.fromkeys(self))
+        self._survey_rest()
+
+    def _survey_rest(self) -> None:
+        for netns in [netns for netns in self._unsurveyed if netns in self]:
+            try:
+                events = self.monitor.survey(netns.fd)
+            except KernelError as error:  # descriptors or memory are short
+                if not self._is_survey_due:
+                    log.warning("%d namespaces are to be read again, and cannot be: %s", len(self._unsurveyed), error.strerror)
+                    self._later(SURVEY_SECONDS, self._survey_again)
+                self._is_survey_due = True
+                return
+            del self._unsurveyed[netns]
+            self._survey(netns, events)
+        self._unsurveyed.clear()
+
+    def _survey_again(self) -> None:
+        self._is_survey_due = False
+        self._survey_rest()
+
+    def _survey(self, netns: Netns, events: list[Event]) -> None:
+        """Takes note of all that a namespace has, and of what it has not any more."""
+        present = {event.index for event in events if event.link is not None}
+        for index in [index for index in netns.links if index not in present]:
+            netns.drop_link(index)
+        before = [(link, link.addresses.copy()) for link in netns.links.values()]
+        for link, _ in before:
+            link.addresses.clear()
+        for event in events:
+            self._take(netns, event)
+        for link, addresses in before:
+            for address in addresses.values():
+                if address.identity not in netns.links[link.index].addresses:
+                    self._take(netns, Event(netns.nsid, True, 0, None, link.index, address))
+        self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
+        self._lost(netns)
 
     def _take(self, netns: Netns, event: Event) -> None:
         if event.link is not None:

@@ -11,11 +11,9 @@ import errno
 import itertools
 import logging
 import os
-import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from nsplane import kernel
@@ -25,6 +23,7 @@ from nsplane.identity import mark
 from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 from nsplane.journal import NotRecorded
 from nsplane.kernel import KernelError
+from nsplane.leads import Lead
 from nsplane.memory import Memory
 from nsplane.mounts import RUN_DIR, bound_elsewhere, is_apart
 from nsplane.netns import Namespaces, Netns
@@ -47,27 +46,6 @@ LOOK_SECONDS = 0.5
 """How often to look where something leads of which nobody tells."""
 NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ESRCH))
 """What it means that a path does not lead to a namespace, or not yet."""
-
-
-@dataclass(slots=True, eq=False)
-class _Lead:
-    """A reference and what it leads to. `named` is the process that it is bound to; that has ended once it `is_over`."""
-
-    fact: str
-    path: str
-    named: Task | None = None
-    is_over: bool = False
-    netns: Netns | None = None
-    way: Way | None = None
-    pins: list[Pin] = field(default_factory=list)
-    directories: list[int] = field(default_factory=list)
-    lost: Way | None = None
-    """The way to a process that has ended: not gone again, though another has the number by now."""
-
-    @property
-    def is_told(self) -> bool:
-        """Does somebody tell when it leads elsewhere?"""
-        return self.way is None or (self.way.is_told and all(pin.is_told for pin in self.pins))
 
 
 def shown(fact: str) -> str:
@@ -97,8 +75,8 @@ class Places:
         self._timers = timers
         self._changed = changed
         self._numbers = itertools.count(1)
-        self._leads: dict[str, _Lead] = {}
-        self._latest: dict[str, _Lead] = {}
+        self._leads: dict[str, Lead] = {}
+        self._latest: dict[str, Lead] = {}
         """The last binding of each process, by what users call it."""
         self._untold: dict[str, None] = {}
         self._created: set[str] = set()
@@ -108,6 +86,9 @@ class Places:
         self._coming: dict[str, None] = {}
         self._visits: dict[str, str] = {}
         self._visiting: set[str] = set()
+        self._visited: list[Callable[[], None]] = []
+        self.left_over = 0
+        """How many names of an earlier life were found that nobody wanted."""
         self.settled: list[str] = []
         """Facts that were coming, and have come or will not, for whoever looks next."""
         self._resuming = False
@@ -179,12 +160,12 @@ class Places:
 
     def _hold_once(self, fact: str, path: str) -> None:
         """Takes what is ours from a namespace that nobody needs, for in one that comes into play what nobody wants is removed."""
-        lead = self._leads[fact] = _Lead(fact, path)
+        lead = self._leads[fact] = Lead(fact, path)
         try:
             self._lead_on(lead)
         except KernelError as error:  # descriptors are short: it is remembered, for another start
             self._forget(lead)
-            if error.errno not in NOWHERE:
+            if error.errno not in (*NOWHERE, errno.EPERM, errno.EACCES):  # where it may not be, it has made nothing
                 log.warning("%s is not cleaned up: %s", fact, error.strerror)
         else:
             self._take(lead)
@@ -212,7 +193,7 @@ class Places:
 
     # ---- where a reference leads ----
 
-    def _lead_on(self, lead: _Lead) -> None:
+    def _lead_on(self, lead: Lead) -> None:
         """Holds what its path leads to now. KernelError: one of NOWHERE, or where it is not to be had."""
         lead.way = way = follow(lead.path)
         numbers = [self._descriptors.directories.add(directory) for directory in way.directories]
@@ -230,7 +211,7 @@ class Places:
             raise KernelError(errno.ESRCH, f"what {lead.path} leads to has ended")
         lead.netns = self._namespaces.hold(fd)
 
-    def _pin(self, lead: _Lead, way: Way) -> None:
+    def _pin(self, lead: Lead, way: Way) -> None:
         """Hears of the end of the processes through which the way leads. KernelError (ESRCH)."""
         known = {pin.task: pin for pin in lead.pins}
         for task in way.tasks:
@@ -238,19 +219,21 @@ class Places:
                 pin = Pin(task)
                 try:
                     self._descriptors.add(pin.pidfd, lambda: self._look(lead))
-                except OSError:
+                except OSError as error:
                     pin.close()
-                    raise
+                    raise KernelError(
+                        error.errno or errno.EIO, f"wait for the end of process {task[0]}: {error.strerror}"
+                    ) from None
                 lead.pins.append(pin)
         self._unpin(lead, [pin for task, pin in known.items() if task not in way.tasks and task != lead.named])
 
-    def _unpin(self, lead: _Lead, pins: Iterable[Pin]) -> None:
+    def _unpin(self, lead: Lead, pins: Iterable[Pin]) -> None:
         for pin in tuple(pins):
             lead.pins.remove(pin)
             self._descriptors.remove(pin.pidfd)
             pin.close()
 
-    def _task_ended(self, lead: _Lead) -> None:
+    def _task_ended(self, lead: Lead) -> None:
         """A process has ended through which the way led."""
         lead.lost = lead.way
         lead.is_over = lead.named is not None
@@ -259,7 +242,7 @@ class Places:
             self._memory.remember("process", shown(lead.fact), None)
         self._lose(lead)
 
-    def _lose(self, lead: _Lead) -> None:
+    def _lose(self, lead: Lead) -> None:
         """It does not lead to its namespace any more. Where to, is found out where somebody needs it."""
         netns, lead.netns = lead.netns, None
         if netns is not None:
@@ -277,7 +260,7 @@ class Places:
         elif lead.named is None:
             self._forget(lead)
 
-    def _forget(self, lead: _Lead) -> None:
+    def _forget(self, lead: Lead) -> None:
         del self._leads[lead.fact]
         self._untold.pop(lead.fact, None)
         self._visiting.discard(lead.fact)
@@ -285,7 +268,7 @@ class Places:
         for number in lead.directories:
             self._descriptors.directories.remove(number)
 
-    def _look(self, lead: _Lead) -> None:
+    def _look(self, lead: Lead) -> None:
         """Does it still lead where it did?"""
         if any(pin.has_ended() for pin in lead.pins):
             self._task_ended(lead)
@@ -297,7 +280,7 @@ class Places:
         for lead in tuple(self._leads.values()):
             self._look(lead)
 
-    def _look_later(self, lead: _Lead) -> None:
+    def _look_later(self, lead: Lead) -> None:
         if not self._untold:
             self._timers.later(LOOK_SECONDS, self._look_untold)
         self._untold[lead.fact] = None
@@ -313,20 +296,7 @@ class Places:
     def explain(self, name: str) -> str | None:
         """Why the fact that users call so is not true; None where it is, or nobody needs it."""
         lead = self._latest.get(name) or self._leads.get(name)
-        if lead is None or lead.netns is not None:
-            return None
-        if lead.named is not None and lead.is_over:
-            pid, tid = lead.named
-            return f"{'the process' if tid is None else f'thread {tid} of process {pid}'} has ended: put the item again"
-        if lead.lost is not None:
-            return f"the process that {lead.path} leads to has ended"
-        try:
-            found = os.lstat(lead.path)
-        except OSError as error:
-            return f"{lead.path}: {error.strerror}"
-        if stat.S_ISLNK(found.st_mode):
-            return f"{lead.path} is a link that leads to no network namespace"
-        return f"{lead.path} is a file, and no network namespace is bound on it (in the agent's mount namespace)"
+        return None if lead is None or lead.netns is not None else lead.explain()
 
     # ---- processes ----
 
@@ -336,16 +306,16 @@ class Places:
             self._look(known)
             if not known.is_over:
                 return known.fact
-        lead = _Lead(f"{name}{BOUND}{next(self._numbers)}", path, task)
+        lead = Lead(f"{name}{BOUND}{next(self._numbers)}", path, task)
         self._leads[lead.fact] = lead
         if self._resuming and not self._is_the_same(task, name):
             lead.is_over = True  # it ended meanwhile
         else:
-            self._begin(lead, name)
+            self._begin(lead, name, task)
         self._latest[name] = lead
         return lead.fact
 
-    def _begin(self, lead: _Lead, name: str) -> None:
+    def _begin(self, lead: Lead, name: str, task: Task) -> None:
         """Binds it to its process, which has to be there; what the path leads to may come later. KernelError."""
         try:
             self._lead_on(lead)
@@ -354,9 +324,9 @@ class Places:
                 self._forget(lead)
                 raise
         if any(pin.has_ended() for pin in lead.pins):
-            self._forget(lead)
-            raise KernelError(errno.ESRCH, f"process {lead.pins[0].task[0]}: {os.strerror(errno.ESRCH)}")
-        start_times = [pin.start_time for pin in lead.pins if pin.task == lead.named]
+            self._let_go(lead)
+            raise KernelError(errno.ESRCH, f"process {task[0]}: {os.strerror(errno.ESRCH)}")
+        start_times = [pin.start_time for pin in lead.pins if pin.task == task]
         self._memory.remember("process", name, [*start_times, self._boot])
         if lead.netns is not None:
             self._facts.set(lead.fact, lead.netns)
@@ -373,22 +343,26 @@ class Places:
         lead = self._leads.get(fact)
         return lead is not None and lead.is_over
 
-    def _unbind(self, lead: _Lead) -> None:
+    def _unbind(self, lead: Lead) -> None:
         if self._latest.get(shown(lead.fact)) is lead:
             del self._latest[shown(lead.fact)]
             self._memory.remember("process", shown(lead.fact), None)
+        if lead.netns is not None:
+            self._facts.lose(lead.fact)
+            self._changed(shown(lead.fact), "lost")
+        self._let_go(lead)
+
+    def _let_go(self, lead: Lead) -> None:
         netns, lead.netns = lead.netns, None
         self._forget(lead)
         if netns is not None:
-            self._facts.lose(lead.fact)
-            self._changed(shown(lead.fact), "lost")
             self._namespaces.drop(netns)
 
     # ---- names and files ----
 
     def _await(self, fact: str) -> None:
         if fact != OWN and fact not in self._leads:
-            self._leads[fact] = _Lead(fact, _path(fact))
+            self._leads[fact] = Lead(fact, _path(fact))
             self._coming[fact] = None
 
     def is_coming(self, fact: str) -> bool:
@@ -413,8 +387,10 @@ class Places:
             self._want(lead)
             if refused or fact in self.refused:
                 self._facts.refused(fact)
-        while self._may_visit and time.monotonic() < end:
+        while self._may_visit:
             self._visit(*self._visits.popitem())
+            if time.monotonic() > end:
+                break
         return bool(self._coming) or self._may_visit
 
     @property
@@ -439,7 +415,7 @@ class Places:
             for fact in new:
                 self._not_made(fact)
 
-    def _want(self, lead: _Lead) -> None:
+    def _want(self, lead: Lead) -> None:
         try:
             self._open_or_create(lead) if lead.fact.startswith(OWN) else self._lead_on(lead)
         except KernelError as error:
@@ -448,7 +424,7 @@ class Places:
         else:
             self._take(lead)
 
-    def _open_or_create(self, lead: _Lead) -> None:
+    def _open_or_create(self, lead: Lead) -> None:
         fact = lead.fact
         try:
             self._lead_on(lead)
@@ -493,7 +469,7 @@ class Places:
         self._announced.discard(fact)
         self._memory.remember("place", fact, None)
 
-    def _take(self, lead: _Lead) -> None:
+    def _take(self, lead: Lead) -> None:
         netns = lead.netns
         assert netns is not None
         lo = netns.links.get(1)
@@ -505,7 +481,7 @@ class Places:
             self._remember(lead)
         self._facts.set(lead.fact, netns)
 
-    def _remember(self, lead: _Lead) -> None:
+    def _remember(self, lead: Lead) -> None:
         known_as = None if lead.netns is None else lead.netns.known_as
         known = {"created": lead.fact in self._created, "boot": self._boot, "identity": known_as}
         self._memory.remember("place", lead.fact, known)
@@ -529,9 +505,10 @@ class Places:
 
     # ---- what nobody knows of any more ----
 
-    def visit_all(self) -> None:
-        """Has what bears the agent's mark removed wherever it is: in what is bound under /run/netns or elsewhere, and where
-        processes are. Nothing may be wanted."""
+    def visit_all(self, done: Callable[[], None]) -> None:
+        """Has what bears the agent's mark and nobody wants removed wherever it is: in what is bound under /run/netns or elsewhere,
+        and where processes are. `done` is called afterwards."""
+        self._visited.append(done)
         for name in kernel.list_netns():
             self._visits[OWN + name] = _path(OWN + name)
         for identity, path in namespaces_of_processes():
@@ -540,14 +517,19 @@ class Places:
         for path in bound_elsewhere():
             self._visits[f"file/{path}"] = path
 
-    @property
-    def is_visiting(self) -> bool:
-        return bool(self._visits or self._visiting)
+    def tell_visited(self) -> None:
+        """Whoever asked for it is told, once all has been visited."""
+        if not self._visits and not self._visiting:
+            visited, self._visited = self._visited, []
+            for done in visited:
+                done()
 
     def _visit(self, fact: str, path: str) -> None:
         if fact not in self._leads:
-            self._visiting.add(fact)
             self._hold_once(fact, path)
+            if fact in self._leads:
+                self._visiting.add(fact)
+                self.left_over += fact in self._created
 
     # ---- the end ----
 
@@ -559,6 +541,7 @@ class Places:
             return self._may_visit
         now, end = time.monotonic(), 0.0
         self._leaving = {fact: since for fact, since in self._leaving.items() if not self._facts.is_needed(fact)}
+        self._visiting &= self._leaving.keys()
         going = [fact for fact, since in self._leaving.items() if calm or now > since + LEAVE_SECONDS]
         holds = Counter(self._left)
         held = {fact: netns for fact in going if (netns := self._leads[fact].netns) is not None}

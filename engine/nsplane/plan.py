@@ -54,7 +54,7 @@ class Planner:
         self._fresh: list[Netns] = []
         self._unread: dict[Netns, None] = {}
         self._reading: dict[Netns, Operation] = {}
-        self.namespaces = Namespaces(core, self._entered, self._events_lost)
+        self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
         self.places: Places
         self.nodes: dict[str, Node] = {}
         self.owners: dict[tuple[Netns, str], Node] = {}
@@ -74,6 +74,8 @@ class Planner:
         self._removing: dict[Netns, Removals] = {}
         """Where links are being deleted, and which ones wait for that to end."""
         self._dropped: list[Netns] = []
+        self.left_over = 0
+        """How many links of an earlier life have been removed, since nobody wanted them."""
         self._more = False
         self._resumed: list[int] = []
 
@@ -198,6 +200,7 @@ class Planner:
             while self._resumed:  # read back by now, or its namespace has gone
                 self.slot_empty(self._resumed.pop())
             more = self.places.leave(calm=not self._removing)
+            self.places.tell_visited()
         self._pay_pending()
         self._more = more
         return more
@@ -384,6 +387,7 @@ class Planner:
             for link in netns.links.values():
                 owner = self.owners.get((netns, link.name))
                 if is_agents(self, link) and link.index not in netns.holders and not (owner is not None and owner.busy):
+                    self.left_over += 1
                     self.remove(netns, link.index)
         return fresh
 

@@ -201,8 +201,8 @@ NO_ROWS = RequestResult(_encode({}), 0, b"")
 
 
 class Request:
-    """A request that was accepted. `seq` is its number in the journal (or 0), `began` when it was accepted (seconds since the
-    epoch); `outstanding` counts interface items without a verdict; rows are counted in C."""
+    """A request that was accepted. `seq` is its number in the journal (or 0), `began` when it was accepted (monotonic
+    seconds); `outstanding` counts interface items without a verdict; rows are counted in C."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class Request:
     ) -> None:
         self._finished = finished
         self.seq = seq
-        self.began = time.time()
+        self.began = time.monotonic()
         self.op = op
         self.id = request_id
         self.wait = wait
@@ -225,6 +225,8 @@ class Request:
         self.atomic = False
         self.undecided = False
         """Whether what it did may yet be undone."""
+        self.left_over: int | None = None
+        """How many links and names a `clear` found that nobody wanted."""
         self.rows_done = serial == 0
         self.counts: dict[str, int] = {}
         self.entries: list[dict[str, object]] = []
@@ -246,6 +248,15 @@ class Request:
         """An interface item's verdict; the entry is shown in the reply."""
         self.outstanding -= 1
         self.count(state, entry)
+        if self._settled and self._finished is not None:
+            self._finished(self)
+
+    def hold(self) -> None:
+        """It is not answered before `let_go`, though every item has its verdict."""
+        self.outstanding += 1
+
+    def let_go(self) -> None:
+        self.outstanding -= 1
         if self._settled and self._finished is not None:
             self._finished(self)
 
@@ -305,7 +316,8 @@ class Request:
         if self._body is not None:
             return _encode({"id": self.id, "ok": True} | self._body)
         counts = msgspec.Raw(self.encoded_totals())
-        return _encode({"id": self.id, "ok": True, "revision": self.revision, "counts": counts, "items": self.items()})
+        body = {"id": self.id, "ok": True, "revision": self.revision, "counts": counts, "items": self.items()}
+        return _encode(body if self.left_over is None else body | {"left_over": self.left_over})
 
 
 def error_reply(error: BadRequest, more: dict[str, object] | None = None) -> bytes:

@@ -135,6 +135,22 @@ def test_info_and_get_show_tables_and_json(agent: RunningAgent) -> None:
     assert f"{agent.process.pid}" in agent.nsplane("info").stdout
 
 
+def test_why_says_what_became_of_a_namespace(agent: RunningAgent, tmp_path: Path) -> None:
+    def place(path: str) -> dict[str, Any]:
+        return {"kind": "loopback", "name": "l", "namespace": {"type": "file", "path": path}}
+
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; read _"], stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert apply(agent, place(f"//proc/{process.pid}/ns/net")).returncode == 0
+        process.communicate(b"\n")
+    agent.client().wait("interface/l", "pending")
+    assert agent.nsplane("why", "interface/l").stdout.endswith("the process has ended: put the item again\n")
+    (tmp_path / "net").touch()
+    assert apply(agent, place(str(tmp_path / "net"))).returncode == 3
+    assert "is a file, and no network namespace is bound on it" in agent.nsplane("why", "interface/l").stdout
+
+
 def test_microservices_are_listed(agent: RunningAgent) -> None:
     agent.client("lab").started("web", agent.process.pid)
     row = agent.nsplane("get", "microservices").stdout.splitlines()[1].split()

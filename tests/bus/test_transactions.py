@@ -137,4 +137,16 @@ def test_clear_works_also_when_no_agent_runs(kept: RunningAgent, files: tuple[st
     done = kept.nsplane("clear", "--id", kept.name, "--state-dir", state)
     assert done.returncode == 0, done.stderr
     assert not left_of(kept.name)
-    assert kept.nsplane("clear", "--id", "nobody", "--state-dir", state).returncode == 1
+    done = kept.nsplane("clear", "--id", "nobody", "--state-dir", state)
+    assert done.returncode == 1
+    assert "nothing bears the mark of an agent with the id nobody" in done.stderr
+
+
+def test_clear_works_also_when_the_state_is_lost(kept: RunningAgent, files: tuple[str, str]) -> None:
+    kept.nsplane("apply", files[0])
+    assert kept.stop() == 0
+    assert left_of(kept.name)
+    done = kept.nsplane("clear", "--id", kept.name, "--state-dir", "none")
+    assert done.returncode == 0, done.stderr
+    assert "there is no state" in done.stderr
+    assert not left_of(kept.name)

@@ -139,7 +139,7 @@ static void test_fight(void)
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
 	pthread_mutex_lock(&rig->core->lock);
-	row->since -= 11000;
+	table_extra(&rig->core->table, row)->configured -= 11000;
 	table_extra(&rig->core->table, row)->repaired -= 11000;
 	pthread_mutex_unlock(&rig->core->lock);
 	replace_route(&ear, "10.0.0.0", 8, "192.0.2.9", 110);

@@ -404,6 +404,8 @@ static void test_bad_namespaces(void)
 	bad_namespace("{type: file, path: run/netns/a}", "namespace.path", "'run/netns/a' is not an absolute path");
 	bad_namespace("{type: file, path: ''}", "namespace.path", "is not an absolute path");
 	bad_namespace("{type: microservice, microservice: ''}", "namespace.microservice", "is not a label of 1 to 255 bytes");
+	bad_namespace("{type: microservice, microservice: 'a\nb'}", "namespace.microservice", "bytes without control characters");
+	bad_namespace("{type: file, path: '/a\nb'}", "namespace.path", "bytes without control characters");
 	memset(longest, 'x', 401);
 	longest[401] = 0;
 	longest[0] = '/';

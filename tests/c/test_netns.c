@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -324,6 +325,57 @@ static void test_caller_stays(void)
 	close(netns);
 }
 
+static void test_cookie(void)
+{
+	int netns = nsp_netns_create_anonymous(NULL), other = nsp_netns_create_anonymous(NULL), here;
+	uint64_t cookie = 0, again = 0, others = 0;
+
+	CHECK_EQ(nsp_netns_cookie(netns, &cookie, NULL), 0);
+	CHECK_EQ(nsp_netns_cookie(netns, &again, NULL), 0);
+	CHECK_EQ(nsp_netns_cookie(other, &others, NULL), 0);
+	CHECK(cookie && cookie == again && cookie != others);
+	NEED(here = open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+	CHECK_EQ(nsp_netns_cookie(here, &cookie, NULL), -EINVAL);
+	close(here);
+	close(netns);
+	close(other);
+}
+
+static bool has_news(int fd)
+{
+	struct pollfd news = { .fd = fd, .events = POLLIN };
+	bool has = poll(&news, 1, 0) > 0;
+
+	nsp_directories_drain(fd);
+	return has;
+}
+
+static void test_directories(void)
+{
+	char directory[] = "/tmp/nsp-ctest-XXXXXX", file[64];
+	struct nsp_error err;
+	int fd, number;
+
+	CHECK(mkdtemp(directory));
+	snprintf(file, sizeof(file), "%s/there", directory);
+	NEED(fd = nsp_directories_open(NULL));
+	NEED(number = nsp_directories_add(fd, directory, NULL));
+	CHECK_EQ(nsp_directories_add(fd, directory, NULL), number);
+	CHECK(!has_news(fd));
+	CHECK_EQ(symlink("nowhere", file), 0);
+	CHECK(has_news(fd) && !has_news(fd));
+	CHECK_EQ(nsp_directories_add(fd, file, &err), -ENOENT);
+	unlink(file);
+	CHECK(has_news(fd));
+	nsp_directories_remove(fd, number);
+	CHECK(has_news(fd)); /* that it is not heard of any more */
+	CHECK_EQ(symlink("nowhere", file), 0);
+	CHECK(!has_news(fd));
+	unlink(file);
+	rmdir(directory);
+	close(fd);
+}
+
 static int descriptors(void)
 {
 	int count = 0;
@@ -450,6 +502,8 @@ int main(void)
 	test_settings();
 	test_enter();
 	test_caller_stays();
+	test_cookie();
+	test_directories();
 	test_named();
 	CHECK_EQ(descriptors(), fds);
 	CHECK_EQ(mounts(), mounted);

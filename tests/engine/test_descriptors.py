@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nsplane import Engine
+from nsplane import BadRequest, Engine
 
-from .conftest import Lab, quiet
-from .wishes import Item, bridge, by_name, by_pid, route
+from .conftest import Lab, quiet, until
+from .wishes import Item, bridge, by_file, by_name, by_pid, route
 
 LIMIT = 300
 
@@ -43,6 +45,29 @@ def test_namespaces_beyond_the_descriptors_are_refused(few_descriptors: None, en
     engine.replace([], timeout=20)
     quiet(engine)
     assert engine.put(items(40), timeout=20)["counts"] == {"configured": 80}
+
+
+def test_processes_that_end_while_they_are_bound_leave_nothing_behind(engine: Engine, lab: Lab) -> None:
+    quiet(engine)
+    namespaces, descriptors = len(engine._planner.namespaces), len(os.listdir("/proc/self/fd"))
+    for number in range(60):
+        process = lab.process()
+        end = threading.Timer(number * 1e-5, process.end)
+        end.start()
+        wanted = [
+            bridge("a", by_pid(process.pid)),
+            bridge("b", by_file(process.netns)),
+            route("lo", "10.8.0.0/16", by_pid(process.pid)),
+        ]
+        engine.put(wanted, timeout=5)
+        with contextlib.suppress(BadRequest):
+            engine.microservice("started", "web", pid=process.pid)
+        end.join()
+        until(engine, lambda: "web" not in engine._microservices.labels())
+        engine.replace([], timeout=5)
+    quiet(engine)
+    assert len(engine._planner.namespaces) == namespaces
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 def test_processes_beyond_the_descriptors_are_refused(few_descriptors: None, engine: Engine, lab: Lab) -> None:

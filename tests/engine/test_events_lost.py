@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,42 @@ import pytest
 from nsplane import Engine
 from nsplane.netns import Namespaces
 
-from .conftest import Lab, ip, quiet, run
+from .conftest import Lab, ip, quiet, run, until
+from .wishes import bridge, by_name
+
+
+def make_small(engine: Engine) -> None:
+    """Gives the monitor a buffer that soon overflows."""
+    with socket.socket(fileno=os.dup(engine._planner.namespaces.monitor.fd)) as monitor:
+        monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+
+
+def has_address(netns: str) -> bool:
+    return "10.8.0.1" in str(ip("addr", "show", "br", netns=netns))
+
+
+def test_what_cannot_be_read_again_for_want_of_descriptors_is_read_later(
+    engine: Engine, lab: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [lab.name("red"), lab.name("blue")]
+    engine.put([bridge(name, by_name(name), host_name="br", addresses=["10.8.0.1/24"]) for name in names], timeout=5)
+    make_small(engine)
+    batch = tmp_path / "storm"
+    storm = (f"address add 10.7.{i // 250}.{i % 250 + 1}/32 dev br\n" for i in range(400))
+    batch.write_text("".join(storm) + "address del 10.8.0.1/24 dev br\n")
+    for name in names:
+        run(f"ip -n {name} -batch {batch}")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))  # what is open stays so
+    try:
+        while "cannot be" not in caplog.text:
+            engine.process()
+        engine.process()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert caplog.text.count("cannot be") == 1
+    for name in names:
+        until(engine, partial(has_address, name))
 
 
 def test_a_storm_that_overflows_the_monitor_ends_in_sync(
@@ -42,9 +79,7 @@ def test_a_storm_that_overflows_the_monitor_ends_in_sync(
         survey_all(namespaces)
 
     monkeypatch.setattr(Namespaces, "survey_all", survey)
-    fd = engine._planner.namespaces.monitor.fd
-    with socket.socket(fileno=os.dup(fd)) as monitor:
-        monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    make_small(engine)
     storm = "".join(f"address add 10.7.{i // 250}.{i % 250 + 1}/32 dev br\n" for i in range(400))
     storm += (
         "link set dev br down\nlink set dev br up\naddress del 10.8.1.1/24 dev br\nlink add name late0 type veth peer name late1\n"

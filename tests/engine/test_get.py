@@ -184,6 +184,30 @@ def test_microservices_are_listed_under_their_prefix(engine: Engine, lab: Lab) -
     assert engine.get("microservice/none") is None
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+def test_all_that_run_under_one_label_are_listed(engine: Engine, lab: Lab, limit: int) -> None:
+    pids = [process.pid for process in (lab.process() for _ in range(3))]
+    for number, pid in enumerate(pids):
+        engine.microservice("started", "web", pid=pid, source="docker", started_at=float(number))
+    engine.microservice("started", "web2", pid=pids[0])
+    engine.put([bridge("b", {"type": "microservice", "microservice": "web"})], timeout=5)
+    listed: list[dict[str, Any]] = []
+    cursor = None
+    while not listed or cursor is not None:
+        page = get(engine, prefix="microservice/", limit=limit, cursor=cursor)
+        assert len(page["items"]) <= limit
+        listed += page["items"]
+        cursor = page["next"]
+    web = [entry for entry in listed if entry["label"] == "web"]
+    assert [(entry["pid"], entry["current"]) for entry in web] == [(pids[2], True), (pids[1], False), (pids[0], False)]
+    assert {entry["key"] for entry in web} == {"microservice/web"}
+    assert [sum(entry["items"].values()) for entry in web] == [1, 0, 0]
+    assert len(listed) == 4
+    assert engine.info()["microservices"] == 4
+    assert engine._ask({"op": "get", "key": "microservice/web"}, 5)["items"] == web[:1]
+    assert len(get(engine, prefix="microservice/", source="docker")["items"]) == 3
+
+
 def test_info_counts_what_is_there(filled: Engine) -> None:
     info = filled.info()
     assert info["items"] == {

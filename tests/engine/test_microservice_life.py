@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from nsplane import Engine
+from nsplane.processes import process_start_time
 
 from .conftest import Lab, Process, ip, pinging, quiet, run_in, until
 from .wishes import Item, arp, bridge, by_label, by_name, existing, route, veth
@@ -115,14 +116,32 @@ def test_the_newest_of_two_instances_wins_and_the_older_takes_over(engine: Engin
     settle("interface/b", "pending")
 
 
+def one_and_a_later_one(lab: Lab) -> tuple[Process, Process]:
+    """Two processes of which the kernel knows that one was started later."""
+    older = newer = lab.process()
+    while process_start_time(newer.pid) == process_start_time(older.pid):
+        newer = lab.process()
+    return older, newer
+
+
+def test_the_newest_wins_whatever_the_clock_was_set_to_meanwhile(engine: Engine, lab: Lab, settle: Settle) -> None:
+    older, newer = one_and_a_later_one(lab)
+    engine.put([bridge("b", by_label("m1"))], timeout=5)
+    engine.microservice("started", "m1", pid=older.pid, started_at=7200.0)
+    settle("interface/b")
+    engine.microservice("started", "m1", pid=newer.pid, started_at=3600.0)
+    until(engine, lambda: len(newer.ip("link")) == 2 and len(older.ip("link")) == 1)
+
+
 def test_an_instance_that_started_earlier_changes_nothing_when_it_is_announced_late(
     engine: Engine, lab: Lab, settle: Settle
 ) -> None:
-    newer = start(engine, lab, "m1", started_at=200.0)
+    older, newer = one_and_a_later_one(lab)
+    engine.microservice("started", "m1", pid=newer.pid)
     engine.put([bridge("b", by_label("m1"))], timeout=5)
     settle("interface/b")
     index = newer.ip("link", "show", "b")[0]["ifindex"]
-    older = start(engine, lab, "m1", started_at=100.0)
+    engine.microservice("started", "m1", pid=older.pid)
     quiet(engine)
     assert newer.ip("link", "show", "b")[0]["ifindex"] == index
     assert len(older.ip("link")) == 1

@@ -119,12 +119,13 @@ def print_microservices(entries: Sequence[Entry]) -> None:
             container(entry) or "-",
             entry["source"] or "-",
             age(entry["started_at"]) or "awaited",
+            "-" if entry["pid"] is None else "yes" if entry["current"] else "no",
             str(entry["items"]["configured"]),
             str(entry["items"]["waiting"]),
         )
         for entry in entries
     ]
-    print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR", "CONFIGURED", "WAITING"), rows)
+    print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR", "CURRENT", "CONFIGURED", "WAITING"), rows)
 
 
 def container(entry: Entry) -> str:

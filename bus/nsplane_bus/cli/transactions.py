@@ -177,21 +177,27 @@ def clear(context: click.Context, settings: Settings, agent_id: str | None, stat
         result = clear_alone(agent_id or machine_id(str(settings.directory.resolve())), state_directory)
     if result.items:
         print_entries(result.items)
-    click.echo(counted(result.counts))
+    click.echo(counted(result.counts) if result.counts else "nothing was wanted; what bears the agent's mark has been removed")
     context.exit(FAILED if result.failures else DONE)
 
 
 def clear_alone(agent_id: str, state_directory: str) -> Result:
-    """As the agent would, in its place."""
+    """As the agent would, in its place. Without its state, what bears its mark is removed."""
     directory = Path(state_directory).absolute() / agent_id
-    if state_directory == "none" or not directory.is_dir():
-        raise click.ClickException(f"no agent answers, and there is no state of one with the id {agent_id} in {state_directory}")
-    try:
-        journal = Journal(directory)
-    except InUse as error:
-        raise click.ClickException(str(error)) from None
-    with contextlib.closing(journal), Engine(agent_id, journal) as engine:
+    with contextlib.ExitStack() as owned:
+        journal = None
+        if state_directory == "none" or not directory.is_dir():
+            where = f"there is no state of one with the id {agent_id} in {state_directory}"
+            click.echo(f"nsplane: no agent answers, and {where}: only what bears its mark is removed", err=True)
+        else:
+            try:
+                journal = owned.enter_context(contextlib.closing(Journal(directory)))
+            except InUse as error:
+                raise click.ClickException(str(error)) from None
+        engine = owned.enter_context(Engine(agent_id, journal))
         reply = engine.clear(timeout=600)
+    if journal is None and not reply["left_over"]:
+        raise click.ClickException(f"nothing bears the mark of an agent with the id {agent_id}")
     return Result(reply["revision"], reply["counts"], reply["items"])
 
 

@@ -139,7 +139,7 @@ class Watcher:
                     self._announce(bus, container)
         elif action in ENDS:
             self._of_no_interest.discard(container_id)
-            if known is not None and event["timeNano"] / 1e9 > known.started_at:
+            if known is not None and not known.runs():
                 del self._running[container_id]
                 bus.stopped(known.label, known.pid, container=known.id)
         elif action == "rename" and known is not None:
