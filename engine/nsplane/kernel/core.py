@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
 from nsplane.kernel.frames import Frame
-from nsplane.kernel.links import Event, Monitor, event_of
+from nsplane.kernel.links import Event, Monitor, address_of, event_of
 from nsplane.kernel.operations import Op, OpResult
 
 STATES = ("none", "configured", "pending", "failed", "retrying", "invalid", "conflict", "superseded", "removed")
@@ -53,6 +53,7 @@ class Core:
         self._data = ffi.new("const uint8_t **")
         self._len = ffi.new("size_t *")
         self._totals = ffi.new("struct nsp_totals *")
+        self._address = ffi.new("struct nsp_addr *")
 
     def close(self) -> None:
         lib.nsp_core_free(self._raw)
@@ -304,6 +305,10 @@ class Core:
         if raw == ffi.NULL:
             return int(self._done.serial)
         text = ffi.string(raw.text).decode(errors="replace")
-        result = OpResult(raw.cookie, raw.failed, raw.error, text, raw.missing, raw.altered, raw.stale)
+        lost = []
+        while raw.missing and lib.nsp_op_lost(raw, len(lost), self._address) == 0:
+            lost.append((int(self._address.index), address_of(self._address)))
+        found = raw.missing, raw.altered, raw.stale, tuple(lost), raw.nanoseconds / 1e9
+        result = OpResult(raw.cookie, raw.failed, raw.error, text, *found)
         lib.nsp_op_free(raw)
         return result
