@@ -229,6 +229,9 @@ struct nsp_core {
 	uint32_t *rejudge;	  /* slots with `rejudge` set */
 	uint32_t rejudge_count, rejudge_cap;
 	uint64_t rejudged; /* when that was last done */
+	uint32_t looking;  /* the namespace that is being looked at (nsp_op_look), or 0 */
+	uint8_t looking_type;
+	bool look_spoilt; /* it was read back meanwhile */
 
 	struct nsp_done *done;
 	uint32_t done_head, done_count, done_cap;

@@ -34,6 +34,7 @@ void nsp_op_free(struct nsp_op *head)
 	for (uint32_t i = 0; i < op->sweep_count; i++)
 		free(op->sweeps[i].key);
 	free(op->sweeps);
+	free(op->lost);
 	for (uint32_t i = 0; i < op->astray.count; i++)
 		free(op->astray.list[i]);
 	free(op->astray.list);
@@ -71,6 +72,21 @@ struct nsp_batch *nsp_op_room(struct nsp_op *head)
 void nsp_op_readback(struct nsp_op *head)
 {
 	((struct op *)head)->reads_back = true;
+}
+
+void nsp_op_look(struct nsp_op *head)
+{
+	((struct op *)head)->looks = true;
+}
+
+int nsp_op_lost(const struct nsp_op *head, uint32_t i, struct nsp_addr *addr)
+{
+	const struct op *op = (const struct op *)head;
+
+	if (i >= op->lost_count)
+		return -ENOENT;
+	*addr = op->lost[i];
+	return 0;
 }
 
 void nsp_op_sweep(struct nsp_op *head, int32_t ifindex, const char *key)

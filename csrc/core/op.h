@@ -24,8 +24,10 @@ struct op {
 	uint32_t stage_count, stage_cap;
 	struct sweep *sweeps;
 	uint32_t sweep_count, sweep_cap;
-	bool reads_back, begun;
-	bool unasked; /* the core's own: it is given back to nobody */
+	bool reads_back, looks, begun;
+	bool unasked;	       /* the core's own: it is given back to nobody */
+	struct nsp_addr *lost; /* addresses whose networks had no route any more */
+	uint32_t lost_count, lost_cap;
 	struct messages astray; /* what it has deleted by mistake, in its first stage's namespace */
 };
 
@@ -45,7 +47,14 @@ struct nsp_batch *op_room(struct nsp_op *op, uint32_t bytes);
 void op_run(struct nsp_core *core, struct nsp_op *op, op_socket_fn open_socket);
 
 /* ---- readback.c ---- */
+/* Does some of what else there is to do. Called and returns with the lock held. */
+typedef void (*give_way_fn)(void *writer);
+
 /* Reads back what the operation's namespace has of ours. Called and returns with the lock held; lets go of it while the kernel works. */
-void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket);
+void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket, give_way_fn give_way, void *writer);
+
+/* ---- connected.c ---- */
+/* Puts back what a namespace has lost of the routes to what is on its links. Called without the lock. */
+int connected_check(struct op *op, struct nsp_socket *sock, struct nsp_error *err);
 
 #endif

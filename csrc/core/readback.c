@@ -9,8 +9,13 @@
  *
  * The kernel is read without the lock and each object compared under it. Meanwhile rows are put and slots lost, but nothing is written:
  * that would be done by this very thread. What a slot of another generation has is not looked at.
+ *
+ * A look (nsp_op_look) writes in between what is to be written. So it compares nothing but rows that are held and not queued, and what
+ * was written since it began counts as seen (writer.c): what the kernel has told may be older. It has a socket of its own.
  */
 #include "core/op.h"
+
+#include <time.h>
 
 /* A slot that was ready when the reading began. */
 struct standing {
@@ -28,6 +33,10 @@ struct readback {
 	struct object *unclaimed; /* of no row, on links to be swept */
 	uint32_t unclaimed_count, unclaimed_cap;
 	uint8_t type; /* enum wish_type of what is being read */
+	bool looks;   /* it gives way */
+	give_way_fn give_way;
+	void *writer;
+	uint64_t away; /* ns that it gave way for */
 };
 
 static int by_link(const void *left, const void *right)
@@ -134,6 +143,8 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 	struct row *row = table_row(&core->table, id);
 	bool was_held = row->flags & ROW_HELD;
 
+	if (back->looks && (row->flags & (ROW_HELD | ROW_QUEUED | ROW_SEEN)) != ROW_HELD)
+		return;
 	row->flags = (uint16_t)((row->flags & ~ROW_SHAKEN) | ROW_SEEN | ROW_HELD);
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || yields(core, row)) /* its deletion is queued */
 		return;
@@ -233,22 +244,81 @@ static void judge_row(struct readback *back, uint32_t id, struct row *row)
 	row_repair(core, id, row, "somebody else deletes it");
 }
 
+/* The same with a namespace that has most of all rows: in the order in which they lie, and with the lock for one chunk at a time. */
+static void judge_chunks(struct readback *back)
+{
+	struct nsp_core *core = back->core;
+
+	for (int via = 0; via < 2; via++) {
+		bool more = true;
+		for (uint32_t number = 0; more; number++) {
+			pthread_mutex_lock(&core->lock);
+			more = number < core->table.chunk_count;
+			for (uint32_t at = number == 0;
+			     more && core->table.chunks[number].rows && at < core->table.chunks[number].used; at++) {
+				struct row *row = &core->table.chunks[number].rows[at];
+				const struct slot *slot = row->type == back->type ? core->slots[row->slot] : NULL;
+				if (slot && slot->ready && slot->netns == back->netns && (row->list == LIST_VIA) == via)
+					judge_row(back, number << CHUNK_BITS | at, row);
+			}
+			core_unlock(core);
+		}
+	}
+}
+
+#define MANY_ROWS 16384
+
+static bool has_most_rows(const struct readback *back)
+{
+	uint64_t rows = 0;
+
+	for (uint32_t i = 0; i < back->count; i++)
+		rows += still(back, &back->standing[i]) ? still(back, &back->standing[i])->rows : 0;
+	return rows > MANY_ROWS && rows * 8 > back->core->table.live;
+}
+
+static uint64_t nanoseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static bool between(void *arg)
+{
+	struct readback *back = arg;
+	struct nsp_core *core = back->core;
+	uint64_t begun = nanoseconds();
+
+	pthread_mutex_lock(&core->lock);
+	back->give_way(back->writer);
+	bool goes_on = !core->look_spoilt && !core->stop;
+	core_unlock(core);
+	back->away += nanoseconds() - begun;
+	return goes_on;
+}
+
 /* One table of one family. */
 static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t type, struct nsp_error *err)
 {
-	int family = WISH_TYPE_IS_V6(type) ? AF_INET6 : AF_INET, rc;
+	int family = WISH_TYPE_IS_V6(type) ? AF_INET6 : AF_INET;
+	bool route = WISH_TYPE_IS_ROUTE(type);
 
 	back->type = type;
-	if (WISH_TYPE_IS_ROUTE(type))
-		rc = nsp_dump_protocol(sock, family, NSP_PROTOCOL, object_seen, back, err);
-	else
-		rc = nsp_dump(sock, NSP_DUMP_NEIGHS, family, 0, 0, object_seen, back, err);
+	if (back->looks)
+		back->core->looking_type = type;
+	int rc = nsp_dump_paced(sock, route ? NSP_DUMP_ROUTES : NSP_DUMP_NEIGHS, family, route ? NSP_PROTOCOL : 0, object_seen,
+				back, back->looks ? between : NULL, err);
 	pthread_mutex_lock(&back->core->lock);
+	bool chunks = rc >= 0 && has_most_rows(back);
 	if (rc < 0)
 		forget(back);
-	else
+	else if (!chunks)
 		each_row(back, judge_row);
 	core_unlock(back->core);
+	if (chunks)
+		judge_chunks(back);
 	return rc;
 }
 
@@ -380,21 +450,72 @@ static void failed(struct nsp_op *op, int rc, const struct nsp_error *err)
 	snprintf(op->text, sizeof(op->text), "%s", err->text);
 }
 
-void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket)
+/* The tables of a namespace, by a socket of a look or the command socket. On-link routes of both families come before neighbours, as in a
+ * request. */
+static int read_tables(struct readback *back, struct nsp_socket *sock, struct nsp_error *err)
 {
-	struct readback back = { .core = core, .op = op, .netns = op->stages[0].netns };
-	struct nsp_error err = { 0 };
-	bool closed = core->netns[back.netns]->fd < 0;
+	int rc = 0;
 
-	if (!closed)
+	for (uint8_t type = WISH_ROUTE4; type <= WISH_ARP6 && rc != -ECANCELED; type++) {
+		rc = read_table(back, sock, type, err);
+		if (rc < 0 && rc != -ECANCELED)
+			failed(&back->op->head, rc, err);
+	}
+	return rc;
+}
+
+/* A look that is ended (by reading all of it back, or since the core is) is as good as none. What was written meanwhile is forgotten. */
+static bool look(struct readback *back, int fd, struct nsp_error *err)
+{
+	struct nsp_core *core = back->core;
+	struct nsp_socket sock;
+
+	if (nsp_socket_open(&sock, fd, err) < 0) {
+		failed(&back->op->head, -err->code, err);
+		return false;
+	}
+	pthread_mutex_lock(&core->lock);
+	core->looking = back->netns;
+	core->look_spoilt = false;
+	core->looking_type = WISH_ROUTE4;
+	core_unlock(core);
+	int rc = read_tables(back, &sock, err);
+	nsp_socket_close(&sock);
+	pthread_mutex_lock(&core->lock);
+	core->looking = NIL;
+	for (; rc == -ECANCELED && back->type <= WISH_ARP6; back->type++)
+		forget(back);
+	core_unlock(core);
+	return rc != -ECANCELED;
+}
+
+void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket, give_way_fn give_way, void *writer)
+{
+	struct readback back = { .core = core,
+				 .op = op,
+				 .netns = op->stages[0].netns,
+				 .looks = op->looks && !core->looking,
+				 .give_way = give_way,
+				 .writer = writer };
+	struct nsp_error err = { 0 };
+	int fd = core->netns[back.netns]->fd;
+	bool whole = fd >= 0;
+	uint64_t begun = nanoseconds();
+
+	if (core->looking == back.netns)
+		core->look_spoilt = true;
+	if (whole)
 		find_standing(&back);
 	core_unlock(core);
-	struct nsp_socket *sock = closed ? NULL : open_socket(core, back.netns, &err);
-	if (!sock && !closed)
+	if (whole && back.looks)
+		whole = look(&back, fd, &err);
+	struct nsp_socket *sock = whole ? open_socket(core, back.netns, &err) : NULL;
+	if (whole && !sock)
 		failed(&op->head, -err.code, &err);
-	/* On-link routes of both families come before neighbours, as in a request. */
-	for (uint8_t type = WISH_ROUTE4; sock && type <= WISH_ARP6; type++) {
-		int rc = read_table(&back, sock, type, &err);
+	if (sock && !back.looks)
+		read_tables(&back, sock, &err);
+	if (sock) {
+		int rc = connected_check(op, sock, &err);
 		if (rc < 0)
 			failed(&op->head, rc, &err);
 	}
@@ -404,6 +525,7 @@ void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket
 			failed(&op->head, rc, &err);
 	}
 	pthread_mutex_lock(&core->lock);
+	op->head.nanoseconds = nanoseconds() - begun - back.away;
 	free(back.standing);
 	free(back.unclaimed);
 }

@@ -226,6 +226,8 @@ static void land_put(struct nsp_core *core, const struct flight *flight, struct 
 	if (!flight->error) {
 		row->flags |= ROW_HELD;
 		row->flags &= (uint16_t)~ROW_REFUSED;
+		if (core->looking == flight->netns && row->type >= core->looking_type)
+			row->flags |= ROW_SEEN;
 		if (newest)
 			row_state(core, flight->row, row, NSP_STATE_CONFIGURED, 0, NULL);
 		pay(core, flight->request, row, NSP_STATE_CONFIGURED);
@@ -309,11 +311,15 @@ static struct conflict as_conflict(const struct nsp_core *core, const struct fli
 	return conflict;
 }
 
-static void run_op(struct nsp_core *core, struct nsp_op *op)
+static void give_way(void *writer);
+
+static void run_op(struct writer *writer, struct nsp_op *op)
 {
+	struct nsp_core *core = writer->core;
+
 	((struct op *)op)->begun = true;
 	if (((struct op *)op)->reads_back) {
-		readback_run(core, (struct op *)op, open_socket);
+		readback_run(core, (struct op *)op, open_socket, give_way, writer);
 	} else {
 		core_unlock(core);
 		op_run(core, op, open_socket);
@@ -330,10 +336,12 @@ static void run_op(struct nsp_core *core, struct nsp_op *op)
 		done_push(core, (struct nsp_done){ .op = op });
 }
 
-static void run_withdrawals(struct nsp_core *core)
+static void run_withdrawals(struct writer *writer)
 {
+	struct nsp_core *core = writer->core;
+
 	while (core->withdrawals.count)
-		run_op(core, (struct nsp_op *)(uintptr_t)queue_pop(&core->withdrawals));
+		run_op(writer, (struct nsp_op *)(uintptr_t)queue_pop(&core->withdrawals));
 }
 
 static void again_failed(void *arg, uint32_t index, int error, const char *text)
@@ -379,7 +387,7 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	struct nsp_batch batch;
 	uint32_t conflicts = 0;
 
-	run_withdrawals(core);
+	run_withdrawals(writer);
 	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
 	for (uint32_t i = 0; i < picked; i++) {
 		uint32_t id = writer->picked[i];
@@ -468,11 +476,11 @@ static void serve(struct writer *writer, struct queue *queue)
 		if (entry & 1) {
 			writer->picked[picked++] = (uint32_t)(entry >> 2);
 		} else if (entry & 2) {
-			run_withdrawals(writer->core); /* they may be of this namespace */
+			run_withdrawals(writer); /* they may be of this namespace */
 			close_netns(writer->core, (uint32_t)(entry >> 2));
 			return;
 		} else {
-			run_op(writer->core, (struct nsp_op *)(uintptr_t)entry);
+			run_op(writer, (struct nsp_op *)(uintptr_t)entry);
 			return;
 		}
 	}
@@ -489,6 +497,36 @@ static void wait_for_work(struct nsp_core *core)
 		pthread_cond_wait(&core->work, &core->lock);
 }
 
+/* One turn. false: there was nothing to do. */
+static bool work(struct writer *writer)
+{
+	struct nsp_core *core = writer->core;
+
+	if (core->rejudge_count && (!core->queue.count || core_now() > core->rejudged + REJUDGE_MS))
+		run_rejudges(core);
+	if (core->withdrawals.count) {
+		run_withdrawals(writer);
+		return true;
+	}
+	if ((!core->queue.count || core->held) && !core->express.count)
+		return false;
+	serve(writer, &core->express); /* a small request waits for one batch, not for the queue */
+	if (!core->held)
+		serve(writer, &core->queue);
+	return true;
+}
+
+#define TURNS_AWAY 8
+
+/* Between two pieces of a look: it is not to last for ever, though there is always something else. */
+static void give_way(void *arg)
+{
+	struct writer *writer = arg;
+
+	for (int turn = 0; turn < TURNS_AWAY && !writer->core->stop && work(writer); turn++)
+		;
+}
+
 void *writer_run(void *arg)
 {
 	struct nsp_core *core = arg;
@@ -498,21 +536,9 @@ void *writer_run(void *arg)
 		abort();
 	writer->core = core;
 	pthread_mutex_lock(&core->lock);
-	while (!core->stop) {
-		if (core->rejudge_count && (!core->queue.count || core_now() > core->rejudged + REJUDGE_MS))
-			run_rejudges(core);
-		if (core->withdrawals.count) {
-			run_withdrawals(core);
-			continue;
-		}
-		if ((!core->queue.count || core->held) && !core->express.count) {
+	while (!core->stop)
+		if (!work(writer))
 			wait_for_work(core);
-			continue;
-		}
-		serve(writer, &core->express); /* a small request waits for one batch, not for the queue */
-		if (!core->held)
-			serve(writer, &core->queue);
-	}
 	core_unlock(core);
 	return NULL;
 }

@@ -623,6 +623,7 @@ struct nsp_op {
 	uint32_t missing; /* of nsp_op_readback: rows that the kernel had no more */
 	uint32_t altered; /* rows that it had otherwise */
 	uint32_t stale;	  /* objects that no row wanted, which were deleted */
+	uint64_t nanoseconds; /* how long it took, without what nsp_op_look gave way to */
 };
 
 NSP_API struct nsp_op *nsp_op_new(uint64_t cookie);
@@ -641,8 +642,17 @@ NSP_API struct nsp_batch *nsp_op_room(struct nsp_op *op);
 
 /* Makes an operation of one stage and no messages one that reads back what the kernel has of ours in the stage's namespace - routes and
  * permanent neighbours of protocol 110 - and compares it with the rows of the slots that are ready: what differs is written again, and
- * what is there already need not be. `error` says that the kernel could not be read. */
+ * what is there already need not be. Routes that came with addresses of ours are looked for too. `error` says that the kernel could not be
+ * read. */
 NSP_API void nsp_op_readback(struct nsp_op *op);
+
+/* Has a read back give way, every few hundred objects, to all else that there is to do: one that is made now and then, for what nobody was
+ * heard to do. What is put or deleted meanwhile is not looked at. */
+NSP_API void nsp_op_look(struct nsp_op *op);
+
+/* When it is given back: the `i`th address of ours (from 0) whose network had no route to its link any more (the kernel's, which came with
+ * the address), and has it again; they are counted in `missing`. -ENOENT past the end. */
+NSP_API int nsp_op_lost(const struct nsp_op *op, uint32_t i, struct nsp_addr *addr);
 
 /* Names a link on which it deletes what no row wants (elsewhere such objects may be another agent's). `key` is the interface as it stands
  * in keys: that slot's rows are wanted there, ready or not. Several keys may name one link. */

@@ -19,6 +19,7 @@ struct dump {
 	uint8_t protocol;
 	nsp_reply_fn reply;
 	void *arg;
+	nsp_between_fn between;
 	const char *name;
 };
 
@@ -123,6 +124,8 @@ static int answers_read(const struct nsp_socket *sock, const struct dump *dump, 
 			if (head->nlmsg_type >= NLMSG_MIN_TYPE && !changed && dump->reply && is_of_family(head, family))
 				dump->reply(dump->arg, 0, head);
 		}
+		if (dump->between && !dump->between(dump->arg))
+			return nsp_refuse(err, ECANCELED, "dump %s: ended", dump->name);
 	}
 }
 
@@ -229,5 +232,18 @@ int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp
 
 	if (family != 0 && family != AF_INET && family != AF_INET6)
 		return nsp_refuse(err, EINVAL, "%d is neither of the address families that can be dumped", family);
+	return dump_all(sock, &dump, family, err);
+}
+
+int nsp_dump_paced(struct nsp_socket *sock, int what, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
+		   nsp_between_fn between, struct nsp_error *err)
+{
+	const struct dump dump = { .what = what,
+				   .protocol = protocol,
+				   .reply = reply,
+				   .arg = arg,
+				   .between = between,
+				   .name = what == NSP_DUMP_ROUTES ? "routes" : "neighbours" };
+
 	return dump_all(sock, &dump, family, err);
 }

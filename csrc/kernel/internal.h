@@ -107,6 +107,16 @@ ssize_t nsp_socket_receive(const struct nsp_socket *sock, void *buf, size_t cap)
 /* Throws away what is in the queue, so that nothing late is taken for an answer to what is sent next. */
 void nsp_socket_drain(const struct nsp_socket *sock);
 
+/* ---- a dump that gives way (dump.c) ---- */
+
+/* Called between the datagrams of a dump; false ends it. */
+typedef bool (*nsp_between_fn)(void *arg);
+
+/* nsp_dump of neighbours, or nsp_dump_protocol of routes, with a pause after each datagram. -ECANCELED where it was ended: what is left of
+ * it is still to come, so the socket is to be closed. `between` may be NULL. */
+int nsp_dump_paced(struct nsp_socket *sock, int what, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
+		   nsp_between_fn between, struct nsp_error *err);
+
 /* ---- how a namespace is made (netns.c) ---- */
 
 struct nsp_birth {

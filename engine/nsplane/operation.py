@@ -15,6 +15,7 @@ class Operation(Op):
         self.cookie = cookie
         self.nodes = nodes
         self.reads_back = False
+        self.looks = False
         self.fills: int | None = None
         self.empties: int | None = None
         """The group that it has links born in, and the one that it deletes."""

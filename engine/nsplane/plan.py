@@ -16,8 +16,9 @@ from nsplane.facts import Facts
 from nsplane.groups import Groups
 from nsplane.items import is_interface_key
 from nsplane.journal import NotRecorded
-from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Core, LinkChange, OpResult
+from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Address, Core, LinkChange, OpResult
 from nsplane.kinds.created import is_agents
+from nsplane.looks import Looks
 from nsplane.memory import Memory
 from nsplane.needs import there
 from nsplane.netns import Namespaces, Netns
@@ -27,6 +28,9 @@ from nsplane.places import Places
 from nsplane.processes import boot_id
 from nsplane.slots import Slot
 from nsplane.timers import Timers
+
+LOOK_SECONDS = 60.0
+"""How often a namespace is looked at for what nothing was heard of."""
 
 Removals = dict[int, tuple[Node, ...]]
 """Links that are to be deleted, by their indexes, and the nodes that wait for it."""
@@ -40,7 +44,14 @@ def _add(removals: Removals, more: Removals) -> None:
 class Planner:
     """The nodes, slots, claims on names, and operations under way."""
 
-    def __init__(self, core: Core, agent_id: str, note: Callable[[str, dict[str, object]], None], memory: Memory) -> None:
+    def __init__(
+        self,
+        core: Core,
+        agent_id: str,
+        note: Callable[[str, dict[str, object]], None],
+        memory: Memory,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         self.memory = memory
         self.timers = Timers()
         self.boot = boot_id()
@@ -55,6 +66,7 @@ class Planner:
         self._unread: dict[Netns, None] = {}
         self._reading: dict[Netns, Operation] = {}
         self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
+        self._looks = Looks(self.timers, look_seconds, self.namespaces, self._look_at)
         self.places: Places
         self.nodes: dict[str, Node] = {}
         self.owners: dict[tuple[Netns, str], Node] = {}
@@ -117,11 +129,13 @@ class Planner:
     def _has_unheld(self, netns: Netns) -> bool:
         return any(is_agents(self, link) and link.index not in netns.holders for link in netns.links.values())
 
-    def read_back(self, netns: Netns, soon: Iterable[tuple[int, str]] = ()) -> None:
+    def read_back(self, netns: Netns, soon: Iterable[tuple[int, str]] = (), looks: bool = False) -> None:
         """Compares what the kernel has of ours in the namespace with the rows, behind all that is queued, and puts right what
-        differs. On links of ours, where slots stand and where some will stand `soon`, what nobody wants is deleted."""
+        differs. On links of ours, where slots stand and where some will stand `soon`, what nobody wants is deleted. One that only
+        `looks` gives way to everything else."""
         op = self.operation()
-        op.stage_in(netns).readback()
+        op.stage_in(netns).readback(looks)
+        op.looks = looks
         op.reads_back = True
         for link in netns.links.values():
             if is_agents(self, link):
@@ -133,6 +147,13 @@ class Planner:
             op.sweep(index, key)
         self._running[op.cookie] = self._reading[netns] = op
         self.core.submit(op)
+
+    def _look_at(self, netns: Netns) -> bool:
+        """Begins to look at a namespace, unless there is nothing of ours, or it is being read in any case."""
+        if netns in self._reading or netns in self._unread or not (netns.standing or netns.holders):
+            return False
+        self.read_back(netns, looks=True)
+        return True
 
     def _events_lost(self, netns: Netns) -> None:
         """Of a namespace events were lost: it is read back, unless that is still to begin. (In a storm, events are lost more often
@@ -340,13 +361,24 @@ class Planner:
             if self._reading.get(netns) is op:
                 del self._reading[netns]
         self.found.update(missing=result.missing, altered=result.altered, stale=result.stale)
-        for netns in op.namespaces if op.reads_back and result.error else ():
+        for index, address in result.lost:
+            self._note_lost(op.namespaces[0], index, address)
+        if op.looks:
+            self._looks.looked(result.seconds)
+        for netns in op.namespaces if op.reads_back and result.error and not op.looks else ():
             self.core.rejudge(netns.number, 0, JUDGE_ALL)  # nothing is known of them
         self._dropped += op.namespaces
         self._resynced(result.cookie)
         for node in op.nodes:
             node.operation_done(result.error, result.text)
             self._unpark(node)
+
+    def _note_lost(self, netns: Netns, index: int, address: Address) -> None:
+        """Somebody had deleted the route to the network of an address of ours, which is there again."""
+        node = netns.holders.get(index)
+        if isinstance(node, Node):
+            text = f"the route to the network of {address} was deleted"
+            self.note(f"drift/{node.key}", node.entry() | {"found": "missing", "message": text})
 
     def remove(self, netns: Netns, index: int, *nodes: Node) -> None:
         """Deletes a link at the end of this run, or when what is being deleted in its namespace has gone: together with all others

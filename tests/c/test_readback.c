@@ -306,9 +306,79 @@ static void test_stale(void)
 	rig_free(rig);
 }
 
+/* The routes that came with addresses of ours: somebody has deleted them, and nothing tells of it. */
+static void test_connected_routes(void)
+{
+	static const char *const cases[][3] = {
+		{ "198.51.100.1", "24", "198.51.100.0/24" },
+		{ "203.0.113.5", "31", "203.0.113.4/31" },
+		{ "2001:db8:7::1", "64", "2001:db8:7::/64" },
+		{ "2001:db8:8::1", "128", "2001:db8:8::1/128" },
+	};
+	struct rig *rig = rig_new();
+	struct nsp_addr addr;
+	char before[4][256];
+
+	for (int i = 0; i < 4; i++) {
+		addr = addr_of(rig->link, cases[i][0], (uint8_t)atoi(cases[i][1]));
+		addr.proto = 110;
+		addr.flags = addr.family == AF_INET6 ? IFA_F_NODAD : 0;
+		NEED(nsp_addr_add(&rig->world->batch, &addr));
+		if (i == 0) { /* of one network there is one */
+			addr.local[3] = 2;
+			NEED(nsp_addr_add(&rig->world->batch, &addr));
+		}
+		change(rig);
+		snprintf(before[i], sizeof(before[i]), "%s", in_kernel(rig, cases[i][2]));
+		CHECK_HAS(before[i], "proto 2");
+	}
+	carry_out(rig, reading(rig));
+	check_found(rig, 0, 0, 0);
+	for (int i = 0; i < 4; i++) {
+		char dst[64];
+		snprintf(dst, sizeof(dst), "%.*s", (int)strcspn(cases[i][2], "/"), cases[i][2]);
+		struct nsp_route route = route_of(rig->link, dst, (uint8_t)atoi(cases[i][1]), NULL);
+		route.proto = RTPROT_KERNEL;
+		route.metric = route.family == AF_INET6 ? 256 : 0;
+		NEED(nsp_route_delete(&rig->world->batch, &route));
+	}
+	/* One of an address that is not ours, which is not our business. */
+	struct nsp_route theirs = route_of(rig->link, "192.0.2.0", 24, NULL);
+	theirs.proto = RTPROT_KERNEL;
+	NEED(nsp_route_delete(&rig->world->batch, &theirs));
+	change(rig);
+	carry_out(rig, reading(rig));
+	check_found(rig, 4, 0, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		CHECK_STR(in_kernel(rig, cases[i][2]), before[i]);
+		CHECK_EQ(nsp_op_lost(rig->op, i, &addr), 0);
+		CHECK_EQ(addr.index, rig->link);
+	}
+	CHECK_EQ(nsp_op_lost(rig->op, 4, &addr), -ENOENT);
+	CHECK_STR(in_kernel(rig, "192.0.2.0/24"), "");
+	carry_out(rig, reading(rig));
+	check_found(rig, 0, 0, 0);
+
+	/* They go with their addresses, as the kernel's own do; and where the link is down there are none. */
+	struct nsp_link link = { .fields = NSP_LINK_INDEX | NSP_LINK_UP, .index = rig->link, .up = 0 };
+	addr = addr_of(rig->link, cases[3][0], 128);
+	NEED(nsp_addr_delete(&rig->world->batch, &addr));
+	addr = addr_of(rig->link, cases[1][0], 31);
+	NEED(nsp_addr_delete(&rig->world->batch, &addr));
+	change(rig);
+	CHECK_STR(in_kernel(rig, cases[1][2]), "");
+	CHECK_STR(in_kernel(rig, cases[3][2]), "");
+	NEED(nsp_link_change(&rig->world->batch, &link));
+	change(rig);
+	carry_out(rig, reading(rig));
+	check_found(rig, 0, 0, 0);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	test_needs_root();
+	test_connected_routes();
 	test_nothing_found();
 	test_missing();
 	test_altered();

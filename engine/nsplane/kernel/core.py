@@ -13,7 +13,7 @@ from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
 from nsplane.kernel.frames import Frame
 from nsplane.kernel.handle import Handle
-from nsplane.kernel.links import Event, Monitor, event_of
+from nsplane.kernel.links import Event, Monitor, address_of, event_of
 from nsplane.kernel.operations import Op, OpResult
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Core(Handle):
         self._data = ffi.new("const uint8_t **")
         self._len = ffi.new("size_t *")
         self._totals = ffi.new("struct nsp_totals *")
+        self._address = ffi.new("struct nsp_addr *")
 
     @property
     def fd(self) -> int:
@@ -324,7 +325,11 @@ class Core(Handle):
         if raw == ffi.NULL:
             return int(self._done.serial)
         text = ffi.string(raw.text).decode(errors="replace")
-        result = OpResult(raw.cookie, raw.failed, raw.error, text, raw.missing, raw.altered, raw.stale)
+        lost = []
+        while raw.missing and lib.nsp_op_lost(raw, len(lost), self._address) == 0:
+            lost.append((int(self._address.index), address_of(self._address)))
+        found = raw.missing, raw.altered, raw.stale, tuple(lost), raw.nanoseconds / 1e9
+        result = OpResult(raw.cookie, raw.failed, raw.error, text, *found)
         del self._under_way[raw]
         lib.nsp_op_free(raw)
         return result

@@ -98,7 +98,7 @@ def _link(raw: CData) -> Link:
     )
 
 
-def _address(raw: CData) -> Address:
+def address_of(raw: CData) -> Address:
     packed = bytes(ffi.buffer(raw.local))
     return Address(
         raw.family, packed[:4] if raw.family == socket.AF_INET else packed, raw.prefix_len, raw.flags, raw.proto, raw.scope
@@ -110,7 +110,7 @@ def event_of(raw: CData) -> Event:
     if kind == lib.NSP_EVENT_LINK or kind == lib.NSP_EVENT_LINK_GONE:
         link = _link(raw.link)
         return Event(raw.nsid, kind == lib.NSP_EVENT_LINK_GONE, raw.saw, link, link.index, None)
-    return Event(raw.nsid, kind == lib.NSP_EVENT_ADDR_GONE, raw.saw, None, raw.addr.index, _address(raw.addr))
+    return Event(raw.nsid, kind == lib.NSP_EVENT_ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr))
 
 
 class Monitor(Handle):

@@ -83,6 +83,10 @@ class OpResult:
     altered: int = 0
     stale: int = 0
     """Of a read back: rows that the kernel had no more or otherwise, and objects that nobody wanted."""
+    lost: tuple[tuple[int, Address], ...] = ()
+    """Addresses, by their links, whose networks had no route any more: these are among the missing."""
+    seconds: float = 0.0
+    """Of a read back: how long it took, without what it gave way to."""
 
 
 class Op:
@@ -134,9 +138,12 @@ class Op:
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
 
-    def readback(self) -> None:
-        """Compares what the kernel has of ours in the stage's namespace with the rows; such an operation has no messages."""
+    def readback(self, looks: bool = False) -> None:
+        """Compares what the kernel has of ours in the stage's namespace with the rows; such an operation has no messages. One that
+        only `looks` gives way to everything else."""
         lib.nsp_op_readback(self._raw)
+        if looks:
+            lib.nsp_op_look(self._raw)
 
     def sweep(self, index: int, key: str) -> None:
         """What no row wants on this link is to be deleted; `key` is its interface as it stands in keys."""
