@@ -221,6 +221,7 @@ struct nsp_addr {
 	uint8_t proto;	/* IFA_PROTO: who made it (kernel 5.18 and later) */
 	uint32_t flags; /* IFA_F_* */
 	uint8_t local[16];
+	uint8_t peer[16]; /* the other end's, or all zero */
 };
 
 /* RTM_NEWADDR, created and not replaced: -EEXIST is the verdict where it is there. IPv6 gets IFA_F_NODAD from `flags` only. */

@@ -139,6 +139,7 @@ def parse_mtu(mtu: int | None) -> int | None:
 def parse_addresses(addresses: tuple[str, ...]) -> tuple[Address, ...]:
     """Addresses with their prefix length, in order: the first of a subnet is its primary one."""
     parsed: list[Address] = []
+    seen: set[object] = set()
     for i, text in enumerate(addresses):
         field = f"addresses[{i}]"
         try:
@@ -158,8 +159,10 @@ def parse_addresses(addresses: tuple[str, ...]) -> tuple[Address, ...]:
             proto=PROTOCOL,
             scope=254 if found.ip.is_loopback else 253 if v6 and found.ip.is_link_local else 0,
         )
-        if any(other.identity == address.identity for other in parsed):
-            raise ItemError(field, f"{text} is in the list twice")
+        what = address.packed if v6 else address.identity  # of IPv6 a link has each address once, with one prefix length
+        if what in seen:
+            raise ItemError(field, f"{found.ip if v6 else text} is in the list twice")
+        seen.add(what)
         parsed.append(address)
     return tuple(parsed)
 

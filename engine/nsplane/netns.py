@@ -7,6 +7,7 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
+from socket import AF_INET, AF_INET6
 from typing import Protocol
 
 from nsplane import kernel
@@ -15,6 +16,13 @@ from nsplane.kernel import Address, Core, Event, EventsLost, KernelError, Link, 
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 IPV6_MIN_MTU = 1280
 DESCRIPTORS_SPARED = 64
+
+
+def _oldest_first(events: list[Event]) -> list[Event]:
+    """What was read of a namespace, its addresses as they were added: of IPv6 the kernel has the newest first."""
+    newest_first = [event for event in events if event.address is not None and event.address.family == AF_INET6]
+    others = [event for event in events if event.address is None or event.address.family == AF_INET]
+    return others + newest_first[::-1]
 
 
 class Holder(Protocol):
@@ -91,7 +99,7 @@ class Netns:
         """Takes note of a link as it is now; returns how it was."""
         old = self.links.get(new.index)
         if old is not None:
-            new.addresses = old.addresses
+            new.addresses, new.inet = old.addresses, old.inet
             if new.addr_gen_mode < 0 and new.mtu >= IPV6_MIN_MTU:  # some kernels leave it out with the statistics
                 new.addr_gen_mode = old.addr_gen_mode
             if old.name != new.name and self.names.get(old.name) == new.index:
@@ -219,7 +227,7 @@ class Namespaces:
     def _enter(self, netns: Netns, events: list[Event]) -> Netns:
         self._by_identity[netns.identity] = netns
         self._by_nsid[netns.nsid] = netns
-        for event in events:
+        for event in _oldest_first(events):
             self._take(netns, event)
         return netns
 
@@ -265,13 +273,13 @@ class Namespaces:
         except EventsLost:
             pass  # what is still to come is read from the tables themselves
         for netns in self:
-            events = self.monitor.survey(netns.fd)
+            events = _oldest_first(self.monitor.survey(netns.fd))
             present = {event.index for event in events if event.link is not None}
             for index in [index for index in netns.links if index not in present]:
                 netns.drop_link(index)
-            before = [(link, link.addresses.copy()) for link in netns.links.values()]
+            before = [(link, link.addresses) for link in netns.links.values()]
             for link, _ in before:
-                link.addresses.clear()
+                link.addresses, link.inet = {}, 0
             for event in events:
                 self._take(netns, event)
             for link, addresses in before:
@@ -312,19 +320,17 @@ class Namespaces:
         address = event.address
         assert address is not None
         if not event.gone:
-            known = link.addresses.get(address.identity)
-            link.addresses[address.identity] = address
-            if known is None:
+            if link.put_address(address):
                 # A gateway of this link, or a preferred source of any link, may have become possible.
                 self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
         else:
-            link.addresses.pop(address.identity, None)
+            link.drop_address(address)
             for change in netns.changes:
                 change.address_gone(netns, link.name, address)
             # With the last IPv4 address the kernel drops the link's IPv4 routes and its ARP entries, permanent ones too, and it
             # keeps gateways that it would now refuse.
             lost = kernel.JUDGE_GATEWAYS
-            if len(address.packed) == 4 and not any(len(packed) == 4 for _, packed, _ in link.addresses):
+            if address.family == AF_INET and not link.inet:
                 lost |= kernel.JUDGE_ROUTES4 | kernel.JUDGE_NEIGHS
             self._core.rejudge(netns.number, link.index, lost)
             self._core.rejudge(netns.number, 0, kernel.JUDGE_SOURCES)

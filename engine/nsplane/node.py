@@ -16,20 +16,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from nsplane.addresses import AddressChanges
+from nsplane.addresses import changes as addresses_to_change
+from nsplane.ipv6 import lacks_link_local, make_link_local, turn_ipv6
 from nsplane.items import Interface, Settings, interface_key, namespace_text
 from nsplane.kernel import (
-    ADDR_GEN_MODE_EUI64,
-    ADDR_GEN_MODE_NONE,
-    PROTOCOL,
-    Address,
     KernelError,
     Link,
     LinkChange,
     Op,
-    write_sysctl,
 )
 from nsplane.needs import Loss, Need, there
-from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
+from nsplane.netns import IPV6_MIN_MTU, Netns
 
 if TYPE_CHECKING:
     from nsplane.plan import Planner
@@ -109,6 +107,7 @@ class Node:
         self.gone = False
         self.state = "none"  # until the first look: shown as pending
         self.missing: list[str] = []
+        self.reason = ""
         self.failure: tuple[int, str] | None = None
         self.since = time.time()
         self.tries = 0
@@ -128,6 +127,7 @@ class Node:
         self._last_step: tuple[object, ...] = ()
         self._last_time = 0.0
         self._fights = 0
+        self._refusal: tuple[int, str] | None = None  # of the last operation
         self._refused = False  # by the kernel: what may be tried again
         self._retry_set = False
         self._repeated = 0
@@ -275,17 +275,19 @@ class Node:
                 return
             self.failure = None
             change.name = temporary_name(self.key)
-        stale, fresh = ([], []) if self.settings.link_only else address_changes(self.settings.addresses, link)
-        clash = in_the_way(fresh, stale, link)
-        if clash is not None:
-            self.fail(errno.EEXIST, f"exists: the address {clash}, which nsplane did not make")
-            return
+        settings = self.settings
+        addresses = AddressChanges([], []) if settings.link_only else addresses_to_change(settings.addresses or (), link)
+        stale, fresh = addresses.stale, addresses.fresh
+        mtu = change.mtu or link.mtu
+        if mtu < IPV6_MIN_MTU:
+            fresh = [address for address in fresh if address.family == AF_INET]
         if not change and not stale and not fresh:
-            self._rest()
+            self._rest(addresses, mtu)
             return
         if not self._may_repeat((place.netns, change, stale, fresh)):
             self._fights += not self._retry_set
-            self.refuse(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
+            text = f"the kernel took it, but {link.name} is not so: somebody else changes it"
+            self.refuse(*(self._refusal or (errno.EAGAIN, text)))
             return
         if change.master == 0 and place.kind.makes_link and lacks_link_local(link):
             try:
@@ -297,23 +299,39 @@ class Node:
         op.stage_in(place.netns)
         for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
             op.delete_address(link.index, address)
+            op.deletes(place.netns, change.name or link.name, address)
         if change:
             stage_change(op, change, link)
             op.unreported(place.netns, change.name or link.name, change)
         for address in fresh:
             op.add_address(link.index, address)
-            op.unreported(place.netns, change.name or link.name, address)
+            op.adds(place.netns, change.name or link.name, address)
         self.planner.submit(op)
 
-    def _rest(self) -> None:
+    def _rest(self, addresses: AddressChanges, mtu: int) -> None:
         """The link is as it is to be, as far as can be."""
-        master = self.master
+        master, unusable = self.master, addresses.unusable
+        if addresses.clash is not None:
+            self.fail(errno.EEXIST, f"exists: the address {addresses.clash}, which nsplane did not make")
+            return
+        if addresses.fresh:
+            text = (
+                f"the address {addresses.fresh[0]} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
+            )
+            self.fail(errno.EINVAL, text)
+            return
+        if unusable is not None and unusable.unusable == "dadfailed":
+            self.fail(errno.EADDRINUSE, f"the address {unusable} is dadfailed: another host on the link has it")
+            return
         if master is not None and master.place is not None and master.place.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
         elif not self.awaits_master():
             missing = self.lacks(Loss.WAIT)
-            self.show("pending" if missing else "configured", missing)
+            if unusable is not None:
+                missing.append(f"address/{unusable}")
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second
+            self.show("pending" if missing else "configured", missing, reason)
 
     def _may_repeat(self, step: tuple[object, ...]) -> bool:
         """The same step in one namespace again and again is a fight with somebody: it is given up for a while, each time for
@@ -352,6 +370,7 @@ class Node:
         self.busy = False
         if error == errno.EACCES and self._enable_ipv6():
             error = 0
+        self._refusal = (error, text) if error else None
         went = self.ending and (self.place is None or self.place.link is None)  # which was what was wanted
         if error and not self._overtaken and not went:
             self.refuse(error, text)
@@ -518,12 +537,12 @@ class Node:
 
     # ---- how it is shown ----
 
-    def show(self, state: str, missing: list[str] | None = None) -> None:
-        """It has come into this state."""
+    def show(self, state: str, missing: list[str] | None = None, reason: str = "") -> None:
+        """It has come into this state; `reason`: what is to be said of it, where that is no failure."""
         if state == "failed" and self._refused:
             state = "retrying"
         previous, before = self.state, self.missing
-        self.state, self.missing = state, missing or []
+        self.state, self.missing, self.reason = state, missing or [], reason
         if state not in ("failed", "retrying"):
             self.failure = None
         if state == "configured":
@@ -543,7 +562,9 @@ class Node:
 
     def entry(self, state: str | None = None) -> dict[str, object]:
         state = state or self.shown_state
-        error, text = self.failure if self.failure is not None and state in ("failed", "retrying") else (0, "")
+        error, text = 0, self.reason if state == self.state else ""
+        if self.failure is not None and state in ("failed", "retrying"):
+            error, text = self.failure
         return {
             "key": self.key,
             "state": state,
@@ -577,22 +598,6 @@ def stage_change(op: Op, change: LinkChange, link: Link) -> None:
     op.change(change)
 
 
-def turn_ipv6(netns: Netns, link: Link, on: bool) -> None:
-    """Turns IPv6 on or off on a link. KernelError: EROFS where the agent may not."""
-    write_sysctl(netns.fd, f"ipv6/conf/{link.name}/disable_ipv6", "0" if on else "1")
-
-
-def lacks_link_local(link: Link) -> bool:
-    """May it be that it has no IPv6 link-local address for it was a port?"""
-    return HAS_IPV6 and link.mtu >= IPV6_MIN_MTU and link.addr_gen_mode in (ADDR_GEN_MODE_NONE, -1)
-
-
-def make_link_local(netns: Netns, link: Link) -> None:
-    """Gives a link that was a port its IPv6 link-local address. (Set by rtnetlink, the mode matters when the link goes up again.)
-    KernelError: EROFS where the agent may not."""
-    write_sysctl(netns.fd, f"ipv6/conf/{link.name}/addr_gen_mode", str(ADDR_GEN_MODE_EUI64))
-
-
 def temporary_name(key: str) -> str:
     """A link's name that nobody else takes, for the time of a move."""
     return f"nsp{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -614,37 +619,3 @@ def differences(desired: LinkChange, link: Link) -> LinkChange:
         alias=desired.alias if changed(desired.alias, link.alias) else None,
         addr_gen_mode=desired.addr_gen_mode if changed(desired.addr_gen_mode, link.addr_gen_mode) else None,
     )
-
-
-def address_changes(wanted: tuple[Address, ...] | None, link: Link) -> tuple[list[Address], list[Address]]:
-    """Addresses to be deleted and added. Only ours are deleted; one that somebody else has put there satisfies the wish.
-
-    The order within an IPv4 subnet matters: the first address is the primary one, which the kernel prefers as a source.
-    """
-    if wanted is None:
-        wanted = ()
-    ours = [address for address in link.addresses.values() if address.proto == PROTOCOL]
-    identities = {address.identity for address in wanted}
-    stale = [address for address in ours if address.identity not in identities]
-    kept = [address for address in ours if address.identity in identities]
-    for subnet in {_subnet(address) for address in kept if address.family == AF_INET}:
-        has = [address.identity for address in kept if _subnet(address) == subnet]
-        order = [address.identity for address in wanted if _subnet(address) == subnet]
-        if has != order[: len(has)]:
-            stale += [address for address in kept if _subnet(address) == subnet]
-    stays = set(link.addresses) - {address.identity for address in stale}
-    return stale, [address for address in wanted if address.identity not in stays]
-
-
-def in_the_way(fresh: list[Address], stale: list[Address], link: Link) -> Address | None:
-    """An address of somebody else that keeps a wanted one out: of IPv6 a link has each once, with one prefix length."""
-    going = {address.identity for address in stale}
-    for address in fresh:
-        for other in link.addresses.values():
-            if address.family == AF_INET6 and other.packed == address.packed and other.identity not in going:
-                return other
-    return None
-
-
-def _subnet(address: Address) -> tuple[int, int]:
-    return int.from_bytes(address.packed) >> (8 * len(address.packed) - address.prefix_len), address.prefix_len

@@ -6,6 +6,7 @@ import errno
 import hashlib
 from typing import TYPE_CHECKING
 
+from nsplane.addresses import in_order
 from nsplane.items import interface_key
 from nsplane.kernel import ADDR_GEN_MODE_NONE, Link, LinkChange
 from nsplane.needs import Loss, Need, there
@@ -135,9 +136,9 @@ def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link
         if end.settings.addresses:
             op.ask(name)
             op.stage_in(where, tries=True)
-            for address in end.settings.addresses:
+            for address in in_order(end.settings.addresses):
                 op.add_address(0, address)
-                op.unreported(where, name, address)
+                op.adds(where, name, address)
 
 
 def _addr_gen_mode(node: Node, mtu: int | None) -> int | None:

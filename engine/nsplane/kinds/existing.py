@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from nsplane.errors import ItemError
+from nsplane.ipv6 import turn_ipv6
 from nsplane.items import Interface, Settings, check_name, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import PROTOCOL, Link, LinkChange
 from nsplane.kinds import created
 from nsplane.needs import Need
 from nsplane.netns import Netns
-from nsplane.node import Node, Place, turn_ipv6
+from nsplane.node import Node, Place
 
 
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
