@@ -62,7 +62,7 @@ class Netns:
         """Slots that are ready here, by their keys, and their links."""
 
     def link(self, name: str) -> Link | None:
-        """The link that has this name now."""
+        """The link that has this name now, or this as another one (altname)."""
         index = self.names.get(name)
         return None if index is None else self.links.get(index)
 
@@ -102,10 +102,10 @@ class Netns:
             new.addresses, new.inet = old.addresses, old.inet
             if new.addr_gen_mode < 0 and new.mtu >= IPV6_MIN_MTU:  # some kernels leave it out with the statistics
                 new.addr_gen_mode = old.addr_gen_mode
-            if old.name != new.name and self.names.get(old.name) == new.index:
-                del self.names[old.name]
+            self._forget_names(old, new)
         self.links[new.index] = new
-        self.names[new.name] = new.index
+        for name in new.names:
+            self.names[name] = new.index
         if old is not None and old.alias != new.alias and self.aliases.get(old.alias) == new.index:
             del self.aliases[old.alias]
         if new.alias:
@@ -121,24 +121,28 @@ class Netns:
         if old is None or (old.mtu, old.master) != (new.mtu, new.master):
             for master in {new.master, old.master if old is not None else 0}:
                 self._tell_holder(master)  # a bridge follows its ports
-        if old is not None and old.name != new.name:
-            self._tell(old.name)
-        self._tell(new.name)
+        for name in {*new.names, *(old.names if old is not None else ())}:
+            self._tell(name)
         return old
 
     def drop_link(self, index: int) -> None:
         old = self.links.pop(index, None)
         if old is None:
             return
-        if self.names.get(old.name) == index:
-            del self.names[old.name]
+        self._forget_names(old)
         if self.aliases.get(old.alias) == index:
             del self.aliases[old.alias]
         self._leave_group(old)
         self._leave_master(old)
         self._tell_holder(index)
         self._tell_holder(old.master)  # the kernel does not report that a port leaves when it goes
-        self._tell(old.name)
+        for name in old.names:
+            self._tell(name)
+
+    def _forget_names(self, old: Link, new: Link | None = None) -> None:
+        for name in old.names:
+            if self.names.get(name) == old.index and (new is None or name not in new.names):
+                del self.names[name]
 
     def _leave_group(self, link: Link | None) -> None:
         if link is not None:

@@ -442,6 +442,11 @@ class Node:
         self.fail(errno.EEXIST, f"held by {holder.key}")
         return False
 
+    def leave_name(self, netns: Netns, name: str) -> None:
+        """Somebody else's link has the name: another item may adopt that."""
+        self._claims.discard((netns, name))
+        self.planner.release((netns, name))
+
     def _is_in_circle(self, netns: Netns, name: str) -> bool:
         """Do items wait for each other's names, this one among them? Then one has to step aside."""
         for _ in range(len(self.planner.owners)):

@@ -88,10 +88,16 @@ class Link:
     loopback: bool
     link: int
     addr_gen_mode: int = -1
+    altnames: tuple[str, ...] = ()
     addresses: dict[AddressIdentity, Address] = field(default_factory=dict)
     """The oldest first."""
     inet: int = 0
     """How many of them are IPv4."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it is called."""
+        return self.name, *self.altnames
 
     def put_address(self, address: Address) -> bool:
         """Takes note of an address as it is now. Is it new?"""
@@ -130,8 +136,14 @@ def _link(raw: CData) -> Link:
         alias=ffi.string(raw.alias).decode(errors="replace"),
         loopback=bool(raw.loopback),
         link=raw.link,
+        altnames=_altnames(raw) if raw.fields & lib.NSP_LINK_ALTNAMES else (),
         addr_gen_mode=raw.addr_gen_mode if raw.fields & lib.NSP_LINK_ADDR_GEN_MODE else -1,
     )
+
+
+def _altnames(raw: CData) -> tuple[str, ...]:
+    names = bytes(ffi.buffer(raw.altnames)).split(b"\0")
+    return tuple(name.decode(errors="surrogateescape") for name in names if name)
 
 
 def _address(raw: CData) -> Address:

@@ -90,12 +90,18 @@ def clear_name(node: Node, netns: Netns) -> bool:
     link = netns.link(name)
     if link is None:
         return True
-    if is_agents(node.planner, link) and link.index not in netns.holders:
+    if link.name != name:
+        text = f"{name} is another name (altname) of {link.name}"
+    elif is_agents(node.planner, link) and link.index not in netns.holders:
         node.planner.remove(netns, link.index, node)
+        return False
     elif node.settings.override:
         node.set_aside(netns, link)
+        return False
     else:
-        node.fail(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
+        text = f"a {link.kind or 'physical'} link {name} that nsplane did not make"
+    node.leave_name(netns, name)
+    node.fail(errno.EEXIST, f"exists: {text}")
     return False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nsplane.errors import ItemError
-from nsplane.items import Interface, Settings, check_name, interface_key, parse_addresses, parse_mac, parse_mtu
+from nsplane.items import Interface, Settings, check_master, check_name, interface_key, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import Link, LinkChange
 from nsplane.kinds import created
 from nsplane.needs import Loss, Need
@@ -28,8 +28,7 @@ class Veth(Interface, frozen=True, kw_only=True, tag="veth"):
         check_name(self.peer, "peer")
         if self.peer == self.name:
             raise ItemError("peer", "an end cannot be its own peer")
-        if self.master is not None:
-            check_name(self.master, "master")
+        check_master(self.name, self.master)
         return Settings(
             self.host_name or self.name,
             parse_addresses(self.addresses),
