@@ -37,7 +37,7 @@ from nsplane.listing import Listing, microservice_entry
 from nsplane.memory import Forgetful, Memory
 from nsplane.microservices import Instance, Microservices
 from nsplane.places import Places
-from nsplane.plan import Planner
+from nsplane.plan import LOOK_SECONDS, Planner
 from nsplane.requests import (
     AnyEnvelope,
     Change,
@@ -73,9 +73,11 @@ class Engine:
     it is the machine's (`machine_id`).
 
     With a `journal`, what an earlier life with it accepted is wanted again, and what the kernel has of that is taken over as it is.
+
+    Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of.
     """
 
-    def __init__(self, agent_id: str | None = None, journal: Journal | None = None) -> None:
+    def __init__(self, agent_id: str | None = None, journal: Journal | None = None, look_seconds: float = LOOK_SECONDS) -> None:
         self.agent_id = agent_id or machine_id()
         self._journal = journal
         self._memory: Memory = Forgetful() if journal is None else journal
@@ -95,7 +97,7 @@ class Engine:
         self._frames: list[Frame] = []
         self._descriptors = Descriptors()
         self._core = Core()
-        self._planner = Planner(self._core, self.agent_id, self.note, self._memory)
+        self._planner = Planner(self._core, self.agent_id, self.note, self._memory, look_seconds)
         self._wanted = Wanted(self._core, self._planner)
         self._changes_of = Changes(self._core, self._planner)
         self._transactions = Transactions(self, journal, self._memory, self._planner.timers)

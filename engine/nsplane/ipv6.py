@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nsplane.kernel import ADDR_GEN_MODE_EUI64, ADDR_GEN_MODE_NONE, Link, write_sysctl
-from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
+from nsplane.kernel import ADDR_GEN_MODE_EUI64, ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, write_sysctl
+from nsplane.netns import HAS_IPV6, Netns
 
 
 def turn_ipv6(netns: Netns, link: Link, on: bool) -> None:

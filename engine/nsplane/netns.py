@@ -11,10 +11,9 @@ from socket import AF_INET, AF_INET6
 from typing import Protocol
 
 from nsplane import kernel
-from nsplane.kernel import Address, Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
+from nsplane.kernel import IPV6_MIN_MTU, Address, AddressIdentity, Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
 
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
-IPV6_MIN_MTU = 1280
 DESCRIPTORS_SPARED = 64
 
 
@@ -99,9 +98,7 @@ class Netns:
         """Takes note of a link as it is now; returns how it was."""
         old = self.links.get(new.index)
         if old is not None:
-            new.addresses, new.inet = old.addresses, old.inet
-            if new.addr_gen_mode < 0 and new.mtu >= IPV6_MIN_MTU:  # some kernels leave it out with the statistics
-                new.addr_gen_mode = old.addr_gen_mode
+            new.follow(old)
             self._forget_names(old, new)
         self.links[new.index] = new
         for name in new.names:
@@ -176,8 +173,8 @@ class Namespaces:
     def __iter__(self) -> Iterator[Netns]:
         return iter(self._by_identity.values())
 
-    def __contains__(self, netns: Netns) -> bool:
-        return self._by_identity.get(netns.identity) is netns
+    def __contains__(self, netns: object) -> bool:
+        return isinstance(netns, Netns) and self._by_identity.get(netns.identity) is netns
 
     def __len__(self) -> int:
         return len(self._by_identity)
@@ -292,6 +289,33 @@ class Namespaces:
                         self._take(netns, Event(netns.nsid, True, 0, None, link.index, address))
             self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
             self._lost(netns)
+
+    def look(self, netns: Netns) -> None:
+        """Reads one namespace again, and acts on what is other than was heard."""
+        self.read_events()  # what was heard is older than what is read now
+        found: dict[int, dict[AddressIdentity, Event]] = {}
+        events = _oldest_first(self.monitor.survey(netns.fd))
+        for event in events:
+            if event.link is not None:
+                found[event.index] = {}
+                old = netns.links.get(event.index)
+                if old is None or old.is_other(event.link):
+                    self._take(netns, event)
+            elif event.address is not None and event.index in found:
+                found[event.index][event.address.identity] = event
+        for index in [index for index in netns.links if index not in found]:
+            netns.drop_link(index)
+        for index, there in found.items():
+            known = netns.links[index].addresses
+            for address in [address for identity, address in known.items() if identity not in there]:
+                self._take(netns, Event(netns.nsid, True, 0, None, index, address))
+            for identity, event in there.items():
+                if known.get(identity) != event.address:
+                    self._take(netns, event)
+            order = [identity for identity in there if identity[0] == AF_INET6]
+            if order != [identity for identity in known if identity[0] == AF_INET6]:
+                netns.links[index].addresses = {identity: known[identity] for identity in there}
+                netns._tell_holder(index)
 
     def _take(self, netns: Netns, event: Event) -> None:
         if event.link is not None:

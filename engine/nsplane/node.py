@@ -10,9 +10,8 @@ import errno
 import hashlib
 import platform
 import time
-from dataclasses import dataclass, field
 from socket import AF_INET, AF_INET6
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,76 +20,19 @@ from nsplane.addresses import changes as addresses_to_change
 from nsplane.ipv6 import lacks_link_local, make_link_local, turn_ipv6
 from nsplane.items import Interface, Settings, interface_key, namespace_text
 from nsplane.kernel import (
+    IPV6_MIN_MTU,
     KernelError,
     Link,
     LinkChange,
     Op,
 )
+from nsplane.kind import Aside, Kind, Place
 from nsplane.needs import Loss, Need, there
-from nsplane.netns import IPV6_MIN_MTU, Netns
+from nsplane.netns import Netns
 
 if TYPE_CHECKING:
     from nsplane.plan import Planner
     from nsplane.requests import Request
-
-
-@dataclass(slots=True, eq=False)
-class Place:
-    """A link that a node looks after. `ends` are the nodes of all links that were made together; `former` is what an adopted link
-    had before (of one made here: what has to be known of it)."""
-
-    kind: Kind
-    netns: Netns
-    index: int
-    ends: tuple[Node, ...] = ()
-    former: dict[str, object] = field(default_factory=dict)
-
-    @property
-    def link(self) -> Link | None:
-        return self.netns.links.get(self.index)
-
-
-@dataclass(slots=True, frozen=True, eq=False)
-class Aside:
-    """A link that was renamed to make place, and the name that it had."""
-
-    netns: Netns
-    index: int
-    name: str
-
-
-class Kind(Protocol):
-    """What differs between the kinds of interfaces."""
-
-    makes_link: bool
-    """Whether the link is made and deleted here, or adopted and given back."""
-
-    def is_ours(self, node: Node, link: Link) -> bool:
-        """Does the link bear the node's mark?"""
-
-    def needs(self, node: Node) -> list[Need]:
-        """The facts that it needs besides its namespace."""
-
-    def missing(self, node: Node) -> list[str]:
-        """What else there has to be for the link to be there."""
-
-    def touch_others(self, node: Node) -> None:
-        """Has others looked at which depend on what this node lacks."""
-
-    def make_way(self, node: Node, netns: Netns) -> bool:
-        """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
-
-    def misplaced(self, node: Node, place: Place) -> bool:
-        """Does the link have to be made anew, though the namespace is right?"""
-
-    def acquire(self, node: Node, netns: Netns) -> None:
-        """Makes or adopts the link: starts an operation, takes a place, or fails."""
-
-    def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
-        """All fields as they are to be; None is not looked at."""
-
-    def release(self, node: Node, place: Place) -> None:
-        """Deletes the link or gives it back: starts an operation."""
 
 
 class Node:
@@ -123,6 +65,8 @@ class Node:
         self._claims: set[tuple[Netns, str]] = set()
         self._watched: tuple[Netns, str] | None = None
         self._overtaken = False
+        self._kept: LinkChange | None = None
+        """How the link was to be when it was so, with all its addresses."""
         self._aside: Aside | None = None
         self._last_step: tuple[object, ...] = ()
         self._last_time = 0.0
@@ -139,6 +83,7 @@ class Node:
         self.item, self.settings, self.kind = item, settings, kind
         self.source, self.generation = source, generation
         self.gone = False
+        self._kept = None
         self._namespace_error = None
         try:
             self.namespace_fact = self.planner.places.bind(item.namespace)
@@ -214,6 +159,8 @@ class Node:
         if not self.gone:  # what is to be deleted still needs its namespace
             self.planner.facts.need(self, (need.fact for need in self.needs()))
         if self.place is not None and self.place.link is None:
+            if self._kept is not None and not self.ending and not self.gone and self.place.kind.makes_link:
+                self.planner.drifted(self, "missing")
             self.leave()
             self.failure = None  # what was refused was of that link
         missing = [] if self.gone else self.lacks(Loss.REMAKE) or self.kind.missing(self)
@@ -269,7 +216,8 @@ class Node:
         link = place.link
         assert link is not None
         self._keep_claims((place.netns, link.name), (place.netns, self.settings.host_name))
-        change = differences(self.kind.desired(self, place, link), link)
+        desired = self.kind.desired(self, place, link)
+        change = differences(desired, link)
         if change.name is not None and not self.kind.make_way(self, place.netns):
             if self.busy or self.blocked_by is None or not self._is_in_circle(place.netns, change.name):
                 return
@@ -282,8 +230,10 @@ class Node:
         if mtu < IPV6_MIN_MTU:
             fresh = [address for address in fresh if address.family == AF_INET]
         if not change and not stale and not fresh:
+            self._kept = desired
             self._rest(addresses, mtu)
             return
+        self._tell_drift(desired, change, stale or fresh)
         if not self._may_repeat((place.netns, change, stale, fresh)):
             self._fights += not self._retry_set
             text = f"the kernel took it, but {link.name} is not so: somebody else changes it"
@@ -307,6 +257,21 @@ class Node:
             op.add_address(link.index, address)
             op.adds(place.netns, change.name or link.name, address)
         self.planner.submit(op)
+
+    def _tell_drift(self, desired: LinkChange, change: LinkChange, addresses: object) -> None:
+        """Is it somebody else's doing that the link is not as it was?"""
+        kept, self._kept = self._kept, None
+        if kept is None or self.place is None or self.place.link is None:
+            return
+        excused = self.kind.changes_by_itself(self, self.place, self.place.link)
+        fields = [
+            name
+            for name in FIELDS
+            if getattr(change, name) is not None and getattr(kept, name) == getattr(desired, name) and name not in excused
+        ]
+        fields += ["addresses"] if addresses else []
+        if fields:
+            self.planner.drifted(self, "altered", fields)
 
     def _rest(self, addresses: AddressChanges, mtu: int) -> None:
         """The link is as it is to be, as far as can be."""
@@ -374,6 +339,8 @@ class Node:
         went = self.ending and (self.place is None or self.place.link is None)  # which was what was wanted
         if error and not self._overtaken and not went:
             self.refuse(error, text)
+        if error == errno.EEXIST and self.place is None and self.netns is not None:
+            self.planner.look_at_links(self.netns)  # who has the name?
         self.planner.touch(self)
 
     def refuse(self, error: int, text: str) -> None:
@@ -395,12 +362,12 @@ class Node:
             self.planner.touch(self)
 
     def _enable_ipv6(self) -> bool:
-        """A container engine turns IPv6 off for all links: on one that is to have an IPv6 address, it is turned on again. Was that
-        so?"""
+        """A container engine turns IPv6 off for all links, and somebody may do so later: on one that is to have an IPv6 address, it
+        is turned on again. Was that so?"""
         place = self.place
         link = place.link if place is not None else None
         wanted = any(address.family == AF_INET6 for address in self.settings.addresses or ())
-        if place is None or link is None or not wanted or "ipv6" in place.former:
+        if place is None or link is None or not wanted:
             return False
         place.former["ipv6"] = False
         try:
@@ -421,6 +388,7 @@ class Node:
         """The link has gone, or was given back."""
         place, self.place = self.place, None
         self.ending = False
+        self._kept = None
         self.withdraw()
         self._release_claims()
         if place is not None:
@@ -492,8 +460,9 @@ class Node:
         """The link that was set aside gets its name again."""
         link = aside.netns.links.get(aside.index)
         if link is None or link.name != temporary_name(self.key) or self.failure is not None:
-            self._aside = None  # it has its name again, or another one by somebody's hand
-            self.planner.remember("aside", self.key, None)
+            self._aside = None  # it has its name again or, once more, gets it when that is free
+            if self.failure is None:
+                self.planner.remember("aside", self.key, None)
             self.planner.drop_later(aside.netns)
             self.planner.touch(self)
             return
@@ -583,6 +552,8 @@ class Node:
         }
 
 
+FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
+"""What is looked after on a link."""
 REPEATS = 5
 FIGHT_SECONDS = 120.0
 """After so long without the same step it is no fight any more."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from socket import AF_INET6
 
 from nsplane.kernel import Address, AddressIdentity, LinkChange, Op
+from nsplane.kind import Kind, Place
 from nsplane.netns import Netns
-from nsplane.node import Kind, Node, Place
+from nsplane.node import Node
 
 
 class Operation(Op):

@@ -17,6 +17,8 @@ SAW_DOWN: int = lib.NSP_SAW_DOWN
 SAW_MAC: int = lib.NSP_SAW_MAC
 SAW_LOW_MTU: int = lib.NSP_SAW_LOW_MTU
 
+IPV6_MIN_MTU = 1280
+
 IFA_F_NODAD = 0x02
 IFA_F_OPTIMISTIC = 0x04
 IFA_F_DADFAILED = 0x08
@@ -98,6 +100,16 @@ class Link:
     def names(self) -> tuple[str, ...]:
         """All that it is called."""
         return self.name, *self.altnames
+
+    def follow(self, old: Link) -> None:
+        """This is the link as it is now: what the kernel has not told with it is as it was."""
+        self.addresses, self.inet = old.addresses, old.inet
+        if self.addr_gen_mode < 0 and self.mtu >= IPV6_MIN_MTU:  # some kernels leave it out with the statistics
+            self.addr_gen_mode = old.addr_gen_mode
+
+    def is_other(self, new: Link) -> bool:
+        new.follow(self)
+        return new != self
 
     def put_address(self, address: Address) -> bool:
         """Takes note of an address as it is now. Is it new?"""

@@ -6,10 +6,10 @@ import msgspec
 
 from nsplane.errors import ItemError
 from nsplane.items import ALTNAME_MAX, LINK_NAME_MAX, Settings, check_host_name, check_name, check_namespace
+from nsplane.kind import Kind
 from nsplane.kinds.bridge import BRIDGE, Bridge
 from nsplane.kinds.existing import EXISTING, LOOPBACK, Existing, Loopback
 from nsplane.kinds.veth import VETH, Veth
-from nsplane.node import Kind
 
 InterfaceItem = Veth | Bridge | Loopback | Existing
 

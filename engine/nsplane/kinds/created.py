@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from nsplane.addresses import in_order
 from nsplane.items import interface_key
-from nsplane.kernel import ADDR_GEN_MODE_NONE, Link, LinkChange
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange
+from nsplane.kind import Kind, Place
 from nsplane.needs import Loss, Need, there
-from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
-from nsplane.node import Kind, Node, Place
+from nsplane.netns import HAS_IPV6, Netns
+from nsplane.node import Node
 
 if TYPE_CHECKING:
     from nsplane.operation import Operation
@@ -51,7 +52,7 @@ def master_index(node: Node) -> int:
     if node.settings.master is None:
         return 0
     place = node.planner.place_of(there(interface_key(node.settings.master)))
-    return place.index if place is not None and place.netns is node.netns else 0
+    return place.index if place is not None and place.link is not None and place.netns is node.netns else 0
 
 
 def master_of(node: Node, link: Link) -> int | None:
@@ -105,31 +106,32 @@ def clear_name(node: Node, netns: Netns) -> bool:
     return False
 
 
-def at_birth(node: Node, kind: str, group: int) -> LinkChange:
+def at_birth(node: Node, kind: str, group: int, mtu: int | None) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=node.settings.mtu, group=group)
+    return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=mtu, group=group)
 
 
-def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link_kind: str) -> None:
+def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link_kind: str, other_mtu: int | None = None) -> None:
     """Makes a link, or a pair of two ends where they belong, marks it, sets it up and tries to give it its addresses; what is
     missing then follows when it is there.
 
     The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. A port
-    goes up with one more message: its mode has to be set before.
+    goes up with one more message: its mode has to be set before. With `other_mtu` the link is born, and gets its own with the mark.
     """
     (node, netns), *others = ends
     op.fills = group = node.planner.groups.born(node.source)
     op.stage_in(netns)
-    birth = at_birth(node, link_kind, group)
+    birth = at_birth(node, link_kind, group, other_mtu or node.settings.mtu)
     birth.master = master_index(node) or None
     if others:
         peer, peer_netns = others[0]
-        op.create(birth, at_birth(peer, link_kind, group), peer_netns.fd)
+        op.create(birth, at_birth(peer, link_kind, group, peer.settings.mtu), peer_netns.fd)
     else:
         op.create(birth)
     for end, where in ends:
         name = end.settings.host_name
         mark = LinkChange(name=name, alias=alias(end), addr_gen_mode=_addr_gen_mode(end, end.settings.mtu))
+        mark.mtu = end.settings.mtu if other_mtu else None
         op.stage_in(where)
         if mark.addr_gen_mode is None:
             mark.up = end.settings.up

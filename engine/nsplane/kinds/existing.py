@@ -6,10 +6,11 @@ from nsplane.errors import ItemError
 from nsplane.ipv6 import turn_ipv6
 from nsplane.items import Interface, Settings, check_master, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import PROTOCOL, Link, LinkChange
+from nsplane.kind import Place
 from nsplane.kinds import created
 from nsplane.needs import Need
 from nsplane.netns import Netns
-from nsplane.node import Node, Place
+from nsplane.node import Node
 
 
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
@@ -110,6 +111,9 @@ class _Adopted:
                     del former[name]
         _remember(node, place)
         return change
+
+    def changes_by_itself(self, node: Node, place: Place, link: Link) -> tuple[str, ...]:
+        return ()
 
     def release(self, node: Node, place: Place) -> None:
         """Gives it back: our addresses go, the rest becomes what it was."""
