@@ -26,7 +26,8 @@ MEANINGS = {
     "namespace": "where the interface is to be; the agent's own where left out",
     "host_name": "the kernel's name of the link, at most 15 bytes; the logical name where left out",
     "peer": "the logical name of the other end, which has to name this one",
-    "addresses": "addresses with prefix length, `10.0.0.1/24` or `fd00::1/64`; the first of a subnet is its primary one",
+    "addresses": "addresses with prefix length, `10.0.0.1/24` or `fd00::1/64`; the first of a subnet is its primary one, of "
+    "IPv6 the source",
     "mac": "six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out",
     "mtu": "68 to 65536; 1500 where left out",
     "enabled": "whether the link is up; what is on one that is not is pending",

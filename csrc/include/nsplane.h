@@ -182,6 +182,7 @@ NSP_API int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t proto
 #define NSP_LINK_LINK_NETNSID 0x400 /* read only: where that is, where it is another namespace */
 #define NSP_LINK_OPERSTATE 0x800    /* read only: IF_OPER_*, RFC 2863 */
 #define NSP_LINK_ADDR_GEN_MODE 0x1000
+#define NSP_LINK_ALTNAMES 0x2000 /* read only */
 
 struct nsp_link {
 	uint32_t fields; /* NSP_LINK_*: which of these are given */
@@ -199,6 +200,7 @@ struct nsp_link {
 	int32_t link_netnsid;
 	char alias[128];
 	uint8_t addr_gen_mode; /* IN6_ADDR_GEN_MODE_*: what a link-local address is made of, 1 for none */
+	char altnames[256];    /* its other names, each with its NUL, as many as fit; the empty one ends them */
 };
 
 /* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth, is born in the namespace
@@ -232,6 +234,7 @@ struct nsp_addr {
 	uint8_t proto;	/* IFA_PROTO: who made it (kernel 5.18 and later) */
 	uint32_t flags; /* IFA_F_* */
 	uint8_t local[16];
+	uint8_t peer[16]; /* the other end's, or all zero */
 };
 
 /* RTM_NEWADDR, created and not replaced: -EEXIST is the verdict where it is there. IPv6 gets IFA_F_NODAD from `flags` only. */

@@ -6,6 +6,13 @@
 
 #include <linux/if_addr.h>
 
+static bool is_zero(const uint8_t address[16])
+{
+	static const uint8_t zero[16];
+
+	return !memcmp(address, zero, sizeof(zero));
+}
+
 static int put(struct nsp_batch *batch, const struct nsp_addr *addr, uint16_t type, uint16_t flags)
 {
 	struct ifaddrmsg *ifa;
@@ -19,9 +26,9 @@ static int put(struct nsp_batch *batch, const struct nsp_addr *addr, uint16_t ty
 	ifa->ifa_family = addr->family;
 	ifa->ifa_prefixlen = addr->prefix_len;
 	ifa->ifa_index = (uint32_t)addr->index;
-	/* IFA_ADDRESS is the network's address, or that of the other end; IPv4 wants both to tell 10.0.0.1/24 from 10.0.0.1/16. */
+	/* IFA_ADDRESS is that of the other end, or the same; IPv4 wants both to tell 10.0.0.1/24 from 10.0.0.1/16. */
 	nsp_attr_put_address(&msg, IFA_LOCAL, addr->family, addr->local);
-	nsp_attr_put_address(&msg, IFA_ADDRESS, addr->family, addr->local);
+	nsp_attr_put_address(&msg, IFA_ADDRESS, addr->family, is_zero(addr->peer) ? addr->local : addr->peer);
 	if (type == RTM_NEWADDR) {
 		ifa->ifa_scope = addr->scope;
 		ifa->ifa_flags = (uint8_t)addr->flags;
@@ -69,9 +76,7 @@ int nsp_addr_read(const void *msg, struct nsp_addr *addr)
 			has_local |= nsp_attr_get(attr, addr->local, len);
 			break;
 		case IFA_ADDRESS:
-			/* IPv6 gives IFA_LOCAL only where there is another end. */
-			if (!has_local)
-				has_address |= nsp_attr_get(attr, addr->local, len);
+			has_address |= nsp_attr_get(attr, addr->peer, len);
 			break;
 		case IFA_FLAGS:
 			nsp_attr_get(attr, &addr->flags, sizeof(addr->flags));
@@ -81,5 +86,12 @@ int nsp_addr_read(const void *msg, struct nsp_addr *addr)
 			break;
 		}
 	}
-	return has_local || has_address ? 0 : -EINVAL;
+	if (!has_local && !has_address)
+		return -EINVAL;
+	/* IPv6 gives IFA_LOCAL only where there is another end, IPv4 always. */
+	if (!has_local)
+		memcpy(addr->local, addr->peer, sizeof(addr->local));
+	if (!memcmp(addr->local, addr->peer, sizeof(addr->local)))
+		memset(addr->peer, 0, sizeof(addr->peer));
+	return 0;
 }

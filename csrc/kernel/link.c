@@ -204,6 +204,22 @@ static uint32_t addr_gen_mode_read(const struct nlattr *families, struct nsp_lin
 	return 0;
 }
 
+static uint32_t altnames_read(const struct nlattr *properties, struct nsp_link *link)
+{
+	const struct nlattr *attr;
+	size_t used = 0;
+
+	NSP_ATTR_EACH_IN(attr, properties) {
+		size_t left = sizeof(link->altnames) - 1 - used, len = nsp_attr_len(attr);
+
+		if (nsp_attr_type(attr) != IFLA_ALT_IFNAME || len < 2 || len > left)
+			continue;
+		nsp_attr_get_str(attr, link->altnames + used, left);
+		used += strlen(link->altnames + used) + 1;
+	}
+	return NSP_LINK_ALTNAMES;
+}
+
 static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 {
 	switch (nsp_attr_type(attr)) {
@@ -232,6 +248,8 @@ static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 		return nsp_attr_get(attr, &link->operstate, sizeof(link->operstate)) ? NSP_LINK_OPERSTATE : 0;
 	case IFLA_LINKINFO:
 		return kind_read(attr, link);
+	case IFLA_PROP_LIST:
+		return altnames_read(attr, link);
 	case IFLA_AF_SPEC:
 		return addr_gen_mode_read(attr, link);
 	default:

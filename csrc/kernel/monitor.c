@@ -174,6 +174,11 @@ static bool is_about(const struct nsp_event *event, int32_t nsid, int32_t index)
 	return event->nsid == nsid && of == index;
 }
 
+static bool has_same_names(const struct nsp_link *a, const struct nsp_link *b)
+{
+	return !strcmp(a->name, b->name) && !memcmp(a->altnames, b->altnames, sizeof(a->altnames));
+}
+
 /* The event that a new one about this link may be merged into, or NULL. One that gives the link another name is merged with its
  * direct predecessor only: else the order would be lost in which links hand a name from one to the other. */
 static struct nsp_event *predecessor(const struct reading *reading, int32_t nsid, const struct nsp_link *link)
@@ -187,7 +192,7 @@ static struct nsp_event *predecessor(const struct reading *reading, int32_t nsid
 			continue;
 		if (event->type != NSP_EVENT_LINK)
 			return NULL;
-		if (i != reading->count - 1 && strcmp(event->link.name, link->name) != 0)
+		if (i != reading->count - 1 && !has_same_names(&event->link, link))
 			return NULL;
 		return event;
 	}

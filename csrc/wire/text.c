@@ -62,10 +62,11 @@ bool text_is_link(const uint8_t *text, size_t len)
 {
 	if (len < 1 || len > 15 || is_dots(text, len))
 		return false;
+	/* The kernel's isspace is that of Latin-1: 0xa0, a part of many a letter, is a space. */
 	for (size_t i = 0; i < len; i++)
-		if (text[i] == '/' || text[i] == ':' || text[i] == ' ')
+		if (memchr("/: \xa0", text[i], 4))
 			return false;
-	return text_is_clean(text, len);
+	return !text_is(text, len, "all") && !text_is(text, len, "default") && text_is_clean(text, len);
 }
 
 bool text_is_netns(const uint8_t *text, size_t len)

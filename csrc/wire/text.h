@@ -23,7 +23,8 @@ bool text_is_clean(const uint8_t *text, size_t len);
 /* A logical name: 1 to 255 clean bytes without '/', '@', ';' and space. */
 bool text_is_name(const uint8_t *text, size_t len);
 
-/* A name that the kernel takes for a link: 1 to 15 bytes without '/', ':' and space, not "." or "..". */
+/* A name that the kernel takes for a link (dev_valid_name): 1 to 15 bytes without '/', ':' and space, not "." or "..", nor "all" or
+ * "default", which are others' under /proc/sys/net/ipv4/conf. */
 bool text_is_link(const uint8_t *text, size_t len);
 
 /* A name of a namespace under /run/netns. */

@@ -43,6 +43,7 @@ class _Lib:
     NSP_LINK_LINK_NETNSID: int
     NSP_LINK_OPERSTATE: int
     NSP_LINK_ADDR_GEN_MODE: int
+    NSP_LINK_ALTNAMES: int
     NSP_PUT_NEW: int
     NSP_PUT_REPLACE: int
     NSP_ROUTE_GATEWAY: int

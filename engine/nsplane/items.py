@@ -71,6 +71,7 @@ _PREFIXED = re.compile(r"[^/]+/(0|[1-9][0-9]{0,2})\Z")
 MAX_LABEL = 255
 MAX_PATH = 400
 LINK_NAME_MAX = 15
+ALTNAME_MAX = 127
 
 
 def check_name(name: str, field: str = "name") -> str:
@@ -82,14 +83,22 @@ def check_name(name: str, field: str = "name") -> str:
     return name
 
 
-def check_host_name(name: str, field: str = "host_name") -> str:
-    """A name that the kernel takes for a link: 1 to 15 bytes, not '.' or '..', without '/', ':', space and '%' (a number to it)."""
-    size = len(name.encode(errors="surrogatepass"))
-    if size > LINK_NAME_MAX:
-        raise ItemError(field, f"{name[:48]!r} has {size} bytes: a link's name has at most {LINK_NAME_MAX}")
-    if not name or name in (".", "..") or set("/: %") & set(name) or _CONTROL.search(name):
+def check_host_name(name: str, field: str = "host_name", most: int = LINK_NAME_MAX) -> str:
+    """A name that the kernel takes for a link (dev_valid_name): 1 to `most` bytes, not '.' or '..', without '/', ':', space and '%'
+    (a number to it); 'all' and 'default' are others' under /proc/sys. Its spaces are those of Latin-1: the byte A0 is one."""
+    encoded = name.encode(errors="surrogatepass")
+    if len(encoded) > most:
+        raise ItemError(field, f"{name[:48]!r} has {len(encoded)} bytes: a link's name has at most {most}")
+    if not name or name in (".", "..", "all", "default") or set(b"/: %") & set(encoded) or _CONTROL.search(name):
         raise ItemError(field, f"{name!r} is not a name that the kernel takes for a link")
+    if 0xA0 in encoded:
+        raise ItemError(field, f"{name!r} is not a name that the kernel takes for a link: the byte A0 is a space to it")
     return name
+
+
+def check_master(name: str, master: str | None) -> None:
+    if master is not None and check_name(master, "master") == name:
+        raise ItemError("master", "a link cannot be its own master")
 
 
 def check_namespace(namespace: Namespace | None) -> None:
@@ -142,6 +151,7 @@ def parse_mtu(mtu: int | None) -> int | None:
 def parse_addresses(addresses: tuple[str, ...]) -> tuple[Address, ...]:
     """Addresses with their prefix length, in order: the first of a subnet is its primary one."""
     parsed: list[Address] = []
+    seen: set[object] = set()
     for i, text in enumerate(addresses):
         field = f"addresses[{i}]"
         try:
@@ -161,8 +171,10 @@ def parse_addresses(addresses: tuple[str, ...]) -> tuple[Address, ...]:
             proto=PROTOCOL,
             scope=254 if found.ip.is_loopback else 253 if v6 and found.ip.is_link_local else 0,
         )
-        if any(other.identity == address.identity for other in parsed):
-            raise ItemError(field, f"{text} is in the list twice")
+        what = address.packed if v6 else address.identity  # of IPv6 a link has each address once, with one prefix length
+        if what in seen:
+            raise ItemError(field, f"{found.ip if v6 else text} is in the list twice")
+        seen.add(what)
         parsed.append(address)
     return tuple(parsed)
 

@@ -9,19 +9,26 @@ import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from socket import AF_INET, AF_INET6
 from typing import Protocol
 
 from nsplane import kernel
-from nsplane.kernel import Address, Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
+from nsplane.kernel import IPV6_MIN_MTU, Address, AddressIdentity, Core, Event, EventsLost, KernelError, Link, Monitor, NetnsId
 from nsplane.mounts import identify
 
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
-IPV6_MIN_MTU = 1280
 DESCRIPTORS_SPARED = 64
 SURVEY_SECONDS = 0.5
 """How long to wait before what could not be read is read again."""
 
 log = logging.getLogger(__name__)
+
+
+def _oldest_first(events: list[Event]) -> list[Event]:
+    """What was read of a namespace, its addresses as they were added: of IPv6 the kernel has the newest first."""
+    newest_first = [event for event in events if event.address is not None and event.address.family == AF_INET6]
+    others = [event for event in events if event.address is None or event.address.family == AF_INET]
+    return others + newest_first[::-1]
 
 
 class Holder(Protocol):
@@ -70,7 +77,7 @@ class Netns:
         return identify(path) == self.identity
 
     def link(self, name: str) -> Link | None:
-        """The link that has this name now."""
+        """The link that has this name now, or this as another one (altname)."""
         index = self.names.get(name)
         return None if index is None else self.links.get(index)
 
@@ -107,13 +114,11 @@ class Netns:
         """Takes note of a link as it is now; returns how it was."""
         old = self.links.get(new.index)
         if old is not None:
-            new.addresses = old.addresses
-            if new.addr_gen_mode < 0 and new.mtu >= IPV6_MIN_MTU:  # some kernels leave it out with the statistics
-                new.addr_gen_mode = old.addr_gen_mode
-            if old.name != new.name and self.names.get(old.name) == new.index:
-                del self.names[old.name]
+            new.follow(old)
+            self._forget_names(old, new)
         self.links[new.index] = new
-        self.names[new.name] = new.index
+        for name in new.names:
+            self.names[name] = new.index
         if old is not None and old.alias != new.alias and self.aliases.get(old.alias) == new.index:
             del self.aliases[old.alias]
         if new.alias:
@@ -129,24 +134,28 @@ class Netns:
         if old is None or (old.mtu, old.master) != (new.mtu, new.master):
             for master in {new.master, old.master if old is not None else 0}:
                 self._tell_holder(master)  # a bridge follows its ports
-        if old is not None and old.name != new.name:
-            self._tell(old.name)
-        self._tell(new.name)
+        for name in {*new.names, *(old.names if old is not None else ())}:
+            self._tell(name)
         return old
 
     def drop_link(self, index: int) -> None:
         old = self.links.pop(index, None)
         if old is None:
             return
-        if self.names.get(old.name) == index:
-            del self.names[old.name]
+        self._forget_names(old)
         if self.aliases.get(old.alias) == index:
             del self.aliases[old.alias]
         self._leave_group(old)
         self._leave_master(old)
         self._tell_holder(index)
         self._tell_holder(old.master)  # the kernel does not report that a port leaves when it goes
-        self._tell(old.name)
+        for name in old.names:
+            self._tell(name)
+
+    def _forget_names(self, old: Link, new: Link | None = None) -> None:
+        for name in old.names:
+            if self.names.get(name) == old.index and (new is None or name not in new.names):
+                del self.names[name]
 
     def _leave_group(self, link: Link | None) -> None:
         if link is not None:
@@ -190,8 +199,8 @@ class Namespaces:
     def __iter__(self) -> Iterator[Netns]:
         return iter(self._by_identity.values())
 
-    def __contains__(self, netns: Netns) -> bool:
-        return self._by_identity.get(netns.identity) is netns
+    def __contains__(self, netns: object) -> bool:
+        return isinstance(netns, Netns) and self._by_identity.get(netns.identity) is netns
 
     def __len__(self) -> int:
         return len(self._by_identity)
@@ -253,7 +262,7 @@ class Namespaces:
     def _enter(self, netns: Netns, events: list[Event]) -> Netns:
         self._by_identity[netns.identity] = netns
         self._by_nsid[netns.nsid] = netns
-        for event in events:
+        for event in _oldest_first(events):
             self._take(netns, event)
         return netns
 
@@ -305,7 +314,7 @@ class Namespaces:
     def _survey_rest(self) -> None:
         for netns in [netns for netns in self._unsurveyed if netns in self]:
             try:
-                events = self.monitor.survey(netns.fd)
+                events = _oldest_first(self.monitor.survey(netns.fd))
             except KernelError as error:  # descriptors or memory are short
                 if not self._is_survey_due:
                     log.warning("%d namespaces are to be read again, and cannot be: %s", len(self._unsurveyed), error.strerror)
@@ -325,9 +334,9 @@ class Namespaces:
         present = {event.index for event in events if event.link is not None}
         for index in [index for index in netns.links if index not in present]:
             netns.drop_link(index)
-        before = [(link, link.addresses.copy()) for link in netns.links.values()]
+        before = [(link, link.addresses) for link in netns.links.values()]
         for link, _ in before:
-            link.addresses.clear()
+            link.addresses, link.inet = {}, 0
         for event in events:
             self._take(netns, event)
         for link, addresses in before:
@@ -336,6 +345,33 @@ class Namespaces:
                     self._take(netns, Event(netns.nsid, True, 0, None, link.index, address))
         self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
         self._lost(netns)
+
+    def look(self, netns: Netns) -> None:
+        """Reads one namespace again, and acts on what is other than was heard."""
+        self.read_events()  # what was heard is older than what is read now
+        found: dict[int, dict[AddressIdentity, Event]] = {}
+        events = _oldest_first(self.monitor.survey(netns.fd))
+        for event in events:
+            if event.link is not None:
+                found[event.index] = {}
+                old = netns.links.get(event.index)
+                if old is None or old.is_other(event.link):
+                    self._take(netns, event)
+            elif event.address is not None and event.index in found:
+                found[event.index][event.address.identity] = event
+        for index in [index for index in netns.links if index not in found]:
+            netns.drop_link(index)
+        for index, there in found.items():
+            known = netns.links[index].addresses
+            for address in [address for identity, address in known.items() if identity not in there]:
+                self._take(netns, Event(netns.nsid, True, 0, None, index, address))
+            for identity, event in there.items():
+                if known.get(identity) != event.address:
+                    self._take(netns, event)
+            order = [identity for identity in there if identity[0] == AF_INET6]
+            if order != [identity for identity in known if identity[0] == AF_INET6]:
+                netns.links[index].addresses = {identity: known[identity] for identity in there}
+                netns._tell_holder(index)
 
     def _take(self, netns: Netns, event: Event) -> None:
         if event.link is not None:
@@ -368,19 +404,17 @@ class Namespaces:
         address = event.address
         assert address is not None
         if not event.gone:
-            known = link.addresses.get(address.identity)
-            link.addresses[address.identity] = address
-            if known is None:
+            if link.put_address(address):
                 # A gateway of this link, or a preferred source of any link, may have become possible.
                 self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
         else:
-            link.addresses.pop(address.identity, None)
+            link.drop_address(address)
             for change in netns.changes:
                 change.address_gone(netns, link.name, address)
             # With the last IPv4 address the kernel drops the link's IPv4 routes and its ARP entries, permanent ones too, and it
             # keeps gateways that it would now refuse.
             lost = kernel.JUDGE_GATEWAYS
-            if len(address.packed) == 4 and not any(len(packed) == 4 for _, packed, _ in link.addresses):
+            if address.family == AF_INET and not link.inet:
                 lost |= kernel.JUDGE_ROUTES4 | kernel.JUDGE_NEIGHS
             self._core.rejudge(netns.number, link.index, lost)
             self._core.rejudge(netns.number, 0, kernel.JUDGE_SOURCES)

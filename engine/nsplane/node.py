@@ -10,89 +10,29 @@ import errno
 import hashlib
 import platform
 import time
-from dataclasses import dataclass, field
 from socket import AF_INET, AF_INET6
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from nsplane.addresses import AddressChanges
+from nsplane.addresses import changes as addresses_to_change
+from nsplane.ipv6 import lacks_link_local, make_link_local, turn_ipv6
 from nsplane.items import Interface, Settings, interface_key, namespace_text
 from nsplane.kernel import (
-    ADDR_GEN_MODE_EUI64,
-    ADDR_GEN_MODE_NONE,
-    PROTOCOL,
-    Address,
+    IPV6_MIN_MTU,
     KernelError,
     Link,
     LinkChange,
     Op,
-    write_sysctl,
 )
+from nsplane.kind import Aside, Kind, Place
 from nsplane.needs import Loss, Need, there
-from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
+from nsplane.netns import Netns
 
 if TYPE_CHECKING:
     from nsplane.plan import Planner
     from nsplane.requests import Request
-
-
-@dataclass(slots=True, eq=False)
-class Place:
-    """A link that a node looks after. `ends` are the nodes of all links that were made together; `former` is what an adopted link
-    had before (of one made here: what has to be known of it)."""
-
-    kind: Kind
-    netns: Netns
-    index: int
-    ends: tuple[Node, ...] = ()
-    former: dict[str, object] = field(default_factory=dict)
-
-    @property
-    def link(self) -> Link | None:
-        return self.netns.links.get(self.index)
-
-
-@dataclass(slots=True, frozen=True, eq=False)
-class Aside:
-    """A link that was renamed to make place, and the name that it had."""
-
-    netns: Netns
-    index: int
-    name: str
-
-
-class Kind(Protocol):
-    """What differs between the kinds of interfaces."""
-
-    makes_link: bool
-    """Whether the link is made and deleted here, or adopted and given back."""
-
-    def is_ours(self, node: Node, link: Link) -> bool:
-        """Does the link bear the node's mark?"""
-
-    def needs(self, node: Node) -> list[Need]:
-        """The facts that it needs besides its namespace."""
-
-    def missing(self, node: Node) -> list[str]:
-        """What else there has to be for the link to be there."""
-
-    def touch_others(self, node: Node) -> None:
-        """Has others looked at which depend on what this node lacks."""
-
-    def make_way(self, node: Node, netns: Netns) -> bool:
-        """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
-
-    def misplaced(self, node: Node, place: Place) -> bool:
-        """Does the link have to be made anew, though the namespace is right?"""
-
-    def acquire(self, node: Node, netns: Netns) -> None:
-        """Makes or adopts the link: starts an operation, takes a place, or fails."""
-
-    def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
-        """All fields as they are to be; None is not looked at."""
-
-    def release(self, node: Node, place: Place) -> None:
-        """Deletes the link or gives it back: starts an operation."""
 
 
 class Node:
@@ -109,6 +49,7 @@ class Node:
         self.gone = False
         self.state = "none"  # until the first look: shown as pending
         self.missing: list[str] = []
+        self.reason = ""
         self.failure: tuple[int, str] | None = None
         self.since = time.time()
         self.tries = 0
@@ -124,10 +65,13 @@ class Node:
         self._claims: set[tuple[Netns, str]] = set()
         self._watched: tuple[Netns, str] | None = None
         self._overtaken = False
+        self._kept: LinkChange | None = None
+        """How the link was to be when it was so, with all its addresses."""
         self._aside: Aside | None = None
         self._last_step: tuple[object, ...] = ()
         self._last_time = 0.0
         self._fights = 0
+        self._refusal: tuple[int, str] | None = None  # of the last operation
         self._refused = False  # by the kernel: what may be tried again
         self._retry_set = False
         self._repeated = 0
@@ -139,6 +83,7 @@ class Node:
         self.item, self.settings, self.kind = item, settings, kind
         self.source, self.generation = source, generation
         self.gone = False
+        self._kept = None
         self._namespace_error = None
         try:
             self.namespace_fact = self.planner.places.bind(item.namespace)
@@ -213,6 +158,8 @@ class Node:
         if not self.gone:  # what is to be deleted still needs its namespace
             self.planner.facts.need(self, (need.fact for need in self.needs()))
         if self.place is not None and self.place.link is None:
+            if self._kept is not None and not self.ending and not self.gone and self.place.kind.makes_link:
+                self.planner.drifted(self, "missing")
             self.leave()
             self.failure = None  # what was refused was of that link
         missing = [] if self.gone else self.lacks(Loss.REMAKE) or self.kind.missing(self)
@@ -268,23 +215,28 @@ class Node:
         link = place.link
         assert link is not None
         self._keep_claims((place.netns, link.name), (place.netns, self.settings.host_name))
-        change = differences(self.kind.desired(self, place, link), link)
+        desired = self.kind.desired(self, place, link)
+        change = differences(desired, link)
         if change.name is not None and not self.kind.make_way(self, place.netns):
             if self.busy or self.blocked_by is None or not self._is_in_circle(place.netns, change.name):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
-        stale, fresh = ([], []) if self.settings.link_only else address_changes(self.settings.addresses, link)
-        clash = in_the_way(fresh, stale, link)
-        if clash is not None:
-            self.fail(errno.EEXIST, f"exists: the address {clash}, which nsplane did not make")
-            return
+        settings = self.settings
+        addresses = AddressChanges([], []) if settings.link_only else addresses_to_change(settings.addresses or (), link)
+        stale, fresh = addresses.stale, addresses.fresh
+        mtu = change.mtu or link.mtu
+        if mtu < IPV6_MIN_MTU:
+            fresh = [address for address in fresh if address.family == AF_INET]
         if not change and not stale and not fresh:
-            self._rest()
+            self._kept = desired
+            self._rest(addresses, mtu)
             return
+        self._tell_drift(desired, change, stale or fresh)
         if not self._may_repeat((place.netns, change, stale, fresh)):
             self._fights += not self._retry_set
-            self.refuse(errno.EAGAIN, f"the kernel took it, but {link.name} is not so: somebody else changes it")
+            text = f"the kernel took it, but {link.name} is not so: somebody else changes it"
+            self.refuse(*(self._refusal or (errno.EAGAIN, text)))
             return
         if change.master == 0 and place.kind.makes_link and lacks_link_local(link):
             try:
@@ -296,23 +248,54 @@ class Node:
         op.stage_in(place.netns)
         for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
             op.delete_address(link.index, address)
+            op.deletes(place.netns, change.name or link.name, address)
         if change:
             stage_change(op, change, link)
             op.unreported(place.netns, change.name or link.name, change)
         for address in fresh:
             op.add_address(link.index, address)
-            op.unreported(place.netns, change.name or link.name, address)
+            op.adds(place.netns, change.name or link.name, address)
         self.planner.submit(op)
 
-    def _rest(self) -> None:
+    def _tell_drift(self, desired: LinkChange, change: LinkChange, addresses: object) -> None:
+        """Is it somebody else's doing that the link is not as it was?"""
+        kept, self._kept = self._kept, None
+        if kept is None or self.place is None or self.place.link is None:
+            return
+        excused = self.kind.changes_by_itself(self, self.place, self.place.link)
+        fields = [
+            name
+            for name in FIELDS
+            if getattr(change, name) is not None and getattr(kept, name) == getattr(desired, name) and name not in excused
+        ]
+        fields += ["addresses"] if addresses else []
+        if fields:
+            self.planner.drifted(self, "altered", fields)
+
+    def _rest(self, addresses: AddressChanges, mtu: int) -> None:
         """The link is as it is to be, as far as can be."""
-        master = self.master
+        master, unusable = self.master, addresses.unusable
+        if addresses.clash is not None:
+            self.fail(errno.EEXIST, f"exists: the address {addresses.clash}, which nsplane did not make")
+            return
+        if addresses.fresh:
+            text = (
+                f"the address {addresses.fresh[0]} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
+            )
+            self.fail(errno.EINVAL, text)
+            return
+        if unusable is not None and unusable.unusable == "dadfailed":
+            self.fail(errno.EADDRINUSE, f"the address {unusable} is dadfailed: another host on the link has it")
+            return
         if master is not None and master.place is not None and master.place.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
         elif not self.awaits_master():
             missing = self.lacks(Loss.WAIT)
-            self.show("pending" if missing else "configured", missing)
+            if unusable is not None:
+                missing.append(f"address/{unusable}")
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second
+            self.show("pending" if missing else "configured", missing, reason)
 
     def _may_repeat(self, step: tuple[object, ...]) -> bool:
         """The same step in one namespace again and again is a fight with somebody: it is given up for a while, each time for
@@ -351,9 +334,12 @@ class Node:
         self.busy = False
         if error == errno.EACCES and self._enable_ipv6():
             error = 0
+        self._refusal = (error, text) if error else None
         went = self.ending and (self.place is None or self.place.link is None)  # which was what was wanted
         if error and not self._overtaken and not went:
             self.refuse(error, text)
+        if error == errno.EEXIST and self.place is None and self.netns is not None:
+            self.planner.look_at_links(self.netns)  # who has the name?
         self.planner.touch(self)
 
     def refuse(self, error: int, text: str) -> None:
@@ -375,12 +361,12 @@ class Node:
             self.planner.touch(self)
 
     def _enable_ipv6(self) -> bool:
-        """A container engine turns IPv6 off for all links: on one that is to have an IPv6 address, it is turned on again. Was that
-        so?"""
+        """A container engine turns IPv6 off for all links, and somebody may do so later: on one that is to have an IPv6 address, it
+        is turned on again. Was that so?"""
         place = self.place
         link = place.link if place is not None else None
         wanted = any(address.family == AF_INET6 for address in self.settings.addresses or ())
-        if place is None or link is None or not wanted or "ipv6" in place.former:
+        if place is None or link is None or not wanted:
             return False
         place.former["ipv6"] = False
         try:
@@ -401,6 +387,7 @@ class Node:
         """The link has gone, or was given back."""
         place, self.place = self.place, None
         self.ending = False
+        self._kept = None
         self.withdraw()
         self._release_claims()
         if place is not None:
@@ -421,6 +408,11 @@ class Node:
         self.planner.blocked.setdefault((netns, name), set()).add(self)
         self.fail(errno.EEXIST, f"held by {holder.key}")
         return False
+
+    def leave_name(self, netns: Netns, name: str) -> None:
+        """Somebody else's link has the name: another item may adopt that."""
+        self._claims.discard((netns, name))
+        self.planner.release((netns, name))
 
     def _is_in_circle(self, netns: Netns, name: str) -> bool:
         """Do items wait for each other's names, this one among them? Then one has to step aside."""
@@ -467,8 +459,9 @@ class Node:
         """The link that was set aside gets its name again."""
         link = aside.netns.links.get(aside.index)
         if link is None or link.name != temporary_name(self.key) or self.failure is not None:
-            self._aside = None  # it has its name again, or another one by somebody's hand
-            self.planner.remember("aside", self.key, None)
+            self._aside = None  # it has its name again or, once more, gets it when that is free
+            if self.failure is None:
+                self.planner.remember("aside", self.key, None)
             self.planner.drop_later(aside.netns)
             self.planner.touch(self)
             return
@@ -517,12 +510,12 @@ class Node:
 
     # ---- how it is shown ----
 
-    def show(self, state: str, missing: list[str] | None = None) -> None:
-        """It has come into this state."""
+    def show(self, state: str, missing: list[str] | None = None, reason: str = "") -> None:
+        """It has come into this state; `reason`: what is to be said of it, where that is no failure."""
         if state == "failed" and self._refused:
             state = "retrying"
         previous, before = self.state, self.missing
-        self.state, self.missing = state, missing or []
+        self.state, self.missing, self.reason = state, missing or [], reason
         if state not in ("failed", "retrying"):
             self.failure = None
         if state == "configured":
@@ -542,7 +535,9 @@ class Node:
 
     def entry(self, state: str | None = None) -> dict[str, object]:
         state = state or self.shown_state
-        error, text = self.failure if self.failure is not None and state in ("failed", "retrying") else (0, "")
+        error, text = 0, self.reason if state == self.state else ""
+        if self.failure is not None and state in ("failed", "retrying"):
+            error, text = self.failure
         return {
             "key": self.key,
             "state": state,
@@ -556,6 +551,8 @@ class Node:
         }
 
 
+FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
+"""What is looked after on a link."""
 REPEATS = 5
 FIGHT_SECONDS = 120.0
 """After so long without the same step it is no fight any more."""
@@ -574,22 +571,6 @@ def stage_change(op: Op, change: LinkChange, link: Link) -> None:
         op.change(LinkChange(index=link.index, up=False))
         change.up = change.up is not False
     op.change(change)
-
-
-def turn_ipv6(netns: Netns, link: Link, on: bool) -> None:
-    """Turns IPv6 on or off on a link. KernelError: EROFS where the agent may not."""
-    write_sysctl(netns.fd, f"ipv6/conf/{link.name}/disable_ipv6", "0" if on else "1")
-
-
-def lacks_link_local(link: Link) -> bool:
-    """May it be that it has no IPv6 link-local address for it was a port?"""
-    return HAS_IPV6 and link.mtu >= IPV6_MIN_MTU and link.addr_gen_mode in (ADDR_GEN_MODE_NONE, -1)
-
-
-def make_link_local(netns: Netns, link: Link) -> None:
-    """Gives a link that was a port its IPv6 link-local address. (Set by rtnetlink, the mode matters when the link goes up again.)
-    KernelError: EROFS where the agent may not."""
-    write_sysctl(netns.fd, f"ipv6/conf/{link.name}/addr_gen_mode", str(ADDR_GEN_MODE_EUI64))
 
 
 def temporary_name(key: str) -> str:
@@ -613,37 +594,3 @@ def differences(desired: LinkChange, link: Link) -> LinkChange:
         alias=desired.alias if changed(desired.alias, link.alias) else None,
         addr_gen_mode=desired.addr_gen_mode if changed(desired.addr_gen_mode, link.addr_gen_mode) else None,
     )
-
-
-def address_changes(wanted: tuple[Address, ...] | None, link: Link) -> tuple[list[Address], list[Address]]:
-    """Addresses to be deleted and added. Only ours are deleted; one that somebody else has put there satisfies the wish.
-
-    The order within an IPv4 subnet matters: the first address is the primary one, which the kernel prefers as a source.
-    """
-    if wanted is None:
-        wanted = ()
-    ours = [address for address in link.addresses.values() if address.proto == PROTOCOL]
-    identities = {address.identity for address in wanted}
-    stale = [address for address in ours if address.identity not in identities]
-    kept = [address for address in ours if address.identity in identities]
-    for subnet in {_subnet(address) for address in kept if address.family == AF_INET}:
-        has = [address.identity for address in kept if _subnet(address) == subnet]
-        order = [address.identity for address in wanted if _subnet(address) == subnet]
-        if has != order[: len(has)]:
-            stale += [address for address in kept if _subnet(address) == subnet]
-    stays = set(link.addresses) - {address.identity for address in stale}
-    return stale, [address for address in wanted if address.identity not in stays]
-
-
-def in_the_way(fresh: list[Address], stale: list[Address], link: Link) -> Address | None:
-    """An address of somebody else that keeps a wanted one out: of IPv6 a link has each once, with one prefix length."""
-    going = {address.identity for address in stale}
-    for address in fresh:
-        for other in link.addresses.values():
-            if address.family == AF_INET6 and other.packed == address.packed and other.identity not in going:
-                return other
-    return None
-
-
-def _subnet(address: Address) -> tuple[int, int]:
-    return int.from_bytes(address.packed) >> (8 * len(address.packed) - address.prefix_len), address.prefix_len

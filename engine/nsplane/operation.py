@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from nsplane.kernel import Address, LinkChange, Op
+from socket import AF_INET6
+
+from nsplane.kernel import Address, AddressIdentity, LinkChange, Op
+from nsplane.kind import Kind, Place
 from nsplane.netns import Netns
-from nsplane.node import Kind, Node, Place
+from nsplane.node import Node
 
 
 class Operation(Op):
@@ -22,7 +25,9 @@ class Operation(Op):
         self.removes: Netns | None = None
         """Where it deletes links."""
         self.namespaces: list[Netns] = []
-        self._unreported: list[tuple[Netns, str, LinkChange | Address]] = []
+        self._unreported: list[tuple[Netns, str, LinkChange]] = []
+        self._added: dict[tuple[Netns, str, AddressIdentity], Address] = {}
+        self._deleted: set[tuple[Netns, str, AddressIdentity]] = set()
         self._made: list[tuple[Kind, Node, Netns, str]] = []
 
     def stage_in(self, netns: Netns, tries: bool = False) -> Operation:
@@ -43,20 +48,28 @@ class Operation(Op):
             if link is not None and link.index not in netns.holders and kind.is_ours(node, link):
                 node.take(Place(kind, netns, link.index, ends))
 
-    def unreported(self, netns: Netns, link: str, what: LinkChange | Address) -> None:
-        """The kernel reports a new alias or mode only of a link that is up, and an IPv6 address some time after it was added: all
-        these are taken as there when the operation has succeeded."""
+    def unreported(self, netns: Netns, link: str, what: LinkChange) -> None:
+        """The kernel reports a new alias or mode only of a link that is up: they are taken as there when the operation has
+        succeeded."""
         self._unreported.append((netns, link, what))
-        if isinstance(what, Address):
-            netns.changes.add(self)
+
+    def adds(self, netns: Netns, link: str, address: Address) -> None:
+        """The kernel reports an IPv6 address some time after it was added, and of several in any order: they are taken as there, as
+        they were added, when the operation has succeeded."""
+        self._added[netns, link, address.identity] = address
+        netns.changes.add(self)
+
+    def deletes(self, netns: Netns, link: str, address: Address) -> None:
+        """An address is deleted before others are added, this one again maybe."""
+        self._deleted.add((netns, link, address.identity))
 
     def address_gone(self, netns: Netns, link: str, address: Address) -> None:
-        """It was deleted: by somebody else, maybe, after it was added here."""
-        self._unreported = [
-            (where, name, what)
-            for where, name, what in self._unreported
-            if (where, name) != (netns, link) or not isinstance(what, Address) or what.identity != address.identity
-        ]
+        """It was deleted: here, or by somebody else, maybe after it was added here."""
+        what = netns, link, address.identity
+        if what in self._deleted:
+            self._deleted.discard(what)
+        else:
+            self._added.pop(what, None)
 
     def ended(self, error: int, failed: int) -> set[Netns]:
         """Takes note of what is there and will not be reported in time: of nothing after an error, and not of addresses where
@@ -66,13 +79,17 @@ class Operation(Op):
         more = set()
         for netns, name, what in self._unreported if not error else ():
             link = netns.link(name)
-            if link is None:
-                continue
-            if isinstance(what, Address):
-                if not failed and what.identity not in link.addresses:
-                    link.addresses[what.identity] = what
-                    more.add(netns)
-            elif not link.up:
+            if link is not None and not link.up:
                 link.alias = link.alias if what.alias is None else what.alias
                 link.addr_gen_mode = link.addr_gen_mode if what.addr_gen_mode is None else what.addr_gen_mode
+        for (netns, name, identity), address in self._added.items() if not error and not failed else ():
+            link = netns.link(name)
+            if link is None:
+                continue
+            known = link.addresses.get(identity)
+            if known is None:
+                more.add(netns)
+            elif address.family == AF_INET6:
+                link.drop_address(known)  # and is the newest now
+            link.put_address(known or address)
         return more

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,17 +18,20 @@ from nsplane.groups import Groups
 from nsplane.items import is_interface_key
 from nsplane.journal import NotRecorded
 from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Address, Core, LinkChange, OpResult
+from nsplane.kind import Place
 from nsplane.kinds.created import is_agents
 from nsplane.looks import Looks
 from nsplane.memory import Memory
 from nsplane.needs import there
 from nsplane.netns import Namespaces, Netns
-from nsplane.node import RETRY_FIRST, Node, Place, stage_change, temporary_name
+from nsplane.node import RETRY_FIRST, Node, stage_change, temporary_name
 from nsplane.operation import Operation
 from nsplane.places import Places
 from nsplane.processes import boot_id
 from nsplane.slots import Slot
 from nsplane.timers import Timers
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 60.0
 """How often a namespace is looked at for what nothing was heard of."""
@@ -67,6 +71,9 @@ class Planner:
         self._reading: dict[Netns, Operation] = {}
         self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
         self._looks = Looks(self.timers, look_seconds, self.namespaces, self._look_at)
+        self._look_seconds = look_seconds
+        self.timers.later(look_seconds, self._look_at_failures)
+        self._drifted: list[str] = []
         self.places: Places
         self.nodes: dict[str, Node] = {}
         self.owners: dict[tuple[Netns, str], Node] = {}
@@ -150,10 +157,24 @@ class Planner:
 
     def _look_at(self, netns: Netns) -> bool:
         """Begins to look at a namespace, unless there is nothing of ours, or it is being read in any case."""
+        self.look_at_links(netns)
         if netns in self._reading or netns in self._unread or not (netns.standing or netns.holders):
             return False
         self.read_back(netns, looks=True)
         return True
+
+    def look_at_links(self, netns: Netns) -> None:
+        """Takes in what of links and addresses nothing was heard of: of a link that is down the kernel tells little."""
+        if netns.holders or netns.watchers:
+            self.namespaces.look(netns)
+            self._give_names_back(netns)
+
+    def _look_at_failures(self) -> None:
+        """What has failed, and is on no timer of its own, is tried again: what was in its way may be so no longer, in silence."""
+        self.timers.later(self._look_seconds, self._look_at_failures)
+        for node in self.nodes.values():
+            if node.state == "failed":
+                node.link_changed()
 
     def _events_lost(self, netns: Netns) -> None:
         """Of a namespace events were lost: it is read back, unless that is still to begin. (In a storm, events are lost more often
@@ -223,6 +244,7 @@ class Planner:
             more = self.places.leave(calm=not self._removing)
             self.places.tell_visited()
         self._pay_pending()
+        self._log_drift()
         self._more = more
         return more
 
@@ -424,14 +446,15 @@ class Planner:
         return fresh
 
     def _give_names_back(self, netns: Netns) -> None:
-        """Links that an earlier life has set aside, for items that nobody wants any more, get their names again."""
+        """Links that were set aside, by an earlier life maybe, for items that nobody wants any more, get their names again."""
         for key, known in dict(self.memory.memories("aside")).items():
             *where, index = known["where"]
             node, link = self.nodes.get(key), netns.links.get(index)
             if not self.is_where(where, netns) or (node is not None and node.has_set_aside):
                 continue
-            self.remember("aside", key, None)
-            if link is not None and link.name == temporary_name(key):
+            if link is None or link.name != temporary_name(key):
+                self.remember("aside", key, None)  # it has gone, or has a name again
+            elif netns.link(known["name"]) is None:
                 op = self.operation()
                 stage_change(op.stage_in(netns), LinkChange(index=index, name=known["name"]), link)
                 self.submit(op)
@@ -487,6 +510,20 @@ class Planner:
             if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
                 node.fact_changed()
 
+    def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
+        """Somebody else has deleted (`missing`) or changed (`altered`) the link of a node: it is counted, and told."""
+        self.found[found] += 1
+        fields = list(fields)
+        self.note(f"drift/{node.key}", node.entry() | {"found": found, "fields": fields})
+        self._drifted.append(f"{node.key} ({', '.join(fields) or found})")
+
+    def _log_drift(self) -> None:
+        """One line a run, however much it is."""
+        drifted, self._drifted = self._drifted, []
+        if drifted:
+            more = f" and {len(drifted) - LOGGED} more" if len(drifted) > LOGGED else ""
+            log.warning("somebody else changed %s%s: it is put right", ", ".join(drifted[:LOGGED]), more)
+
     def forget(self, node: Node) -> None:
         """Nobody wants the item any more, and nothing is left of it."""
         node.dispose()
@@ -530,5 +567,6 @@ class Planner:
             slot.forget()
 
 
+LOGGED = 10
 EXPRESS_NODES = 16
 """With at most so many nodes left to look at, an operation may overtake what is queued."""

@@ -100,6 +100,29 @@ static void test_two_prefixes(void)
 	world_free(world);
 }
 
+/* An address with another end is told from one without, and each is deleted alone. */
+static void test_peer(const char *text, const char *peer, uint8_t prefix_len)
+{
+	struct world *world = world_new();
+	int index = world_veth(world, "v0");
+	struct nsp_addr plain = addr_of(index, text, prefix_len), far = addr_of(index, peer, prefix_len), read;
+	uint8_t zero[16] = { 0 };
+
+	memcpy(far.peer, far.local, sizeof(far.peer));
+	memcpy(far.local, plain.local, sizeof(far.local));
+	far.flags = plain.flags = plain.family == AF_INET6 ? IFA_F_NODAD : 0;
+	NEED(nsp_addr_add(&world->batch, &far));
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(look(world, &far, &read), 1);
+	CHECK(memcmp(read.peer, far.peer, 16) == 0 && memcmp(read.local, far.local, 16) == 0);
+	NEED(nsp_addr_delete(&world->batch, &far));
+	NEED(nsp_addr_add(&world->batch, &plain));
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(look(world, &plain, &read), 1);
+	CHECK(memcmp(read.peer, zero, 16) == 0);
+	world_free(world);
+}
+
 static void test_refused(void)
 {
 	struct world *world = world_new();
@@ -130,6 +153,8 @@ int main(void)
 	test_family("fd00::1", 64, IFA_F_NODAD);
 	test_scope_and_flags();
 	test_two_prefixes();
+	test_peer("10.1.1.1", "192.168.7.1", 24);
+	test_peer("fd01::1", "fd99::1", 64);
 	test_refused();
 	return test_end();
 }

@@ -347,7 +347,10 @@ static void test_names(void)
 						 "'\\xe2\\x82'",
 						 "'\\xf4\\x90\\x80\\x80'",
 						 "'a\\x00'" };
-	static const char *const bad_links[] = { "''", "a/b", "'a:b'", "'a b'", ".", "..", "sixteen-bytes-xx", "'a\\x1f'" };
+	static const char *const bad_links[] = {
+		"''",	    "a/b", "'a:b'",   "'a b'",		".",	       "..", "sixteen-bytes-xx",
+		"'a\\x1f'", "all", "default", "'br\\xc3\\xa0'", "'\\xd0\\xa0'"
+	};
 	char longest[300], text[600];
 
 	for (size_t i = 0; i < sizeof(bad_names) / sizeof(bad_names[0]); i++) {

@@ -96,11 +96,13 @@ def ours(netns: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def told(engine: Engine) -> Told:
-    """What was found since the last call, by key."""
+    """What was found of routes and neighbours since the last call, by key."""
 
     def collect() -> dict[str, str]:
         changes = [(topic, msgspec.msgpack.decode(entry)) for topic, entry in engine.changes()]
-        found = {topic.removeprefix("drift/"): entry for topic, entry in changes if topic.startswith("drift/")}
+        found = {
+            topic.removeprefix("drift/"): entry for topic, entry in changes if topic.startswith(("drift/route/", "drift/arp/"))
+        }
         assert all(key == entry["key"] and entry["item"]["interface"] == "b" for key, entry in found.items())
         return {key: entry["found"] for key, entry in found.items()}
 

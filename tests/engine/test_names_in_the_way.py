@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from nsplane import Engine
+from nsplane.errors import ItemError
+from nsplane.items import check_host_name
 
-from .conftest import Lab, ip, quiet, run
+from .conftest import Lab, ip, quiet, run, until
 
 
 def bridge(name: str, netns: str, host_name: str, **more: object) -> dict[str, object]:
@@ -92,3 +96,64 @@ def test_an_ipv6_address_of_somebody_else_with_another_prefix_is_in_the_way(engi
     }  # fmt: skip
     reply = engine.put([item], timeout=5)
     assert reply["items"][0]["message"] == "exists: the address fd00::1/128, which nsplane did not make"
+
+
+def test_what_the_kernel_refuses_for_a_name_is_invalid(lab: Lab) -> None:
+    """Its own verdict, on each letter with one byte or two, and a few more."""
+    red = lab.netns("red")
+    run(f"ip -n {red} link add name x type veth peer name y")
+    names = [f"a{chr(code)}b" for code in (*range(0x20, 0x7F), *range(0xA0, 0x180), 0x420, 0x20AC, 0x4E20, 0x4E60)]
+    names += ["all", "default", "lo0", ".", "..", "...", "-a", "a.b"]
+    now, refused, invalid = "x", set(), set()
+    for name in names:
+        command = ["nsenter", f"--net=/run/netns/{red}", "ip", "link", "set", "dev", now, "name", name]
+        if subprocess.run(command, check=False, capture_output=True).returncode == 0:
+            now = name
+        else:
+            refused.add(name)
+        try:
+            check_host_name(name)
+        except ItemError:
+            invalid.add(name)
+    assert invalid == refused
+    assert {"all", "default", "aàb", "a b", "a\u0420b", "a%b"} <= invalid
+
+
+def test_a_link_is_found_by_its_other_name(engine: Engine, lab: Lab) -> None:
+    red = lab.netns("red")
+    place = {"type": "name", "name": red}
+    long = "a-name-that-is-longer-than-any-link-has"
+    run(f"ip -n {red} link add name x type veth peer name y")
+    run(f"ip -n {red} link set dev x up")
+    wan = {"kind": "existing", "name": "wan", "namespace": place, "host_name": long, "addresses": ["10.0.0.1/24"]}
+    assert engine.put([wan], timeout=5)["items"][0]["missing"] == [f"link/{long}"]
+    for altname in ("uplink", long):
+        run(f"ip -n {red} link property add dev x altname {altname}")
+    until(engine, lambda: (engine.get("interface/wan") or {})["state"] == "configured")
+    assert ip("-4", "addr", "show", "x", netns=red)[0]["addr_info"][0]["local"] == "10.0.0.1"
+    route = {"kind": "route", "interface": "uplink", "namespace": place, "dst": "10.9.0.0/16", "gateway": "10.0.0.9"}
+    assert engine.put([route, bridge("up", red, "uplink", override=True)], timeout=5)["counts"] == {"configured": 1, "failed": 1}
+    entry = engine.get("interface/up") or {}
+    assert (entry["errno"], entry["message"]) == ("EEXIST", "exists: uplink is another name (altname) of x")
+    second = {"kind": "existing", "name": "second", "namespace": place, "host_name": "x"}
+    assert engine.put([second], timeout=5)["items"][0]["message"] == "held by interface/wan"
+    run(f"ip -n {red} link property del dev x altname uplink altname {long}")
+    until(engine, lambda: (engine.get("interface/up") or {})["state"] == "configured")
+    entry = engine.get("interface/wan") or {}
+    assert (entry["state"], entry["missing"]) == ("pending", [f"link/{long}"])
+    until(engine, lambda: (engine.get("interface/second") or {})["state"] == "configured")
+    assert [one for one in ip("addr", "show", "x", netns=red)[0]["addr_info"] if one["family"] == "inet"] == []
+
+
+def test_an_item_that_failed_for_somebody_elses_link_leaves_that_to_others(engine: Engine, lab: Lab) -> None:
+    red = lab.netns("red")
+    run(f"ip -n {red} link add name eth0 type veth peer name eth9")
+    adopted = {"kind": "existing", "name": "wan", "namespace": {"type": "name", "name": red}, "host_name": "eth0", "mtu": 1400}
+    assert engine.put([bridge("mine", red, "eth0")], timeout=5)["counts"] == {"failed": 1}
+    assert engine.put([adopted], timeout=5)["counts"] == {"configured": 1}
+    assert ip("link", "show", "eth0", netns=red)[0]["mtu"] == 1400
+    engine.put([bridge("mine", red, "eth0", mtu=1300)], timeout=5)
+    assert (engine.get("interface/mine") or {})["message"] == "held by interface/wan"
+    engine.delete(["interface/wan"], timeout=5)
+    run(f"ip -n {red} link del eth9")
+    until(engine, lambda: (engine.get("interface/mine") or {})["state"] == "configured")

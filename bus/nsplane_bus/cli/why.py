@@ -76,6 +76,7 @@ KNOWN = ("interface/", "microservice/", "namespace/", "file/", "pid/")
 MISSING = {
     "gateway": "the kernel cannot reach it from this interface: an address or an on-link route is missing, or the link is down",
     "interface": "no such item, or it is down",
+    "address": "the kernel still asks whether another host on the link has it",
     "link": "the kernel has no such link that is up",
     "file": "no namespace is bound on it",
     "pid": "the process has ended: put the item again",

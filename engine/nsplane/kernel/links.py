@@ -18,11 +18,20 @@ SAW_DOWN: int = lib.NSP_SAW_DOWN
 SAW_MAC: int = lib.NSP_SAW_MAC
 SAW_LOW_MTU: int = lib.NSP_SAW_LOW_MTU
 
+IPV6_MIN_MTU = 1280
+
 IFA_F_NODAD = 0x02
+IFA_F_OPTIMISTIC = 0x04
+IFA_F_DADFAILED = 0x08
+IFA_F_TENTATIVE = 0x40
+"""linux/if_addr.h: duplicate address detection is left out, is not waited for, has found another host, is under way."""
 
 ADDR_GEN_MODE_EUI64 = 0
 ADDR_GEN_MODE_NONE = 1
 """linux/if_link.h: a link has a link-local address that is made of its MAC, or none."""
+
+
+AddressIdentity = tuple[int, bytes, int, int]
 
 
 class EventsLost(Exception):
@@ -31,7 +40,8 @@ class EventsLost(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Address:
-    """An address of a link. `flags` are IFA_F_*, `proto` says who made it (0: unknown)."""
+    """An address of a link. `flags` are IFA_F_*, `proto` says who made it (0: unknown); `far` is the other end's address, where
+    that is in another subnet."""
 
     family: int
     packed: bytes
@@ -39,14 +49,29 @@ class Address:
     flags: int = 0
     proto: int = 0
     scope: int = 0
+    far: bytes = b""
 
     @property
-    def identity(self) -> tuple[int, bytes, int]:
+    def identity(self) -> AddressIdentity:
         """What makes it the same address to the kernel."""
-        return self.family, self.packed, self.prefix_len
+        return self.family, self.packed, self.prefix_len, _network(self.far, self.prefix_len) if self.far else -1
+
+    @property
+    def network(self) -> int:
+        """The bits of the prefix that it puts on the link."""
+        return _network(self.far or self.packed, self.prefix_len)
+
+    @property
+    def unusable(self) -> str:
+        """Why nobody can use it, in `ip`'s word, or empty."""
+        if self.flags & IFA_F_DADFAILED:
+            return "dadfailed"
+        return "tentative" if self.flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC) == IFA_F_TENTATIVE else ""
 
     def __str__(self) -> str:
-        return f"{socket.inet_ntop(self.family, self.packed)}/{self.prefix_len}"
+        local = socket.inet_ntop(self.family, self.packed)
+        peer = f" peer {socket.inet_ntop(self.family, self.far)}" if self.far else ""
+        return f"{local}{peer}/{self.prefix_len}"
 
 
 @dataclass(slots=True)
@@ -66,7 +91,37 @@ class Link:
     loopback: bool
     link: int
     addr_gen_mode: int = -1
-    addresses: dict[tuple[int, bytes, int], Address] = field(default_factory=dict)
+    altnames: tuple[str, ...] = ()
+    addresses: dict[AddressIdentity, Address] = field(default_factory=dict)
+    """The oldest first."""
+    inet: int = 0
+    """How many of them are IPv4."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it is called."""
+        return self.name, *self.altnames
+
+    def follow(self, old: Link) -> None:
+        """This is the link as it is now: what the kernel has not told with it is as it was."""
+        self.addresses, self.inet = old.addresses, old.inet
+        if self.addr_gen_mode < 0 and self.mtu >= IPV6_MIN_MTU:  # some kernels leave it out with the statistics
+            self.addr_gen_mode = old.addr_gen_mode
+
+    def is_other(self, new: Link) -> bool:
+        new.follow(self)
+        return new != self
+
+    def put_address(self, address: Address) -> bool:
+        """Takes note of an address as it is now. Is it new?"""
+        known = address.identity in self.addresses
+        self.addresses[address.identity] = address
+        self.inet += not known and address.family == socket.AF_INET
+        return not known
+
+    def drop_address(self, address: Address) -> None:
+        if self.addresses.pop(address.identity, None) is not None:
+            self.inet -= address.family == socket.AF_INET
 
 
 @dataclass(slots=True)
@@ -94,15 +149,26 @@ def _link(raw: CData) -> Link:
         alias=ffi.string(raw.alias).decode(errors="replace"),
         loopback=bool(raw.loopback),
         link=raw.link,
+        altnames=_altnames(raw) if raw.fields & lib.NSP_LINK_ALTNAMES else (),
         addr_gen_mode=raw.addr_gen_mode if raw.fields & lib.NSP_LINK_ADDR_GEN_MODE else -1,
     )
 
 
+def _altnames(raw: CData) -> tuple[str, ...]:
+    names = bytes(ffi.buffer(raw.altnames)).split(b"\0")
+    return tuple(name.decode(errors="surrogateescape") for name in names if name)
+
+
 def address_of(raw: CData) -> Address:
-    packed = bytes(ffi.buffer(raw.local))
-    return Address(
-        raw.family, packed[:4] if raw.family == socket.AF_INET else packed, raw.prefix_len, raw.flags, raw.proto, raw.scope
-    )
+    size = 4 if raw.family == socket.AF_INET else 16
+    packed = bytes(ffi.buffer(raw.local, size))
+    peer = bytes(ffi.buffer(raw.peer, size))
+    far = peer if any(peer) and _network(peer, raw.prefix_len) != _network(packed, raw.prefix_len) else b""
+    return Address(raw.family, packed, raw.prefix_len, raw.flags, raw.proto, raw.scope, far)
+
+
+def _network(packed: bytes, prefix_len: int) -> int:
+    return int.from_bytes(packed) >> (8 * len(packed) - prefix_len)
 
 
 def event_of(raw: CData) -> Event:

@@ -167,4 +167,5 @@ class Op:
         raw.proto = address.proto
         raw.scope = address.scope
         raw.local = address.packed.ljust(16, b"\0")
+        raw.peer = address.far.ljust(16, b"\0")
         return raw

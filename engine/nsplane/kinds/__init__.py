@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from nsplane.errors import ItemError
-from nsplane.items import Settings, check_host_name, check_name, check_namespace
+from nsplane.items import ALTNAME_MAX, LINK_NAME_MAX, Settings, check_host_name, check_name, check_namespace
+from nsplane.kind import Kind
 from nsplane.kinds.bridge import BRIDGE, Bridge
 from nsplane.kinds.existing import EXISTING, LOOPBACK, Existing, Loopback
 from nsplane.kinds.veth import VETH, Veth
-from nsplane.node import Kind
 
 InterfaceItem = Veth | Bridge | Loopback | Existing
 
@@ -54,11 +54,12 @@ def check(item: InterfaceItem) -> Settings:
     """Checks what a decoder cannot, and readies the fields for the kernel. ItemError names the field."""
     check_name(item.name)
     check_namespace(item.namespace)
-    if item.host_name is None and not isinstance(item, Loopback) and len(item.name.encode()) > 15:
-        raise ItemError("host_name", f"is needed: {item.name[:48]!r} is longer than the 15 bytes of a link's name")
+    most = ALTNAME_MAX if isinstance(item, Existing) else LINK_NAME_MAX
+    if item.host_name is None and not isinstance(item, Loopback) and len(item.name.encode()) > most:
+        raise ItemError("host_name", f"is needed: {item.name[:48]!r} is longer than the {most} bytes of a link's name")
     if not isinstance(item, Loopback):
         if item.host_name is None:
-            check_host_name(item.name, "name")
+            check_host_name(item.name, "name", most)
         else:
-            check_host_name(item.host_name)
+            check_host_name(item.host_name, most=most)
     return item.settings()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from nsplane.items import Interface, Settings, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import Link, LinkChange
+from nsplane.kind import Place
 from nsplane.kinds import created
 from nsplane.needs import Need
 from nsplane.netns import Netns
-from nsplane.node import Node, Place
+from nsplane.node import Node
 
 DEFAULT_MTU = 1500
 
@@ -30,6 +31,10 @@ class Bridge(Interface, frozen=True, kw_only=True, tag="bridge"):
             self.enabled,
             override=self.override,
         )
+
+
+def _ports_mtu(place: Place) -> int:
+    return min((port.mtu for port in place.netns.ports(place.index)), default=DEFAULT_MTU)
 
 
 class _Bridge:
@@ -59,15 +64,17 @@ class _Bridge:
             return
         if created.clear_name(node, netns):
             op = node.planner.operation(node)
-            created.create(op, self, ((node, netns),), "bridge")
+            # Of an MTU that it is born with the kernel thinks nothing: with the first port it would give it another one.
+            other_mtu = None if node.settings.mtu is None else DEFAULT_MTU - (node.settings.mtu == DEFAULT_MTU)
+            created.create(op, self, ((node, netns),), "bridge", other_mtu)
             node.planner.submit(op)
 
     def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
-        mtu = node.settings.mtu
-        if mtu is None:
-            # The kernel lets a bridge follow its ports until its MTU is set by anybody, and never again: done here from then on.
-            mtu = min((port.mtu for port in place.netns.ports(link.index)), default=DEFAULT_MTU)
-        return created.desired(node, link, mtu)
+        # The kernel lets a bridge follow its ports until its MTU is set by anybody, and never again: done here from then on.
+        return created.desired(node, link, _ports_mtu(place) if node.settings.mtu is None else node.settings.mtu)
+
+    def changes_by_itself(self, node: Node, place: Place, link: Link) -> tuple[str, ...]:
+        return ("mtu",) if node.settings.mtu is None or link.mtu == _ports_mtu(place) else ()
 
     def release(self, node: Node, place: Place) -> None:
         node.planner.remove(place.netns, place.index, node)

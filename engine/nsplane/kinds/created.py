@@ -6,12 +6,14 @@ import errno
 import hashlib
 from typing import TYPE_CHECKING
 
+from nsplane.addresses import in_order
 from nsplane.identity import mark
 from nsplane.items import interface_key
-from nsplane.kernel import ADDR_GEN_MODE_NONE, Link, LinkChange
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange
+from nsplane.kind import Kind, Place
 from nsplane.needs import Loss, Need, there
-from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
-from nsplane.node import Kind, Node, Place
+from nsplane.netns import HAS_IPV6, Netns
+from nsplane.node import Node
 
 if TYPE_CHECKING:
     from nsplane.operation import Operation
@@ -53,7 +55,7 @@ def master_index(node: Node) -> int:
     if node.settings.master is None:
         return 0
     place = node.planner.place_of(there(interface_key(node.settings.master)))
-    return place.index if place is not None and place.netns is node.netns else 0
+    return place.index if place is not None and place.link is not None and place.netns is node.netns else 0
 
 
 def master_of(node: Node, link: Link) -> int | None:
@@ -92,40 +94,47 @@ def clear_name(node: Node, netns: Netns) -> bool:
     link = netns.link(name)
     if link is None:
         return True
-    if is_agents(node.planner, link) and link.index not in netns.holders:
+    if link.name != name:
+        text = f"{name} is another name (altname) of {link.name}"
+    elif is_agents(node.planner, link) and link.index not in netns.holders:
         node.planner.remove(netns, link.index, node)
+        return False
     elif node.settings.override:
         node.set_aside(netns, link)
+        return False
     else:
-        node.fail(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
+        text = f"a {link.kind or 'physical'} link {name} that nsplane did not make"
+    node.leave_name(netns, name)
+    node.fail(errno.EEXIST, f"exists: {text}")
     return False
 
 
-def at_birth(node: Node, kind: str, group: int) -> LinkChange:
+def at_birth(node: Node, kind: str, group: int, mtu: int | None) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=node.settings.mtu, group=group)
+    return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=mtu, group=group)
 
 
-def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link_kind: str) -> None:
+def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link_kind: str, other_mtu: int | None = None) -> None:
     """Makes a link, or a pair of two ends where they belong, marks it, sets it up and tries to give it its addresses; what is
     missing then follows when it is there.
 
     The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. A port
-    goes up with one more message: its mode has to be set before.
+    goes up with one more message: its mode has to be set before. With `other_mtu` the link is born, and gets its own with the mark.
     """
     (node, netns), *others = ends
     op.fills = group = node.planner.groups.born(node.source)
     op.stage_in(netns)
-    birth = at_birth(node, link_kind, group)
+    birth = at_birth(node, link_kind, group, other_mtu or node.settings.mtu)
     birth.master = master_index(node) or None
     if others:
         peer, peer_netns = others[0]
-        op.create(birth, at_birth(peer, link_kind, group), peer_netns.fd)
+        op.create(birth, at_birth(peer, link_kind, group, peer.settings.mtu), peer_netns.fd)
     else:
         op.create(birth)
     for end, where in ends:
         name = end.settings.host_name
         mark = LinkChange(name=name, alias=alias(end), addr_gen_mode=_addr_gen_mode(end, end.settings.mtu))
+        mark.mtu = end.settings.mtu if other_mtu else None
         op.stage_in(where)
         if mark.addr_gen_mode is None:
             mark.up = end.settings.up
@@ -138,9 +147,9 @@ def create(op: Operation, kind: Kind, ends: tuple[tuple[Node, Netns], ...], link
         if end.settings.addresses:
             op.ask(name)
             op.stage_in(where, tries=True)
-            for address in end.settings.addresses:
+            for address in in_order(end.settings.addresses):
                 op.add_address(0, address)
-                op.unreported(where, name, address)
+                op.adds(where, name, address)
 
 
 def _addr_gen_mode(node: Node, mtu: int | None) -> int | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from nsplane.errors import ItemError
-from nsplane.items import Interface, Settings, check_name, parse_addresses, parse_mac, parse_mtu
+from nsplane.ipv6 import turn_ipv6
+from nsplane.items import Interface, Settings, check_master, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import PROTOCOL, Link, LinkChange
+from nsplane.kind import Place
 from nsplane.kinds import created
 from nsplane.needs import Need
 from nsplane.netns import Netns
-from nsplane.node import Node, Place, turn_ipv6
+from nsplane.node import Node
 
 
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
@@ -24,8 +26,7 @@ class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     def settings(self) -> Settings:
         if self.link_only and self.addresses is not None:
             raise ItemError("addresses", "cannot be given together with link_only")
-        if self.master is not None:
-            check_name(self.master, "master")
+        check_master(self.name, self.master)
         return Settings(
             self.host_name or self.name,
             None if self.addresses is None else parse_addresses(self.addresses),
@@ -80,7 +81,7 @@ class _Adopted:
 
     def misplaced(self, node: Node, place: Place) -> bool:
         link = place.link
-        return link is not None and link.name != node.settings.host_name
+        return link is not None and node.settings.host_name not in link.names
 
     def acquire(self, node: Node, netns: Netns) -> None:
         link = netns.link(node.settings.host_name)
@@ -110,6 +111,9 @@ class _Adopted:
                     del former[name]
         _remember(node, place)
         return change
+
+    def changes_by_itself(self, node: Node, place: Place, link: Link) -> tuple[str, ...]:
+        return ()
 
     def release(self, node: Node, place: Place) -> None:
         """Gives it back: our addresses go, the rest becomes what it was."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from nsplane.errors import ItemError
-from nsplane.items import Interface, Settings, check_name, interface_key, parse_addresses, parse_mac, parse_mtu
+from nsplane.items import Interface, Settings, check_master, check_name, interface_key, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import Link, LinkChange
+from nsplane.kind import Place
 from nsplane.kinds import created
 from nsplane.needs import Loss, Need
 from nsplane.netns import Netns
-from nsplane.node import Node, Place
+from nsplane.node import Node
 
 DEFAULT_MTU = 1500
 
@@ -28,8 +29,7 @@ class Veth(Interface, frozen=True, kw_only=True, tag="veth"):
         check_name(self.peer, "peer")
         if self.peer == self.name:
             raise ItemError("peer", "an end cannot be its own peer")
-        if self.master is not None:
-            check_name(self.master, "master")
+        check_master(self.name, self.master)
         return Settings(
             self.host_name or self.name,
             parse_addresses(self.addresses),
@@ -117,6 +117,9 @@ class _Veth:
 
     def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
         return created.desired(node, link, node.settings.mtu)
+
+    def changes_by_itself(self, node: Node, place: Place, link: Link) -> tuple[str, ...]:
+        return ()
 
     def release(self, node: Node, place: Place) -> None:
         """Deleting either end deletes both: that in the namespace with more links, where more may go at once."""
