@@ -382,7 +382,8 @@ static bool is_tried_with(const struct nsp_core *core, uint32_t seen[GATEWAYS], 
 		return false;
 	if (WISH_TYPE_IS_ROUTE(row->type))
 		memcpy(key, row->via, 16);
-	uint32_t *at = &seen[table_hash(0, row->type, key, row->flags & WISH_FLAGS, row->scope, row->table) % GATEWAYS];
+	uint32_t *at =
+		&seen[table_hash(&core->table, 0, row->type, key, row->flags & WISH_FLAGS, row->scope, row->table) % GATEWAYS];
 	const struct row *other = *at ? table_row(&core->table, *at) : NULL;
 	bool same = other && other->type == row->type && other->table == row->table && other->scope == row->scope &&
 		    !((other->flags ^ row->flags) & WISH_FLAGS) &&

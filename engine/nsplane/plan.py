@@ -376,6 +376,8 @@ class Planner:
         waiting = self._removing.pop(op.removes) if op.removes is not None else None
         if op.removes is not None and waiting:
             _add(self._removals.setdefault(op.removes, {}), waiting)
+        if op.removes is not None:
+            self._give_names_back(op.removes)
         for netns in op.ended(result.error, result.failed):
             self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
         op.take_made()
