@@ -268,7 +268,7 @@ void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t n
 		table_row(&core->table, conflicts[i].row)->flags |= ROW_INFLIGHT;
 	core_unlock(core);
 	int rc = find_holders(sock, conflicts, count, &err);
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	for (uint32_t i = 0; i < count; i++) {
 		struct row *row = table_row(&core->table, conflicts[i].row);
 		row->flags &= (uint16_t)~(ROW_INFLIGHT | ROW_SHAKEN); /* it has just been looked at */

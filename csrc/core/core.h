@@ -120,6 +120,8 @@ struct table {
 	uint32_t open_count, open_cap;
 	struct index_entry *index; /* open addressing, linear probing */
 	uint32_t index_mask;
+	struct index_entry *old; /* of another size: it moves over little by little, and what is in front of `moved` has */
+	uint32_t old_mask, moved;
 	uint32_t live;
 	struct extra *extras;
 	uint32_t extra_count, extra_cap, extra_free;
@@ -186,7 +188,9 @@ struct queue {
 };
 
 struct nsp_core {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock, turn; /* `turn`: of those who wait for the lock */
+	uint64_t locked_at;	    /* ns */
+	uint64_t longest_hold;
 	pthread_cond_t work, completed;
 	pthread_t thread;
 	pid_t owner; /* a forked child has a copy, and no writer */
@@ -252,6 +256,11 @@ void *core_grow(void *array, uint32_t *cap, size_t size);
 /* strdup(3), but for a lack of memory. */
 char *core_copy(const char *text);
 
+/* All that takes the lock is short, or lets others have it in between. */
+void core_lock(struct nsp_core *core);
+void core_breathe(struct nsp_core *core);
+/* It is taken again after a wait on a condition. */
+void core_locked(struct nsp_core *core);
 /* Lets go of the lock, and wakes the writer where it has work, and whoever waits for what was completed. */
 void core_unlock(struct nsp_core *core);
 bool core_has_work(const struct nsp_core *core);

@@ -97,7 +97,7 @@ long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint3
 	long count = 0;
 
 	out->len = 0;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	for (; at >> CHUNK_BITS < core->table.chunk_count && out->len < bytes; at++) {
 		const struct chunk *chunk = &core->table.chunks[at >> CHUNK_BITS];
 		if (!chunk->rows || (at & (CHUNK_ROWS - 1)) >= chunk->used) {
@@ -195,7 +195,7 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 		      size_t *len)
 {
 	core->rows_out.len = 0;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		const struct wish *wish = &frame->wishes[i];
 		const char *slot = frame_slot(frame, wish), *action;
@@ -221,7 +221,7 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 	long count = 0;
 
 	core->rows_out.len = 0;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	uint64_t rows = (uint64_t)core->table.chunk_count << CHUNK_BITS;
 	cleanup_free uint8_t *kept = calloc(1, rows / 8 + 1);
 	if (!kept)

@@ -203,7 +203,7 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 	(void)index;
 	if (msg && (!object_read(msg, &object) || object.gone || object.protocol != NSP_PROTOCOL || object.wish.type != back->type))
 		return;
-	pthread_mutex_lock(&back->core->lock);
+	core_lock(back->core);
 	if (msg)
 		take(back, &object);
 	else
@@ -242,7 +242,7 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t ty
 		rc = nsp_dump_protocol(sock, family, NSP_PROTOCOL, object_seen, back, err);
 	else
 		rc = nsp_dump(sock, NSP_DUMP_NEIGHS, family, 0, 0, object_seen, back, err);
-	pthread_mutex_lock(&back->core->lock);
+	core_lock(back->core);
 	if (rc < 0)
 		forget(back);
 	else
@@ -333,7 +333,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 
 	for (uint32_t at = 0; at < back->unclaimed_count && rc >= 0;) {
 		nsp_batch_init(&batch, deletion.buf, sizeof(deletion.buf));
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		for (; at < back->unclaimed_count && batch.count < DELETED_AT_ONCE; at++)
 			if (is_stale(back, &back->unclaimed[at])) {
 				deletion.objects[batch.count] = &back->unclaimed[at];
@@ -342,7 +342,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 		core_unlock(core);
 		if (batch.count)
 			rc = nsp_batch_send(sock, &batch, deletion_failed, NULL, &deletion, err);
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		for (uint32_t i = 0; i < batch.count && rc >= 0; i++) {
 			const struct object *object = deletion.objects[i];
 			if (!object)
@@ -387,7 +387,7 @@ void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket
 		if (rc < 0)
 			failed(&op->head, rc, &err);
 	}
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	free(back.standing);
 	free(back.unclaimed);
 }

@@ -81,20 +81,27 @@ void table_expect(const struct table *table, uint32_t slot, const struct wish *w
 	__builtin_prefetch(&table->index[hash & table->index_mask], 1);
 }
 
+static bool is_row(const struct row *row, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
+		   uint32_t table_id)
+{
+	return row->slot == slot && row->type == type && row->dst_len == dst_len && row->metric == metric &&
+	       row->table == table_id && !memcmp(row->dst, dst, 16);
+}
+
 uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
 		    uint32_t table_id)
 {
 	if (!table->index)
 		return NIL;
 	uint32_t hash = table_hash(table, slot, type, dst, dst_len, metric, table_id);
-	for (uint32_t at = hash & table->index_mask; table->index[at].hash; at = (at + 1) & table->index_mask) {
-		if (table->index[at].hash != hash)
-			continue;
-		const struct row *row = table_row(table, table->index[at].row);
-		if (row->slot == slot && row->type == type && row->dst_len == dst_len && row->metric == metric &&
-		    row->table == table_id && !memcmp(row->dst, dst, 16))
+	for (uint32_t at = hash & table->index_mask; table->index[at].hash; at = (at + 1) & table->index_mask)
+		if (table->index[at].hash == hash &&
+		    is_row(table_row(table, table->index[at].row), slot, type, dst, dst_len, metric, table_id))
 			return table->index[at].row;
-	}
+	for (uint32_t at = hash & table->old_mask; table->old && table->old[at].hash; at = (at + 1) & table->old_mask)
+		if (table->old[at].hash == hash && table->old[at].row && at >= table->moved &&
+		    is_row(table_row(table, table->old[at].row), slot, type, dst, dst_len, metric, table_id))
+			return table->old[at].row;
 	return NIL;
 }
 
@@ -107,21 +114,51 @@ static void index_put(struct index_entry *index, uint32_t mask, struct index_ent
 	index[at] = entry;
 }
 
-static void index_free(struct table *table)
+static void index_free(struct index_entry *index, uint32_t mask)
 {
-	pages_give(table->index, ((size_t)table->index_mask + 1) * sizeof(*table->index));
+	pages_give(index, ((size_t)mask + 1) * sizeof(*index));
 }
 
 static void index_resize(struct table *table, uint32_t size)
 {
-	struct index_entry *grown = pages_take(size * sizeof(*grown));
-
-	for (uint32_t i = 0; table->index && i <= table->index_mask; i++)
-		if (table->index[i].hash)
-			index_put(grown, size - 1, table->index[i]);
-	index_free(table);
-	table->index = grown;
+	table->old = table->index;
+	table->old_mask = table->index_mask;
+	table->moved = 0;
+	table->index = pages_take(size * sizeof(*table->index));
 	table->index_mask = size - 1;
+}
+
+/* With each row that comes or goes so much is moved that all of it has before the index is too full or too empty again. Moved entries
+ * stay where they were, for those that they had pushed aside to be found behind them. */
+#define MOVED_ENTRIES 8
+#define MOVED_PLACES 64
+
+static void index_move(struct table *table)
+{
+	if (!table->old)
+		return;
+	for (uint32_t places = 0, entries = 0; places < MOVED_PLACES && entries < MOVED_ENTRIES; places++) {
+		const struct index_entry *entry = &table->old[table->moved];
+		if (entry->row) {
+			index_put(table->index, table->index_mask, *entry);
+			entries++;
+		}
+		if (table->moved++ == table->old_mask) {
+			index_free(table->old, table->old_mask);
+			table->old = NULL;
+			return;
+		}
+	}
+}
+
+/* An entry of the old index makes no room: nothing is put there any more. */
+static void old_remove(struct table *table, uint32_t hash, uint32_t id)
+{
+	uint32_t at = hash & table->old_mask;
+
+	while (table->old[at].row != id || at < table->moved)
+		at = (at + 1) & table->old_mask;
+	table->old[at].row = NIL;
 }
 
 /* Removes an entry and moves up those behind it that it had pushed aside, so that no probe ends early. */
@@ -129,8 +166,12 @@ static void index_remove(struct table *table, uint32_t hash, uint32_t id)
 {
 	uint32_t mask = table->index_mask, hole = hash & mask;
 
-	while (table->index[hole].row != id || !table->index[hole].hash)
+	while (table->index[hole].hash && table->index[hole].row != id)
 		hole = (hole + 1) & mask;
+	if (!table->index[hole].hash) {
+		old_remove(table, hash, id);
+		return;
+	}
 	for (uint32_t at = (hole + 1) & mask; table->index[at].hash; at = (at + 1) & mask) {
 		uint32_t home = table->index[at].hash & mask;
 		if (((at - home) & mask) >= ((at - hole) & mask)) {
@@ -195,9 +236,10 @@ static uint32_t take_row(struct table *table)
 
 uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish)
 {
+	index_move(table);
 	if (!table->index)
 		index_resize(table, 1024);
-	else if ((uint64_t)table->live * 10 >= (uint64_t)table->index_mask * 7)
+	else if (!table->old && (uint64_t)table->live * 10 >= (uint64_t)table->index_mask * 7)
 		index_resize(table, (table->index_mask + 1) * 2);
 
 	uint32_t id = take_row(table);
@@ -232,7 +274,8 @@ void table_remove(struct table *table, uint32_t id)
 		chunk->rows = NULL;
 	}
 	list_chunk(table, id >> CHUNK_BITS);
-	if (table->index_mask >= 4096 && (uint64_t)table->live * 8 < table->index_mask)
+	index_move(table);
+	if (!table->old && table->index_mask >= 4096 && (uint64_t)table->live * 8 < table->index_mask)
 		index_resize(table, (table->index_mask + 1) / 2);
 }
 
@@ -275,6 +318,9 @@ uint64_t table_bytes(const struct table *table)
 {
 	uint64_t bytes = ((uint64_t)table->index_mask + 1) * sizeof(struct index_entry) + table->extra_cap * sizeof(struct extra);
 
+	if (table->old)
+		bytes += ((uint64_t)table->old_mask + 1) * sizeof(struct index_entry);
+
 	for (uint32_t i = 0; i < table->chunk_count; i++)
 		bytes += table->chunks[i].rows ? CHUNK_BYTES : 0;
 	return bytes;
@@ -290,6 +336,7 @@ void table_free(struct table *table)
 		pages_give(table->chunks[i].rows, CHUNK_BYTES);
 	free(table->chunks);
 	free(table->open);
-	index_free(table);
+	index_free(table->index, table->index_mask);
+	index_free(table->old, table->old_mask);
 	free(table->extras);
 }

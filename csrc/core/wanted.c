@@ -150,7 +150,7 @@ static int put_order(const struct wish *wish)
 
 void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (!request) {
 		core_unlock(core);
@@ -246,7 +246,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 	cleanup_free uint32_t *duplicates;
 	uint32_t duplicate_count = find_duplicates(core, frame, &duplicates);
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (!request) {
 		core_unlock(core);
@@ -274,7 +274,7 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 	cleanup_free uint32_t *duplicates;
 	uint32_t duplicate_count = find_duplicates(core, frame, &duplicates), refused = frame->fault_count + duplicate_count;
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct request *request = request_get(core, serial);
 	refuse_faults(frame, request);
 	refuse_duplicates(request, frame, duplicates, duplicate_count);
@@ -299,7 +299,7 @@ long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uin
 
 	/* A chunk at a time: the writer is not kept waiting for a whole table. */
 	for (uint32_t number = 0; more; number++) {
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		struct request *request = request_get(core, serial);
 		more = number < core->table.chunk_count;
 		for (uint32_t at = number == 0; more && core->table.chunks[number].rows && at < core->table.chunks[number].used;

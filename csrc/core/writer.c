@@ -79,7 +79,7 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 {
 	struct nsp_socket sock;
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct netns *netns = core->netns[number];
 	int fd = netns->fd;
 	bool connected = netns->connected;
@@ -96,7 +96,7 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 	}
 	if (nsp_socket_open_as(&sock, fd, core->portid, err) < 0)
 		return NULL;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	if (netns->connected) {
 		nsp_socket_close(&sock);
 	} else {
@@ -308,7 +308,7 @@ static void run_op(struct nsp_core *core, struct nsp_op *op)
 	} else {
 		core_unlock(core);
 		op_run(core, op, open_socket);
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 	}
 	op_release(core, op);
 	core->batches++;
@@ -362,7 +362,7 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	core_unlock(core);
 	struct nsp_socket *sock = open_socket(core, netns, &err);
 	int rc = sock ? nsp_batch_send(sock, &batch, flight_failed, NULL, writer->flights, &err) : -err.code;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 
 	core->batches++;
 	core->written += batch.count;
@@ -431,10 +431,11 @@ static void serve(struct writer *writer, struct queue *queue)
 static void wait_for_work(struct nsp_core *core)
 {
 	core_unlock(core); /* which tells of what was completed */
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	core->idle = !core_has_work(core);
 	while (core->idle)
 		pthread_cond_wait(&core->work, &core->lock);
+	core_locked(core);
 }
 
 void *writer_run(void *arg)
@@ -445,7 +446,7 @@ void *writer_run(void *arg)
 	if (!writer)
 		abort();
 	writer->core = core;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	while (!core->stop) {
 		if (core->rejudge_count && (!core->queue.count || core_now() > core->rejudged + REJUDGE_MS))
 			run_rejudges(core);
