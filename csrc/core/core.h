@@ -267,6 +267,7 @@ bool core_has_work(const struct nsp_core *core);
 void core_signal(struct nsp_core *core);
 void core_notice(struct nsp_core *core, uint32_t slot, uint32_t what);
 uint64_t core_now(void);
+uint64_t core_clock(void); /* ns, monotonic */
 
 /* ---- table.c ---- */
 struct row *table_row(const struct table *table, uint32_t id);
@@ -391,14 +392,16 @@ struct conflict {
 	uint32_t row;
 	uint32_t generation; /* of its slot */
 	uint32_t request;    /* that is owed the verdict, or 0 */
+	uint32_t netns;
 	struct wish key;
 	int32_t ifindex;
 	bool lost;	/* its verdict was lost: it may not have met anything */
 	uint8_t *found; /* the message of the object in the way; NULL: none was there */
 };
 
-/* Looks up who is in the way of these rows of one namespace, and settles them. Called and returns with the lock held; lets go of it
- * while the kernel is read. */
-void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t netns, struct conflict *conflicts, uint32_t count);
+/* Looks up who is in the way of these rows of one namespace, which are in flight still, and settles them. Without a socket they fail:
+ * `err` says why there is none. Called and returns with the lock held; lets go of it while the kernel is read, and now and then. */
+void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t netns, struct conflict *conflicts, uint32_t count,
+		      struct nsp_error *err);
 
 #endif

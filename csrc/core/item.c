@@ -181,6 +181,8 @@ static void put_change(struct nsp_core *core, const char *action, const char *sl
 		mp_put_nil(out);
 }
 
+#define COMPARED_AT_ONCE 1024
+
 static const struct row *find_wanted(const struct nsp_core *core, const char *slot, const struct wish *wish)
 {
 	uint32_t number = slot_lookup(core, slot);
@@ -208,6 +210,8 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 		else
 			action = !row ? "create" : row_is_as(core, row, wish) ? "unchanged" : "change";
 		put_change(core, action, slot, row, wish, !frame->keys);
+		if (i % COMPARED_AT_ONCE == COMPARED_AT_ONCE - 1)
+			core_breathe(core);
 	}
 	core_unlock(core);
 	*data = core->rows_out.data;
@@ -235,6 +239,8 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 		kept[id / 8] |= (uint8_t)(1 << id % 8);
 	}
 	for (uint64_t id = 1; id < rows; id++) {
+		if (!(id & (CHUNK_ROWS - 1)))
+			core_breathe(core);
 		const struct chunk *chunk = &core->table.chunks[id >> CHUNK_BITS];
 		if (!chunk->rows || (id & (CHUNK_ROWS - 1)) >= chunk->used) {
 			id |= CHUNK_ROWS - 1;

@@ -24,7 +24,7 @@ bool core_has_work(const struct nsp_core *core)
 	       (core->express.count && !core->gathers);
 }
 
-static uint64_t now_ns(void)
+uint64_t core_clock(void)
 {
 	struct timespec now;
 
@@ -34,7 +34,7 @@ static uint64_t now_ns(void)
 
 void core_locked(struct nsp_core *core)
 {
-	core->locked_at = now_ns();
+	core->locked_at = core_clock();
 }
 
 /* Whoever has to wait for the lock has the turn meanwhile: one who would take it again at once waits for that. */
@@ -62,7 +62,7 @@ void core_breathe(struct nsp_core *core)
 
 static void measure_hold(struct nsp_core *core)
 {
-	uint64_t held = core->locked_at ? now_ns() - core->locked_at : 0;
+	uint64_t held = core->locked_at ? core_clock() - core->locked_at : 0;
 
 	if (held > core->longest_hold)
 		core->longest_hold = held;

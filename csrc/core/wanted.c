@@ -44,11 +44,20 @@ static void put_refusal(struct request *request, uint32_t index, const char *key
 		mp_put_nil(out);
 }
 
-static void refuse_faults(const struct nsp_frame *frame, struct request *request)
+#define WISHES_AT_ONCE 1024 /* the writer is not kept waiting for a whole request */
+
+static void breathe_now_and_then(struct nsp_core *core, uint32_t i)
+{
+	if (i % WISHES_AT_ONCE == WISHES_AT_ONCE - 1)
+		core_breathe(core);
+}
+
+static void refuse_faults(struct nsp_core *core, const struct nsp_frame *frame, struct request *request)
 {
 	for (uint32_t i = 0; i < frame->fault_count; i++) {
 		const struct frame_fault *fault = &frame->faults[i];
 		put_refusal(request, fault->what.index, NULL, fault->what.field, fault->what.text, fault->data, fault->len);
+		breathe_now_and_then(core, i);
 	}
 }
 
@@ -156,8 +165,9 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 		core_unlock(core);
 		return;
 	}
-	refuse_faults(frame, request);
+	refuse_faults(core, frame, request);
 	uint64_t now = core_now();
+	uint32_t put = 0;
 	for (int order = 0; order < 3; order++) {
 		uint32_t last = UINT32_MAX, slot = NIL;
 		for (uint32_t i = 0; i < frame->wish_count; i++) {
@@ -171,6 +181,7 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 			if (i + AHEAD < frame->wish_count)
 				table_expect(&core->table, slot, wish + AHEAD); /* mostly on the same link */
 			put_wish(core, wish, slot, request, origin, express, now);
+			breathe_now_and_then(core, put++);
 		}
 	}
 	core_unlock(core);
@@ -222,7 +233,8 @@ static uint32_t find_duplicates(const struct nsp_core *core, const struct nsp_fr
 	return count;
 }
 
-static void refuse_duplicates(struct request *request, struct nsp_frame *frame, const uint32_t *duplicates, uint32_t count)
+static void refuse_duplicates(struct nsp_core *core, struct request *request, struct nsp_frame *frame, const uint32_t *duplicates,
+			      uint32_t count)
 {
 	char key[NSP_KEY_MAX];
 
@@ -231,6 +243,7 @@ static void refuse_duplicates(struct request *request, struct nsp_frame *frame, 
 		key_format(key, frame_slot(frame, wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
 		put_refusal(request, wish->index, key, "key", "is in this request twice", NULL, 0);
 		wish->index = REFUSED;
+		breathe_now_and_then(core, i);
 	}
 }
 
@@ -252,8 +265,8 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 		core_unlock(core);
 		return;
 	}
-	refuse_faults(frame, request);
-	refuse_duplicates(request, frame, duplicates, duplicate_count);
+	refuse_faults(core, frame, request);
+	refuse_duplicates(core, request, frame, duplicates, duplicate_count);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		if (frame->wishes[i].index == REFUSED)
 			continue;
@@ -265,6 +278,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 			refuse_conflict(core, request, row);
 		else
 			row_unwant(core, id, row, request, express);
+		breathe_now_and_then(core, i);
 	}
 	core_unlock(core);
 }
@@ -276,8 +290,8 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 
 	core_lock(core);
 	struct request *request = request_get(core, serial);
-	refuse_faults(frame, request);
-	refuse_duplicates(request, frame, duplicates, duplicate_count);
+	refuse_faults(core, frame, request);
+	refuse_duplicates(core, request, frame, duplicates, duplicate_count);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		const struct row *row = id ? table_row(&core->table, id) : NULL;
@@ -287,6 +301,7 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 			refuse_conflict(core, request, row);
 			refused++;
 		}
+		breathe_now_and_then(core, i);
 	}
 	core_unlock(core);
 	return refused;
