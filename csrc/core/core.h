@@ -122,6 +122,8 @@ struct table {
 	uint32_t index_mask;
 	struct index_entry *old; /* of another size: it moves over little by little, and what is in front of `moved` has */
 	uint32_t old_mask, moved;
+	struct index_entry *spare; /* for when it grows: the pages of a large one take the system milliseconds */
+	uint32_t spare_size;
 	uint32_t live;
 	struct extra *extras;
 	uint32_t extra_count, extra_cap, extra_free;
@@ -280,6 +282,11 @@ void table_expect(const struct table *table, uint32_t slot, const struct wish *w
 uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
 		    uint32_t table_id);
 uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish);
+/* How many entries the next index has, where a large one will soon be wanted and is not there yet; else 0. Its pages are taken without
+ * the lock, and given with it. */
+uint32_t table_wants(const struct table *table);
+void *table_pages(uint32_t size);
+void table_give(struct table *table, void *pages, uint32_t size);
 void table_remove(struct table *table, uint32_t id);
 struct extra *table_extra(struct table *table, struct row *row); /* NULL where it has none */
 struct extra *table_extra_make(struct table *table, struct row *row);

@@ -5,18 +5,23 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE (2u << 20)
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 /* From the system and back to it: malloc would keep what large tables leave, for itself and for ever. All of it will be used, so it
- * is mapped at once, and not by a fault for each page. */
+ * is filled in at once, and not by a fault for each page. */
 static void *pages_take(size_t bytes)
 {
-	int populate = bytes < HUGE_PAGE ? MAP_POPULATE : 0;
-	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | populate, -1, 0);
+	bool huge = bytes >= HUGE_PAGE;
+	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (huge ? 0 : MAP_POPULATE), -1, 0);
 
 	if (pages == MAP_FAILED)
 		abort();
-	if (!populate)
-		madvise(pages, bytes, MADV_HUGEPAGE); /* a hint: the index is looked into at random */
+	if (huge) { /* both are hints: the index is looked into at random */
+		madvise(pages, bytes, MADV_HUGEPAGE);
+		madvise(pages, bytes, MADV_POPULATE_WRITE);
+	}
 	return pages;
 }
 
@@ -121,11 +126,38 @@ static void index_free(struct index_entry *index, uint32_t mask)
 
 static void index_resize(struct table *table, uint32_t size)
 {
+	struct index_entry *grown = table->spare_size == size ? table->spare : pages_take(size * sizeof(*grown));
+
+	if (table->spare && grown != table->spare)
+		index_free(table->spare, table->spare_size - 1);
+	table->spare = NULL;
+	table->spare_size = 0;
 	table->old = table->index;
 	table->old_mask = table->index_mask;
 	table->moved = 0;
-	table->index = pages_take(size * sizeof(*table->index));
+	table->index = grown;
 	table->index_mask = size - 1;
+}
+
+uint32_t table_wants(const struct table *table)
+{
+	uint64_t size = (uint64_t)table->index_mask + 1, next = size * 2;
+	bool large = next * sizeof(struct index_entry) >= HUGE_PAGE;
+
+	return large && !table->old && table->spare_size != next && (uint64_t)table->live * 10 >= size * 6 ? (uint32_t)next : 0;
+}
+
+void *table_pages(uint32_t size)
+{
+	return pages_take(size * sizeof(struct index_entry));
+}
+
+void table_give(struct table *table, void *pages, uint32_t size)
+{
+	if (table->spare)
+		index_free(table->spare, table->spare_size - 1);
+	table->spare = pages;
+	table->spare_size = size;
 }
 
 /* With each row that comes or goes so much is moved that all of it has before the index is too full or too empty again. Moved entries
@@ -145,6 +177,8 @@ static void index_move(struct table *table)
 		}
 		if (table->moved++ == table->old_mask) {
 			index_free(table->old, table->old_mask);
+			if (table->spare)
+				index_free(table->spare, table->spare_size - 1);
 			table->old = NULL;
 			return;
 		}
@@ -275,8 +309,9 @@ void table_remove(struct table *table, uint32_t id)
 	}
 	list_chunk(table, id >> CHUNK_BITS);
 	index_move(table);
-	if (!table->old && table->index_mask >= 4096 && (uint64_t)table->live * 8 < table->index_mask)
-		index_resize(table, (table->index_mask + 1) / 2);
+	/* By much, and so to little, which is soon filled in. */
+	if (!table->old && table->index_mask >= 4096 && (uint64_t)table->live * 32 < table->index_mask)
+		index_resize(table, (table->index_mask + 1) / 8);
 }
 
 struct extra *table_extra(struct table *table, struct row *row)
@@ -318,6 +353,7 @@ uint64_t table_bytes(const struct table *table)
 {
 	uint64_t bytes = ((uint64_t)table->index_mask + 1) * sizeof(struct index_entry) + table->extra_cap * sizeof(struct extra);
 
+	bytes += (uint64_t)table->spare_size * sizeof(struct index_entry);
 	if (table->old)
 		bytes += ((uint64_t)table->old_mask + 1) * sizeof(struct index_entry);
 
@@ -338,5 +374,7 @@ void table_free(struct table *table)
 	free(table->open);
 	index_free(table->index, table->index_mask);
 	index_free(table->old, table->old_mask);
+	if (table->spare)
+		index_free(table->spare, table->spare_size - 1);
 	free(table->extras);
 }

@@ -157,9 +157,23 @@ static int put_order(const struct wish *wish)
 
 #define AHEAD 8 /* so many puts take as long as what the index has to be waited for */
 
+/* Called and returns with the lock held. */
+static void make_room(struct nsp_core *core)
+{
+	uint32_t size = table_wants(&core->table);
+
+	if (!size)
+		return;
+	core_unlock(core);
+	void *pages = table_pages(size);
+	core_lock(core);
+	table_give(&core->table, pages, size);
+}
+
 void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)
 {
 	core_lock(core);
+	make_room(core);
 	struct request *request = request_get(core, serial);
 	if (!request) {
 		core_unlock(core);
@@ -181,7 +195,10 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 			if (i + AHEAD < frame->wish_count)
 				table_expect(&core->table, slot, wish + AHEAD); /* mostly on the same link */
 			put_wish(core, wish, slot, request, origin, express, now);
-			breathe_now_and_then(core, put++);
+			if (++put % WISHES_AT_ONCE)
+				continue;
+			core_breathe(core);
+			make_room(core);
 		}
 	}
 	core_unlock(core);

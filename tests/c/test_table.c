@@ -226,7 +226,7 @@ static void test_index_moves_little_by_little(void)
 		if (table.live % 4999 == 0)
 			CHECK_EQ(wrong(), 0);
 	}
-	CHECK(moves > 10);
+	CHECK(moves >= 8);
 	CHECK(most > 0 && most <= 64);
 	CHECK_EQ(wrong(), 0);
 }
