@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who is in the way: a row met EEXIST. The kernel has no question for one exact route, so its table is read once for all such rows of
- * a batch. Then, by what is found:
+ * many batches. Then, by what is found:
  *
  *      nothing (it went meanwhile)             tried once more
  *      ours, of another row                    failed, naming that row, and takes over when that goes
@@ -85,34 +85,49 @@ static void neigh_seen(void *arg, uint32_t index, const void *msg)
 		asked[index]->found = copy_message(msg);
 }
 
+#define NEIGHS_AT_ONCE 256
+
+/* The kernel has a question for one neighbour. */
+static int find_neighs(struct nsp_socket *sock, struct conflict *conflicts, uint32_t count, struct nsp_error *err)
+{
+	struct conflict *asked[NEIGHS_AT_ONCE];
+	uint8_t buf[NEIGHS_AT_ONCE * 64];
+	struct nsp_batch batch;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < count && rc >= 0;) {
+		nsp_batch_init(&batch, buf, sizeof(buf));
+		for (; i < count && batch.count < NEIGHS_AT_ONCE; i++) {
+			const struct wish *key = &conflicts[i].key;
+			if (WISH_TYPE_IS_ROUTE(key->type))
+				continue;
+			struct nsp_neigh neigh = { .index = conflicts[i].ifindex,
+						   .family = WISH_TYPE_IS_V6(key->type) ? AF_INET6 : AF_INET };
+			memcpy(neigh.dst, key->dst, 16);
+			asked[batch.count] = &conflicts[i];
+			nsp_neigh_get(&batch, &neigh);
+		}
+		if (batch.count)
+			rc = nsp_batch_send(sock, &batch, NULL, neigh_seen, asked, err);
+	}
+	return rc;
+}
+
 /* Reads the kernel, without the lock. */
 static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uint32_t count, struct nsp_error *err)
 {
 	struct search search = { .conflicts = conflicts, .count = count };
-	struct conflict *asked[256];
-	uint8_t buf[256 * 64];
-	struct nsp_batch batch;
 	bool families[2] = { false, false };
 	uint32_t table = conflicts[0].key.table;
 
 	qsort(conflicts, count, sizeof(*conflicts), compare);
-	nsp_batch_init(&batch, buf, sizeof(buf));
-	for (uint32_t i = 0; i < count; i++) {
-		const struct wish *key = &conflicts[i].key;
-		if (WISH_TYPE_IS_ROUTE(key->type)) {
-			families[WISH_TYPE_IS_V6(key->type)] = true;
-			continue;
-		}
-		struct nsp_neigh neigh = { .index = conflicts[i].ifindex,
-					   .family = WISH_TYPE_IS_V6(key->type) ? AF_INET6 : AF_INET };
-		memcpy(neigh.dst, key->dst, 16);
-		asked[batch.count] = &conflicts[i];
-		nsp_neigh_get(&batch, &neigh);
-	}
+	for (uint32_t i = 0; i < count; i++)
+		if (WISH_TYPE_IS_ROUTE(conflicts[i].key.type))
+			families[WISH_TYPE_IS_V6(conflicts[i].key.type)] = true;
 	for (uint32_t i = 1; i < count; i++)
 		if (conflicts[i].key.table != table)
 			table = 0; /* all of them */
-	int rc = batch.count ? nsp_batch_send(sock, &batch, NULL, neigh_seen, asked, err) : 0;
+	int rc = find_neighs(sock, conflicts, count, err);
 	for (int v6 = 0; v6 < 2 && rc >= 0; v6++) {
 		search.type = v6 ? WISH_ROUTE6 : WISH_ROUTE4;
 		if (families[v6])
@@ -121,15 +136,73 @@ static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uin
 	return rc;
 }
 
-/* The row of ours that holds the object: of any slot of the namespace. */
-static uint32_t find_row(const struct nsp_core *core, uint32_t netns, const struct conflict *conflict)
+/* The slots of a namespace by their links: with thousands of both, conflicts do not look through all slots. */
+struct places {
+	struct place {
+		int32_t ifindex;
+		uint32_t slot;
+	} *list;
+	uint32_t netns, count, cap;
+};
+
+static int by_link(const void *left, const void *right)
 {
-	const struct wish *key = &conflict->key;
+	int32_t a = ((const struct place *)left)->ifindex, b = ((const struct place *)right)->ifindex;
+
+	return (a > b) - (a < b);
+}
+
+static struct places find_places(const struct nsp_core *core, uint32_t netns)
+{
+	struct places places = { .netns = netns };
 
 	for (uint32_t s = core->netns[netns]->first_slot; s; s = core->slots[s]->next) {
-		if (!WISH_TYPE_IS_ROUTE(key->type) && core->slots[s]->ifindex != conflict->ifindex)
-			continue;
-		uint32_t id = table_find(&core->table, s, key->type, key->dst, key->dst_len, key->metric, key->table);
+		CORE_GROW(places.list, places.count, places.cap);
+		places.list[places.count++] = (struct place){ core->slots[s]->ifindex, s };
+	}
+	if (places.count)
+		qsort(places.list, places.count, sizeof(*places.list), by_link);
+	return places;
+}
+
+static uint32_t first_place(const struct places *places, int32_t ifindex)
+{
+	uint32_t low = 0, high = places->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (places->list[middle].ifindex < ifindex)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* On which link the object in the way is; 0 for a route of several. */
+static int32_t link_of(const struct conflict *conflict)
+{
+	struct nsp_route route;
+
+	if (!WISH_TYPE_IS_ROUTE(conflict->key.type))
+		return conflict->ifindex;
+	return nsp_route_read(conflict->found, &route) < 0 ? 0 : route.oif;
+}
+
+/* The row of ours that holds the object: of any slot of the namespace. */
+static uint32_t find_row(const struct nsp_core *core, const struct places *places, const struct conflict *conflict)
+{
+	const struct wish *key = &conflict->key;
+	int32_t ifindex = conflict->found ? link_of(conflict) : 0;
+
+	for (uint32_t i = first_place(places, ifindex); conflict->found && i < places->count; i++) {
+		const struct slot *slot = core->slots[places->list[i].slot];
+		if (ifindex && places->list[i].ifindex != ifindex)
+			break;
+		if (!slot || !slot->ready || slot->netns != places->netns || slot->ifindex != places->list[i].ifindex)
+			continue; /* since then it went */
+		uint32_t id =
+			table_find(&core->table, places->list[i].slot, key->type, key->dst, key->dst_len, key->metric, key->table);
 		if (id && id != conflict->row && table_row(&core->table, id)->flags & ROW_HELD)
 			return id;
 	}
@@ -206,7 +279,7 @@ static void again(struct nsp_core *core, const struct conflict *conflict, struct
 }
 
 /* `error`: why the kernel could not be read, or NULL. */
-static void settle(struct nsp_core *core, uint32_t netns, struct conflict *conflict, const char *error)
+static void settle(struct nsp_core *core, const struct places *places, struct conflict *conflict, const char *error)
 {
 	struct row *row = table_row(&core->table, conflict->row);
 	char text[NSP_KEY_MAX + 32];
@@ -214,8 +287,10 @@ static void settle(struct nsp_core *core, uint32_t netns, struct conflict *confl
 	if (core->slots[row->slot]->generation != conflict->generation || !(row->flags & ROW_WANTED)) {
 		bool wanted = row->flags & ROW_WANTED;
 		bool same = core->slots[row->slot]->generation == conflict->generation;
-		if (same && conflict->found && is_ours(conflict) && !find_row(core, netns, conflict))
-			row->flags |= ROW_HELD; /* it is there after all, and its deletion is queued */
+		if (same && conflict->found && is_ours(conflict) && !find_row(core, places, conflict))
+			row->flags |= ROW_HELD;	  /* it is there after all, and its deletion is queued */
+		else if (!same && conflict->lost) /* perhaps it is */
+			row_withdraw(core, row, conflict->netns, conflict->ifindex);
 		if (conflict->request)
 			request_settle(core, conflict->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_SUPERSEDED);
 		if (!wanted && !(row->flags & (ROW_QUEUED | ROW_HELD)))
@@ -230,7 +305,7 @@ static void settle(struct nsp_core *core, uint32_t netns, struct conflict *confl
 		fail_row(core, conflict, row, error);
 		return;
 	}
-	uint32_t holder = find_row(core, netns, conflict);
+	uint32_t holder = find_row(core, places, conflict);
 	if (holder) {
 		const struct row *other = table_row(&core->table, holder);
 		memcpy(text, "held by ", 8);
@@ -259,20 +334,22 @@ static void settle(struct nsp_core *core, uint32_t netns, struct conflict *confl
 	}
 }
 
-void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t netns, struct conflict *conflicts, uint32_t count)
-{
-	struct nsp_error err = { 0 };
+#define SETTLED_AT_ONCE 256
 
-	/* In flight still: the planner must not drop these rows while the lock is away. */
-	for (uint32_t i = 0; i < count; i++)
-		table_row(&core->table, conflicts[i].row)->flags |= ROW_INFLIGHT;
+void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t netns, struct conflict *conflicts, uint32_t count,
+		      struct nsp_error *err)
+{
 	core_unlock(core);
-	int rc = find_holders(sock, conflicts, count, &err);
-	pthread_mutex_lock(&core->lock);
+	int rc = sock ? find_holders(sock, conflicts, count, err) : -err->code;
+	core_lock(core);
+	struct places places = find_places(core, netns);
 	for (uint32_t i = 0; i < count; i++) {
 		struct row *row = table_row(&core->table, conflicts[i].row);
 		row->flags &= (uint16_t)~(ROW_INFLIGHT | ROW_SHAKEN); /* it has just been looked at */
-		settle(core, netns, &conflicts[i], rc < 0 ? err.text : NULL);
+		settle(core, &places, &conflicts[i], rc < 0 ? err->text : NULL);
 		free(conflicts[i].found);
+		if (i % SETTLED_AT_ONCE == SETTLED_AT_ONCE - 1)
+			core_breathe(core);
 	}
+	free(places.list);
 }

@@ -69,6 +69,7 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 		return NULL;
 	}
 	pthread_mutex_init(&core->lock, NULL);
+	pthread_mutex_init(&core->turn, NULL);
 	pthread_cond_init(&core->work, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -140,7 +141,7 @@ void nsp_core_free(struct nsp_core *core)
 	if (!core || core->owner != getpid())
 		return;
 	if (core->running) {
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		core->stop = true;
 		core_unlock(core);
 		pthread_join(core->thread, NULL);
@@ -176,6 +177,7 @@ void nsp_core_free(struct nsp_core *core)
 	pthread_cond_destroy(&core->work);
 	pthread_cond_destroy(&core->completed);
 	pthread_mutex_destroy(&core->lock);
+	pthread_mutex_destroy(&core->turn);
 	free(core);
 }
 
@@ -206,7 +208,7 @@ int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *number, struct n
 
 	if (rc < 0)
 		return rc;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	*number = find_netns(core, &id, &vacant);
 	if (!*number) {
 		int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -241,7 +243,7 @@ void netns_connected(struct nsp_core *core, struct netns *netns)
 /* To the writer, which uses it when it has something to do there; unless it has one already, or enough of them. */
 static void hand_over(struct nsp_core *core, uint32_t number, struct nsp_socket *sock)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct netns *netns = core->netns[number];
 	bool wanted = !netns->connected && core->sockets_open < core->sockets_kept;
 	if (wanted) {
@@ -280,7 +282,7 @@ long nsp_core_survey(struct nsp_core *core, uint32_t number, struct nsp_event *e
 {
 	struct nsp_socket sock;
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	int fd = core->netns[number]->fd;
 	core_unlock(core);
 	int rc = nsp_socket_open_as(&sock, fd, core->portid, err);
@@ -304,14 +306,14 @@ void netns_release(struct nsp_core *core, uint32_t number)
 
 void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	netns_release(core, number);
 	core_unlock(core);
 }
 
 uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	uint32_t i, vacant = core->origin_count;
 	for (i = 0; i < core->origin_count; i++) {
 		if (core->origins[i].generation == generation && !strcmp(core->origins[i].source, source))
@@ -335,7 +337,7 @@ uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t gen
 
 void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	*totals = (struct nsp_totals){
 		.queued = core->queue.count + core->express.count,
 		.written = core->written,
@@ -344,6 +346,7 @@ void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 		.dropped = core->dropped,
 		.missing = core->missing,
 		.altered = core->altered,
+		.longest_hold = core->longest_hold,
 	};
 	memcpy(totals->rows, core->rows_by_state, sizeof(totals->rows));
 	for (int kind = 0; kind < 2; kind++) { /* without a verdict yet: shown as pending */

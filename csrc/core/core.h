@@ -121,6 +121,10 @@ struct table {
 	uint32_t open_count, open_cap;
 	struct index_entry *index; /* open addressing, linear probing */
 	uint32_t index_mask;
+	struct index_entry *old; /* of another size: it moves over little by little, and what is in front of `moved` has */
+	uint32_t old_mask, moved;
+	struct index_entry *spare; /* for when it grows: the pages of a large one take the system milliseconds */
+	uint32_t spare_size;
 	uint32_t live;
 	struct extra *extras;
 	uint32_t extra_count, extra_cap, extra_free;
@@ -188,7 +192,9 @@ struct queue {
 };
 
 struct nsp_core {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock, turn; /* `turn`: of those who wait for the lock */
+	uint64_t locked_at;	    /* ns */
+	uint64_t longest_hold;
 	pthread_cond_t work, completed;
 	pthread_t thread;
 	pid_t owner; /* a forked child has a copy, and no writer */
@@ -257,6 +263,11 @@ void *core_grow(void *array, uint32_t *cap, size_t size);
 /* strdup(3), but for a lack of memory. */
 char *core_copy(const char *text);
 
+/* All that takes the lock is short, or lets others have it in between. */
+void core_lock(struct nsp_core *core);
+void core_breathe(struct nsp_core *core);
+/* It is taken again after a wait on a condition. */
+void core_locked(struct nsp_core *core);
 /* Lets go of the lock, and wakes the writer where it has work, and whoever waits for what was completed. */
 void core_unlock(struct nsp_core *core);
 bool core_has_work(const struct nsp_core *core);
@@ -265,6 +276,7 @@ void core_notice(struct nsp_core *core, uint32_t slot, uint32_t what);
 /* Milliseconds: by the clock that nobody sets, for what comes when; and since the epoch, for what is shown and nothing else. */
 uint64_t core_now(void);
 uint64_t core_date(void);
+uint64_t core_clock(void); /* ns, monotonic */
 
 /* ---- table.c ---- */
 struct row *table_row(const struct table *table, uint32_t id);
@@ -277,6 +289,11 @@ void table_expect(const struct table *table, uint32_t slot, const struct wish *w
 uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
 		    uint32_t table_id);
 uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish);
+/* How many entries the next index has, where a large one will soon be wanted and is not there yet; else 0. Its pages are taken without
+ * the lock, and given with it. */
+uint32_t table_wants(const struct table *table);
+void *table_pages(uint32_t size);
+void table_give(struct table *table, void *pages, uint32_t size);
 void table_remove(struct table *table, uint32_t id);
 struct extra *table_extra(struct table *table, struct row *row); /* NULL where it has none */
 struct extra *table_extra_make(struct table *table, struct row *row);
@@ -409,14 +426,16 @@ struct conflict {
 	uint32_t row;
 	uint32_t generation; /* of its slot */
 	uint32_t request;    /* that is owed the verdict, or 0 */
+	uint32_t netns;
 	struct wish key;
 	int32_t ifindex;
 	bool lost;	/* its verdict was lost: it may not have met anything */
 	uint8_t *found; /* the message of the object in the way; NULL: none was there */
 };
 
-/* Looks up who is in the way of these rows of one namespace, and settles them. Called and returns with the lock held; lets go of it
- * while the kernel is read. */
-void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t netns, struct conflict *conflicts, uint32_t count);
+/* Looks up who is in the way of these rows of one namespace, which are in flight still, and settles them. Without a socket they fail:
+ * `err` says why there is none. Called and returns with the lock held; lets go of it while the kernel is read, and now and then. */
+void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t netns, struct conflict *conflicts, uint32_t count,
+		      struct nsp_error *err);
 
 #endif

@@ -245,7 +245,7 @@ void entry_put_stale(struct nsp_core *core, const char *slot, const struct objec
 
 void nsp_core_watch(struct nsp_core *core, uint32_t on)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	core->watched = on;
 	if (!on) { /* whoever watches next hears of what is yet to come */
 		core->changes[0].len = 0;
@@ -256,7 +256,7 @@ void nsp_core_watch(struct nsp_core *core, uint32_t on)
 
 long nsp_core_changes(struct nsp_core *core, const uint8_t **data, size_t *len)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct mp_out fresh = core->changes[1];
 	fresh.len = 0;
 	core->changes[1] = core->changes[0];
@@ -291,7 +291,7 @@ long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, c
 
 	out->len = 0;
 	for (bool more = true; more;) {
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		uint32_t number = (uint32_t)(*cursor >> CHUNK_BITS), at = (uint32_t)(*cursor & (CHUNK_ROWS - 1));
 		more = number < core->table.chunk_count;
 		struct chunk *chunk = more ? &core->table.chunks[number] : NULL;
@@ -326,7 +326,7 @@ long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data)
 
 	out->len = 0;
 	if (key_is_bulk(key, strlen(key)) && key_parse(key, strlen(key), &wish, &text, &fault)) {
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		uint32_t slot = slot_lookup(core, (char *)text.data + wish.slot);
 		uint32_t id = slot ? table_find(&core->table, slot, wish.type, wish.dst, wish.dst_len, wish.metric, wish.table) :
 				     NIL;

@@ -100,7 +100,7 @@ static void heard(void *arg, int32_t nsid, const void *msg)
 
 	if (!object_read(head, &object))
 		return;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
 	const struct netns *netns = number ? core->netns[number] : NULL;
 	bool known = netns && netns->nsid == nsid && netns->fd >= 0;
@@ -126,7 +126,7 @@ int nsp_core_hear(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_err
 
 void nsp_core_netns_heard(struct nsp_core *core, uint32_t netns, int32_t nsid)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	if (nsid >= 0) {
 		uint32_t before = core->nsid_count;
 		while (core->nsid_count <= (uint32_t)nsid)
@@ -141,7 +141,7 @@ void nsp_core_netns_heard(struct nsp_core *core, uint32_t netns, int32_t nsid)
 
 void nsp_core_repair(struct nsp_core *core)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	for (uint32_t i = 0; i < core->dropped_count; i++) {
 		struct slot *slot = core->slots[core->dropped_slots[i]];
 		if (!slot)

@@ -97,7 +97,7 @@ long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint3
 	long count = 0;
 
 	out->len = 0;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	for (; at >> CHUNK_BITS < core->table.chunk_count && out->len < bytes; at++) {
 		const struct chunk *chunk = &core->table.chunks[at >> CHUNK_BITS];
 		if (!chunk->rows || (at & (CHUNK_ROWS - 1)) >= chunk->used) {
@@ -181,6 +181,8 @@ static void put_change(struct nsp_core *core, const char *action, const char *sl
 		mp_put_nil(out);
 }
 
+#define COMPARED_AT_ONCE 1024
+
 static const struct row *find_wanted(const struct nsp_core *core, const char *slot, const struct wish *wish)
 {
 	uint32_t number = slot_lookup(core, slot);
@@ -195,7 +197,7 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 		      size_t *len)
 {
 	core->rows_out.len = 0;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		const struct wish *wish = &frame->wishes[i];
 		const char *slot = frame_slot(frame, wish), *action;
@@ -208,6 +210,8 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 		else
 			action = !row ? "create" : row_is_as(core, row, wish) ? "unchanged" : "change";
 		put_change(core, action, slot, row, wish, !frame->keys);
+		if (i % COMPARED_AT_ONCE == COMPARED_AT_ONCE - 1)
+			core_breathe(core);
 	}
 	core_unlock(core);
 	*data = core->rows_out.data;
@@ -221,7 +225,7 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 	long count = 0;
 
 	core->rows_out.len = 0;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	uint64_t rows = (uint64_t)core->table.chunk_count << CHUNK_BITS;
 	cleanup_free uint8_t *kept = calloc(1, rows / 8 + 1);
 	if (!kept)
@@ -235,6 +239,8 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 		kept[id / 8] |= (uint8_t)(1 << id % 8);
 	}
 	for (uint64_t id = 1; id < rows; id++) {
+		if (!(id & (CHUNK_ROWS - 1)))
+			core_breathe(core);
 		const struct chunk *chunk = &core->table.chunks[id >> CHUNK_BITS];
 		if (!chunk->rows || (id & (CHUNK_ROWS - 1)) >= chunk->used) {
 			id |= CHUNK_ROWS - 1;

@@ -113,21 +113,21 @@ void op_release(struct nsp_core *core, struct nsp_op *op)
 
 void nsp_core_submit(struct nsp_core *core, struct nsp_op *op, uint32_t express)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	queue_push_op(core, express ? &core->express : &core->queue, op);
 	core_unlock(core);
 }
 
 void nsp_core_gather(struct nsp_core *core, uint32_t on)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	core->gathers = on;
 	core_unlock(core);
 }
 
 int nsp_core_has_begun(struct nsp_core *core, const struct nsp_op *op)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	bool begun = ((const struct op *)op)->begun;
 	core_unlock(core);
 	return begun;
@@ -135,7 +135,7 @@ int nsp_core_has_begun(struct nsp_core *core, const struct nsp_op *op)
 
 void nsp_core_hold(struct nsp_core *core, uint32_t on)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	core->held = on;
 	core_unlock(core);
 }

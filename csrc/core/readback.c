@@ -215,7 +215,7 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 	(void)index;
 	if (msg && (!object_read(msg, &object) || object.gone || object.protocol != NSP_PROTOCOL || object.wish.type != back->type))
 		return;
-	pthread_mutex_lock(&back->core->lock);
+	core_lock(back->core);
 	if (msg)
 		take(back, &object);
 	else
@@ -252,7 +252,7 @@ static void judge_chunks(struct readback *back)
 	for (int via = 0; via < 2; via++) {
 		bool more = true;
 		for (uint32_t number = 0; more; number++) {
-			pthread_mutex_lock(&core->lock);
+			core_lock(core);
 			more = number < core->table.chunk_count;
 			for (uint32_t at = number == 0;
 			     more && core->table.chunks[number].rows && at < core->table.chunks[number].used; at++) {
@@ -277,25 +277,17 @@ static bool has_most_rows(const struct readback *back)
 	return rows > MANY_ROWS && rows * 8 > back->core->table.live;
 }
 
-static uint64_t nanoseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static bool between(void *arg)
 {
 	struct readback *back = arg;
 	struct nsp_core *core = back->core;
-	uint64_t begun = nanoseconds();
+	uint64_t begun = core_clock();
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	back->give_way(back->writer);
 	bool goes_on = !core->look_spoilt && !core->stop;
 	core_unlock(core);
-	back->away += nanoseconds() - begun;
+	back->away += core_clock() - begun;
 	return goes_on;
 }
 
@@ -310,7 +302,7 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t ty
 		back->core->looking_type = type;
 	int rc = nsp_dump_paced(sock, route ? NSP_DUMP_ROUTES : NSP_DUMP_NEIGHS, family, route ? NSP_PROTOCOL : 0, object_seen,
 				back, back->looks ? between : NULL, err);
-	pthread_mutex_lock(&back->core->lock);
+	core_lock(back->core);
 	bool chunks = rc >= 0 && has_most_rows(back);
 	if (rc < 0)
 		forget(back);
@@ -419,7 +411,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 	qsort(back->unclaimed, back->unclaimed_count, sizeof(*back->unclaimed), metric_last);
 	for (uint32_t at = 0; at < back->unclaimed_count && rc >= 0;) {
 		nsp_batch_init(&batch, deletion.buf, sizeof(deletion.buf));
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		for (; at < back->unclaimed_count && batch.count < DELETED_AT_ONCE; at++)
 			if (is_stale(back, &back->unclaimed[at])) {
 				deletion.objects[batch.count] = &back->unclaimed[at];
@@ -428,7 +420,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 		core_unlock(core);
 		if (batch.count)
 			rc = nsp_batch_send(sock, &batch, deletion_failed, deletion_answered, &deletion, err);
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		for (uint32_t i = 0; i < batch.count && rc >= 0; i++) {
 			const struct object *object = deletion.objects[i];
 			if (!object)
@@ -474,14 +466,14 @@ static bool look(struct readback *back, int fd, struct nsp_error *err)
 		failed(&back->op->head, -err->code, err);
 		return false;
 	}
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	core->looking = back->netns;
 	core->look_spoilt = false;
 	core->looking_type = WISH_ROUTE4;
 	core_unlock(core);
 	int rc = read_tables(back, &sock, err);
 	nsp_socket_close(&sock);
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	core->looking = NIL;
 	for (; rc == -ECANCELED && back->type <= WISH_ARP6; back->type++)
 		forget(back);
@@ -500,7 +492,7 @@ void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket
 	struct nsp_error err = { 0 };
 	int fd = core->netns[back.netns]->fd;
 	bool whole = fd >= 0;
-	uint64_t begun = nanoseconds();
+	uint64_t begun = core_clock();
 
 	if (core->looking == back.netns)
 		core->look_spoilt = true;
@@ -524,8 +516,8 @@ void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket
 		if (rc < 0)
 			failed(&op->head, rc, &err);
 	}
-	pthread_mutex_lock(&core->lock);
-	op->head.nanoseconds = nanoseconds() - begun - back.away;
+	core_lock(core);
+	op->head.nanoseconds = core_clock() - begun - back.away;
 	free(back.standing);
 	free(back.unclaimed);
 }

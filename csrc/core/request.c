@@ -34,6 +34,51 @@ bool core_has_work(const struct nsp_core *core)
 	       (core->express.count && !core->gathers);
 }
 
+uint64_t core_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void core_locked(struct nsp_core *core)
+{
+	core->locked_at = core_clock();
+}
+
+/* Whoever has to wait for the lock has the turn meanwhile: one who would take it again at once waits for that. */
+static void lock_in_turn(struct nsp_core *core)
+{
+	pthread_mutex_lock(&core->turn);
+	pthread_mutex_lock(&core->lock);
+	pthread_mutex_unlock(&core->turn);
+	core_locked(core);
+}
+
+void core_lock(struct nsp_core *core)
+{
+	if (pthread_mutex_trylock(&core->lock))
+		lock_in_turn(core);
+	else
+		core_locked(core);
+}
+
+void core_breathe(struct nsp_core *core)
+{
+	core_unlock(core);
+	lock_in_turn(core);
+}
+
+static void measure_hold(struct nsp_core *core)
+{
+	uint64_t held = core->locked_at ? core_clock() - core->locked_at : 0;
+
+	if (held > core->longest_hold)
+		core->longest_hold = held;
+	core->locked_at = 0;
+}
+
 void core_unlock(struct nsp_core *core)
 {
 	bool work = core->idle && core_has_work(core), completed = core->signals, write = completed && !core->signalled;
@@ -42,6 +87,7 @@ void core_unlock(struct nsp_core *core)
 		core->idle = false;
 	core->signals = false;
 	core->signalled |= write;
+	measure_hold(core);
 	pthread_mutex_unlock(&core->lock);
 	/* Whoever is woken while the lock is held runs into it. */
 	if (work)
@@ -83,7 +129,7 @@ static void grow_requests(struct nsp_core *core)
 
 uint32_t nsp_core_request_open(struct nsp_core *core)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	uint32_t serial = ++core->next_serial;
 	if (!serial)
 		serial = ++core->next_serial; /* 0 is no request */
@@ -126,7 +172,7 @@ void request_finish(struct nsp_core *core, struct request *request)
 
 void nsp_core_request_commit(struct nsp_core *core, uint32_t serial)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (request && !request->committed) {
 		request->committed = true;
@@ -153,7 +199,7 @@ static void summarise(struct request *request)
 
 int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_result *result)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (request) {
 		summarise(request);
@@ -174,7 +220,7 @@ int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_r
 
 void nsp_core_request_close(struct nsp_core *core, uint32_t serial)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (request) {
 		request->open = false;
@@ -214,7 +260,7 @@ int nsp_core_poll(struct nsp_core *core, struct nsp_done *done)
 {
 	uint64_t value;
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	bool some = core->done_count;
 	if (some) {
 		*done = core->done[core->done_head];
@@ -239,10 +285,11 @@ int nsp_core_wait(struct nsp_core *core, int milliseconds)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000L;
 	}
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	int rc = 0;
 	while (!core->done_count && !core->notice_count && !rc)
 		rc = pthread_cond_timedwait(&core->completed, &core->lock, &until);
+	core_locked(core);
 	bool some = core->done_count || core->notice_count;
 	core_unlock(core);
 	return some;
@@ -252,7 +299,7 @@ int nsp_core_notices(struct nsp_core *core, struct nsp_notice *notices, int cap)
 {
 	int count = 0;
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	while (count < cap && core->notice_head < core->notice_count)
 		notices[count++] = core->notices[core->notice_head++];
 	if (core->notice_head == core->notice_count)

@@ -230,7 +230,7 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 
 uint32_t nsp_slot_find(struct nsp_core *core, const char *key)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	uint32_t id = slot_make(core, key);
 	core_unlock(core);
 	return id;
@@ -243,7 +243,7 @@ const char *nsp_slot_key(const struct nsp_core *core, uint32_t slot)
 
 void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int32_t ifindex)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct slot *slot = core->slots[number];
 	if (!slot->ready || slot->netns != netns || slot->ifindex != ifindex) {
 		slot->state = NSP_STATE_PENDING;
@@ -269,7 +269,7 @@ void nsp_slot_lost(struct nsp_core *core, uint32_t number, uint32_t state, const
 {
 	static const uint8_t nothing[] = { 0x90 };
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct slot *slot = core->slots[number];
 	bool changed = slot->ready || slot->state != state || slot->error != error || flags;
 	slot->state = state;
@@ -285,7 +285,7 @@ void nsp_slot_lost(struct nsp_core *core, uint32_t number, uint32_t state, const
 
 void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct slot *slot = core->slots[number];
 	for (uint32_t id = slot->ready ? NIL : slot->heads[LIST_OPEN]; id;) {
 		struct row *row = table_row(&core->table, id);
@@ -351,7 +351,7 @@ void slot_rejudge_later(struct nsp_core *core, uint32_t number, uint32_t which)
 
 void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	for (uint32_t id = core->netns[netns]->first_slot; id; id = core->slots[id]->next)
 		if (!ifindex || core->slots[id]->ifindex == ifindex)
 			slot_rejudge(core, id, which);
@@ -399,7 +399,7 @@ long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 
 	if (!nsp_slot_key(core, number))
 		return -1;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct slot *slot = core->slots[number];
 	for (uint32_t id = slot->heads[LIST_OPEN]; id; id = table_row(&core->table, id)->next) {
 		struct row *row = table_row(&core->table, id);
@@ -426,14 +426,12 @@ long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 
 int nsp_slot_info(const struct nsp_core *core, uint32_t number, struct nsp_slot_info *info)
 {
-	pthread_mutex_t *lock = (pthread_mutex_t *)&core->lock;
-
 	if (!nsp_slot_key(core, number))
 		return -ENOENT;
-	pthread_mutex_lock(lock);
+	core_lock((struct nsp_core *)core);
 	const struct slot *slot = core->slots[number];
 	*info = (struct nsp_slot_info){ slot->ready, slot->netns, slot->ifindex, slot->rows, slot->open };
-	pthread_mutex_unlock(lock);
+	core_unlock((struct nsp_core *)core);
 	return 0;
 }
 
@@ -441,7 +439,7 @@ int nsp_slot_free(struct nsp_core *core, uint32_t number)
 {
 	int rc = 0;
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct slot *slot = number < core->slot_count ? core->slots[number] : NULL;
 	if (!slot)
 		rc = -ENOENT;

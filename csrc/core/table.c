@@ -5,18 +5,23 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE (2u << 20)
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 /* From the system and back to it: malloc would keep what large tables leave, for itself and for ever. All of it will be used, so it
- * is mapped at once, and not by a fault for each page. */
+ * is filled in at once, and not by a fault for each page. */
 static void *pages_take(size_t bytes)
 {
-	int populate = bytes < HUGE_PAGE ? MAP_POPULATE : 0;
-	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | populate, -1, 0);
+	bool huge = bytes >= HUGE_PAGE;
+	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (huge ? 0 : MAP_POPULATE), -1, 0);
 
 	if (pages == MAP_FAILED)
 		abort();
-	if (!populate)
-		madvise(pages, bytes, MADV_HUGEPAGE); /* a hint: the index is looked into at random */
+	if (huge) { /* both are hints: the index is looked into at random */
+		madvise(pages, bytes, MADV_HUGEPAGE);
+		madvise(pages, bytes, MADV_POPULATE_WRITE);
+	}
 	return pages;
 }
 
@@ -81,20 +86,27 @@ void table_expect(const struct table *table, uint32_t slot, const struct wish *w
 	__builtin_prefetch(&table->index[hash & table->index_mask], 1);
 }
 
+static bool is_row(const struct row *row, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
+		   uint32_t table_id)
+{
+	return row->slot == slot && row->type == type && row->dst_len == dst_len && row->metric == metric &&
+	       row->table == table_id && !memcmp(row->dst, dst, 16);
+}
+
 uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
 		    uint32_t table_id)
 {
 	if (!table->index)
 		return NIL;
 	uint32_t hash = table_hash(table, slot, type, dst, dst_len, metric, table_id);
-	for (uint32_t at = hash & table->index_mask; table->index[at].hash; at = (at + 1) & table->index_mask) {
-		if (table->index[at].hash != hash)
-			continue;
-		const struct row *row = table_row(table, table->index[at].row);
-		if (row->slot == slot && row->type == type && row->dst_len == dst_len && row->metric == metric &&
-		    row->table == table_id && !memcmp(row->dst, dst, 16))
+	for (uint32_t at = hash & table->index_mask; table->index[at].hash; at = (at + 1) & table->index_mask)
+		if (table->index[at].hash == hash &&
+		    is_row(table_row(table, table->index[at].row), slot, type, dst, dst_len, metric, table_id))
 			return table->index[at].row;
-	}
+	for (uint32_t at = hash & table->old_mask; table->old && table->old[at].hash; at = (at + 1) & table->old_mask)
+		if (table->old[at].hash == hash && table->old[at].row && at >= table->moved &&
+		    is_row(table_row(table, table->old[at].row), slot, type, dst, dst_len, metric, table_id))
+			return table->old[at].row;
 	return NIL;
 }
 
@@ -107,21 +119,80 @@ static void index_put(struct index_entry *index, uint32_t mask, struct index_ent
 	index[at] = entry;
 }
 
-static void index_free(struct table *table)
+static void index_free(struct index_entry *index, uint32_t mask)
 {
-	pages_give(table->index, ((size_t)table->index_mask + 1) * sizeof(*table->index));
+	pages_give(index, ((size_t)mask + 1) * sizeof(*index));
 }
 
 static void index_resize(struct table *table, uint32_t size)
 {
-	struct index_entry *grown = pages_take(size * sizeof(*grown));
+	struct index_entry *grown = table->spare_size == size ? table->spare : pages_take(size * sizeof(*grown));
 
-	for (uint32_t i = 0; table->index && i <= table->index_mask; i++)
-		if (table->index[i].hash)
-			index_put(grown, size - 1, table->index[i]);
-	index_free(table);
+	if (table->spare && grown != table->spare)
+		index_free(table->spare, table->spare_size - 1);
+	table->spare = NULL;
+	table->spare_size = 0;
+	table->old = table->index;
+	table->old_mask = table->index_mask;
+	table->moved = 0;
 	table->index = grown;
 	table->index_mask = size - 1;
+}
+
+uint32_t table_wants(const struct table *table)
+{
+	uint64_t size = (uint64_t)table->index_mask + 1, next = size * 2;
+	bool large = next * sizeof(struct index_entry) >= HUGE_PAGE;
+
+	return large && !table->old && table->spare_size != next && (uint64_t)table->live * 10 >= size * 6 ? (uint32_t)next : 0;
+}
+
+void *table_pages(uint32_t size)
+{
+	return pages_take(size * sizeof(struct index_entry));
+}
+
+void table_give(struct table *table, void *pages, uint32_t size)
+{
+	if (table->spare)
+		index_free(table->spare, table->spare_size - 1);
+	table->spare = pages;
+	table->spare_size = size;
+}
+
+/* With each row that comes or goes so much is moved that all of it has before the index is too full or too empty again. Moved entries
+ * stay where they were, for those that they had pushed aside to be found behind them. */
+#define MOVED_ENTRIES 8
+#define MOVED_PLACES 64
+
+static void index_move(struct table *table)
+{
+	if (!table->old)
+		return;
+	for (uint32_t places = 0, entries = 0; places < MOVED_PLACES && entries < MOVED_ENTRIES; places++) {
+		const struct index_entry *entry = &table->old[table->moved];
+		if (entry->row) {
+			index_put(table->index, table->index_mask, *entry);
+			entries++;
+		}
+		if (table->moved++ == table->old_mask) {
+			index_free(table->old, table->old_mask);
+			if (table->spare)
+				index_free(table->spare, table->spare_size - 1);
+			table->old = NULL;
+			return;
+		}
+	}
+}
+
+/* An entry of the old index makes no room: nothing is put there any more. */
+static void old_remove(struct table *table, uint32_t hash, uint32_t id)
+{
+	uint32_t at = hash & table->old_mask;
+
+	while (table->old[at].row != id || at < table->moved)
+		at = (at + 1) & table->old_mask;
+	table->old[at].row = NIL;
 }
 
 /* Removes an entry and moves up those behind it that it had pushed aside, so that no probe ends early. */
@@ -129,8 +200,12 @@ static void index_remove(struct table *table, uint32_t hash, uint32_t id)
 {
 	uint32_t mask = table->index_mask, hole = hash & mask;
 
-	while (table->index[hole].row != id || !table->index[hole].hash)
+	while (table->index[hole].hash && table->index[hole].row != id)
 		hole = (hole + 1) & mask;
+	if (!table->index[hole].hash) {
+		old_remove(table, hash, id);
+		return;
+	}
 	for (uint32_t at = (hole + 1) & mask; table->index[at].hash; at = (at + 1) & mask) {
 		uint32_t home = table->index[at].hash & mask;
 		if (((at - home) & mask) >= ((at - hole) & mask)) {
@@ -195,9 +270,10 @@ static uint32_t take_row(struct table *table)
 
 uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish)
 {
+	index_move(table);
 	if (!table->index)
 		index_resize(table, 1024);
-	else if ((uint64_t)table->live * 10 >= (uint64_t)table->index_mask * 7)
+	else if (!table->old && (uint64_t)table->live * 10 >= (uint64_t)table->index_mask * 7)
 		index_resize(table, (table->index_mask + 1) * 2);
 
 	uint32_t id = take_row(table);
@@ -232,8 +308,10 @@ void table_remove(struct table *table, uint32_t id)
 		chunk->rows = NULL;
 	}
 	list_chunk(table, id >> CHUNK_BITS);
-	if (table->index_mask >= 4096 && (uint64_t)table->live * 8 < table->index_mask)
-		index_resize(table, (table->index_mask + 1) / 2);
+	index_move(table);
+	/* By much, and so to little, which is soon filled in. */
+	if (!table->old && table->index_mask >= 4096 && (uint64_t)table->live * 32 < table->index_mask)
+		index_resize(table, (table->index_mask + 1) / 8);
 }
 
 struct extra *table_extra(struct table *table, struct row *row)
@@ -275,6 +353,10 @@ uint64_t table_bytes(const struct table *table)
 {
 	uint64_t bytes = ((uint64_t)table->index_mask + 1) * sizeof(struct index_entry) + table->extra_cap * sizeof(struct extra);
 
+	bytes += (uint64_t)table->spare_size * sizeof(struct index_entry);
+	if (table->old)
+		bytes += ((uint64_t)table->old_mask + 1) * sizeof(struct index_entry);
+
 	for (uint32_t i = 0; i < table->chunk_count; i++)
 		bytes += table->chunks[i].rows ? CHUNK_BYTES : 0;
 	return bytes;
@@ -290,6 +372,9 @@ void table_free(struct table *table)
 		pages_give(table->chunks[i].rows, CHUNK_BYTES);
 	free(table->chunks);
 	free(table->open);
-	index_free(table);
+	index_free(table->index, table->index_mask);
+	index_free(table->old, table->old_mask);
+	if (table->spare)
+		index_free(table->spare, table->spare_size - 1);
 	free(table->extras);
 }

@@ -44,11 +44,20 @@ static void put_refusal(struct request *request, uint32_t index, const char *key
 		mp_put_nil(out);
 }
 
-static void refuse_faults(const struct nsp_frame *frame, struct request *request)
+#define WISHES_AT_ONCE 1024 /* the writer is not kept waiting for a whole request */
+
+static void breathe_now_and_then(struct nsp_core *core, uint32_t i)
+{
+	if (i % WISHES_AT_ONCE == WISHES_AT_ONCE - 1)
+		core_breathe(core);
+}
+
+static void refuse_faults(struct nsp_core *core, const struct nsp_frame *frame, struct request *request)
 {
 	for (uint32_t i = 0; i < frame->fault_count; i++) {
 		const struct frame_fault *fault = &frame->faults[i];
 		put_refusal(request, fault->what.index, NULL, fault->what.field, fault->what.text, fault->data, fault->len);
+		breathe_now_and_then(core, i);
 	}
 }
 
@@ -148,16 +157,31 @@ static int put_order(const struct wish *wish)
 
 #define AHEAD 8 /* so many puts take as long as what the index has to be waited for */
 
+/* Called and returns with the lock held. */
+static void make_room(struct nsp_core *core)
+{
+	uint32_t size = table_wants(&core->table);
+
+	if (!size)
+		return;
+	core_unlock(core);
+	void *pages = table_pages(size);
+	core_lock(core);
+	table_give(&core->table, pages, size);
+}
+
 void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)
 {
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
+	make_room(core);
 	struct request *request = request_get(core, serial);
 	if (!request) {
 		core_unlock(core);
 		return;
 	}
-	refuse_faults(frame, request);
+	refuse_faults(core, frame, request);
 	uint64_t now = core_date();
+	uint32_t put = 0;
 	for (int order = 0; order < 3; order++) {
 		uint32_t last = UINT32_MAX, slot = NIL;
 		for (uint32_t i = 0; i < frame->wish_count; i++) {
@@ -171,6 +195,10 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 			if (i + AHEAD < frame->wish_count)
 				table_expect(&core->table, slot, wish + AHEAD); /* mostly on the same link */
 			put_wish(core, wish, slot, request, origin, express, now);
+			if (++put % WISHES_AT_ONCE)
+				continue;
+			core_breathe(core);
+			make_room(core);
 		}
 	}
 	core_unlock(core);
@@ -222,7 +250,8 @@ static uint32_t find_duplicates(const struct nsp_core *core, const struct nsp_fr
 	return count;
 }
 
-static void refuse_duplicates(struct request *request, struct nsp_frame *frame, const uint32_t *duplicates, uint32_t count)
+static void refuse_duplicates(struct nsp_core *core, struct request *request, struct nsp_frame *frame, const uint32_t *duplicates,
+			      uint32_t count)
 {
 	char key[NSP_KEY_MAX];
 
@@ -231,6 +260,7 @@ static void refuse_duplicates(struct request *request, struct nsp_frame *frame, 
 		key_format(key, frame_slot(frame, wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
 		put_refusal(request, wish->index, key, "key", "is in this request twice", NULL, 0);
 		wish->index = REFUSED;
+		breathe_now_and_then(core, i);
 	}
 }
 
@@ -246,14 +276,14 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 	cleanup_free uint32_t *duplicates;
 	uint32_t duplicate_count = find_duplicates(core, frame, &duplicates);
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (!request) {
 		core_unlock(core);
 		return;
 	}
-	refuse_faults(frame, request);
-	refuse_duplicates(request, frame, duplicates, duplicate_count);
+	refuse_faults(core, frame, request);
+	refuse_duplicates(core, request, frame, duplicates, duplicate_count);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		if (frame->wishes[i].index == REFUSED)
 			continue;
@@ -265,6 +295,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 			refuse_conflict(core, request, row);
 		else
 			row_unwant(core, id, row, request, express);
+		breathe_now_and_then(core, i);
 	}
 	core_unlock(core);
 }
@@ -274,10 +305,10 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 	cleanup_free uint32_t *duplicates;
 	uint32_t duplicate_count = find_duplicates(core, frame, &duplicates), refused = frame->fault_count + duplicate_count;
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct request *request = request_get(core, serial);
-	refuse_faults(frame, request);
-	refuse_duplicates(request, frame, duplicates, duplicate_count);
+	refuse_faults(core, frame, request);
+	refuse_duplicates(core, request, frame, duplicates, duplicate_count);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		const struct row *row = id ? table_row(&core->table, id) : NULL;
@@ -287,6 +318,7 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 			refuse_conflict(core, request, row);
 			refused++;
 		}
+		breathe_now_and_then(core, i);
 	}
 	core_unlock(core);
 	return refused;
@@ -299,7 +331,7 @@ long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uin
 
 	/* A chunk at a time: the writer is not kept waiting for a whole table. */
 	for (uint32_t number = 0; more; number++) {
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 		struct request *request = request_get(core, serial);
 		more = number < core->table.chunk_count;
 		for (uint32_t at = number == 0; more && core->table.chunks[number].rows && at < core->table.chunks[number].used;

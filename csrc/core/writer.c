@@ -26,9 +26,13 @@ struct writer {
 	uint32_t picked[BATCH_ROWS];
 	uint32_t picked_netns[BATCH_ROWS];
 	struct flight flights[BATCH_ROWS];
-	struct conflict conflicts[BATCH_ROWS];
 	struct messages astray;
 	uint32_t again[BATCH_ROWS]; /* flights that are sent once more */
+	struct conflict *conflicts; /* that are still to be resolved: their rows are in flight until then */
+	uint32_t conflict_count, conflict_cap;
+	bool conflicts_due;   /* one of their rows is wanted */
+	uint64_t resolved_at; /* ns: when that was done last */
+	uint64_t resolving_took;
 	uint8_t buf[BATCH_BYTES];
 };
 
@@ -81,7 +85,7 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 {
 	struct nsp_socket sock;
 
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	struct netns *netns = core->netns[number];
 	int fd = netns->fd;
 	bool connected = netns->connected;
@@ -98,7 +102,7 @@ static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, st
 	}
 	if (nsp_socket_open_as(&sock, fd, core->portid, err) < 0)
 		return NULL;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	if (netns->connected) {
 		nsp_socket_close(&sock);
 	} else {
@@ -296,19 +300,73 @@ static bool land_unknown(struct nsp_core *core, struct flight *flight)
 	return false;
 }
 
-static struct conflict as_conflict(const struct nsp_core *core, const struct flight *flight, bool lost)
+static void add_conflict(struct writer *writer, const struct flight *flight, bool lost)
 {
-	const struct row *row = table_row(&core->table, flight->row);
+	struct nsp_core *core = writer->core;
+	struct row *row = table_row(&core->table, flight->row);
 	struct conflict conflict = {
 		.row = flight->row,
 		.generation = flight->generation,
 		.request = flight->request,
+		.netns = flight->netns,
 		.lost = lost,
 		.key = { .type = row->type, .dst_len = row->dst_len, .metric = row->metric, .table = row->table },
 		.ifindex = core->slots[row->slot]->ifindex,
 	};
 	memcpy(conflict.key.dst, row->dst, 16);
-	return conflict;
+	row->flags |= ROW_INFLIGHT; /* still: nobody is to drop it */
+	CORE_GROW(writer->conflicts, writer->conflict_count, writer->conflict_cap);
+	writer->conflicts[writer->conflict_count++] = conflict;
+}
+
+static int by_netns(const void *left, const void *right)
+{
+	uint32_t a = ((const struct conflict *)left)->netns, b = ((const struct conflict *)right)->netns;
+
+	return (a > b) - (a < b);
+}
+
+/* Whatever comes of it is queued again. */
+static void resolve_conflicts(struct writer *writer)
+{
+	struct nsp_core *core = writer->core;
+	struct conflict *conflicts = writer->conflicts;
+	uint32_t count = writer->conflict_count;
+	uint64_t began = core_clock();
+
+	writer->conflict_count = 0;
+	writer->conflicts_due = false;
+	qsort(conflicts, count, sizeof(*conflicts), by_netns);
+	for (uint32_t first = 0, next; first < count; first = next) {
+		struct nsp_error err = { 0 };
+		uint32_t netns = conflicts[first].netns;
+		for (next = first; next < count && conflicts[next].netns == netns; next++)
+			;
+		core_unlock(core);
+		struct nsp_socket *sock = open_socket(core, netns, &err);
+		core_lock(core);
+		conflict_resolve(core, sock, netns, conflicts + first, next - first, &err);
+	}
+	if (writer->conflict_cap > BATCH_ROWS) {
+		free(conflicts);
+		writer->conflicts = NULL;
+		writer->conflict_cap = 0;
+	}
+	writer->resolved_at = core_clock();
+	writer->resolving_took = writer->resolved_at - began;
+}
+
+/* A whole table may be read for them: at once where nothing else is to be done or none was read for long, else for thousands together. */
+#define CONFLICTS_AT_ONCE 16384
+#define CONFLICT_PAUSES 4 /* as long as it took */
+
+static bool conflicts_wait(const struct writer *writer)
+{
+	const struct nsp_core *core = writer->core;
+	bool busy = core->express.count || (core->queue.count && !core->held);
+
+	return busy && !writer->conflicts_due && writer->conflict_count < CONFLICTS_AT_ONCE &&
+	       core_clock() - writer->resolved_at < CONFLICT_PAUSES * writer->resolving_took;
 }
 
 static void give_way(void *writer);
@@ -323,7 +381,7 @@ static void run_op(struct writer *writer, struct nsp_op *op)
 	} else {
 		core_unlock(core);
 		op_run(core, op, open_socket);
-		pthread_mutex_lock(&core->lock);
+		core_lock(core);
 	}
 	if (((struct op *)op)->astray.count)
 		astray_restore(core, ((struct op *)op)->stages[0].netns, &((struct op *)op)->astray);
@@ -375,7 +433,7 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 		return 0;
 	core_unlock(core);
 	int rc = nsp_batch_send(sock, &batch, again_failed, flight_answered, writer, err);
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	return rc;
 }
 
@@ -385,7 +443,6 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	struct nsp_core *core = writer->core;
 	struct nsp_error err = { 0 };
 	struct nsp_batch batch;
-	uint32_t conflicts = 0;
 
 	run_withdrawals(writer);
 	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
@@ -396,6 +453,12 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 		struct row *row = table_row(&core->table, id);
 		if (!(row->flags & ROW_QUEUED))
 			continue;
+		if (row->flags & ROW_INFLIGHT) { /* what it met is still to be looked at */
+			row->flags &= (uint16_t)~ROW_QUEUED;
+			row_queue(core, id, row, true);
+			writer->conflicts_due = true;
+			continue;
+		}
 		if (core->slots[row->slot]->ready && core->slots[row->slot]->netns != netns) { /* it moved since it was picked */
 			row->flags &= (uint16_t)~ROW_QUEUED;
 			row_queue(core, id, row, false);
@@ -418,7 +481,7 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	core_unlock(core);
 	struct nsp_socket *sock = open_socket(core, netns, &err);
 	int rc = sock ? nsp_batch_send(sock, &batch, flight_failed, flight_answered, writer, &err) : -err.code;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	if (rc >= 0)
 		rc = delete_any_gateway(writer, sock, batch.count, &err);
 	if (writer->astray.count)
@@ -435,13 +498,11 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 			flight->text = core_copy(err.text);
 		}
 		if (lost ? land_unknown(core, flight) : land(core, flight))
-			writer->conflicts[conflicts++] = as_conflict(core, flight, lost);
+			add_conflict(writer, flight, lost);
 		free(flight->text);
 	}
 	if (rc < 0 && rc != -ENOBUFS && sock)
 		disconnect(core, core->netns[netns]);
-	if (conflicts)
-		conflict_resolve(core, sock, netns, writer->conflicts, conflicts);
 }
 
 static void write_rows(struct writer *writer, uint32_t picked)
@@ -472,6 +533,10 @@ static void serve(struct writer *writer, struct queue *queue)
 		uint64_t entry = queue->entries[queue->head];
 		if (!(entry & 1) && picked)
 			break;
+		if (!(entry & 1) && writer->conflict_count) { /* it is to find them settled */
+			writer->conflicts_due = true;
+			return;
+		}
 		queue_pop(queue);
 		if (entry & 1) {
 			writer->picked[picked++] = (uint32_t)(entry >> 2);
@@ -491,10 +556,11 @@ static void serve(struct writer *writer, struct queue *queue)
 static void wait_for_work(struct nsp_core *core)
 {
 	core_unlock(core); /* which tells of what was completed */
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	core->idle = !core_has_work(core);
 	while (core->idle)
 		pthread_cond_wait(&core->work, &core->lock);
+	core_locked(core);
 }
 
 /* One turn. false: there was nothing to do. */
@@ -504,6 +570,10 @@ static bool work(struct writer *writer)
 
 	if (core->rejudge_count && (!core->queue.count || core_now() > core->rejudged + REJUDGE_MS))
 		run_rejudges(core);
+	if (writer->conflict_count && !conflicts_wait(writer)) {
+		resolve_conflicts(writer);
+		return true;
+	}
 	if (core->withdrawals.count) {
 		run_withdrawals(writer);
 		return true;
@@ -535,10 +605,11 @@ void *writer_run(void *arg)
 	if (!writer)
 		abort();
 	writer->core = core;
-	pthread_mutex_lock(&core->lock);
+	core_lock(core);
 	while (!core->stop)
 		if (!work(writer))
 			wait_for_work(core);
 	core_unlock(core);
+	free(writer->conflicts);
 	return NULL;
 }

@@ -189,6 +189,48 @@ static void test_memory_goes_back(void)
 	ids[0] = 0;
 }
 
+/* An index that grows or shrinks moves over with the rows that come and go, a little with each, and loses none meanwhile. */
+static void test_index_moves_little_by_little(void)
+{
+	uint32_t most = 0, moves = 0, next = 0;
+
+	while (next < ROWS || table.live) {
+		bool moving = table.old;
+		uint32_t before = table.moved;
+
+		if (next < ROWS) {
+			ids[next] = insert(next);
+			next++;
+		} else {
+			uint32_t i = table.live - 1; /* from the last, and of the early ones some already went */
+			while (!ids[i])
+				i++;
+			table_remove(&table, ids[i]);
+			ids[i] = 0;
+		}
+		if (moving && table.old && table.moved - before > most)
+			most = table.moved - before;
+		moves += !moving && table.old;
+		if (!table.old || next % 8)
+			continue;
+		/* Of the rows that have moved and of those that have not some go, and come again. */
+		uint32_t i = random_number() % (next < ROWS ? next : ROWS);
+		CHECK_EQ(find(i), ids[i]);
+		if (ids[i] && next < ROWS) {
+			table_remove(&table, ids[i]);
+			ids[i] = 0;
+			CHECK_EQ(find(i), 0);
+			ids[i] = insert(i);
+			CHECK_EQ(find(i), ids[i]);
+		}
+		if (table.live % 4999 == 0)
+			CHECK_EQ(wrong(), 0);
+	}
+	CHECK(moves >= 8);
+	CHECK(most > 0 && most <= 64);
+	CHECK_EQ(wrong(), 0);
+}
+
 /* What few rows have is handed from one that goes to one that comes, empty. */
 static void test_extras(void)
 {
@@ -223,6 +265,7 @@ int main(void)
 	test_empty();
 	test_random_order();
 	test_memory_goes_back();
+	test_index_moves_little_by_little();
 	test_extras();
 	table_free(&table);
 	return test_end();
