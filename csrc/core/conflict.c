@@ -51,7 +51,23 @@ static void forget_found(struct search *search)
 			continue;
 		free(search->conflicts[i].found);
 		search->conflicts[i].found = NULL;
+		search->conflicts[i].beside = false;
 	}
+}
+
+static const struct nlmsghdr *as_message(const uint8_t *found)
+{
+	return (const struct nlmsghdr *)(const void *)found;
+}
+
+static bool has_gateway(const struct nlmsghdr *msg)
+{
+	const struct nlattr *attr;
+
+	NSP_ATTR_EACH(attr, msg, sizeof(struct rtmsg))
+		if (nsp_attr_type(attr) == RTA_GATEWAY || nsp_attr_type(attr) == RTA_MULTIPATH)
+			return true;
+	return false;
 }
 
 /* Two rows of one batch may be in conflict with one object: they stand side by side. */
@@ -72,9 +88,15 @@ static void route_seen(void *arg, uint32_t index, const void *msg)
 		return;
 	while (hit > search->conflicts && !compare(hit - 1, &wanted))
 		hit--;
-	for (; hit < search->conflicts + search->count && !compare(hit, &wanted); hit++)
-		if (!hit->found)
-			hit->found = copy_message(msg);
+	for (; hit < search->conflicts + search->count && !compare(hit, &wanted); hit++) {
+		hit->beside = hit->found;
+		/* Of one destination and metric there may be an IPv6 route without gateway, and one of several next hops. */
+		if (hit->found && (search->type != WISH_ROUTE6 || has_gateway(as_message(hit->found)) == hit->via ||
+				   has_gateway(msg) != hit->via))
+			continue;
+		free(hit->found);
+		hit->found = copy_message(msg);
+	}
 }
 
 static void neigh_seen(void *arg, uint32_t index, const void *msg)
@@ -181,11 +203,12 @@ static void describe(const struct conflict *conflict, char *text, size_t cap)
 
 static bool is_ours(const struct conflict *conflict)
 {
-	struct nsp_route route;
 	struct nsp_neigh neigh;
 
-	if (WISH_TYPE_IS_ROUTE(conflict->key.type))
-		return nsp_route_read(conflict->found, &route) == 0 && route.proto == NSP_PROTOCOL;
+	if (WISH_TYPE_IS_ROUTE(conflict->key.type)) { /* in whatever shape: others may have added next hops to it */
+		const struct rtmsg *rtm = nsp_msg_body(as_message(conflict->found), sizeof(*rtm));
+		return rtm->rtm_protocol == NSP_PROTOCOL;
+	}
 	return nsp_neigh_read(conflict->found, &neigh) == 0 &&
 	       (neigh.proto == NSP_PROTOCOL || neigh.state != 0x80 /* NUD_PERMANENT */);
 }
@@ -246,11 +269,10 @@ static void settle(struct nsp_core *core, uint32_t netns, struct conflict *confl
 	} else if (is_ours(conflict)) {
 		again(core, conflict, row, true);
 	} else if (row->flags & WISH_OVERRIDE) {
-		struct extra *extra = table_extra_make(&core->table, row);
-		free(extra->stolen);
-		extra->stolen = conflict->found;
-		conflict->found = NULL;
-		again(core, conflict, row, true);
+		if (replaced_take(core, row, netns, as_message(conflict->found), conflict->beside))
+			again(core, conflict, row, true);
+		else if (conflict->request) /* nsp_core_replace */
+			row_owe(core, row, conflict->request);
 	} else {
 		describe(conflict, text, sizeof(text));
 		fail_row(core, conflict, row, text);

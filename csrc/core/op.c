@@ -27,6 +27,7 @@ void nsp_op_free(struct nsp_op *head)
 		free(op->sweeps[i].key);
 	free(op->sweeps);
 	free(op->lost);
+	free(op->restored);
 	for (uint32_t i = 0; i < op->astray.count; i++)
 		free(op->astray.list[i]);
 	free(op->astray.list);

@@ -294,6 +294,7 @@ static struct conflict as_conflict(const struct nsp_core *core, const struct fli
 		.request = flight->request,
 		.key = { .type = row->type, .dst_len = row->dst_len, .metric = row->metric, .table = row->table },
 		.ifindex = core->slots[row->slot]->ifindex,
+		.via = row->flags & WISH_VIA,
 	};
 	memcpy(conflict.key.dst, row->dst, 16);
 	return conflict;
@@ -315,6 +316,7 @@ static void run_op(struct writer *writer, struct nsp_op *op)
 	}
 	if (((struct op *)op)->astray.count)
 		astray_restore(core, ((struct op *)op)->stages[0].netns, &((struct op *)op)->astray);
+	replaced_ended(core, (struct op *)op);
 	core->batches++;
 	core->written += op->count;
 	if (op->cookie)
