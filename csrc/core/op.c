@@ -136,6 +136,8 @@ static bool is_done_already(const struct nsp_batch *batch, uint32_t index, int e
 		return error == EEXIST;
 	case RTM_DELADDR:
 		return error == EADDRNOTAVAIL || error == ENODEV;
+	case RTM_DELNEIGH:
+		return error == ENOENT || error == ENODEV;
 	case RTM_DELROUTE:
 		return error == ESRCH || error == ENODEV;
 	default:

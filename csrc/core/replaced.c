@@ -301,9 +301,33 @@ int nsp_core_remember(struct nsp_core *core, const char *key, const uint8_t *mes
 	return rc;
 }
 
+/* Of what an earlier life has put in its place nothing is known but that it is ours. */
+static void put_deletion(struct nsp_op *op, const struct nlmsghdr *kept)
+{
+	struct nsp_batch *batch = nsp_op_room(op);
+	struct nsp_neigh neigh;
+	struct wish key;
+
+	if (nsp_neigh_read(kept, &neigh) == 0) /* replaced, it would keep our protocol */
+		nsp_neigh_delete(batch, &neigh);
+	if (!object_read_key(kept, &key))
+		return;
+	struct nsp_route route = { .family = WISH_TYPE_IS_V6(key.type) ? AF_INET6 : AF_INET,
+				   .dst_len = key.dst_len,
+				   .proto = NSP_PROTOCOL,
+				   .table = key.table,
+				   .metric = key.metric };
+	memcpy(route.dst, key.dst, 16);
+	nsp_route_delete(batch, &route);
+	((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO; /* for astray.c */
+}
+
 int nsp_op_restore(struct nsp_op *op, const uint8_t *message, size_t len)
 {
+	const struct nlmsghdr *kept = (const struct nlmsghdr *)(const void *)message;
+
 	if (!is_message(message, len))
 		return -EINVAL;
-	return encode(op, (const struct nlmsghdr *)(const void *)message) ? 0 : -ESTALE;
+	put_deletion(op, kept);
+	return encode(op, kept) ? 0 : -ESTALE;
 }

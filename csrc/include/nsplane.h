@@ -654,8 +654,8 @@ NSP_API int nsp_op_lost(const struct nsp_op *op, uint32_t i, struct nsp_addr *ad
  * in keys: that slot's rows are wanted there, ready or not. Several keys may name one link. */
 NSP_API void nsp_op_sweep(struct nsp_op *op, int32_t ifindex, const char *key);
 
-/* Appends to the current stage what an override of an earlier life had replaced (nsp_core_replaced), to be put back though no row is there
- * any more. -ESTALE: its lifetime is over. */
+/* Appends to the current stage what an override of an earlier life had replaced (nsp_core_replaced), to be put back in place of ours,
+ * though no row is there any more. -ESTALE: its lifetime is over. */
 NSP_API int nsp_op_restore(struct nsp_op *op, const uint8_t *message, size_t len);
 
 /* Queues the operation behind everything queued before it, or (`express`) behind other small ones; the core owns it until nsp_core_poll gives it back. */
