@@ -414,6 +414,8 @@ struct conflict {
 	struct wish key;
 	int32_t ifindex;
 	bool via;	/* it has a gateway: the kernel replaces an IPv6 route by one of the same sort */
+	int32_t oif;	/* the link of somebody else's route, and its name */
+	char link[16];
 	bool beside;	/* there are several objects of this key */
 	uint8_t *found; /* the message of the object in the way; NULL: none was there */
 };

@@ -27,6 +27,7 @@ from nsplane.kernel import (
     LinkChange,
     Op,
     write_sysctl,
+    errno_name,
 )
 from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
 from nsplane.places import shown
@@ -524,7 +525,7 @@ class Node:
             "state": state,
             "source": self.source,
             "missing": self.missing if state == "pending" else [],
-            "errno": errno.errorcode.get(error, str(error)) if error else None,
+            "errno": errno_name(error) if error else None,
             "message": "overwritten before it was applied" if state == "superseded" else text,
             "since": self.since,
             "tries": self.tries,

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from nsplane.journal import NotRecorded
-from nsplane.kernel import Core
+from nsplane.kernel import Core, errno_name
 from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
 
@@ -68,7 +68,7 @@ class Replaced:
         entry = {"key": key, "state": "removed", "source": None, "missing": [], "since": time.time(), "tries": 0, "item": None}
         if row is not None:
             entry = msgspec.msgpack.decode(row)
-        self._note(f"drift/{key}", entry | {"errno": errno.errorcode.get(error), "message": text, "found": "lost"})
+        self._note(f"drift/{key}", entry | {"errno": errno_name(error), "message": text, "found": "lost"})
 
     def resume(self, boot: str) -> None:
         """What an earlier life has left: in namespaces of another boot, nothing."""
