@@ -52,15 +52,6 @@ static struct row *find_row(const struct nsp_core *core, uint32_t netns, const s
 	return NULL;
 }
 
-static void put_back(struct nsp_core *core, uint32_t netns, const struct nlmsghdr *msg)
-{
-	struct nsp_op *op = op_new_unasked();
-
-	nsp_op_stage(op, netns, 0);
-	nsp_batch_copy(op_room(op, NSP_ALIGN(msg->nlmsg_len)), msg, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
-	queue_push_op(core, &core->withdrawals, op);
-}
-
 void astray_restore(struct nsp_core *core, uint32_t netns, struct messages *astray)
 {
 	for (uint32_t i = 0; i < astray->count; i++) {
@@ -69,7 +60,9 @@ void astray_restore(struct nsp_core *core, uint32_t netns, struct messages *astr
 
 		struct row *row = object_read(astray->list[i], &object) ? find_row(core, netns, &object, &id) : NULL;
 		if (!row) {
-			put_back(core, netns, astray->list[i]);
+			struct nlmsghdr *kept = replaced_keep(astray->list[i], false);
+			replaced_put_back(core, netns, kept, NULL);
+			free(kept);
 		} else if (row->flags & ROW_INFLIGHT) {
 			row->flags |= ROW_SHAKEN; /* before or after, that is not known */
 		} else if ((row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {

@@ -51,7 +51,28 @@ static void forget_found(struct search *search)
 			continue;
 		free(search->conflicts[i].found);
 		search->conflicts[i].found = NULL;
+		search->conflicts[i].beside = false;
 	}
+}
+
+static const struct nlmsghdr *as_message(const uint8_t *found)
+{
+	return (const struct nlmsghdr *)(const void *)found;
+}
+
+static bool has_attr(const struct nlmsghdr *msg, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	NSP_ATTR_EACH(attr, msg, sizeof(struct rtmsg))
+		if (nsp_attr_type(attr) == type)
+			return true;
+	return false;
+}
+
+static bool has_gateway(const struct nlmsghdr *msg)
+{
+	return has_attr(msg, RTA_GATEWAY) || has_attr(msg, RTA_MULTIPATH);
 }
 
 /* Two rows of one batch may be in conflict with one object: they stand side by side. */
@@ -72,9 +93,15 @@ static void route_seen(void *arg, uint32_t index, const void *msg)
 		return;
 	while (hit > search->conflicts && !compare(hit - 1, &wanted))
 		hit--;
-	for (; hit < search->conflicts + search->count && !compare(hit, &wanted); hit++)
-		if (!hit->found)
-			hit->found = copy_message(msg);
+	for (; hit < search->conflicts + search->count && !compare(hit, &wanted); hit++) {
+		hit->beside = hit->found;
+		/* Of one destination and metric there may be an IPv6 route without gateway, and one of several next hops. */
+		if (hit->found && (search->type != WISH_ROUTE6 || has_gateway(as_message(hit->found)) == hit->via ||
+				   has_gateway(msg) != hit->via))
+			continue;
+		free(hit->found);
+		hit->found = copy_message(msg);
+	}
 }
 
 static void neigh_seen(void *arg, uint32_t index, const void *msg)
@@ -113,6 +140,55 @@ static int find_neighs(struct nsp_socket *sock, struct conflict *conflicts, uint
 	return rc;
 }
 
+static void link_seen(void *arg, uint32_t index, const void *msg)
+{
+	struct conflict **asked = arg;
+	struct nsp_link link;
+
+	if (nsp_link_read(msg, &link) == 0)
+		memcpy(asked[index]->link, link.name, sizeof(link.name));
+}
+
+#define NAMED_AT_ONCE 64
+
+/* The names of the links of somebody else's routes; one that has gone has none. */
+static int find_names(struct nsp_socket *sock, struct conflict *conflicts, uint32_t count, struct nsp_error *err)
+{
+	struct conflict *asked[NAMED_AT_ONCE];
+	const struct conflict *last = NULL;
+	uint8_t buf[NAMED_AT_ONCE * 64];
+	struct nsp_batch batch;
+	int rc = 0;
+
+	nsp_batch_init(&batch, buf, sizeof(buf));
+	for (uint32_t i = 0; i < count && rc >= 0; i++) {
+		struct nsp_link link = { .fields = NSP_LINK_INDEX };
+		struct object object;
+		if (!conflicts[i].found || !object_read(as_message(conflicts[i].found), &object) || !object.ifindex ||
+		    !WISH_TYPE_IS_ROUTE(object.wish.type) || object.protocol == NSP_PROTOCOL)
+			continue;
+		conflicts[i].oif = link.index = object.ifindex;
+		if (last && last->oif == object.ifindex)
+			continue;
+		last = asked[batch.count] = &conflicts[i];
+		nsp_link_get(&batch, &link);
+		if (batch.count == NAMED_AT_ONCE) {
+			rc = nsp_batch_send(sock, &batch, NULL, link_seen, asked, err);
+			nsp_batch_reset(&batch);
+		}
+	}
+	if (batch.count && rc >= 0)
+		rc = nsp_batch_send(sock, &batch, NULL, link_seen, asked, err);
+	last = NULL;
+	for (uint32_t i = 0; i < count; i++) {
+		if (last && conflicts[i].oif == last->oif && !conflicts[i].link[0])
+			memcpy(conflicts[i].link, last->link, sizeof(last->link));
+		if (conflicts[i].oif)
+			last = &conflicts[i];
+	}
+	return rc;
+}
+
 /* Reads the kernel, without the lock. */
 static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uint32_t count, struct nsp_error *err)
 {
@@ -133,7 +209,7 @@ static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uin
 		if (families[v6])
 			rc = nsp_dump(sock, NSP_DUMP_ROUTES, v6 ? AF_INET6 : AF_INET, 0, table, route_seen, &search, err);
 	}
-	return rc;
+	return rc < 0 ? rc : find_names(sock, conflicts, count, err);
 }
 
 /* The slots of a namespace by their links: with thousands of both, conflicts do not look through all slots. */
@@ -224,7 +300,19 @@ static const char *protocol_name(uint8_t protocol, char buf[16])
 	return buf;
 }
 
-/* "exists: protocol static, gateway 10.0.0.9, link 4": what somebody else's object is. */
+/* " blackhole", or "" for a common one. */
+static const char *type_name(uint8_t type)
+{
+	static const char *const names[] = {
+		[RTN_LOCAL] = " local",		[RTN_BROADCAST] = " broadcast", [RTN_ANYCAST] = "n anycast",
+		[RTN_MULTICAST] = " multicast", [RTN_BLACKHOLE] = " blackhole", [RTN_UNREACHABLE] = "n unreachable",
+		[RTN_PROHIBIT] = " prohibit",	[RTN_THROW] = " throw",		[RTN_NAT] = " nat",
+	};
+
+	return type < sizeof(names) / sizeof(*names) && names[type] ? names[type] : "";
+}
+
+/* "exists: a route of protocol static, gateway 10.0.0.9, link eth0": what somebody else's object is. */
 static void describe(const struct conflict *conflict, char *text, size_t cap)
 {
 	char protocol[16], ip[INET6_ADDRSTRLEN] = "none";
@@ -239,26 +327,30 @@ static void describe(const struct conflict *conflict, char *text, size_t cap)
 			 neigh.mac[5]);
 		return;
 	}
-	const struct rtmsg *rtm = nsp_msg_body((const struct nlmsghdr *)(const void *)conflict->found, sizeof(*rtm));
-	int rc = nsp_route_read(conflict->found, &route);
-	if (rc < 0) {
-		snprintf(text, cap, "exists: a route of protocol %s and type %u", protocol_name(rtm->rtm_protocol, protocol),
-			 rtm->rtm_type);
-		return;
+	const struct rtmsg *rtm = nsp_msg_body(as_message(conflict->found), sizeof(*rtm));
+	size_t n = (size_t)snprintf(text, cap, "exists: a%s route of protocol %s", type_name(rtm->rtm_type),
+				    protocol_name(rtm->rtm_protocol, protocol));
+	if (nsp_route_read(conflict->found, &route) == 0) {
+		if (route.fields & NSP_ROUTE_GATEWAY)
+			prefix_format_ip(ip, WISH_TYPE_IS_V6(conflict->key.type), route.gateway);
+		n += (size_t)snprintf(text + n, cap - n, ", gateway %s", ip);
+	} else if (has_attr(as_message(conflict->found), RTA_NH_ID)) {
+		n += (size_t)snprintf(text + n, cap - n, " by a nexthop object");
+	} else if (has_attr(as_message(conflict->found), RTA_MULTIPATH)) {
+		n += (size_t)snprintf(text + n, cap - n, " with several gateways");
 	}
-	if (route.fields & NSP_ROUTE_GATEWAY)
-		prefix_format_ip(ip, WISH_TYPE_IS_V6(conflict->key.type), route.gateway);
-	snprintf(text, cap, "exists: a route of protocol %s, gateway %s, link %d", protocol_name(route.proto, protocol), ip,
-		 route.oif);
+	if (conflict->link[0] && rtm->rtm_type == RTN_UNICAST)
+		snprintf(text + n, cap - n, ", link %s", conflict->link);
 }
 
 static bool is_ours(const struct conflict *conflict)
 {
-	struct nsp_route route;
 	struct nsp_neigh neigh;
 
-	if (WISH_TYPE_IS_ROUTE(conflict->key.type))
-		return nsp_route_read(conflict->found, &route) == 0 && route.proto == NSP_PROTOCOL;
+	if (WISH_TYPE_IS_ROUTE(conflict->key.type)) { /* in whatever shape: others may have added next hops to it */
+		const struct rtmsg *rtm = nsp_msg_body(as_message(conflict->found), sizeof(*rtm));
+		return rtm->rtm_protocol == NSP_PROTOCOL;
+	}
 	return nsp_neigh_read(conflict->found, &neigh) == 0 &&
 	       (neigh.proto == NSP_PROTOCOL || neigh.state != 0x80 /* NUD_PERMANENT */);
 }
@@ -323,11 +415,10 @@ static void settle(struct nsp_core *core, const struct places *places, struct co
 	} else if (is_ours(conflict)) {
 		again(core, conflict, row, true);
 	} else if (row->flags & WISH_OVERRIDE) {
-		struct extra *extra = table_extra_make(&core->table, row);
-		free(extra->stolen);
-		extra->stolen = conflict->found;
-		conflict->found = NULL;
-		again(core, conflict, row, true);
+		if (replaced_take(core, row, conflict->netns, as_message(conflict->found), conflict->beside))
+			again(core, conflict, row, true);
+		else if (conflict->request) /* nsp_core_replace */
+			row_owe(core, row, conflict->request);
 	} else {
 		describe(conflict, text, sizeof(text));
 		fail_row(core, conflict, row, text);

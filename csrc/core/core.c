@@ -173,6 +173,7 @@ void nsp_core_free(struct nsp_core *core)
 	mp_free(&core->changes[0]);
 	mp_free(&core->changes[1]);
 	mp_free(&core->rows_out);
+	mp_free(&core->replaced);
 	close(core->event);
 	pthread_cond_destroy(&core->work);
 	pthread_cond_destroy(&core->completed);

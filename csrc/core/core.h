@@ -84,9 +84,10 @@ static inline bool row_may_be_held(const struct row *row)
 
 struct extra {
 	uint8_t source[16];
-	char *text;	 /* the kernel's sentence, or who is in the way */
-	uint8_t *stolen; /* the foreign object that an override took the place of: its message */
-	uint64_t tried;	 /* core_now() when it was refused last */
+	char *text;		 /* the kernel's sentence, or who is in the way */
+	struct nlmsghdr *stolen; /* the foreign object that an override took the place of: see replaced.c */
+	bool waits;		 /* until the planner has recorded it */
+	uint64_t tried;		 /* core_now() when it was refused last */
 	uint32_t tries;
 	uint32_t next_free;
 	uint64_t fight;	     /* core_now() when somebody began to undo it */
@@ -249,6 +250,10 @@ struct nsp_core {
 	uint32_t changes_count;
 	struct mp_out rows_out;
 
+	bool guards; /* the planner records what is to be replaced */
+	struct mp_out replaced;
+	uint32_t replaced_count;
+
 	uint64_t rows_by_state[2][NSP_STATES];
 	uint64_t written, batches, dropped, missing, altered;
 };
@@ -374,6 +379,8 @@ void row_origin(struct nsp_core *core, struct row *row, uint32_t origin);
 void row_gone(struct nsp_core *core, uint32_t id, struct row *row);
 /* Somebody undid it: it is written again, unless that goes on and on. */
 void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char *why);
+/* A request waits for its next verdict, unless a newer one does. */
+void row_owe(struct nsp_core *core, struct row *row, uint32_t request);
 /* Queues it again before others; `request` (or 0) is still owed the verdict. */
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request);
 /* Is it pending (its state, or the one that it is to have) since the kernel finds no way to its gateway? Somebody else may make one. */
@@ -397,7 +404,15 @@ int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struc
 	       int mode);
 /* Has it deleted from the kernel, before anything else is written, though nobody waits for that. */
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex);
-/* What it had taken the place of is put back. */
+
+/* ---- replaced.c ---- */
+/* A copy of what is to be put back; `beside` others of the same destination and metric. */
+struct nlmsghdr *replaced_keep(const struct nlmsghdr *msg, bool beside);
+/* The row takes the place of what was found there. false: not before the planner has recorded it. */
+bool replaced_take(struct nsp_core *core, struct row *row, uint32_t netns, const struct nlmsghdr *found, bool beside);
+/* Before anything else that is queued. `row`: which had replaced it, or NULL. */
+void replaced_put_back(struct nsp_core *core, uint32_t netns, const struct nlmsghdr *kept, const struct row *row);
+/* What the row had taken the place of is put back. */
 void row_restore(struct nsp_core *core, struct row *row);
 
 /* ---- astray.c ---- */
@@ -429,7 +444,11 @@ struct conflict {
 	uint32_t netns;
 	struct wish key;
 	int32_t ifindex;
-	bool lost;	/* its verdict was lost: it may not have met anything */
+	bool lost;   /* its verdict was lost: it may not have met anything */
+	bool via;    /* it has a gateway: the kernel replaces an IPv6 route by one of the same sort */
+	int32_t oif; /* the link of somebody else's route, and its name */
+	char link[16];
+	bool beside;	/* there are several objects of this key */
 	uint8_t *found; /* the message of the object in the way; NULL: none was there */
 };
 

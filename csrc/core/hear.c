@@ -4,6 +4,7 @@
  *
  *      deleted                                    missing: written anew
  *      replaced or changed, ours still            altered: written over
+ *      with a next hop more (IPv6)                altered: written over
  *      replaced by something of somebody else's   altered: put as new, and conflict.c decides
  *      deleted by the kernel itself               written anew when it is known that the link has not gone
  *      while it was in flight                     put as new when it has landed: it may have been before or after
@@ -100,6 +101,10 @@ static void heard(void *arg, int32_t nsid, const void *msg)
 
 	if (!object_read(head, &object))
 		return;
+	if (nsp_heard_appended(head)) { /* the new hop comes first, and ours is among the others */
+		object.protocol = NSP_PROTOCOL;
+		object.ifindex = 0;
+	}
 	core_lock(core);
 	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
 	const struct netns *netns = number ? core->netns[number] : NULL;

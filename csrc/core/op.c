@@ -35,6 +35,7 @@ void nsp_op_free(struct nsp_op *head)
 		free(op->sweeps[i].key);
 	free(op->sweeps);
 	free(op->lost);
+	free(op->restored);
 	for (uint32_t i = 0; i < op->astray.count; i++)
 		free(op->astray.list[i]);
 	free(op->astray.list);
@@ -150,6 +151,8 @@ static bool is_done_already(const struct nlmsghdr *msg, int error)
 		return error == EEXIST;
 	case RTM_DELADDR:
 		return error == EADDRNOTAVAIL || error == ENODEV;
+	case RTM_DELNEIGH:
+		return error == ENOENT || error == ENODEV;
 	case RTM_DELROUTE:
 		return error == ESRCH || error == ENODEV;
 	default:

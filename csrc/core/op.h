@@ -28,6 +28,8 @@ struct op {
 	bool unasked;	       /* the core's own: it is given back to nobody */
 	struct nsp_addr *lost; /* addresses whose networks had no route any more */
 	uint32_t lost_count, lost_cap;
+	char *restored;		/* key of the row that had replaced what it puts back */
+	uint32_t restores;	/* that row's slot */
 	struct messages astray; /* what it has deleted by mistake, in its first stage's namespace */
 };
 
@@ -52,6 +54,10 @@ typedef void (*give_way_fn)(void *writer);
 
 /* Reads back what the operation's namespace has of ours. Called and returns with the lock held; lets go of it while the kernel works. */
 void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket, give_way_fn give_way, void *writer);
+
+/* ---- replaced.c ---- */
+/* An operation that put something back has ended. */
+void replaced_ended(struct nsp_core *core, const struct op *op);
 
 /* ---- connected.c ---- */
 /* Puts back what a namespace has lost of the routes to what is on its links. Called without the lock. */

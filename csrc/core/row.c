@@ -62,14 +62,20 @@ void row_origin(struct nsp_core *core, struct row *row, uint32_t origin)
 	row->origin = origin;
 }
 
-void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request)
+void row_owe(struct nsp_core *core, struct row *row, uint32_t request)
 {
-	if (request && !(row->flags & ROW_OWED)) {
+	if (!(row->flags & ROW_OWED)) {
 		row->flags |= ROW_OWED;
 		row->request = request;
-	} else if (request) {
+	} else {
 		request_settle(core, request, row, NSP_STATE_SUPERSEDED);
 	}
+}
+
+void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request)
+{
+	if (request)
+		row_owe(core, row, request);
 	row_queue(core, id, row, true);
 }
 
@@ -263,21 +269,6 @@ void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, 
 	nsp_op_stage(op, netns, 0);
 	row_encode(core, nsp_op_room(op), row, ifindex, true, ROW_ANY_GATEWAY);
 	queue_push_op(core, &core->withdrawals, op);
-}
-
-void row_restore(struct nsp_core *core, struct row *row)
-{
-	struct extra *extra = table_extra(&core->table, row);
-
-	if (!extra || !extra->stolen)
-		return;
-	const struct nlmsghdr *stolen = (const struct nlmsghdr *)(const void *)extra->stolen;
-	struct nsp_op *op = op_new_unasked();
-	nsp_op_stage(op, core->slots[row->slot]->netns, 0);
-	nsp_batch_copy(op_room(op, NSP_ALIGN(stolen->nlmsg_len)), stolen, stolen->nlmsg_type, NLM_F_CREATE | NLM_F_EXCL);
-	queue_push_op(core, &core->withdrawals, op); /* behind the deletion of what was in its place */
-	free(extra->stolen);
-	extra->stolen = NULL;
 }
 
 void row_released(struct nsp_core *core, struct row *row)

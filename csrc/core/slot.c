@@ -301,8 +301,10 @@ void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 	core_unlock(core);
 }
 
-static bool is_judged(const struct row *row, uint32_t which)
+static bool is_judged(const struct nsp_core *core, const struct row *row, uint32_t which)
 {
+	if (row->extra && core->table.extras[row->extra].waits)
+		return false;
 	/* What somebody else undoes again and again waits for its time. */
 	if (row->list == LIST_OPEN && which & NSP_JUDGE_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) && !row_is_fought(row))
 		return true;
@@ -329,7 +331,7 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 		for (uint32_t id = whole ? slot->heads[order[i]] : NIL; id;) {
 			struct row *row = table_row(&core->table, id);
 			uint32_t next = row->next;
-			if (is_judged(row, which)) {
+			if (is_judged(core, row, which)) {
 				row->flags &= (uint16_t)~ROW_REFUSED; /* what was refused may be in the queue, as a deletion */
 				row_queue(core, id, row, false);
 			}

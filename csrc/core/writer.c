@@ -312,6 +312,7 @@ static void add_conflict(struct writer *writer, const struct flight *flight, boo
 		.lost = lost,
 		.key = { .type = row->type, .dst_len = row->dst_len, .metric = row->metric, .table = row->table },
 		.ifindex = core->slots[row->slot]->ifindex,
+		.via = row->flags & WISH_VIA,
 	};
 	memcpy(conflict.key.dst, row->dst, 16);
 	row->flags |= ROW_INFLIGHT; /* still: nobody is to drop it */
@@ -385,6 +386,7 @@ static void run_op(struct writer *writer, struct nsp_op *op)
 	}
 	if (((struct op *)op)->astray.count)
 		astray_restore(core, ((struct op *)op)->stages[0].netns, &((struct op *)op)->astray);
+	replaced_ended(core, (struct op *)op);
 	op_release(core, op);
 	core->batches++;
 	core->written += op->count;

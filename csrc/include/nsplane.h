@@ -493,9 +493,10 @@ NSP_API long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t ori
 
 /* ---- slots ---- */
 
-#define NSP_NOTICE_TOUCHED 1 /* rows were put on a slot that is not ready: settle it */
-#define NSP_NOTICE_EMPTY 2   /* the last row has gone */
-#define NSP_NOTICE_RETRY 3   /* a row was refused, and is to be tried again: call nsp_slot_retry in a second */
+#define NSP_NOTICE_TOUCHED 1  /* rows were put on a slot that is not ready: settle it */
+#define NSP_NOTICE_EMPTY 2    /* the last row has gone */
+#define NSP_NOTICE_RETRY 3    /* a row was refused, and is to be tried again: call nsp_slot_retry in a second */
+#define NSP_NOTICE_REPLACED 4 /* nsp_core_replaced has something to tell */
 
 struct nsp_notice {
 	uint32_t slot;
@@ -564,6 +565,24 @@ NSP_API int nsp_slot_info(const struct nsp_core *core, uint32_t slot, struct nsp
 /* Forgets a slot that has no rows (-EBUSY otherwise). */
 NSP_API int nsp_slot_free(struct nsp_core *core, uint32_t slot);
 
+/* ---- what an override replaces ---- */
+
+/* Has the core tell what an override is about to take the place of, and wait until that has been recorded (nsp_core_replace): in the
+ * memory of this process alone it would be lost with it. Without, it is replaced at once. */
+NSP_API void nsp_core_guard(struct nsp_core *core, uint32_t on);
+
+/* What is to be known since the last call: msgpack maps {key, netns, message, errno, text}, one behind the other. With `message` (bytes) it
+ * is to be recorded, with nil forgotten: it has been put back or, with an errno and the kernel's words, could not be. Returns the
+ * number of maps; `data` is valid until the next call of a function that reads rows. */
+NSP_API long nsp_core_replaced(struct nsp_core *core, const uint8_t **data, size_t *len);
+
+/* The row of this key may take its place now. */
+NSP_API void nsp_core_replace(struct nsp_core *core, const char *key);
+
+/* The row has replaced this in an earlier life (in the namespace in which its slot will be ready), and puts it back. -ENOENT where no such
+ * row is wanted, -EINVAL where the message is none. */
+NSP_API int nsp_core_remember(struct nsp_core *core, const char *key, const uint8_t *message, size_t len);
+
 /* ---- reading rows ---- */
 
 /* Appends, to a buffer of the core, entries of rows whose key begins with `prefix`, in the states of the bit mask `states`
@@ -624,9 +643,9 @@ struct nsp_op {
 	int32_t error;	 /* of the first failure, a positive errno; 0 for none */
 	uint32_t index;	 /* the message it was, counted over all stages */
 	char text[252];
-	uint32_t missing; /* of nsp_op_readback: rows that the kernel had no more */
-	uint32_t altered; /* rows that it had otherwise */
-	uint32_t stale;	  /* objects that no row wanted, which were deleted */
+	uint32_t missing;     /* of nsp_op_readback: rows that the kernel had no more */
+	uint32_t altered;     /* rows that it had otherwise */
+	uint32_t stale;	      /* objects that no row wanted, which were deleted */
 	uint64_t nanoseconds; /* how long it took, without what nsp_op_look gave way to */
 };
 
@@ -661,6 +680,10 @@ NSP_API int nsp_op_lost(const struct nsp_op *op, uint32_t i, struct nsp_addr *ad
 /* Names a link on which it deletes what no row wants (elsewhere such objects may be another agent's). `key` is the interface as it stands
  * in keys: that slot's rows are wanted there, ready or not. Several keys may name one link. */
 NSP_API void nsp_op_sweep(struct nsp_op *op, int32_t ifindex, const char *key);
+
+/* Appends to the current stage what an override of an earlier life had replaced (nsp_core_replaced), to be put back in place of ours,
+ * though no row is there any more. -ESTALE: its lifetime is over. */
+NSP_API int nsp_op_restore(struct nsp_op *op, const uint8_t *message, size_t len);
 
 /* Queues the operation behind everything queued before it, or (`express`) behind other small ones; the core owns it until nsp_core_poll
  * gives it back, whatever its cookie. */

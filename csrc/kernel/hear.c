@@ -6,7 +6,7 @@
  * the kernel lets through only what somebody else has done to what may be ours:
  *
  *      by the command sockets' port id                     dropped
- *      RTM_NEWROUTE that replaced nothing                  dropped
+ *      RTM_NEWROUTE that replaced nothing                  dropped, unless it was appended: an IPv6 one becomes a next hop of another
  *      RTM_DELROUTE of another protocol than ours          dropped
  *      neighbours by nobody (port id 0)                    dropped, unless of our protocol: by ioctl(2), or gone with their link
  *      RTM_DELNEIGH of one that had failed                 dropped: the last word on a deletion, after RTM_NEWNEIGH has named its author
@@ -113,7 +113,7 @@ int nsp_hear_filter(int fd, uint32_t portid)
 		[NEWROUTE_PID] = LOAD32(HEAD(nlmsg_pid)),
 		IF(NEWROUTE_PID_IF, BPF_JEQ, own, DROPPED, NEWROUTE_FLAGS),
 		[NEWROUTE_FLAGS] = LOAD16(HEAD(nlmsg_flags)),
-		IF(NEWROUTE_FLAGS_IF, BPF_JSET, htons(NLM_F_REPLACE), PASSED, DROPPED),
+		IF(NEWROUTE_FLAGS_IF, BPF_JSET, htons(NLM_F_REPLACE | NLM_F_APPEND), PASSED, DROPPED),
 
 		[DELROUTE_PID] = LOAD32(HEAD(nlmsg_pid)),
 		IF(DELROUTE_PID_IF, BPF_JEQ, own, DROPPED, DELROUTE_PROTOCOL),
@@ -145,6 +145,20 @@ int nsp_hear_filter(int fd, uint32_t portid)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
+bool nsp_heard_appended(const struct nlmsghdr *msg)
+{
+	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
+	const struct nlattr *attr;
+
+	if (msg->nlmsg_type != RTM_NEWROUTE || (msg->nlmsg_flags & (NLM_F_REPLACE | NLM_F_APPEND)) != NLM_F_APPEND || !rtm ||
+	    rtm->rtm_family != AF_INET6)
+		return false;
+	NSP_ATTR_EACH(attr, msg, sizeof(*rtm))
+		if (nsp_attr_type(attr) == RTA_MULTIPATH)
+			return true;
+	return false;
+}
+
 bool nsp_heard_matters(const struct nlmsghdr *msg, uint32_t portid)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
@@ -154,7 +168,7 @@ bool nsp_heard_matters(const struct nlmsghdr *msg, uint32_t portid)
 		return false;
 	switch (msg->nlmsg_type) {
 	case RTM_NEWROUTE:
-		return rtm && msg->nlmsg_flags & NLM_F_REPLACE;
+		return rtm && (msg->nlmsg_flags & NLM_F_REPLACE || nsp_heard_appended(msg));
 	case RTM_DELROUTE:
 		return rtm && rtm->rtm_protocol == NSP_PROTOCOL;
 	case RTM_NEWNEIGH:

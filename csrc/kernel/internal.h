@@ -146,6 +146,9 @@ int nsp_hear_filter(int fd, uint32_t portid);
  * of ours; of links and addresses nothing is heard any more. */
 int nsp_monitor_hear(struct nsp_monitor *mon, uint32_t portid, nsp_heard_fn heard, void *arg, struct nsp_error *err);
 
+/* Has somebody appended a next hop to an IPv6 route? */
+bool nsp_heard_appended(const struct nlmsghdr *msg);
+
 /* Is it such a message? */
 bool nsp_heard_matters(const struct nlmsghdr *msg, uint32_t portid);
 

@@ -363,8 +363,10 @@ class Engine:
                 self._planner.slot_touched(slot)
             elif what == kernel.NOTICE_EMPTY:
                 self._planner.slot_empty(slot)
-            else:
+            elif what == kernel.NOTICE_RETRY:
                 self._planner.slot_refused(slot)
+        if any(what == kernel.NOTICE_REPLACED for _, what in notices):
+            self._planner.replaced.take()
         return bool(notices)
 
     def settle(self, request: Request, timeout: float | None = None) -> Request:

@@ -22,6 +22,8 @@ class Operation(Op):
         self.fills: int | None = None
         self.empties: int | None = None
         """The group that it has links born in, and the one that it deletes."""
+        self.restores = ""
+        """The key of a row that had replaced what it puts back."""
         self.removes: Netns | None = None
         """Where it deletes links."""
         self.namespaces: list[Netns] = []

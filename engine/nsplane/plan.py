@@ -28,6 +28,7 @@ from nsplane.node import RETRY_FIRST, Node, stage_change, temporary_name
 from nsplane.operation import Operation
 from nsplane.places import Places
 from nsplane.processes import boot_id
+from nsplane.replaced import Replaced
 from nsplane.slots import Slot
 from nsplane.timers import Timers
 
@@ -70,6 +71,7 @@ class Planner:
         self._unread: dict[Netns, None] = {}
         self._reading: dict[Netns, Operation] = {}
         self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
+        self.replaced = Replaced(core, memory, self.namespaces, self.where, note)
         self._looks = Looks(self.timers, look_seconds, self.namespaces, self._look_at)
         self._look_seconds = look_seconds
         self.timers.later(look_seconds, self._look_at_failures)
@@ -101,6 +103,7 @@ class Planner:
     def resume(self, slots: Iterable[str]) -> None:
         """Links that others made, and on which an earlier life had routes or ARP entries, are looked at once more: what was to be
         deleted there may still be there, and nothing else tells of it."""
+        self.replaced.resume(self.boot)
         for key in slots:
             number = self.core.slot_find(key)
             self.slot_touched(number)
@@ -270,6 +273,8 @@ class Planner:
             for netns in fresh:
                 self._give_names_back(netns)
             self._read_fresh(more)
+            for netns in fresh:
+                self._put_back(netns)
             while self._touched_slots:
                 slot = next(iter(self._touched_slots))
                 del self._touched_slots[slot]
@@ -387,6 +392,8 @@ class Planner:
         self.found.update(missing=result.missing, altered=result.altered, stale=result.stale)
         for index, address in result.lost:
             self._note_lost(op.namespaces[0], index, address)
+        if op.restores:
+            self.replaced.forget(op.restores, result.error, result.text)
         if op.looks:
             self._looks.looked(result.seconds)
         for netns in op.namespaces if op.reads_back and result.error and not op.looks else ():
@@ -460,6 +467,17 @@ class Planner:
                 op = self.operation()
                 stage_change(op.stage_in(netns), LinkChange(index=index, name=known["name"]), link)
                 self.submit(op)
+
+    def _put_back(self, netns: Netns) -> None:
+        """What overrides of an earlier life have replaced, and nobody wants any more, is put back behind the reading that deletes what
+        is in its place."""
+        for key, message in self.replaced.orphans(netns).items():
+            op = self.operation()
+            op.stage_in(netns)
+            op.restores = key
+            op.restore(message)
+            self._running[op.cookie] = op
+            self.core.submit(op)
 
     # ---- what nodes and slots ask ----
 

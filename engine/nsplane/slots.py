@@ -128,6 +128,7 @@ class Slot:
         netns.standing[self.key] = index
         self.missing = []
         self._planner.namespaces.hear(netns)
+        self._planner.replaced.stand(self.key, netns)
         self._planner.core.slot_ready(self.number, netns.number, index)
 
     def _lose(self, missing: str, await_in: Netns | None = None) -> None:

@@ -386,6 +386,29 @@ static inline uint32_t ours_in_kernel(struct rig *rig)
 	return count;
 }
 
+/* What somebody does with the kernel in a rig's namespace. */
+static inline void by_ip(struct rig *rig, const char *command)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "nsenter --net=/proc/%d/fd/%d sh -c 'ip %s'", getpid(), rig->world->netns, command);
+	CHECK_EQ(system(line), 0);
+}
+
+/* What ip(8) shows there. */
+static inline const char *by_ip_shown(struct rig *rig, const char *what)
+{
+	static char text[4096];
+	char line[512];
+
+	snprintf(line, sizeof(line), "nsenter --net=/proc/%d/fd/%d ip %s", getpid(), rig->world->netns, what);
+	FILE *pipe = popen(line, "r");
+	size_t len = fread(text, 1, sizeof(text) - 1, pipe);
+	text[len] = 0;
+	pclose(pipe);
+	return text;
+}
+
 /* Somebody else's route or neighbour. */
 static inline void foreign_route(struct rig *rig, const char *dst, uint8_t len, const char *gateway)
 {

@@ -5,29 +5,6 @@
 #define P "10.0.0.0/8"
 #define P6 "fd00::/16"
 
-/* What somebody does with the kernel in a rig's namespace. */
-static void by_ip(struct rig *rig, const char *command)
-{
-	char line[512];
-
-	snprintf(line, sizeof(line), "nsenter --net=/proc/%d/fd/%d ip %s", getpid(), rig->world->netns, command);
-	CHECK_EQ(system(line), 0);
-}
-
-/* All routes to a prefix, in the words of ip(8). */
-static const char *by_ip_shown(struct rig *rig, const char *what)
-{
-	static char text[4096];
-	char line[512];
-
-	snprintf(line, sizeof(line), "nsenter --net=/proc/%d/fd/%d ip %s", getpid(), rig->world->netns, what);
-	FILE *pipe = popen(line, "r");
-	size_t len = fread(text, 1, sizeof(text) - 1, pipe);
-	text[len] = 0;
-	pclose(pipe);
-	return text;
-}
-
 /* The route of metric 0 has gone, and nobody has heard of it: the one of another metric stays, or is there again at once. */
 static void test_own_sibling(void)
 {

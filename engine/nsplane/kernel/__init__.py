@@ -14,6 +14,7 @@ from nsplane.kernel.core import (
     JUDGE_ROUTES6,
     JUDGE_SOURCES,
     NOTICE_EMPTY,
+    NOTICE_REPLACED,
     NOTICE_RETRY,
     NOTICE_TOUCHED,
     STATES,
@@ -21,7 +22,7 @@ from nsplane.kernel.core import (
     RequestResult,
 )
 from nsplane.kernel.directories import Directories
-from nsplane.kernel.failure import KernelError
+from nsplane.kernel.failure import KernelError, errno_name
 from nsplane.kernel.frames import Fault, FieldInfo, Frame, FrameError, bulk_fields
 from nsplane.kernel.links import (
     ADDR_GEN_MODE_EUI64,
@@ -83,6 +84,7 @@ __all__ = [
     "JUDGE_ROUTES6",
     "JUDGE_SOURCES",
     "NOTICE_EMPTY",
+    "NOTICE_REPLACED",
     "NOTICE_RETRY",
     "NOTICE_TOUCHED",
     "PROTOCOL",
@@ -113,6 +115,7 @@ __all__ = [
     "create_anonymous_netns",
     "delete_netns",
     "enter_netns",
+    "errno_name",
     "identify_netns",
     "is_known_netns",
     "library_version",

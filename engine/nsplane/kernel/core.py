@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
 from nsplane.kernel.frames import Frame
@@ -31,6 +33,12 @@ JUDGE_ALL = JUDGE_REFUSED | JUDGE_ROUTES4 | JUDGE_ROUTES6 | JUDGE_NEIGHS
 NOTICE_TOUCHED: int = lib.NSP_NOTICE_TOUCHED
 NOTICE_EMPTY: int = lib.NSP_NOTICE_EMPTY
 NOTICE_RETRY: int = lib.NSP_NOTICE_RETRY
+NOTICE_REPLACED: int = lib.NSP_NOTICE_REPLACED
+
+
+def _array_of(count: int) -> bytes:
+    """The head of a msgpack array."""
+    return b"\xdd" + count.to_bytes(4, "big")
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,6 +49,18 @@ class RequestResult:
     counts: bytes
     entries: int
     data: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class ReplacedObject:
+    """What the row of a key is about to replace in a namespace; without `message` it has been put back or, with an errno, could not
+    be."""
+
+    key: str
+    netns: int
+    message: bytes | None
+    errno: int
+    text: str
 
 
 class Core(Handle):
@@ -197,6 +217,28 @@ class Core(Handle):
 
     def slot_free(self, slot: int) -> bool:
         return bool(lib.nsp_slot_free(self._raw, slot) == 0)
+
+    # what overrides replace
+
+    def guard(self, on: bool) -> None:
+        """Whether what an override is about to replace waits for `replace`, when `replaced` has told of it."""
+        lib.nsp_core_guard(self._raw, on)
+
+    def replaced(self) -> list[ReplacedObject]:
+        """What NOTICE_REPLACED is about."""
+        count = lib.nsp_core_replaced(self._raw, self._data, self._len)
+        if not count:
+            return []
+        data = _array_of(count) + bytes(ffi.buffer(self._data[0], self._len[0]))
+        return msgspec.msgpack.decode(data, type=list[ReplacedObject])
+
+    def replace(self, key: str) -> None:
+        """What the row of this key replaces has been recorded."""
+        lib.nsp_core_replace(self._raw, key.encode())
+
+    def remember(self, key: str, message: bytes) -> None:
+        """The row of this key, if there is one, has replaced this in an earlier life."""
+        lib.nsp_core_remember(self._raw, key.encode(), message, len(message))
 
     # reading
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 
 from nsplane._core import ffi
@@ -25,3 +26,16 @@ def check(rc: int) -> int:
     if rc < 0:
         raise KernelError(-rc, ffi.string(last.raw.text).decode(errors="replace"))
     return rc
+
+
+KERNEL_ONLY = 512
+"""From here on errors have no names in user space (ENOTSUPP and the like)."""
+_ALIASED = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}
+"""Of two names for a number, the one that C gives too."""
+
+
+def errno_name(error: int) -> str:
+    """The one name of an errno, as in entries of rows."""
+    if error >= KERNEL_ONLY:
+        error = errno.EOPNOTSUPP
+    return _ALIASED.get(error) or errno.errorcode.get(error, str(error))

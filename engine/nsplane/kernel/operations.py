@@ -145,6 +145,10 @@ class Op:
         if looks:
             lib.nsp_op_look(self._raw)
 
+    def restore(self, message: bytes) -> None:
+        """Puts back what an override had replaced, unless its lifetime is over."""
+        lib.nsp_op_restore(self._raw, message, len(message))
+
     def sweep(self, index: int, key: str) -> None:
         """What no row wants on this link is to be deleted; `key` is its interface as it stands in keys."""
         lib.nsp_op_sweep(self._raw, index, key.encode())
