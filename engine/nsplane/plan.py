@@ -87,6 +87,9 @@ class Planner:
         self._unpaid: dict[Node | Slot, None] = {}
         self._awaited: dict[Node, dict[Node, None]] = {}
         """Nodes that are just coming, and those that are looked at behind them."""
+        self._bringing = False
+        self._behind: dict[Node, None] = {}
+        """Whether there are namespaces still to be opened or made, and the nodes that are looked at behind that."""
         self._parked: dict[Node, dict[Node | Slot, None]] = {}
         self._expectant: dict[str, dict[Node | Slot, None]] = {}
         self._removals: dict[Netns, Removals] = {}
@@ -219,12 +222,23 @@ class Planner:
         self._awaited.setdefault(node, {})[waiting] = None
         return True
 
+    def awaits_namespaces(self, waiting: Node) -> bool:
+        """Are there namespaces still to be opened or made? Then the node is looked at behind that."""
+        if self._bringing:
+            self._behind[waiting] = None
+        return self._bringing
+
+    def will_look_at(self, node: Node) -> bool:
+        return node in self._touched
+
     def touch_slot(self, slot: Slot) -> None:
         self._touched_slots[slot] = None
 
     def run(self) -> bool:
         """Looks at everything that was touched, until nothing is. True where namespaces are still to be made or deleted."""
-        more = self.places.bring()
+        more = self._bringing = self.places.bring()
+        self._touched |= self._behind
+        self._behind.clear()
         try:
             self._look(more)
         finally:
