@@ -85,6 +85,39 @@ static void neigh_seen(void *arg, uint32_t index, const void *msg)
 		asked[index]->found = copy_message(msg);
 }
 
+static void name_seen(void *arg, uint32_t index, const void *msg)
+{
+	struct nsp_link link;
+
+	(void)index;
+	if (nsp_link_read(msg, &link) == 0 && link.fields & NSP_LINK_NAME)
+		snprintf(arg, sizeof(link.name), "%s", link.name);
+}
+
+/* What links are called: people know no numbers. One that has gone meanwhile has no name. */
+static void name_links(struct nsp_socket *sock, struct conflict *conflicts, uint32_t count)
+{
+	struct nsp_link link = { .fields = NSP_LINK_INDEX };
+	struct nsp_batch batch;
+	struct nsp_route route;
+	char name[24] = "";
+	uint8_t buf[64];
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!conflicts[i].found || !WISH_TYPE_IS_ROUTE(conflicts[i].key.type) ||
+		    nsp_route_read(conflicts[i].found, &route) < 0)
+			continue;
+		if (route.oif != link.index) {
+			link.index = route.oif;
+			snprintf(name, sizeof(name), "number %d", link.index);
+			nsp_batch_init(&batch, buf, sizeof(buf));
+			if (nsp_link_get(&batch, &link) == 0)
+				nsp_batch_send(sock, &batch, NULL, name_seen, name, NULL);
+		}
+		memcpy(conflicts[i].link, name, sizeof(name));
+	}
+}
+
 /* Reads the kernel, without the lock. */
 static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uint32_t count, struct nsp_error *err)
 {
@@ -118,6 +151,7 @@ static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uin
 		if (families[v6])
 			rc = nsp_dump(sock, NSP_DUMP_ROUTES, v6 ? AF_INET6 : AF_INET, 0, table, route_seen, &search, err);
 	}
+	name_links(sock, conflicts, count);
 	return rc;
 }
 
@@ -151,7 +185,7 @@ static const char *protocol_name(uint8_t protocol, char buf[16])
 	return buf;
 }
 
-/* "exists: protocol static, gateway 10.0.0.9, link 4": what somebody else's object is. */
+/* "exists: a route of protocol static, gateway 10.0.0.9, link eth0": what somebody else's object is. */
 static void describe(const struct conflict *conflict, char *text, size_t cap)
 {
 	char protocol[16], ip[INET6_ADDRSTRLEN] = "none";
@@ -175,8 +209,8 @@ static void describe(const struct conflict *conflict, char *text, size_t cap)
 	}
 	if (route.fields & NSP_ROUTE_GATEWAY)
 		prefix_format_ip(ip, WISH_TYPE_IS_V6(conflict->key.type), route.gateway);
-	snprintf(text, cap, "exists: a route of protocol %s, gateway %s, link %d", protocol_name(route.proto, protocol), ip,
-		 route.oif);
+	snprintf(text, cap, "exists: a route of protocol %s, gateway %s, link %s", protocol_name(route.proto, protocol), ip,
+		 conflict->link);
 }
 
 static bool is_ours(const struct conflict *conflict)

@@ -375,6 +375,7 @@ struct conflict {
 	struct wish key;
 	int32_t ifindex;
 	uint8_t *found; /* the message of the object in the way; NULL: none was there */
+	char link[24];	/* of a route: what its link is called */
 };
 
 /* Looks up who is in the way of these rows of one namespace, and settles them. Called and returns with the lock held; lets go of it

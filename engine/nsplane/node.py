@@ -25,6 +25,7 @@ from nsplane.kernel import (
     Link,
     LinkChange,
     Op,
+    errno_name,
 )
 from nsplane.kind import Aside, Kind, Place
 from nsplane.needs import Loss, Need, there
@@ -546,7 +547,7 @@ class Node:
             "state": state,
             "source": self.source,
             "missing": self.missing if state == "pending" else [],
-            "errno": errno.errorcode.get(error, str(error)) if error else None,
+            "errno": errno_name(error) if error else None,
             "message": "overwritten before it was applied" if state == "superseded" else text,
             "since": self.since,
             "tries": self.tries,

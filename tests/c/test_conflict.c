@@ -10,7 +10,6 @@
 static void test_foreign_route(void)
 {
 	struct rig *rig = rig_new_ready();
-	char expected[160];
 
 	foreign_route(rig, "10.0.0.0", 8, "192.0.2.77");
 	foreign_route(rig, "fd00::", 8, "2001:db8::77");
@@ -18,9 +17,7 @@ static void test_foreign_route(void)
 		     " {kind: route, interface: web0, dst: 11.0.0.0/8}]");
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
 	CHECK_EQ(rig->counts[NSP_STATE_FAILED], 3);
-	snprintf(expected, sizeof(expected),
-		 "errno: EEXIST, message: exists: a route of protocol static, gateway 192.0.2.77, link %d,", rig->link);
-	CHECK_HAS(rig->entries, expected);
+	CHECK_HAS(rig->entries, "errno: EEXIST, message: exists: a route of protocol static, gateway 192.0.2.77, link v0,");
 	CHECK_HAS(rig->entries, "message: exists: a route of protocol static, gateway 2001:db8::77, link");
 	CHECK_HAS(rig->entries, "key: route/web0/192.0.2.0/24, state: failed, source: lab, missing: [], errno: EEXIST,"
 				" message: exists: a route of protocol kernel, gateway none, link");

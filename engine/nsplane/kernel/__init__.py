@@ -20,7 +20,7 @@ from nsplane.kernel.core import (
     Core,
     RequestResult,
 )
-from nsplane.kernel.failure import KernelError
+from nsplane.kernel.failure import KernelError, errno_name
 from nsplane.kernel.frames import Fault, FieldInfo, Frame, FrameError, bulk_fields
 from nsplane.kernel.links import (
     ADDR_GEN_MODE_EUI64,
@@ -109,6 +109,7 @@ __all__ = [
     "create_anonymous_netns",
     "delete_netns",
     "enter_netns",
+    "errno_name",
     "identify_netns",
     "library_version",
     "list_netns",

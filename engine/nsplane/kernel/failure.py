@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 
 from nsplane._core import ffi
+
+
+def errno_name(code: int) -> str:
+    """The errno as C spells it: some have two names."""
+    return {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}.get(code) or errno.errorcode.get(code, str(code))
 
 
 class KernelError(OSError):
