@@ -21,6 +21,8 @@ class Operation(Op):
         self.fills: int | None = None
         self.empties: int | None = None
         """The group that it has links born in, and the one that it deletes."""
+        self.gives_back = ""
+        """The item for which the link had been set aside that gets its name again."""
         self.removes: Netns | None = None
         """Where it deletes links."""
         self.namespaces: list[Netns] = []

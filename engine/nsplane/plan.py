@@ -17,7 +17,7 @@ from nsplane.facts import Facts
 from nsplane.groups import Groups
 from nsplane.items import is_interface_key
 from nsplane.journal import NotRecorded
-from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Core, LinkChange, OpResult
+from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Core, KernelError, LinkChange, OpResult
 from nsplane.kind import Place
 from nsplane.kinds.created import is_agents
 from nsplane.looks import Looks
@@ -162,7 +162,11 @@ class Planner:
     def look_at_links(self, netns: Netns) -> None:
         """Takes in what of links and addresses nothing was heard of: of a link that is down the kernel tells little."""
         if netns.holders or netns.watchers:
-            self.namespaces.look(netns)
+            try:
+                self.namespaces.look(netns)
+            except KernelError as error:
+                log.warning("a namespace cannot be looked at, which is tried again: %s", error.strerror)
+                return
             self._give_names_back(netns)
 
     def _look_at_failures(self) -> None:
@@ -377,6 +381,8 @@ class Planner:
 
     def completed(self, result: OpResult) -> None:
         op = self._running.pop(result.cookie)
+        if op.gives_back and not result.error:
+            self.remember("aside", op.gives_back, None)
         self._count_groups(op, -1)
         waiting = self._removing.pop(op.removes) if op.removes is not None else None
         if op.removes is not None and waiting:
@@ -447,8 +453,9 @@ class Planner:
                 continue
             if link is None or link.name != temporary_name(key):
                 self.remember("aside", key, None)  # it has gone, or has a name again
-            elif netns.link(known["name"]) is None:
+            elif netns in self._removing or netns.link(known["name"]) is None:
                 op = self.operation()
+                op.gives_back = key
                 stage_change(op.stage_in(netns), LinkChange(index=index, name=known["name"]), link)
                 self.submit(op)
 
