@@ -205,6 +205,8 @@ class Node:
         if place is None:
             self.recall_aside(netns)
             self.kind.acquire(self, netns)
+            if self.planner.will_look_at(self):
+                return  # others of an earlier life are to be found before one gets another name
             place = self.place
         if self.failure is None and not self.busy and place is not None:
             self._maintain(place)

@@ -24,6 +24,8 @@ class Operation(Op):
         """The group that it has links born in, and the one that it deletes."""
         self.restores = ""
         """The key of a row that had replaced what it puts back."""
+        self.gives_back = ""
+        """The item for which the link had been set aside that gets its name again."""
         self.removes: Netns | None = None
         """Where it deletes links."""
         self.namespaces: list[Netns] = []

@@ -17,7 +17,7 @@ from nsplane.facts import Facts
 from nsplane.groups import Groups
 from nsplane.items import is_interface_key
 from nsplane.journal import NotRecorded
-from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Address, Core, LinkChange, OpResult
+from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Address, Core, KernelError, LinkChange, OpResult
 from nsplane.kind import Place
 from nsplane.kinds.created import is_agents
 from nsplane.looks import Looks
@@ -89,6 +89,9 @@ class Planner:
         self._unpaid: dict[Node | Slot, None] = {}
         self._awaited: dict[Node, dict[Node, None]] = {}
         """Nodes that are just coming, and those that are looked at behind them."""
+        self._bringing = False
+        self._behind: dict[Node, None] = {}
+        """Whether there are namespaces still to be opened or made, and the nodes that are looked at behind that."""
         self._parked: dict[Node, dict[Node | Slot, None]] = {}
         self._expectant: dict[str, dict[Node | Slot, None]] = {}
         self._removals: dict[Netns, Removals] = {}
@@ -169,7 +172,11 @@ class Planner:
     def look_at_links(self, netns: Netns) -> None:
         """Takes in what of links and addresses nothing was heard of: of a link that is down the kernel tells little."""
         if netns.holders or netns.watchers:
-            self.namespaces.look(netns)
+            try:
+                self.namespaces.look(netns)
+            except KernelError as error:
+                log.warning("a namespace cannot be looked at, which is tried again: %s", error.strerror)
+                return
             self._give_names_back(netns)
 
     def _look_at_failures(self) -> None:
@@ -230,12 +237,23 @@ class Planner:
         self._awaited.setdefault(node, {})[waiting] = None
         return True
 
+    def awaits_namespaces(self, waiting: Node) -> bool:
+        """Are there namespaces still to be opened or made? Then the node is looked at behind that."""
+        if self._bringing:
+            self._behind[waiting] = None
+        return self._bringing
+
+    def will_look_at(self, node: Node) -> bool:
+        return node in self._touched
+
     def touch_slot(self, slot: Slot) -> None:
         self._touched_slots[slot] = None
 
     def run(self) -> bool:
         """Looks at everything that was touched, until nothing is. True where namespaces are still to be made or deleted."""
-        more = self.places.bring()
+        more = self._bringing = self.places.bring()
+        self._touched |= self._behind
+        self._behind.clear()
         try:
             self._look(more)
         finally:
@@ -377,12 +395,12 @@ class Planner:
 
     def completed(self, result: OpResult) -> None:
         op = self._running.pop(result.cookie)
+        if op.gives_back and not result.error:
+            self.remember("aside", op.gives_back, None)
         self._count_groups(op, -1)
         waiting = self._removing.pop(op.removes) if op.removes is not None else None
         if op.removes is not None and waiting:
             _add(self._removals.setdefault(op.removes, {}), waiting)
-        if op.removes is not None:
-            self._give_names_back(op.removes)
         for netns in op.ended(result.error, result.failed):
             self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
         op.take_made()
@@ -463,8 +481,9 @@ class Planner:
                 continue
             if link is None or link.name != temporary_name(key):
                 self.remember("aside", key, None)  # it has gone, or has a name again
-            elif netns.link(known["name"]) is None:
+            elif netns in self._removing or netns.link(known["name"]) is None:
                 op = self.operation()
+                op.gives_back = key
                 stage_change(op.stage_in(netns), LinkChange(index=index, name=known["name"]), link)
                 self.submit(op)
 

@@ -83,10 +83,46 @@ def test_a_link_that_was_born_and_not_marked_goes(lab: Lab, items: list[Item]) -
         engine.replace([], timeout=5)
 
 
-def test_half_of_a_pair_that_was_marked_is_made_anew(lab: Lab, items: list[Item]) -> None:
+def test_a_pair_of_which_one_end_has_lost_its_mark_is_the_same(lab: Lab, items: list[Item]) -> None:
     with life(lab) as engine:
         engine.put(items, timeout=5)
+    before = indexes(lab)
     run(f"ip -n {lab.name('blue')} link set dev b alias ''")
     with life(lab) as engine:
         assert engine.put(items, timeout=5)["counts"] == {"configured": 4}
+        assert indexes(lab) == before
+        engine.replace([], timeout=5)
+
+
+RENAMES = {
+    "one name": ["set dev a name x"],
+    "two that are swapped": ["set dev a name x", "set dev c name a", "set dev x name c"],
+    "three in a circle": ["set dev a name x", "set dev c name a", "set dev br name c", "set dev x name br"],
+    "the name of one that is new": ["set dev a name n"],
+    "names and marks": ["set dev a name x", "set dev c name a alias somebody", "set dev x name c"],
+    "a mark": ["set dev a alias somebody", "set dev br alias somebody"],
+}
+
+
+@pytest.mark.parametrize("renamed", RENAMES)
+@pytest.mark.parametrize("turned", [False, True])
+def test_links_that_were_renamed_meanwhile_are_named_back(lab: Lab, items: list[Item], renamed: str, turned: bool) -> None:
+    """Whichever item is looked at first."""
+    red = by_name(lab.name("red"))
+    items += [veth("c", "d", red), veth("d", "c", red)]
+    with life(lab) as engine:
+        assert engine.put(items, timeout=5)["counts"] == {"configured": 6}
+    before = indexes(lab)
+    for command in RENAMES[renamed]:
+        run(f"ip -n {lab.name('red')} link {command}")
+    items.append(bridge("n", red))
+    with life(lab) as engine:
+        reply = engine.put(items[::-1] if turned else items, timeout=5)
+        assert reply["counts"] == {"configured": 7}, reply["items"]
+        after = indexes(lab)
+        assert after.pop("n") not in before.values()
+        if renamed == "names and marks":  # c has nothing any more by which it is known
+            assert {name: after[name] for name in "ab"} == {name: before[name] for name in "ab"}
+        else:
+            assert after == before
         engine.replace([], timeout=5)

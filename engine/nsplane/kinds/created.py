@@ -39,10 +39,13 @@ def is_ours(node: Node, link: Link) -> bool:
 
 
 def is_agents(planner: Planner, link: Link) -> bool:
-    """Was the link made by this agent, for whatever name? (`lo` bears the mark of a namespace.)"""
-    if link.loopback:
-        return False
-    return link.alias.startswith(f"nsplane:{planner.agent_id}:") or (not link.alias and planner.groups.has(link))
+    """Was the link made by this agent, for whatever name? Its alias may be somebody else's by now, but not another agent's. (`lo` bears
+    the mark of a namespace.)"""
+    return not link.loopback and (link.alias.startswith(f"nsplane:{planner.agent_id}:") or _is_by_group(planner, link))
+
+
+def _is_by_group(planner: Planner, link: Link) -> bool:
+    return planner.groups.has(link) and not link.alias.startswith("nsplane:")
 
 
 def needs(node: Node) -> list[Need]:
@@ -67,9 +70,23 @@ def master_of(node: Node, link: Link) -> int | None:
 
 
 def left_over(node: Node, netns: Netns) -> Link | None:
-    """The node's link, where an earlier life of this agent has made it."""
+    """The node's link, where an earlier life of this agent has made it: whatever it is called by now or, without its mark, by
+    its name."""
     link = netns.marked(alias(node))
+    if link is None:
+        link = netns.link(node.settings.host_name)
+        if link is not None and not _is_by_group(node.planner, link):
+            return None
     return None if link is None or link.index in netns.holders else link
+
+
+def _is_still_wanted(node: Node, link: Link) -> bool:
+    """Is it the link of another item, which may be about to take it? Then the node is looked at behind that."""
+    if node.planner.awaits_namespaces(node):
+        return True
+    others = (one for one in node.planner.nodes.values() if not one.gone and one.place is None and one is not node)
+    other = next((one for one in others if alias(one) == link.alias), None)
+    return other is not None and node.planner.awaits(node, other)
 
 
 def adopt(kind: Kind, *ends: tuple[Node, Netns, Link]) -> bool:
@@ -96,6 +113,9 @@ def clear_name(node: Node, netns: Netns) -> bool:
         return True
     if link.name != name:
         text = f"{name} is another name (altname) of {link.name}"
+    elif link.index not in netns.holders and _is_still_wanted(node, link):
+        node.leave_name(netns, name)
+        return False
     elif is_agents(node.planner, link) and link.index not in netns.holders:
         node.planner.remove(netns, link.index, node)
         return False

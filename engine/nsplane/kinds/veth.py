@@ -114,6 +114,7 @@ class _Veth:
         for one, other in ((node, peer), (peer, node)):
             if one.failure is None and not one.busy and other.failure is not None:
                 one.fail(other.failure[0], f"the other end: {other.failure[1]}")
+                one.blocked_by = other.blocked_by
 
     def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
         return created.desired(node, link, node.settings.mtu)
