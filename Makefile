@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format packages peers test-c fuzz test-py bench stubs clean
+.PHONY: build demo test lint format packages peers emulator test-c fuzz test-py test-vm bench stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -62,6 +62,10 @@ format: .venv/.dev
 packages:
 	@.ci/need iproute2 clang libclang-rt-dev pkgconf busybox-static docker.io
 
+# For the tests on other kernels.
+emulator:
+	@.ci/need qemu-system-x86 busybox-static kmod xz-utils
+
 # What the benchmarks compare with. (pyroute2 is in .venv.)
 peers:
 	@.ci/need bird2 golang-go golang-github-vishvananda-netlink-dev containernetworking-plugins
@@ -92,8 +96,18 @@ fuzz: build/fuzz/build.ninja
 	$(call meson_test,build/fuzz)
 
 # One worker a processor, each in namespaces of its own: what a test makes goes with its worker, also when that is killed.
-test-py: packages peers build .venv/.dev
+test-py: packages peers emulator build .venv/.dev
 	tests/box pytest --tx "$$(nproc)*popen//python=tests/box python" --dist load
+
+# All tests of the engine and of the C library on the kernels of Debian 12, the oldest that is supported and a newer one, in an
+# emulated machine: hours. `make test` runs a few of them.
+kernels = 6.1 6.12
+test-vm: packages emulator build .venv/.dev build/c/build.ninja
+	ninja --quiet -C build/c
+	for kernel in $(kernels); do \
+		tests/vm/run-in-vm -k $$kernel -t 14400 sh -c \
+			'meson test -C build/c --no-rebuild --print-errorlogs --timeout-multiplier 20 && pytest tests/engine tests/vm' || exit 1; \
+	done
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
 bench: peers build .venv/.bench

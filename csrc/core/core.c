@@ -258,7 +258,7 @@ static void hand_over(struct nsp_core *core, uint32_t number, struct nsp_socket 
 }
 
 int nsp_core_netns_create(struct nsp_core *core, const char *name, const char *mark, struct nsp_monitor *mon, uint32_t *number,
-			  int *nsid, struct nsp_event *events, long cap, long *count, struct nsp_error *err)
+			  int *nsid, uint64_t *cookie, struct nsp_event *events, long cap, long *count, struct nsp_error *err)
 {
 	struct nsp_socket sock = { .fd = -1, .portid = core->portid };
 	struct nsp_birth birth = { .mark = mark, .mon = mon, .events = events, .cap = cap, .sock = &sock };
@@ -275,6 +275,7 @@ int nsp_core_netns_create(struct nsp_core *core, const char *name, const char *m
 	}
 	hand_over(core, *number, &sock);
 	*nsid = birth.nsid;
+	*cookie = birth.cookie;
 	*count = birth.count;
 	return fd;
 }

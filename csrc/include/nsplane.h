@@ -443,10 +443,11 @@ NSP_API int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *id, stru
 NSP_API void nsp_core_netns_drop(struct nsp_core *core, uint32_t id);
 
 /* nsp_netns_create and nsp_core_netns_add, and `mon` watches the namespace from before anybody else can be in it: `nsid` as by
- * nsp_monitor_watch, and what is there by then in `events` and `count`, as by nsp_core_survey. `mark` is the alias that its `lo`
+ * nsp_monitor_watch, `cookie` as by nsp_netns_cookie, and what is there by then in `events` and `count`, as by nsp_core_survey. `mark` is the alias that its `lo`
  * bears, or NULL. Returns a descriptor of it. */
 NSP_API int nsp_core_netns_create(struct nsp_core *core, const char *name, const char *mark, struct nsp_monitor *mon, uint32_t *id,
-				  int *nsid, struct nsp_event *events, long cap, long *count, struct nsp_error *err);
+				  int *nsid, uint64_t *cookie, struct nsp_event *events, long cap, long *count,
+				  struct nsp_error *err);
 
 /* nsp_monitor_survey by a socket that the core keeps for what comes: to be called before anything is queued for the namespace. */
 NSP_API long nsp_core_survey(struct nsp_core *core, uint32_t id, struct nsp_event *events, long cap, struct nsp_error *err);

@@ -126,6 +126,7 @@ struct nsp_birth {
 	struct nsp_event *events; /* what is in it by then */
 	long cap, count;
 	int nsid;
+	uint64_t cookie;	 /* as by nsp_netns_cookie */
 	struct nsp_socket *sock; /* one with this port id is left open, or NULL */
 };
 

@@ -133,6 +133,15 @@ static int lo_up(struct nsp_socket *sock, const char *mark, struct nsp_error *er
 	return nsp_batch_do(sock, &batch, "set lo up", err);
 }
 
+static int cookie_read(int sock, uint64_t *cookie, struct nsp_error *err)
+{
+	socklen_t size = sizeof(*cookie);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size) < 0)
+		return nsp_fail(err, errno, "ask for the cookie of a network namespace");
+	return 0;
+}
+
 /* ---- opening ---- */
 
 static bool is_netns(int fd)
@@ -322,6 +331,9 @@ static int create_inside(void *arg, struct nsp_error *err)
 	ret = lo_up(&sock, birth->mark, err);
 	if (ret < 0)
 		return ret;
+	ret = cookie_read(sock.fd, &birth->cookie, err);
+	if (ret < 0)
+		return ret;
 	if (birth->mon) {
 		birth->nsid = nsp_monitor_watch(birth->mon, fd, err);
 		if (birth->nsid < 0)
@@ -434,11 +446,8 @@ int nsp_netns_identify(int fd, struct nsp_netns_id *id, struct nsp_error *err)
 static int cookie_inside(void *arg, struct nsp_error *err)
 {
 	cleanup_close int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	socklen_t size = sizeof(uint64_t);
 
-	if (sock < 0 || getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, arg, &size) < 0)
-		return nsp_fail(err, errno, "ask for the cookie of a network namespace");
-	return 0;
+	return sock < 0 ? nsp_fail(err, errno, "open a socket") : cookie_read(sock, arg, err);
 }
 
 int nsp_netns_cookie(int fd, uint64_t *cookie, struct nsp_error *err)

@@ -8,7 +8,6 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from socket import AF_INET, AF_INET6
 from typing import Protocol
 
@@ -48,11 +47,12 @@ class Change(Protocol):
 class Netns:
     """One namespace in play. `number` is the core's for it, `nsid` the monitor's. `heard`: it is known what others do to routes."""
 
-    def __init__(self, fd: int, identity: NetnsId, number: int, nsid: int) -> None:
+    def __init__(self, fd: int, identity: NetnsId, number: int, nsid: int, cookie: int | None = None) -> None:
         self.fd = fd
         self.identity = identity
         self.number = number
         self.nsid = nsid
+        self._cookie = cookie
         self.users = 0
         self.heard = False
         self.links: dict[int, Link] = {}
@@ -67,10 +67,12 @@ class Netns:
         self.standing: dict[str, int] = {}
         """Slots that are ready here, by their keys, and their links."""
 
-    @cached_property
+    @property
     def known_as(self) -> list[int]:
         """How it is remembered: device, inode and cookie."""
-        return [*self.identity, kernel.netns_cookie(self.fd)]
+        if self._cookie is None:
+            self._cookie = kernel.netns_cookie(self.fd)
+        return [*self.identity, self._cookie]
 
     def is_at(self, path: str) -> bool:
         """Does the path lead here?"""
@@ -210,7 +212,7 @@ class Namespaces:
 
     def create(self, name: str, mark: str) -> Netns:
         """Makes a namespace (EEXIST) whose `lo` bears the mark, and holds it."""
-        fd, number, nsid, events = self._core.create_netns(name, mark, self.monitor)
+        fd, number, nsid, cookie, events = self._core.create_netns(name, mark, self.monitor)
         try:
             self._keep_descriptors(fd, new=True)
         except KernelError:
@@ -218,7 +220,7 @@ class Namespaces:
             os.close(fd)
             kernel.delete_netns(name)
             raise
-        netns = self._enter(Netns(fd, kernel.identify_netns(fd), number, nsid), events)
+        netns = self._enter(Netns(fd, kernel.identify_netns(fd), number, nsid, cookie), events)
         self._entered(netns, True)
         netns.users += 1
         return netns

@@ -92,7 +92,7 @@ class Places:
         self.settled: list[str] = []
         """Facts that were coming, and have come or will not, for whoever looks next."""
         self._resuming = False
-        self._said_apart = False
+        self._mounts_compared = False
         self.refused: dict[str, KernelError] = {}
         """Facts that could not be brought about, and why."""
         self.own = namespaces.hold(kernel.open_netns("/proc/self/ns/net"))
@@ -426,16 +426,14 @@ class Places:
 
     def _open_or_create(self, lead: Lead) -> None:
         fact = lead.fact
-        try:
-            self._lead_on(lead)
-        except KernelError as error:
-            if error.errno != errno.ENOENT or os.path.lexists(lead.path):  # what is in the way may go, or come to lead somewhere
-                self._compare_mounts(fact)
-                raise
-        else:
-            if fact in self._announced:  # somebody was faster
-                self._not_made(fact)
-            return
+        if fact not in self._announced:
+            try:
+                self._lead_on(lead)
+                return
+            except KernelError as error:
+                if error.errno != errno.ENOENT or os.path.lexists(lead.path):  # what is in the way may go, or lead somewhere
+                    self._compare_mounts(fact)
+                    raise
         try:
             if fact not in self._announced:
                 self._created.add(fact)
@@ -449,15 +447,16 @@ class Places:
             self._not_made(fact)
             if error.errno != errno.EEXIST:
                 raise
-            self._lead_on(lead)
+            self._lead_on(lead)  # somebody was faster
             return
         self._changed(fact, "created")
         self._compare_mounts(fact)
+        self._mounts_compared = True
 
     def _compare_mounts(self, fact: str) -> None:
         """Says it once where a name that is bound here is not seen by others, or theirs not here."""
-        if not self._said_apart and is_apart(fact.removeprefix(OWN)):
-            self._said_apart = True
+        if not self._mounts_compared and is_apart(fact.removeprefix(OWN)):
+            self._mounts_compared = True
             log.warning(
                 "%s is not the same for others on this machine: the agent is in a mount namespace that does not propagate to "
                 "theirs, or theirs not to it; `ip netns` knows nothing of the names that the agent makes",

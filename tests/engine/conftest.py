@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from nsplane import Engine
+from nsplane.node import LIVE_RENAME
 
 PING = Path(__file__).with_name("ping.py")
 _numbers = itertools.count(1)
@@ -42,6 +43,13 @@ def ip_in(netns: str, *args: str) -> Any:
 def run_in(netns: str, command: str) -> str:
     """Runs a shell command that has to succeed, in the namespace behind an nsfs path."""
     return run(f"nsenter --net={netns} sh -c '{command}'")
+
+
+def rename(netns: str, link: str, name: str) -> None:
+    """Gives a link in the namespace behind an nsfs path another name, as somebody else would; before Linux 6.2 it has to be down
+    for that."""
+    steps = [f"{link} name {name}"] if LIVE_RENAME else [f"{link} down", f"{link} name {name}", f"{name} up"]
+    run_in(netns, " && ".join(f"ip link set dev {step}" for step in steps))
 
 
 def run(command: str) -> str:

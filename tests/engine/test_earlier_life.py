@@ -9,7 +9,7 @@ import pytest
 
 from nsplane import Engine
 
-from .conftest import Lab, ip, run, until
+from .conftest import Lab, ip, rename, run, until
 from .wishes import Item, bridge, by_name, route, veth
 
 
@@ -51,7 +51,7 @@ def test_what_changed_meanwhile_is_changed_in_place(lab: Lab, items: list[Item])
         engine.put(items, timeout=5)
     before = indexes(lab)
     run(f"ip -n {lab.name('blue')} link set dev b down")
-    run(f"ip -n {lab.name('red')} link set dev a name renamed")
+    rename(f"/run/netns/{lab.name('red')}", "a", "renamed")
     changed = [*items[:2], veth("b", "a", by_name(lab.name("blue")), addresses=["10.1.0.2/24"], mtu=1300), items[3]]
     with life(lab) as engine:
         assert engine.put(changed, timeout=5)["counts"] == {"configured": 4}

@@ -15,7 +15,7 @@ import pytest
 
 from nsplane import Engine, places
 
-from .conftest import Lab, Process, ip, ip_in, quiet, run, run_in, until
+from .conftest import Lab, Process, ip, ip_in, quiet, rename, run, run_in, until
 from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, existing, reference, route
 
 Settle = Callable[..., dict[str, Any]]
@@ -493,9 +493,9 @@ def test_a_link_that_a_route_names_is_awaited_in_its_namespace(engine: Engine, l
     run_in(process.netns, "ip link add eth0 type bridge && ip link set eth0 up")
     settle(key)
     assert process.ip("route")[0]["dev"] == "eth0"
-    run_in(process.netns, "ip link set eth0 name other")
+    rename(process.netns, "eth0", "other")
     settle(key, "pending")
-    run_in(process.netns, "ip link set other name eth0")
+    rename(process.netns, "other", "eth0")
     settle(key)
     run_in(process.netns, "ip link del eth0")
     settle(key, "pending")

@@ -65,11 +65,11 @@ def test_the_pair_comes_when_the_second_has_started(engine: Engine, lab: Lab, se
     assert ping(processes["two"], "10.1.0.1") == (3, 3)
 
 
-def test_each_end_is_as_its_own_item_says(running: tuple[Process, Process]) -> None:
+def test_each_end_is_as_its_own_item_says(engine: Engine, running: tuple[Process, Process]) -> None:
     one, two = (process.ip("link", "show", "eth0")[0] for process in running)
     assert (one["mtu"], two["mtu"]) == (1500, 1400)
     assert two["address"] == "02:00:00:00:00:0b"
-    assert one["operstate"] == two["operstate"] == "UP"
+    until(engine, lambda: all(process.ip("link", "show", "eth0")[0]["operstate"] == "UP" for process in running))
 
 
 def test_one_end_alone_waits_for_the_other(engine: Engine, lab: Lab, settle: Settle) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from nsplane import BadRequest, Engine
 
-from .conftest import Lab, ip, quiet, run, until
+from .conftest import Lab, ip, quiet, rename, run, until
 from .wishes import Item, arp, bridge, by_file, by_name, existing, reference, route, veth
 
 Settle = Callable[..., dict[str, Any]]
@@ -257,7 +257,7 @@ def test_a_foreign_link_in_the_way_is_named_and_left_alone_until_it_goes(engine:
 def test_a_foreign_link_that_is_renamed_is_no_more_in_the_way(engine: Engine, red: Red, settle: Settle) -> None:
     engine.put([bridge("eth0", red.name)], timeout=5)
     settle("interface/eth0", "failed")
-    red.ip("link set dev eth0 name theirs")
+    rename(f"/run/netns/{red.netns}", "eth0", "theirs")
     settle("interface/eth0")
     assert red.names() == {"lo", "theirs", "eth0"}
 

@@ -99,14 +99,14 @@ class Core(Handle):
         check(lib.nsp_core_netns_add(self._raw, fd, number, last.raw))
         return int(number[0])
 
-    def create_netns(self, name: str, mark: str, monitor: Monitor) -> tuple[int, int, int, list[Event]]:
+    def create_netns(self, name: str, mark: str, monitor: Monitor) -> tuple[int, int, int, int, list[Event]]:
         """Creates a namespace as `ip netns add` does, with `lo` up and `mark` as its alias; EEXIST. A descriptor of it, its number,
-        its nsid, and what it has: nobody else was in it before the monitor watched it."""
-        number, nsid, count = ffi.new("uint32_t *"), ffi.new("int *"), ffi.new("long *")
+        its nsid, its cookie, and what it has: nobody else was in it before the monitor watched it."""
+        number, nsid, cookie, count = (ffi.new(f"{kind} *") for kind in ("uint32_t", "int", "uint64_t", "long"))
         events, room = self._events, len(self._events)
         raw, fsname, alias = monitor._raw, os.fsencode(name), mark.encode()
-        fd = check(lib.nsp_core_netns_create(self._raw, fsname, alias, raw, number, nsid, events, room, count, last.raw))
-        return fd, number[0], nsid[0], [event_of(events[i]) for i in range(count[0])]
+        fd = check(lib.nsp_core_netns_create(self._raw, fsname, alias, raw, number, nsid, cookie, events, room, count, last.raw))
+        return fd, number[0], nsid[0], cookie[0], [event_of(events[i]) for i in range(count[0])]
 
     def survey(self, number: int) -> list[Event]:
         """The links and then the addresses of a namespace for which nothing was queued yet."""

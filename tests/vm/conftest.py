@@ -1,0 +1,10 @@
+"""Tests of other kernels than this machine's, and of what nobody would do to it: one half starts virtual machines, the other half
+runs in them."""
+
+import os
+
+from ..engine.conftest import _needs_root, engine, lab, settle
+
+__all__ = ["_needs_root", "engine", "lab", "settle"]
+
+collect_ignore = ["test_other_kernels.py" if "VM_KERNEL" in os.environ else "test_clock.py"]

@@ -1,0 +1,56 @@
+"""A chosen part of the tests on the oldest kernel that is supported, and on a newer one, in an emulated machine: seven times as
+slow. `make test-vm` runs all of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+RUN = Path(__file__).with_name("run-in-vm")
+
+CHOSEN = [
+    "tests/vm",
+    "tests/engine/test_namespace_references.py::test_a_file_of_a_thread_leads_to_the_threads_namespace",
+    "tests/engine/test_where_paths_lead.py::test_a_name_that_is_a_link_follows_it_from_process_to_process",
+    "tests/engine/test_where_paths_lead.py::test_a_descriptor_of_a_process",
+    "tests/engine/test_reused_inode.py",
+    "tests/engine/test_lost_state.py::test_clear_finds_links_and_names_without_any_state",
+    "tests/engine/test_names_in_the_way.py",
+    "tests/engine/test_changes_in_place.py",
+]
+"""What is done otherwise before Linux 6.2 (names of links that are up) and 6.9 (pidfds of threads), and what asks most of it."""
+
+
+def in_vm(kernel: str, *command: str) -> None:
+    done = subprocess.run(
+        [RUN, "-k", kernel, "-t", "550", *command], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(autouse=True)
+def _needs_an_emulator() -> None:
+    if os.geteuid():
+        pytest.skip("not root: the emulated machine has this machine's files")
+    if shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("there is no qemu-system-x86_64")
+
+
+def test_the_c_library_on_linux_6_1() -> None:
+    make = ["make", "--no-print-directory", "build/c/build.ninja"]
+    subprocess.run([*make], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["ninja", "-C", "build/c"], cwd=ROOT, check=True, capture_output=True)
+    tests = ("test_addr", "test_link", "test_monitor", "test_neigh", "test_netns", "test_route")
+    in_vm("6.1", "meson", "test", "-C", "build/c", "--no-rebuild", "--print-errorlogs", "--timeout-multiplier", "20", *tests)
+
+
+def test_the_engine_on_linux_6_1() -> None:
+    in_vm("6.1", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHOSEN)
+
+
+def test_the_engine_on_linux_6_12() -> None:
+    in_vm("6.12", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/vm", CHOSEN[1], CHOSEN[3])
