@@ -14,7 +14,7 @@ from nsplane.kernel import Address, Core, Event, EventsLost, KernelError, Link, 
 
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 IPV6_MIN_MTU = 1280
-DESCRIPTORS_SPARED = 64
+DESCRIPTORS_SPARED = 96
 
 
 class Holder(Protocol):
