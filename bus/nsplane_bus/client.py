@@ -397,7 +397,7 @@ class Client:
             faults = check_frame(frame)
             if faults:
                 raise InvalidItems(faults)
-        if self._in_flight and self._monitor.poll(0):
+        if int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
             self._take_replies()
             self._take_loss()  # of those before this one
         self._make_room(len(frame))
