@@ -224,7 +224,7 @@ def first_fields(frame: memoryview) -> dict[str, object]:
     try:
         for _ in range(min(reader.read_map_header(), 16)):
             key, value = reader.unpack(), reader.unpack()
-            if key in ("id", "wait") and isinstance(value, int | str | bytes):
+            if key in ("id", "wait") and isinstance(value, int | float | str | bytes):
                 found[key] = value
     except Exception:  # it raises what it likes
         return found
