@@ -11,6 +11,7 @@ import pytest
 from nsplane import BadRequest, Engine, check_frame
 from nsplane.kernel.frames import bulk_fields
 from nsplane.kinds import InterfaceItem
+from nsplane.microservices import SOURCES
 from nsplane.requests import AnyEnvelope
 
 from .wishes import Item, by_name
@@ -80,6 +81,9 @@ NUMBERS = [
 ]
 
 
+NEEDED: dict[str, Item] = {"sweep": {"generation": 1}, "microservice": {"event": "status", "state": "ended"}}
+
+
 def as_float(value: Any, number: float | None = None) -> Any:
     """The number in it as a float, or another in its place."""
     if isinstance(value, dict):
@@ -112,7 +116,7 @@ def test_a_request_s_numbers_may_be_floats_and_its_fields_nil(engine: Engine) ->
     assert engine.submit(encode({"op": "get", "limit": 10.0, "key": None, "state": None, "cursor": None})).done
     for envelope in get_args(AnyEnvelope):
         tag = envelope.__struct_config__.tag
-        needed = {"sweep": {"generation": 1}, "microservice": {"event": "status", "state": "ended"}}.get(tag, {})
+        needed = NEEDED.get(str(tag), {})
         if tag not in ("plan", "confirm", "revert", "history"):  # which want more than this
             engine.submit(encode({"op": tag, **dict.fromkeys(envelope.__struct_fields__), **needed}))
     for field in ("id", "generation", "confirm"):
@@ -138,3 +142,11 @@ def test_an_announcement_s_numbers_are_finite_and_its_texts_have_an_end(engine: 
     with pytest.raises(BadRequest) as refused:
         engine.submit(encode({"op": "microservice", "event": "started", "label": "web", "pid": float(2**22 + 5), "name": None}))
     assert refused.value.code == "no-such-process"
+
+
+def test_of_many_sources_the_words_of_the_last_are_kept(engine: Engine) -> None:
+    for i in range(SOURCES + 10):
+        engine.submit(encode({"op": "microservice", "event": "status", "source": f"s{i}", "state": "following"}))
+    info: dict[str, Any] = engine.info()
+    assert [*info["microservice_sources"]] == [f"s{i}" for i in range(10, SOURCES + 10)]
+    assert info["microservice_sources_forgotten"] == 10
