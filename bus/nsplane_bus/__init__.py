@@ -7,14 +7,18 @@ with Client(source="lab") as client:
     client.wait("interface/br0")
 """
 
+from nsplane.errors import Closed
+
 from .client import Client, Page, Result, Ticket
-from .errors import BusError, InvalidItems, ItemsFailed, TimedOut, Unreachable
+from .errors import BusError, Interrupted, InvalidItems, ItemsFailed, TimedOut, Unreachable
 from .subscription import Event, Subscription
 
 __all__ = [
     "BusError",
     "Client",
+    "Closed",
     "Event",
+    "Interrupted",
     "InvalidItems",
     "ItemsFailed",
     "Page",

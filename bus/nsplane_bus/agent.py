@@ -7,7 +7,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ from nsplane import Engine, Journal, machine_id
 from .client import Client
 from .docker.child import WatcherProcess
 from .docker.containers import SOURCE
+from .door import Reserve
 from .events import Publisher
-from .lock import Lock, refuse_taken
+from .lock import Lock, refuse_open, refuse_taken
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
 from .router import Router
 
@@ -45,6 +46,8 @@ class Agent:
         with contextlib.ExitStack() as undo:
             # What is made here is for the agent's own user: an ipc socket's mode follows the umask.
             undo.callback(os.umask, os.umask(0o077))
+            for endpoint in endpoints:
+                refuse_open(endpoint)
             lock = Lock(directory)
             with contextlib.ExitStack() as owned:
                 owned.callback(lock.release)
@@ -65,11 +68,14 @@ class Agent:
                 owned.callback(self.engine.close)
                 owned.callback(remove_sockets, endpoints)  # ZeroMQ does not
                 context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-                owned.callback(context.term)
-                self.publisher = Publisher(context, endpoints.events, self.engine)
+                owned.callback(context.destroy, linger=0)  # with all its sockets: one that is left open is waited for, for ever
+                self.reserve = Reserve()
+                owned.callback(self.reserve.close)
+                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve)
                 owned.callback(self.publisher.close)
-                self.router = Router(context, endpoints.bus, self.engine)
+                self.router = Router(context, endpoints.bus, self.engine, self.reserve)
                 owned.callback(self.router.close)
+                self.reserve.refill()
                 self._owned = owned.pop_all()
         self.engine.bus_info = {
             "bus": endpoints.bus,
@@ -77,34 +83,48 @@ class Agent:
             "limits": {"request": REQUEST_LIMIT, "frame": FRAME_LIMIT},
             "router": self.router.counters,
             "publisher": self.publisher.counters,
+            "descriptors": self.reserve.counters,
         }
 
     def run(self) -> None:
         """Serves until stop() is called."""
         router, publisher, engine = self.router, self.publisher, self.engine
+        doors = router.door, publisher.door
         poller = zmq.Poller()
-        for readable in (router.monitor, publisher.socket, engine.fileno(), self._woken.fileno()):
+        for readable in (router.door.monitor, publisher.door.monitor, publisher.socket, engine.fileno(), self._woken.fileno()):
             poller.register(readable, zmq.POLLIN)
         more = False
         while not self._stopping:
             held = router.hold()
             poller.register(router.socket, 0 if held else zmq.POLLIN)
-            ready = dict(poller.poll(0 if more else HELD_MS if held else None))
-            if router.monitor in ready:
-                router.count_connections()
+            waited_for = [door.waited_for for door in doors if door.waited_for is not None]
+            for listener in waited_for:
+                poller.register(listener, zmq.POLLIN)
+            pauses = (0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms)
+            ready = dict(poller.poll(min((pause for pause in pauses if pause is not None), default=None)))
+            for listener in waited_for:
+                poller.unregister(listener)
+            with contextlib.suppress(BlockingIOError):
+                self._woken.recv(4096)
+            more = False
+            for door in doors:
+                self._guarded(door.turn)
+            self._guarded(self.reserve.refill)
             if publisher.socket in ready:
-                publisher.hear()
-            if self._woken.fileno() in ready:
-                with contextlib.suppress(BlockingIOError):
-                    self._woken.recv(4096)
-            more = router.socket in ready and router.read()
-            try:
-                router.answer(engine.process())
-                more |= publisher.publish()
-            except Exception:
-                # A fault of ours: the network is as it was, and what comes next may well work.
-                log.exception("the engine met an error")
-                time.sleep(0.05)
+                self._guarded(publisher.hear)
+            if router.socket in ready:
+                more |= self._guarded(router.read) is True
+            self._guarded(lambda: router.answer(engine.process()))
+            more |= self._guarded(publisher.publish) is True
+
+    def _guarded(self, step: Callable[[], object]) -> object:
+        """A fault of ours costs one step, and no other: the network is as it was, and what comes next may well work."""
+        try:
+            return step()
+        except Exception:
+            log.exception("the agent met an error")
+            time.sleep(0.05)
+            return None
 
     def stop(self) -> None:
         """Ends run(): for signal handlers and other threads."""

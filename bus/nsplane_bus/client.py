@@ -1,9 +1,11 @@
 """The publisher's side of the bus.
 
 A `Client` is blocking and belongs to one thread. Publishers with much to say use `submit`, which returns at once, and
-keep up to `window` requests in flight; replies find their requests by id.
+keep up to `window` requests in flight; replies find their requests by id. Where the connection is lost, an agent that comes back
+knows of none of them: questions are asked again, and of the others the fate is unknown (`Interrupted`).
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +15,9 @@ import msgspec
 import zmq
 
 from nsplane import check_frame
+from nsplane.errors import Closed
 
-from .errors import BusError, InvalidItems, ItemsFailed, TimedOut, Unreachable
+from .errors import BusError, Interrupted, InvalidItems, ItemsFailed, TimedOut, Unreachable
 from .protocol import REQUEST_LIMIT, endpoints, why_unreachable
 from .subscription import Subscription
 
@@ -22,6 +25,12 @@ Wait = Literal["applied", "accepted", "none"]
 Item = Mapping[str, Any] | msgspec.Struct | msgspec.Raw
 """A map as the bus has it, one of the engine's Structs, or an item that is encoded already."""
 Entry = dict[str, Any]
+
+QUESTIONS = frozenset(("get", "history", "info", "plan"))
+"""What changes nothing, and so can be asked twice."""
+
+WAITED_FOR = ("configured", "pending", "failed", "retrying", "removed")
+"""The states that an item can be waited for to be in."""
 
 FAILURES = frozenset(("failed", "invalid", "conflict"))
 PAGE = 1_000
@@ -67,15 +76,16 @@ class _Head(msgspec.Struct):
 class Ticket:
     """A request in flight."""
 
-    __slots__ = ("_client", "_error", "_reply", "id", "op", "size")
+    __slots__ = ("_client", "_error", "_question", "_reply", "id", "op", "size")
 
-    def __init__(self, client: "Client", request_id: int, op: str, size: int) -> None:
+    def __init__(self, client: "Client", request_id: int, op: str, frame: bytes) -> None:
         self._client = client
         self._error: BusError | None = None
         self._reply: bytes | None = None
+        self._question = frame if op in QUESTIONS else None
         self.id = request_id
         self.op = op
-        self.size = size
+        self.size = len(frame)
 
     @property
     def done(self) -> bool:
@@ -83,7 +93,8 @@ class Ticket:
         return self._reply is not None
 
     def reply(self, timeout: float | None = None) -> bytes:
-        """The reply as it came. Raises BusError where the request was refused, TimedOut where nothing came."""
+        """The reply as it came. Raises BusError where the request was refused, TimedOut where nothing came, Interrupted where the
+        connection was lost."""
         self._client.await_reply(self, timeout)
         if self._error is not None:
             raise self._error
@@ -138,6 +149,10 @@ class Client:
         self._socket.setsockopt(zmq.RCVHWM, max(window, 1_000))
         self._socket.setsockopt(zmq.SNDTIMEO, int(timeout * 1000))
         self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
         self._socket.connect(self.endpoint)
 
     # What is wanted
@@ -270,8 +285,10 @@ class Client:
     def wait(self, key: str, state: str = "configured", timeout: float | None = None) -> Entry | None:
         """Waits until an item is in a state, and returns its entry (None for the state `removed`: it is not there).
 
-        TimedOut carries the last entry seen.
+        TimedOut carries the last entry seen; ValueError where it is no state of an item.
         """
+        if state not in WAITED_FOR:
+            raise ValueError(f"{state!r} is none of {', '.join(WAITED_FOR)}")
         seconds = self.timeout if timeout is None else timeout
         end = time.monotonic() + seconds
         topic = f"item/{key}"
@@ -338,6 +355,7 @@ class Client:
         seconds = self.timeout if timeout is None else timeout
         end = time.monotonic() + seconds
         while ticket.id in self._in_flight:
+            self._refuse_closed()
             if not self._receive(end):
                 self._give_up([ticket], seconds)
         if ticket._error is None and ticket._reply is None:
@@ -345,7 +363,10 @@ class Client:
 
     def close(self) -> None:
         """Sends what is still to be sent, for two seconds at most, in the background."""
-        self._socket.close(linger=self._linger)
+        if not self._socket.closed:
+            self._socket.disable_monitor()
+            self._monitor.close()
+            self._socket.close(linger=self._linger)
 
     def __enter__(self) -> Self:
         return self
@@ -360,7 +381,12 @@ class Client:
     def _checks(self, check: bool | None) -> bool:
         return self.check if check is None else check
 
+    def _refuse_closed(self) -> None:
+        if self._socket.closed:
+            raise Closed("the client is closed")
+
     def _send(self, request: dict[str, object], wait: Wait = "applied", check: bool = False) -> Ticket:
+        self._refuse_closed()
         request_id = self._last_id + 1
         head: dict[str, object] = {"id": request_id} if wait == "applied" else {"id": request_id, "wait": wait}
         frame = _encode(head | request)
@@ -371,8 +397,11 @@ class Client:
             faults = check_frame(frame)
             if faults:
                 raise InvalidItems(faults)
+        if int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+            self._take_replies()
+            self._take_loss()  # of those before this one
         self._make_room(len(frame))
-        ticket = Ticket(self, request_id, str(request["op"]), len(frame))
+        ticket = Ticket(self, request_id, str(request["op"]), frame)
         try:
             self._socket.send(frame)
         except zmq.Again:
@@ -394,11 +423,20 @@ class Client:
                 self._give_up(list(self._in_flight.values()), self.timeout)
 
     def _receive(self, end: float) -> bool:
-        """Takes in every reply that is here, and waits until `end` for the first. False where none came, or none can."""
-        while not self._socket.poll(min(LOOK_AGAIN_MS, math.ceil(max(0.0, end - time.monotonic()) * 1000))):
+        """Takes in every reply that is here, or that there will be none, and waits until `end` for the first. False where none
+        came, or none can."""
+        while True:
+            ready = dict(self._poller.poll(min(LOOK_AGAIN_MS, math.ceil(max(0.0, end - time.monotonic()) * 1000))))
+            if self._socket in ready or self._monitor in ready:
+                self._take_replies()
+                if self._monitor in ready:
+                    self._take_loss()
+                return True
             if time.monotonic() >= end or why_unreachable(self.endpoint):
                 return False
-        try:
+
+    def _take_replies(self) -> None:
+        with contextlib.suppress(zmq.Again):
             while True:
                 reply = self._socket.recv(zmq.DONTWAIT)
                 head = _decode_head(reply)
@@ -410,15 +448,27 @@ class Client:
                 if not head.ok:
                     error = head.error or {}
                     ticket._error = BusError(error.get("code", ""), error.get("message", ""), error.get("path", ""))
-        except zmq.Again:
-            return True
+
+    def _take_loss(self) -> None:
+        """The connection was lost, and with it all replies that have not come."""
+        with contextlib.suppress(zmq.Again):
+            while True:
+                self._monitor.recv_multipart(zmq.DONTWAIT)
+        for ticket in tuple(self._in_flight.values()):
+            if ticket._question is not None:
+                self._socket.send(ticket._question)
+            else:
+                self._drop(ticket, Interrupted(self.endpoint))
+
+    def _drop(self, ticket: Ticket, error: BusError) -> None:
+        del self._in_flight[ticket.id]
+        self._bytes -= ticket.size
+        ticket._error = error
 
     def _give_up(self, tickets: Iterable[Ticket], seconds: float) -> NoReturn:
         error = self._timed_out(seconds)
         for ticket in tickets:
-            del self._in_flight[ticket.id]
-            self._bytes -= ticket.size
-            ticket._error = error
+            self._drop(ticket, error)
         raise error
 
     def _timed_out(self, seconds: float) -> BusError:

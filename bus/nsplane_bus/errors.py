@@ -18,13 +18,20 @@ class BusError(Exception):
 
 
 class Unreachable(BusError):
-    """Nobody listens at the endpoint."""
+    """Nobody listens at the endpoint, or no longer."""
 
     def __init__(self, endpoint: str, why: str) -> None:
         super().__init__("unreachable", f"no agent at {endpoint}: {why}")
 
     def __str__(self) -> str:
         return self.message
+
+
+class Interrupted(Unreachable):
+    """The connection was lost while a request was under way that changes something: it may have been carried out, or yet be."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint, "the connection was lost while a request was under way, which may have been carried out")
 
 
 class TimedOut(BusError):

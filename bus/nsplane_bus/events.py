@@ -1,88 +1,174 @@
 """The publisher of events: an XPUB socket, and numbers on what it sends.
 
-XPUB tells of the first subscription to a topic and of the end of the last one, so the publisher knows what anyone could
-want: where that is nothing, the engine notes nothing. A peer that does not read loses events and delays nobody.
+XPUB tells of every subscription and of the end of the last one to a topic, so the publisher knows what anyone could want: where
+that is nothing, the engine notes nothing. A peer that does not read loses events and delays nobody; heartbeats tell it how many.
 """
 
-from collections import deque
+import contextlib
+import logging
+import socket
+import time
+from collections import Counter, deque
 
 import zmq
 from msgspec import msgpack
 
 from nsplane import Engine
 
-from .protocol import PART, SYNC
+from .door import Reserve, open_door
+from .protocol import HEARTBEAT, PART, SYNC
+
+log = logging.getLogger("nsplane.agent")
 
 QUEUE = 50_000
 """Events that wait for one slow subscriber before it loses some."""
 
-ROW_TOPICS = tuple(f"{topic}/{kind}/" for topic in ("item", "drift") for kind in ("route", "arp"))
+ROW_TOPICS = tuple(f"{topic}/{kind}/".encode() for topic in ("item", "drift") for kind in ("route", "arp"))
 """What the core notes only where somebody wants to hear of it."""
 
 TURN = 2_000
-"""Events sent before the router has its turn again."""
+"""Events sent, or subscriptions taken in, before the router has its turn again."""
+
+TOPIC_LIMIT = 2_048
+"""Bytes of a topic that is subscribed to; the longest that there is has some 1,400."""
+
+PEER_LIMIT = 1 << 20
+TOPIC_COST = 64
+"""What one peer may subscribe to: bytes of topics, each counted with TOPIC_COST more."""
+
+BEAT_SECONDS = 1.0
 
 
 class Publisher:
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine, reserve: Reserve) -> None:
         self.engine = engine
         self.socket = context.socket(zmq.XPUB)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.SNDHWM, QUEUE)
+        self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         # A full peer is then told by EAGAIN, and counted; the event goes to the others all the same.
         self.socket.setsockopt(zmq.XPUB_NODROP, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, 4096)  # a subscription is a topic
-        self.socket.bind(endpoint)
-        self.counters = {"subscriptions": 0, "events": 0, "events_dropped": 0}
-        self._topics: set[bytes] = set()
-        self._prefixes: tuple[str, ...] = ()
+        self.socket.setsockopt(zmq.MAXMSGSIZE, TOPIC_LIMIT)  # a subscription is a topic
+        self.counters = {"subscriptions": 0, "events": 0, "events_dropped": 0, "subscribers_refused": 0}
+        self._counts: dict[bytes, int] = {}
+        """What is subscribed to, and how many events there were of it since."""
+        self._lengths: list[int] = []
+        self._beats: set[bytes] = set()
+        self._next_beat = 0.0
+        self._taken_up: Counter[int] = Counter()
+        """How much of PEER_LIMIT is taken up by the peer on a descriptor."""
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._seq = 0
         self._lost = 0
+        self.door = open_door(self.socket, endpoint, reserve, self.counters, lambda peer: self._taken_up.pop(peer, None))
         engine.watch(False)
 
     def hear(self) -> None:
         """Takes in what waits of subscriptions and their ends."""
-        before = set(self._topics)
+        answered: list[bytes] = []
+        changed = False
+        with contextlib.suppress(zmq.Again):
+            for _ in range(TURN):
+                frame = self.socket.recv(zmq.DONTWAIT, copy=False)
+                begins, topic = frame.bytes[:1] == b"\x01", frame.bytes[1:]
+                if not self._counted(frame, begins):
+                    continue
+                if topic.startswith((SYNC, HEARTBEAT)):
+                    if begins:
+                        answered.append(topic)
+                    else:
+                        self._beats.discard(topic)
+                elif begins:
+                    changed |= topic not in self._counts
+                    self._counts.setdefault(topic, 0)
+                else:
+                    changed |= self._counts.pop(topic, None) is not None
+        if changed:
+            self._watch()
+        for topic in answered:
+            if topic.startswith(SYNC):
+                self._send(topic, msgpack.encode({"synced": True}))
+            else:
+                self._beats.add(topic)
+                self._beat(topic)
+
+    def _watch(self) -> None:
+        self.counters["subscriptions"] = len(self._counts)
+        self._lengths = sorted({len(topic) for topic in self._counts})
+        self.engine.watch(bool(self._counts), any(_of_rows(topic) for topic in self._counts))
+        if not self._counts:
+            self._waiting.clear()
+
+    def _counted(self, frame: zmq.Frame, begins: bool) -> bool:
+        """May this peer have one more subscription? One that has too many loses its connection, and with it all of them."""
         try:
-            while True:
-                message = self.socket.recv(zmq.DONTWAIT)
-                topic = message[1:]
-                if message[:1] == b"\x00":
-                    self._topics.discard(topic)
-                elif topic.startswith(SYNC):
-                    self._send(topic, msgpack.encode({"synced": True}))
-                elif message[:1] == b"\x01":
-                    self._topics.add(topic)
-        except zmq.Again:
-            pass
-        # The engine's topics are text: a subscription that is not is to nothing.
-        self._prefixes = tuple(topic.decode(errors="replace") for topic in self._topics)
-        self.counters["subscriptions"] = len(self._topics)
-        if self._topics != before:
-            rows = any(_overlap(prefix, topic) for prefix in self._prefixes for topic in ROW_TOPICS)
-            self.engine.watch(bool(self._topics), rows)
-            if not self._topics:
-                self._waiting.clear()
+            peer = int(frame.get(zmq.SRCFD))
+        except zmq.ZMQError:
+            return True  # the end of what nobody is subscribed to any more, whose peer has gone
+        self._taken_up[peer] += (len(frame) + TOPIC_COST) * (1 if begins else -1)
+        if self._taken_up[peer] <= PEER_LIMIT:
+            return True
+        if not self.counters["subscribers_refused"]:
+            log.warning("a peer that subscribes to more than %d bytes of topics is disconnected", PEER_LIMIT)
+        self.counters["subscribers_refused"] += 1
+        with contextlib.suppress(OSError):  # it has gone
+            connection = socket.socket(fileno=peer)
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            finally:
+                connection.detach()
+        return False
+
+    @property
+    def pause_ms(self) -> int | None:
+        """For how long nothing has to be said."""
+        return max(0, int((self._next_beat - time.monotonic()) * 1000) + 1) if self._beats else None
 
     def publish(self) -> bool:
-        """Sends what changed. True where more is left for another turn."""
-        if not self._topics:
+        """Sends what changed, and heartbeats. True where more is left for another turn."""
+        if self._beats and time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_SECONDS
+            for topic in self._beats:
+                self._beat(topic)
+        if not self._counts:
             return False
         if not self._waiting:
             self._waiting.extend(self.engine.changes())
-            lost = self.engine.changes_lost
-            self._seq += lost - self._lost  # a gap in the numbers is what tells subscribers
-            self._lost = lost
+            self._lose(self.engine.changes_lost - self._lost)
         for _ in range(min(TURN, len(self._waiting))):
-            topic, event = self._waiting.popleft()
-            if topic.startswith(self._prefixes):
+            name, event = self._waiting.popleft()
+            topic = name.encode()
+            if self._is_wanted(topic):
                 self._seq += 1
-                self._send(topic.encode(), numbered(event, self._seq))
+                self.counters["events"] += 1
+                self._send(topic, numbered(event, self._seq))
         return bool(self._waiting)
 
+    def _lose(self, lost: int) -> None:
+        """The core has not noted some: a gap in the numbers is what tells, and nobody knows of which topics they were."""
+        if lost:
+            self._seq += lost
+            self._lost += lost
+            for topic in self._counts:
+                if _of_rows(topic):
+                    self._counts[topic] += lost
+
+    def _is_wanted(self, topic: bytes) -> bool:
+        wanted = False
+        for length in self._lengths:
+            if length > len(topic):
+                break
+            prefix = topic[:length]
+            if prefix in self._counts:
+                self._counts[prefix] += 1
+                wanted = True
+        return wanted
+
+    def _beat(self, topic: bytes) -> None:
+        count = self._counts.get(topic.removeprefix(HEARTBEAT))
+        self._send(topic, msgpack.encode({"seq": self._seq, "count": count, "instance": self.engine.instance, "time": time.time()}))
+
     def _send(self, topic: bytes, event: bytes) -> None:
-        self.counters["events"] += 1
         try:
             self.socket.send(topic, PART)
             self.socket.send(event, zmq.DONTWAIT)
@@ -93,12 +179,13 @@ class Publisher:
             self.socket.setsockopt(zmq.XPUB_NODROP, 1)
 
     def close(self) -> None:
+        self.door.close()
         self.socket.close()
 
 
-def _overlap(prefix: str, other: str) -> bool:
-    """Can a topic begin with both?"""
-    return prefix.startswith(other) or other.startswith(prefix)
+def _of_rows(prefix: bytes) -> bool:
+    """Can a topic of routes or ARP entries begin with it?"""
+    return any(prefix.startswith(topic) or topic.startswith(prefix) for topic in ROW_TOPICS)
 
 
 def numbered(event: bytes, seq: int) -> bytes:

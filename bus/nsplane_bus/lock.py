@@ -1,14 +1,21 @@
-"""One agent a runtime directory: a second bind on an ipc endpoint would steal it without a word."""
+"""Where an agent may listen: in a directory of its own, one agent a directory, and where nobody comes who may not."""
 
 import fcntl
+import ipaddress
 import os
+import stat
 from pathlib import Path
 
-from .protocol import ipc_path, why_unreachable
+from .door import CannotListen
+from .protocol import NoEndpoint, ipc_path, tcp_address, why_unreachable
 
 
 class Taken(Exception):
     """Another agent is there."""
+
+
+class NotOurOwn(Exception):
+    """The runtime directory is somebody else's, or open to others."""
 
 
 class Lock:
@@ -16,6 +23,7 @@ class Lock:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_shared(directory)
         self.path = directory / "lock"
         while True:
             self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -41,6 +49,38 @@ class Lock:
             return os.path.samestat(os.stat(self.path), os.fstat(self.fd))
         except FileNotFoundError:
             return False
+
+
+def refuse_shared(directory: Path) -> None:
+    """Who may write to the directory could put a bus of his own there. Raises NotOurOwn."""
+    found = directory.stat()
+    if found.st_uid != os.geteuid():
+        raise NotOurOwn(f"the runtime directory {directory} belongs to user {found.st_uid}, and the agent is user {os.geteuid()}")
+    if found.st_mode & 0o077:
+        mode = stat.S_IMODE(found.st_mode)
+        raise NotOurOwn(f"the runtime directory {directory} is open to others (mode {mode:04o}): chmod 700 {directory}")
+
+
+def refuse_open(endpoint: str) -> None:
+    """Who can connect can configure: raises CannotListen where that could be anybody, or where no agent listens at all."""
+    path = ipc_path(endpoint)
+    if endpoint.startswith("ipc://@"):
+        raise CannotListen(endpoint, "a socket that is no file has no owner: any user could configure this machine")
+    if path is not None:
+        if not path or (os.path.exists(path) and not stat.S_ISSOCK(os.stat(path).st_mode)):
+            raise CannotListen(endpoint, "there is something else than a socket" if path else "it has no path")
+        return
+    try:
+        host, _ = tcp_address(endpoint)
+    except NoEndpoint as error:
+        raise CannotListen(endpoint, str(error)) from None
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        why = "whoever reaches this machine could configure it; until there are keys, tcp is for loopback addresses (127.0.0.1)"
+        raise CannotListen(endpoint, why)
 
 
 def refuse_taken(endpoint: str) -> None:

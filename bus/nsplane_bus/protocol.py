@@ -28,6 +28,11 @@ SYNC = b"~"
 subscriptions it made before are in force."""
 
 
+HEARTBEAT = b"heartbeat/"
+"""A subscription to this and a PREFIX is answered at once, and then every second, by how many events of topics that begin with
+PREFIX there were: whoever counts those that came knows how many were lost."""
+
+
 class Endpoints(NamedTuple):
     bus: str
     events: str
@@ -54,22 +59,38 @@ def ipc_path(endpoint: str) -> str | None:
     return None if path == endpoint or path.startswith("@") else path
 
 
-def why_unreachable(endpoint: str) -> str | None:
-    """Why nobody can be reached at an ipc endpoint; None where somebody listens, and for any other transport, where
-    connecting alone tells."""
+class NoEndpoint(ValueError):
+    """A text that is no endpoint of the bus."""
+
+
+def tcp_address(endpoint: str) -> tuple[str, int]:
+    """The host and port of a tcp endpoint. NoEndpoint where it is none."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    if not endpoint.startswith("tcp://") or not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise NoEndpoint("an endpoint is ipc://PATH or tcp://HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def why_unreachable(endpoint: str, seconds: float = 1) -> str | None:
+    """Why nobody can be reached at an endpoint; None where somebody listens, or is just busy."""
     path = ipc_path(endpoint)
-    if path is None:
-        return None
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(path)
-        except TimeoutError:
-            return None  # busy
-        except FileNotFoundError:
-            return "there is no such socket"
-        except OSError as error:
-            return error.strerror or str(error)
+    try:
+        if path is None and not endpoint.startswith("ipc://"):
+            with socket.create_connection(tcp_address(endpoint), timeout=seconds):
+                return None
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(seconds)
+            probe.connect(path if path is not None else "\0" + endpoint.removeprefix("ipc://@"))
+    except TimeoutError:
+        return None if path is not None else f"nothing is heard from there within {seconds:g} s"
+    except BlockingIOError:
+        return None  # its queue is full
+    except FileNotFoundError:
+        return "there is no such socket"
+    except PermissionError:
+        return "it is another user's: permission denied (sudo?)"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
     return None
 
 

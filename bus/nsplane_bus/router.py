@@ -5,12 +5,18 @@ sends replies without ever blocking: a peer that does not read loses its replies
 queued than it should, nothing is read, and ZeroMQ makes the publishers wait.
 """
 
+import logging
+from collections.abc import Sequence
+
 import msgpack
 import zmq
 
 from nsplane import BadRequest, Engine, Request
 
+from .door import Reserve, open_door
 from .protocol import FRAME_LIMIT, PART, REQUEST_LIMIT, error_reply
+
+log = logging.getLogger("nsplane.agent")
 
 TURN_REQUESTS = 64
 TURN_BYTES = 1 << 18
@@ -33,11 +39,18 @@ ENVELOPE = 16
 """Frames before the request: an identity and a delimiter, and some more of each where proxies are in between."""
 
 
+INTERNAL = BadRequest("internal", "the agent met an error of its own: its log has more")
+
+
 class Peers:
     """Where replies go: the ROUTER socket and what each peer has not taken yet."""
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.socket = socket
+        socket.copy_threshold = 0  # below it pyzmq copies what it was told not to, and calls it taken
+        zmq.Frame(
+            b"tracked", track=True, copy=False, copy_threshold=0
+        )  # what pyzmq opens for that, once, later there may be no more
         self.dropped = 0
         self._large: dict[bytes, list[tuple[zmq.MessageTracker, int]]] = {}
 
@@ -77,24 +90,20 @@ def not_taken(sent: list[tuple[zmq.MessageTracker, int]]) -> list[tuple[zmq.Mess
 class Router:
     """The ROUTER socket and the requests that are under way."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine, reserve: Reserve) -> None:
         self.engine = engine
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        # A peer with a routing id of its own that was started anew is this one now: the connection before may not be known to have
+        # ended yet.
+        self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.socket.setsockopt(zmq.MAXMSGSIZE, FRAME_LIMIT)
-        self.socket.setsockopt(zmq.BACKLOG, 1024)
         self.socket.setsockopt(zmq.SNDHWM, REPLY_QUEUE)
         self.socket.setsockopt(zmq.RCVHWM, 256)
-        # Of the connections, only their number is of interest: ZeroMQ closes one whose frame is over the limit in
-        # silence.
-        self.monitor: zmq.Socket[bytes] = self.socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-        self.socket.bind(endpoint)
         self.peers = Peers(self.socket)
         self.held = False
         self.counters = {
-            "connections": 0,
-            "disconnects": 0,
             "requests": 0,
             "bad_requests": 0,
             "too_large": 0,
@@ -102,6 +111,8 @@ class Router:
             "replies_dropped": 0,
         }
         self._under_way: dict[int, tuple[Request, list[bytes]]] = {}
+        # ZeroMQ closes a connection whose frame is over the limit in silence: the disconnects tell.
+        self.door = open_door(self.socket, endpoint, reserve, self.counters)
 
     def read(self) -> bool:
         """Hands what waits to the engine, up to a turn's worth. True where more may be waiting."""
@@ -122,10 +133,17 @@ class Router:
         except zmq.Again:
             more = False
         if waiting:
-            taken = self.engine.submit_all([frame.buffer for _, frame in waiting])
-            for (envelope, frame), request in zip(waiting, taken, strict=True):
+            for (envelope, frame), request in zip(waiting, self._submit([frame.buffer for _, frame in waiting]), strict=True):
                 self._follow(envelope, frame, request)
         return more
+
+    def _submit(self, frames: list[memoryview]) -> Sequence[Request | BadRequest]:
+        try:
+            return self.engine.submit_all(frames)
+        except Exception:
+            # A fault of ours costs these requests and nobody else's.
+            log.exception("%d requests met an error", len(frames))
+            return [INTERNAL] * len(frames)
 
     def answer(self, done: list[Request]) -> None:
         """Replies to those of the requests done that somebody waits for."""
@@ -135,7 +153,7 @@ class Router:
                 continue
             _, envelope = self._under_way.pop(id(request), (None, None))
             if envelope is not None:
-                self._reply(envelope, request.reply())
+                self._reply(envelope, replied(request))
 
     def hold(self) -> bool:
         """Whether requests are to be left where they are for now, because the kernel is behind."""
@@ -143,21 +161,8 @@ class Router:
         self.held = backlog > (BACKLOG_LIMIT * 3 // 4 if self.held else BACKLOG_LIMIT)
         return self.held
 
-    def count_connections(self) -> None:
-        """Takes in what the monitor says of connections made and ended (zmq_socket_monitor(3): the event is in the
-        first two bytes)."""
-        try:
-            while True:
-                event, *_ = self.monitor.recv_multipart(zmq.DONTWAIT)
-                ended = int.from_bytes(event[:2], "little") == zmq.EVENT_DISCONNECTED
-                self.counters["connections"] += -1 if ended else 1
-                self.counters["disconnects"] += ended
-        except zmq.Again:
-            pass
-
     def close(self) -> None:
-        self.socket.disable_monitor()
-        self.monitor.close()
+        self.door.close()
         self.socket.close()
 
     def _is_good(self, envelope: list[bytes], frame: zmq.Frame) -> bool:
@@ -180,7 +185,7 @@ class Router:
             if request.done:
                 self._count_errors(request)
         elif request.done or request.wait == "accepted":
-            self._reply(envelope, request.reply())
+            self._reply(envelope, replied(request))
         else:
             self._under_way[id(request)] = request, envelope
 
@@ -203,6 +208,14 @@ class Router:
         self.counters["unanswered_errors"] += failures or request.error is not None
 
 
+def replied(request: Request) -> bytes:
+    try:
+        return request.reply()
+    except Exception:
+        log.exception("the reply to a request met an error")
+        return error_reply(request.id, INTERNAL.code, INTERNAL.message)
+
+
 def first_fields(frame: memoryview) -> dict[str, object]:
     """`id` and `wait` of what is no request, as far as they come before anything long or broken."""
     reader = msgpack.Unpacker(max_buffer_size=4096)
@@ -211,7 +224,7 @@ def first_fields(frame: memoryview) -> dict[str, object]:
     try:
         for _ in range(min(reader.read_map_header(), 16)):
             key, value = reader.unpack(), reader.unpack()
-            if key in ("id", "wait") and isinstance(value, int | str | bytes):
+            if key in ("id", "wait") and isinstance(value, int | float | str | bytes):
                 found[key] = value
     except Exception:  # it raises what it likes
         return found

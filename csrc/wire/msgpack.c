@@ -57,6 +57,24 @@ static bool take_signed(struct mp_in *in, struct mp_token *token, unsigned bytes
 	return true;
 }
 
+static bool take_float(struct mp_in *in, struct mp_token *token, bool is_short)
+{
+	uint32_t bits;
+	float value;
+	double wide;
+
+	token->type = MP_FLOAT;
+	if (!take(in, is_short ? 4 : 8, &token->number))
+		return false;
+	if (is_short) {
+		bits = (uint32_t)token->number;
+		memcpy(&value, &bits, sizeof(value));
+		wide = (double)value;
+		memcpy(&token->number, &wide, sizeof(wide));
+	}
+	return true;
+}
+
 static bool take_sized(struct mp_in *in, struct mp_token *token, enum mp_type type, unsigned bytes)
 {
 	uint64_t len;
@@ -106,10 +124,7 @@ bool mp_next(struct mp_in *in, struct mp_token *token)
 		return take_sized(in, token, MP_EXT, 1u << (byte - 0xc7));
 	case 0xca:
 	case 0xcb:
-		if (!take(in, byte == 0xca ? 4 : 8, &token->number))
-			return false;
-		token->type = MP_FLOAT;
-		return true;
+		return take_float(in, token, byte == 0xca);
 	case 0xcc:
 	case 0xcd:
 	case 0xce:
@@ -154,6 +169,23 @@ bool mp_skip(struct mp_in *in)
 			left += 2 * (uint64_t)token.len;
 	}
 	return true;
+}
+
+void mp_whole(struct mp_token *token)
+{
+	double value;
+
+	if (token->type != MP_FLOAT)
+		return;
+	memcpy(&value, &token->number, sizeof(value));
+	/* The comparisons are false of what is no number. */
+	if (value >= 0 && value < 0x1p64 && value == (double)(uint64_t)value) {
+		token->type = MP_UINT;
+		token->number = (uint64_t)value;
+	} else if (value < 0 && value >= -0x1p63 && value == (double)(int64_t)value) {
+		token->type = MP_INT;
+		token->number = (uint64_t)(int64_t)value;
+	}
 }
 
 const char *mp_type_name(enum mp_type type)

@@ -17,7 +17,7 @@ struct mp_in {
 
 struct mp_token {
 	enum mp_type type;
-	uint64_t number;     /* BOOL, UINT; INT: negative numbers only, two's complement */
+	uint64_t number;     /* BOOL, UINT; INT: negative numbers only, two's complement; FLOAT: the bits of a double */
 	const uint8_t *data; /* STR, BIN, EXT */
 	uint32_t len;	     /* STR, BIN, EXT: bytes; ARRAY: elements; MAP: pairs */
 };
@@ -28,6 +28,18 @@ bool mp_next(struct mp_in *in, struct mp_token *token);
 
 /* Passes over one whole value of any depth, without recursion. */
 bool mp_skip(struct mp_in *in);
+
+/* Is the next value nil? Then it is passed over. */
+static inline bool mp_skip_nil(struct mp_in *in)
+{
+	bool nil = in->p < in->end && *in->p == 0xc0;
+
+	in->p += nil;
+	return nil;
+}
+
+/* Makes a token of a float that is a whole number one of that number. Others stay as they are. */
+void mp_whole(struct mp_token *token);
 
 /* What a token is, for messages: "a string". */
 const char *mp_type_name(enum mp_type type);

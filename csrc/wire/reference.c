@@ -58,10 +58,19 @@ static bool decode_reference(struct mp_in *in, struct reference *ref, struct fau
 	for (uint32_t i = 0; i < map.len; i++) {
 		if (!fault_want(in, &key, MP_STR, "namespace", fault))
 			return false;
+		bool is_type = text_is(key.data, key.len, "type");
+		int field = -1;
+		for (unsigned k = 0; k < COUNT(references); k++)
+			if (text_is(key.data, key.len, references[k].field))
+				field = (int)k;
+		if (!is_type && field < 0)
+			return fault_set(fault, "namespace", "unknown field '%s'", fault_text(text, key.data, key.len));
+		if (mp_skip_nil(in)) /* left out */
+			continue;
 		struct mp_in at = *in;
 		if (!mp_next(in, &token))
 			return fault_set(fault, "namespace", "truncated msgpack");
-		if (text_is(key.data, key.len, "type")) {
+		if (is_type) {
 			if (ref->type >= 0)
 				return fault_set(fault, "namespace.type", "is given twice");
 			for (unsigned k = 0; token.type == MP_STR && k < COUNT(references); k++)
@@ -71,13 +80,8 @@ static bool decode_reference(struct mp_in *in, struct reference *ref, struct fau
 				return fault_set(fault, "namespace.type", "wants name, pid, file or microservice");
 			continue;
 		}
-		int field = -1;
-		for (unsigned k = 0; k < COUNT(references); k++)
-			if (text_is(key.data, key.len, references[k].field))
-				field = (int)k;
-		if (field < 0 || given >= 0)
-			return fault_set(fault, "namespace", field < 0 ? "unknown field '%s'" : "'%s' is one reference too many",
-					 fault_text(text, key.data, key.len));
+		if (given >= 0)
+			return fault_set(fault, "namespace", "'%s' is one reference too many", fault_text(text, key.data, key.len));
 		given = field;
 		value = token;
 		*in = at;
@@ -90,6 +94,7 @@ static bool decode_reference(struct mp_in *in, struct reference *ref, struct fau
 		return fault_set(fault, "namespace", "type %s wants the field '%s'", references[ref->type].type,
 				 references[ref->type].field);
 	if (ref->type == 1) {
+		mp_whole(&value);
 		if (value.type != MP_UINT || value.number < 1 || value.number > INT32_MAX)
 			return fault_set(fault, "namespace.pid", "wants a process number");
 		ref->len = (uint32_t)snprintf((char *)ref->text, sizeof(ref->text), "%u", (unsigned)value.number);

@@ -86,6 +86,7 @@ static bool decode_number(struct mp_in *in, const char *field, uint64_t min, uin
 
 	if (!mp_next(in, &token))
 		return fault_set(fault, field, "truncated msgpack");
+	mp_whole(&token);
 	if (token.type == MP_INT)
 		return fault_set(fault, field, "%lld is less than %llu", (long long)token.number, (unsigned long long)min);
 	if (token.type != MP_UINT)
@@ -281,7 +282,7 @@ bool schema_decode(struct mp_in *in, int kind_number, struct wish *wish, struct 
 	struct mp_in item = *in, namespace = { 0 };
 	struct mp_token map, key, name = { .type = MP_NIL };
 	struct families families = { 0 };
-	unsigned hint = 0, seen = 0;
+	unsigned hint = 0, seen = 0, given = 0;
 	char part[64];
 
 	if (!mp_next(&item, &map) || map.type != MP_MAP)
@@ -298,6 +299,9 @@ bool schema_decode(struct mp_in *in, int kind_number, struct wish *wish, struct 
 		if (seen & bit)
 			return fault_set(fault, field->name, "is given twice");
 		seen |= bit;
+		if (mp_skip_nil(&item)) /* left out */
+			continue;
+		given |= bit;
 		if (field->type == F_INTERFACE) {
 			if (!fault_want(&item, &name, MP_STR, field->name, fault))
 				return false;
@@ -311,7 +315,7 @@ bool schema_decode(struct mp_in *in, int kind_number, struct wish *wish, struct 
 		}
 	}
 	for (unsigned i = 0; i < kind->count; i++)
-		if (kind->fields[i].required && !(seen & 1u << i))
+		if (kind->fields[i].required && !(given & 1u << i))
 			return fault_set(fault, kind->fields[i].name, "is missing");
 	if (!settle_family(wish, kind_number, &families, fault) ||
 	    !reference_decode(&name, namespace.p ? &namespace : NULL, wish, text, memo, fault))

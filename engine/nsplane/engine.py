@@ -562,6 +562,7 @@ class Engine:
             "namespaces": len(self._planner.namespaces),
             "microservices": len(self._microservices),
             "microservice_sources": {name: asdict(source) for name, source in self._microservices.sources.items()},
+            "microservice_sources_forgotten": self._microservices.sources_forgotten,
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,
             "drift": self._planner.drift(),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class Closed(RuntimeError):
+    """What is used has been closed, or is another process's."""
+
+
 class ItemError(ValueError):
     """An item that cannot be: which field, and why."""
 

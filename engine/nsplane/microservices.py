@@ -25,6 +25,9 @@ from nsplane.requests import Running
 
 log = logging.getLogger(__name__)
 
+SOURCES = 256
+"""How many sources' own words are kept: of more, those heard of last."""
+
 
 @dataclass(slots=True, eq=False)
 class Instance:
@@ -73,6 +76,7 @@ class Microservices:
         self._changed = changed
         self._by_label: dict[str, list[Instance]] = {}
         self.sources: dict[str, Source] = {}
+        self.sources_forgotten = 0
 
     def resume(self) -> None:
         """Those of an earlier life that run still are known at once: nobody need announce them again."""
@@ -176,6 +180,9 @@ class Microservices:
         known = self.sources.get(source)
         same = known is not None and (known.state, known.message) == (state, message)
         self.sources[source] = Source(state, message, known.since if known is not None and same else now, now)
+        if len(self.sources) > SOURCES:
+            del self.sources[min(self.sources, key=lambda name: self.sources[name].heard)]
+            self.sources_forgotten += 1
 
     def _find(self, source: str, running: Running) -> Instance | None:
         for instance in self._by_label.get(running.label, ()):

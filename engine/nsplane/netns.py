@@ -16,7 +16,7 @@ from nsplane.kernel import IPV6_MIN_MTU, Address, AddressIdentity, Core, Event, 
 from nsplane.mounts import identify
 
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
-DESCRIPTORS_SPARED = 64
+DESCRIPTORS_SPARED = 96
 SURVEY_SECONDS = 0.5
 """How long to wait before what could not be read is read again."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,8 +12,9 @@ import msgspec
 
 from nsplane.errors import BadRequest
 from nsplane.kernel import STATES, Frame, RequestResult
+from nsplane.leniency import as_meant, whole
 
-RequestId = int | str | bytes | None
+RequestId = int | float | str | bytes | None
 Wait = Literal["applied", "accepted", "none"]
 
 
@@ -138,6 +140,12 @@ Changing = Put | Delete | Replace | Sweep | Clear
 AnyEnvelope = Changing | Plan | Get | Microservice | History | Confirm | Revert | Resync | Info
 OPS = tuple(sorted(str(envelope.__struct_config__.tag) for envelope in get_args(AnyEnvelope)))
 
+FIELDS = {str(envelope.__struct_config__.tag): {*envelope.__struct_fields__, "op"} for envelope in get_args(AnyEnvelope)}
+INSIDE = {"microservices": Running.__struct_fields__}
+
+TEXT_LIMIT = 1_024
+"""Bytes of what a source says of itself, and of a container's id and name."""
+
 _decoder: msgspec.msgpack.Decoder[AnyEnvelope] = msgspec.msgpack.Decoder(AnyEnvelope)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -145,13 +153,19 @@ _encode = msgspec.msgpack.Encoder().encode
 def decode_envelope(data: bytes) -> AnyEnvelope:
     """An envelope from msgpack; BadRequest names the field that is wrong."""
     try:
-        envelope = _decoder.decode(data)
+        try:
+            envelope = _decoder.decode(data)
+        except msgspec.ValidationError:
+            data = as_meant(data, "op", FIELDS, INSIDE)
+            envelope = _decoder.decode(data)
     except msgspec.ValidationError as error:
         raise _as_bad_request(data, str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadRequest("bad-request", f"not a request: {error}") from None
-    if not isinstance(envelope.id, int | str | bytes | None):
-        raise BadRequest("bad-request", "wants a number, a string or bytes", "id")
+    if not _is_id(envelope.id):
+        raise BadRequest("bad-request", "wants a whole number, a string or bytes", "id")
+    if isinstance(envelope, Microservice):
+        _check_announced(envelope)
     source = getattr(envelope, "source", None)
     if (source is not None and not 1 <= len(source.encode(errors="surrogatepass")) <= 255) or (source and "\0" in source):
         raise BadRequest("bad-request", "wants 1 to 255 bytes without NUL", "source", envelope.id)
@@ -162,6 +176,24 @@ def decode_envelope(data: bytes) -> AnyEnvelope:
     if confirm is not None and not 0 < confirm <= 86_400:
         raise BadRequest("bad-request", f"{confirm:g} is not a number of seconds up to a day", "confirm", envelope.id)
     return envelope
+
+
+def _is_id(value: object) -> bool:
+    return whole(value) if isinstance(value, float) else isinstance(value, int | str | bytes | None)
+
+
+def _check_announced(envelope: Microservice) -> None:
+    """What is kept of an announcement, and shown, has an end."""
+    listed = envelope.microservices or ()
+    announced: list[tuple[str, Microservice | Running]] = [("", envelope)]
+    announced += [(f"microservices[{i}].", one) for i, one in enumerate(listed)]
+    for path, one in announced:
+        for name in ("container", "name", "message"):
+            text = getattr(one, name, None)
+            if text is not None and len(text.encode(errors="surrogatepass")) > TEXT_LIMIT:
+                raise BadRequest("bad-request", f"is longer than {TEXT_LIMIT} bytes", path + name, envelope.id)
+        if one.started_at is not None and not math.isfinite(one.started_at):
+            raise BadRequest("bad-request", "is no finite number", f"{path}started_at", envelope.id)
 
 
 def refuse_list(envelope: AnyEnvelope, frame: Frame) -> None:
@@ -177,9 +209,7 @@ def _as_bad_request(data: bytes, text: str) -> BadRequest:
     message, _, path = text.partition(" - at `$")
     field = path.rstrip("`").removeprefix(".")
     fields = _loosely(data)
-    request_id = fields.get("id")
-    if not isinstance(request_id, int | str | bytes):
-        request_id = None
+    request_id = fields.get("id") if _is_id(fields.get("id")) else None
     if field == "op" and message.startswith("Invalid value"):
         return BadRequest("unknown-op", f"{fields.get('op')!r} is not one of {', '.join(OPS)}", "op", request_id)
     for start, meaning in (("Object contains unknown field `", "unknown field"), ("Object missing required field `", "is missing")):

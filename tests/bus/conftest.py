@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,12 @@ class RunningAgent:
         return self.process.wait(20)
 
 
-def start_agent(directory: Path, name: str, *options: str, **environment: str) -> RunningAgent:
+def start_agent(directory: Path, name: str, *options: str, before: Sequence[str] = (), **environment: str) -> RunningAgent:
+    """Starts an agent, with the command `before` (one that becomes what stands behind it) in front."""
     if os.geteuid() != 0:
         pytest.skip("not root: an agent needs network namespaces")
     with (directory / "log").open("wb") as log:
-        command = [*NSPLANE, "agent", "--runtime-dir", str(directory), "--id", name, *options]
+        command = [*before, *NSPLANE, "agent", "--runtime-dir", str(directory), "--id", name, *options]
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"NSPLANE_STATE_DIR": "none"} | environment
         )
@@ -111,9 +112,10 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def agent(directory: Path) -> Iterator[RunningAgent]:
+def agent(directory: Path, request: pytest.FixtureRequest) -> Iterator[RunningAgent]:
+    """A running agent; its parameter, where it has one, is what stands before its command."""
     name = f"b{os.getpid() % 10000}x{next(_numbers)}"
-    agent = start_agent(directory, name, "--no-docker")
+    agent = start_agent(directory, name, "--no-docker", before=getattr(request, "param", ()))
     yield agent
     if agent.process.poll() is None:
         client = agent.client()

@@ -1,13 +1,18 @@
 """Whoever subscribes hears of every change, numbered; it costs nothing while nobody does, and the slow lose without delay."""
 
+import contextlib
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
+import zmq
+from msgspec import msgpack
 
 from nsplane_bus import Event, Subscription, TimedOut
+from nsplane_bus.events import PEER_LIMIT
 
-from .conftest import RunningAgent, eventually
+from .conftest import Connect, RunningAgent, eventually
 
 
 def bridge(agent: RunningAgent, name: str = "br", **more: object) -> dict[str, object]:
@@ -112,9 +117,11 @@ def test_a_subscriber_that_does_not_read_loses_events_and_delays_nobody(agent: R
     client = agent.client()
     client.put([bridge(agent)])
     keys = [f"route/br/{route['dst']}" for route in routes(2_000)]
-    with client.subscribe(complete=True) as events, client.subscribe(complete=True) as lazy:
-        events.ready()
-        lazy.ready()
+    with contextlib.ExitStack() as opened:
+        events = opened.enter_context(client.subscribe(complete=True))
+        lazy, of_a_part = (opened.enter_context(client.subscribe(*prefixes)) for prefixes in ((), ("item/route/", "drift/")))
+        for one in (events, lazy, of_a_part):
+            one.ready()
         slowest, end = 0.0, time.monotonic() + 60
         while client.info()["bus"]["publisher"]["events_dropped"] == 0:
             assert time.monotonic() < end
@@ -125,16 +132,57 @@ def test_a_subscriber_that_does_not_read_loses_events_and_delays_nobody(agent: R
             while events.next(0.01):
                 pass
         assert slowest < 5
+        client.put(routes(2_000))  # which neither of the lazy ones has room for
         while events.next(0.5):
             pass
         assert events.missed == 0, "one that reads loses none"
-        while lazy.next(0.5):
-            pass
-        client.put(routes(1))
-        client.delete(keys[:1])
-        while lazy.next(0.5):
-            pass
-        assert lazy.missed > 0, "and one that does not can tell"
+        for one in (lazy, of_a_part):
+            while one.next(0.1) or not one.missed:  # as long as there is something, and then until a heartbeat tells
+                assert time.monotonic() < end
+
+
+def test_heartbeats_say_how_many_there_were(agent: RunningAgent, connect: Connect) -> None:
+    """As any language may count: the answer to the subscription, then one a second, without a number of their own."""
+    client = agent.client()
+    events = connect(zmq.SUB)
+    events.subscribe(b"item/route/")
+    events.subscribe(b"heartbeat/item/route/")
+    topic, body = events.recv_multipart()
+    first = msgpack.decode(body)
+    assert (topic, first["count"], first["seq"]) == (b"heartbeat/item/route/", 0, 0)
+    assert first["instance"] == client.info()["instance"]
+    client.put([bridge(agent), *routes(3)])
+    numbered, counts = 0, {0}
+    while max(counts) < 3:
+        topic, body = events.recv_multipart()
+        if topic.startswith(b"heartbeat/"):
+            counts.add(msgpack.decode(body)["count"])
+        else:
+            numbered += 1
+    assert numbered == 3
+
+
+def test_one_that_subscribes_to_too_much_is_disconnected_and_nobody_else_is(agent: RunningAgent, connect: Connect) -> None:
+    client = agent.client()
+    with client.subscribe("item/interface/") as events:
+        events.ready()
+        before = memory(agent)
+        greedy = connect(zmq.SUB, RECONNECT_IVL=-1, SNDHWM=0)
+        for i in range(200_000):
+            greedy.subscribe(f"item/route/some-interface/10.{i >> 16}.{i >> 8 & 255}.{i & 255}/32".encode())
+        eventually(lambda: client.info()["bus"]["publisher"]["subscribers_refused"])
+        eventually(lambda: client.info()["bus"]["publisher"]["subscriptions"] == 1)
+        assert memory(agent) - before < 16 * PEER_LIMIT
+        client.put([bridge(agent)])
+        until(events, "item/interface/br", "configured")
+        assert events.missed == 0
+    assert "subscribes to more than" in agent.log
+
+
+def memory(agent: RunningAgent) -> int:
+    """The most bytes that were resident."""
+    (line,) = (line for line in Path(f"/proc/{agent.process.pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) << 10
 
 
 def test_one_that_wants_a_part_of_it_can_have_the_numbers_of_all(agent: RunningAgent) -> None:

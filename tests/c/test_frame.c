@@ -2,6 +2,8 @@
 /* A request is decoded: each field of routes and ARP entries, each refusal with its field and a sentence, keys, and what is left. */
 #include "items.h"
 
+#include <math.h>
+
 #include "wire/frame.h"
 #include "wire/prefix.h"
 
@@ -266,9 +268,8 @@ static void test_missing_and_unknown(void)
 static void test_wrong_types(void)
 {
 	refused("{kind: route, interface: web0, dst: 7}", "dst", "wants a string, not a number");
-	refused("{kind: route, interface: nil, dst: 10.0.0.0/8}", "interface", "wants a string, not nil");
+	refused("{kind: route, interface: nil, dst: 10.0.0.0/8}", "interface", "is missing");
 	refused("{" ROUTE ", gateway: [10.0.0.1]}", "gateway", "wants a string, not an array");
-	refused("{" ROUTE ", gateway: nil}", "gateway", "wants a string, not nil");
 	refused("{" ROUTE ", prefsrc: {}}", "prefsrc", "wants a string, not a map");
 	refused("{" ROUTE ", onlink: 1, gateway: 10.0.0.1}", "onlink", "wants a boolean, not a number");
 	refused("{" ROUTE ", override: yes}", "override", "wants a boolean, not a string");
@@ -280,8 +281,52 @@ static void test_wrong_types(void)
 	refused("{" ROUTE ", table: true}", "table", "wants a number, not a boolean");
 	refused("{" ROUTE ", scope: 255}", "scope", "255 is not 0 to 254");
 	refused("{" ROUTE ", scope: nowhere}", "scope", "'nowhere' is not global, site, link, host or a number");
-	refused("{" ROUTE ", scope: nil}", "scope", "wants a number, not nil");
 	refused("{" ARP ", mac: 2}", "mac", "wants a string, not a number");
+}
+
+/* Nil is a field that is left out. */
+static void test_nil(void)
+{
+	const struct wish *wish = item("{" ROUTE ", gateway: nil, metric: nil, table: nil, scope: nil, prefsrc: nil, onlink: nil,"
+				       " override: nil, namespace: nil}");
+
+	CHECK_EQ(wish->flags, 0);
+	CHECK_EQ(wish->table, 254);
+	CHECK_STR(slot(wish), "web0");
+	wish = item("{" ROUTE ", namespace: {pid: nil, type: name, path: nil, name: red, microservice: nil}}");
+	CHECK_STR(slot(wish), "web0@name:red");
+	refused("{" ROUTE ", metric: nil, metric: 1}", "metric", "is given twice");
+	refused("{" ROUTE ", colour: nil}", "colour", "have no such field");
+}
+
+static struct mp_token whole(double value)
+{
+	struct mp_token token = { .type = MP_FLOAT };
+
+	memcpy(&token.number, &value, sizeof(value));
+	mp_whole(&token);
+	return token;
+}
+
+static void test_floats_that_are_whole(void)
+{
+	static const uint8_t wide[] = { 0xca, 0x47, 0x88, 0xb8, 0 }; /* 70000 in four bytes */
+	struct mp_in in = { wide, wide + sizeof(wide) };
+	struct mp_token token;
+
+	CHECK(mp_next(&in, &token) && token.type == MP_FLOAT);
+	mp_whole(&token);
+	CHECK_EQ(token.type, MP_UINT);
+	CHECK_EQ(token.number, 70000);
+	CHECK_EQ(whole(0).type, MP_UINT);
+	CHECK_EQ(whole(-0.0).number, 0);
+	CHECK_EQ(whole(-5).type, MP_INT);
+	CHECK_EQ((int64_t)whole(-5).number, -5);
+	CHECK_EQ(whole(0x1p63).number, 1ull << 63);
+	CHECK_EQ((int64_t)whole(-0x1p63).number, INT64_MIN);
+	double others[] = { 0.5, -0.5, 0x1p64, -0x1p64, 1e300, INFINITY, -INFINITY, NAN };
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		CHECK_EQ(whole(others[i]).type, MP_FLOAT);
 }
 
 static void test_addresses(void)
@@ -381,7 +426,9 @@ static void test_bad_namespaces(void)
 	char longest[500], text[600];
 
 	bad_namespace("red", "namespace", "wants a map, not a string");
-	bad_namespace("nil", "namespace", "wants a map, not nil");
+	bad_namespace("{type: nil, name: red}", "namespace.type", "is missing");
+	bad_namespace("{type: name, name: nil}", "namespace", "type name wants the field 'name'");
+	bad_namespace("{type: name, name: red, colour: nil}", "namespace", "unknown field 'colour'");
 	bad_namespace("{}", "namespace.type", "is missing");
 	bad_namespace("{name: red}", "namespace.type", "is missing");
 	bad_namespace("{type: colour, name: red}", "namespace.type", "wants name, pid, file or microservice");
@@ -746,6 +793,8 @@ int main(void)
 	test_runs();
 	test_missing_and_unknown();
 	test_wrong_types();
+	test_nil();
+	test_floats_that_are_whole();
 	test_addresses();
 	test_names();
 	test_bad_namespaces();

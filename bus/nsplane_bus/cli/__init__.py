@@ -1,13 +1,19 @@
 """The command `nsplane`."""
 
 import importlib.metadata
+import os
+import sqlite3
 import sys
 
 import click
 
+from nsplane.journal import NotRecorded
+
 from ..errors import BusError
+from ..privileges import MissingCapability
 from ..process import CannotStart
 from .agent import agent
+from .output import say
 from .publish import apply, delete
 from .query import get, info, wait
 from .run import execute, run
@@ -16,6 +22,8 @@ from .transactions import COMMANDS
 from .watch import watch
 from .watch_docker import watch_docker
 from .why import why
+
+TRACEBACK = "NSPLANE_TRACEBACK"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -33,12 +41,18 @@ for command in (agent, apply, delete, get, why, wait, watch, *COMMANDS, run, exe
 
 
 def main() -> None:
-    """The entry point of the console script."""
+    """The entry point of the console script. What goes wrong is said in one line."""
     try:
         nsplane(prog_name="nsplane")
-    except BusError as error:
-        click.echo(f"nsplane: {error}", err=True)
-        sys.exit(1)
     except CannotStart as error:
-        click.echo(f"nsplane: {error}", err=True)
+        say(f"nsplane: {error}", err=True)
         sys.exit(error.code)
+    except (BusError, MissingCapability, NotRecorded, OSError) as error:
+        say(f"nsplane: {error}", err=True)
+    except sqlite3.Error as error:
+        say(f"nsplane: the state that was recorded cannot be used: {error}", err=True)
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        say(f"nsplane: {type(error).__name__}: {error} ({TRACEBACK}=1 shows where)", err=True)
+    sys.exit(1)

@@ -1,17 +1,27 @@
 """nsplane agent."""
 
+import re
 from pathlib import Path
 
 import click
-import zmq
 
 from nsplane.journal import InUse, NotRecorded
 
 from ..agent import State, serve
-from ..lock import Taken
+from ..door import CannotListen
+from ..lock import NotOurOwn, Taken
+from ..privileges import ALL, require
 from .logs import log_level
 from .settings import Settings, pass_settings, where
 from .watch_docker import watcher_options
+
+
+def checked_id(_context: click.Context, _option: click.Parameter, agent_id: str | None) -> str | None:
+    """An id is a folder's name and part of the mark on links."""
+    if agent_id is not None and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", agent_id):
+        raise click.BadParameter(f"{agent_id!r} is not 1 to 64 letters, digits, '_', '-' and '.', the last not at the beginning.")
+    return agent_id
+
 
 state_dir = click.option(
     "--state-dir",
@@ -26,7 +36,7 @@ state_dir = click.option(
 
 
 @click.command()
-@click.option("--id", "agent_id", metavar="ID", help="Marks what this agent makes [default: the machine's].")
+@click.option("--id", "agent_id", metavar="ID", callback=checked_id, help="Marks what this agent makes [default: the machine's].")
 @state_dir
 @click.option("--durable", is_flag=True, help="Have each request reach the disk before it is acknowledged.")
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
@@ -52,12 +62,9 @@ def agent(
     then."""
     options = ["--environment-key", environment_key, "--label-key", label_key, "--docker-silence", str(docker_silence)]
     watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
+    require("agent", *ALL)
     try:
         state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable)
         serve(settings.directory, settings.endpoints, agent_id, state, watcher)
-    except (Taken, InUse, NotRecorded) as error:
-        raise click.ClickException(str(error)) from None
-    except zmq.ZMQError as error:
-        raise click.ClickException(f"{settings.endpoints.bus}: {error.strerror}") from None
-    except OSError as error:
+    except (Taken, NotOurOwn, CannotListen, InUse, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None

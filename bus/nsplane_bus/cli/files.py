@@ -60,6 +60,8 @@ def read_items(name: str) -> Iterator[Item]:
     try:
         for document in documents(name, data):
             yield from items_of(document)
+    except RecursionError:
+        raise click.ClickException(f"{where}: it is nested too deeply") from None
     except (yaml.YAMLError, msgpack.UnpackException, ValueError) as error:
         raise click.ClickException(f"{where}: {error}") from None
 

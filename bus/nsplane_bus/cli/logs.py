@@ -1,8 +1,11 @@
 """What a command that goes on for ever says on standard error."""
 
 import logging
+from typing import Any
 
 import click
+
+from .output import printable
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -17,7 +20,20 @@ log_level = click.option(
 )
 
 
+class OneLine(logging.Formatter):
+    """A message is one line, whatever of it comes from peers."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join(map(printable, super().formatException(ei).splitlines()))
+
+
 def begin(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     for library in ("urllib3", "docker"):  # what goes wrong in them is said by who called them
         logging.getLogger(library).setLevel(logging.ERROR)

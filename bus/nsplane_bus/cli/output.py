@@ -1,5 +1,6 @@
 """How entries are shown, and what exit code they amount to."""
 
+import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,19 @@ COLOURS = {
     "pending": "yellow",
     "awaited": "yellow",
 }
+
+
+def printable(text: str) -> str:
+    """What comes from a peer could move the cursor, hide what stands behind it or turn its direction: of what is no letter, mark or
+    space only the escape is shown."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Prints one line."""
+    click.echo(printable(text), err=err)
 
 
 def exit_code(states: Iterable[str]) -> int:
@@ -73,14 +87,17 @@ def counted(counts: Mapping[str, int]) -> str:
 
 
 def print_json(value: object) -> None:
-    click.echo(msgspec.json.encode(value).decode())
+    text = msgspec.json.encode(value).decode()
+    if not text.isprintable():  # beyond ASCII there is nothing but strings
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    click.echo(text)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; the column `state` is coloured on a terminal."""
     if len(rows) > TABLE_ROWS:
         for row in rows:
-            click.echo("  ".join(row))
+            say("  ".join(row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -88,7 +105,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(cell, COLOURS.get(cell, "")) for cell in row))
+        table.add_row(*(Text(printable(cell), COLOURS.get(cell, "")) for cell in row))
     # What is not a terminal has no width to fold at.
     console = Console() if sys.stdout.isatty() else Console(width=10_000, color_system=None)
     with console.capture() as shown:

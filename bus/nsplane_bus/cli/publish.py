@@ -9,7 +9,7 @@ import msgspec
 from ..client import Client, Result, Ticket
 from ..errors import InvalidItems, fault_line
 from .files import Item, read_items
-from .output import FAILED, counted, exit_code, print_entries, print_json
+from .output import FAILED, counted, exit_code, print_entries, print_json, say
 from .settings import Settings, pass_settings, where
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,7 +67,7 @@ def apply(
                 print_json({"counts": {"invalid": len(error.faults)}, "items": error.faults})
             else:
                 for fault in error.faults:
-                    click.echo(f"nsplane: invalid: {fault_line(fault)}", err=True)
+                    say(f"nsplane: invalid: {fault_line(fault)}", err=True)
                 click.echo("nsplane: nothing was sent", err=True)
             context.exit(FAILED)
     finish(context, result, as_json, confirm)

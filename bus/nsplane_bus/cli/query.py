@@ -5,14 +5,15 @@ from typing import Any
 
 import click
 
+from ..client import WAITED_FOR
 from ..errors import TimedOut
-from .output import DONE, FAILED, PENDING, exit_code, print_entries, print_json, print_microservices, print_table
+from .output import DONE, FAILED, PENDING, exit_code, print_entries, print_json, print_microservices, print_table, say
 from .settings import Settings, pass_settings, where
 
 
 @click.command()
 @click.argument("prefix", default="")
-@click.option("--state", help="Only what is in this state: configured, pending, failed.")
+@click.option("--state", type=click.Choice(("configured", "pending", "failed", "retrying")), help="Only what is in this state.")
 @click.option("--source", help="Only what this source wants.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of entries.")
 @where()
@@ -39,7 +40,9 @@ def get(context: click.Context, settings: Settings, prefix: str, state: str | No
 
 @click.command()
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
-@click.option("--state", default="configured", show_default=True, help="`removed`: until it is not there.")
+@click.option(
+    "--state", type=click.Choice(WAITED_FOR), default="configured", show_default=True, help="`removed`: until it is not there."
+)
 @click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of the entries.")
 @where()
@@ -54,7 +57,7 @@ def wait(context: click.Context, settings: Settings, keys: tuple[str, ...], stat
             try:
                 entry = client.wait(key, state, timeout)
             except TimedOut as error:
-                click.echo(f"nsplane: {error}", err=True)
+                say(f"nsplane: {error}", err=True)
                 entry = dict(error.entry) if error.entry else None
                 pending = entry is not None and entry["state"] == "pending"
                 code = PENDING if pending and code != FAILED else FAILED

@@ -6,6 +6,7 @@ import click
 
 from .. import process
 from ..errors import Unreachable
+from ..privileges import require
 from .settings import Settings, pass_settings, where
 
 # What follows the first argument is the command's own, with or without `--`.
@@ -23,6 +24,7 @@ def run(context: click.Context, settings: Settings, label: str, command: tuple[s
 
     Signals are passed on to it. The exit code is the command's: 128 + N where signal N ended it.
     """
+    require("run", "CAP_SYS_ADMIN")
     source = f"run/{os.getpid()}"
     context.exit(process.run(lambda: settings.client(source, timeout=10), label, own(command)))
 
@@ -35,6 +37,7 @@ def run(context: click.Context, settings: Settings, label: str, command: tuple[s
 def execute(settings: Settings, target: str, command: tuple[str, ...]) -> None:
     """Run COMMAND in the network namespace of a microservice, or else in the one of this name under /run/netns."""
     command = own(command)
+    require("exec", "CAP_SYS_ADMIN")
     try:
         with settings.client() as client:
             process.enter(client, target)

@@ -15,9 +15,10 @@ from nsplane.journal import InUse
 
 from ..client import Result
 from ..errors import Unreachable
-from .agent import state_dir
+from ..privileges import ALL, require
+from .agent import checked_id, state_dir
 from .files import read_items
-from .output import DONE, FAILED, PENDING, age, counted, print_entries, print_json, print_table
+from .output import DONE, FAILED, PENDING, age, counted, print_entries, print_json, print_table, printable, say
 from .publish import finish
 from .settings import Settings, pass_settings, where
 
@@ -75,10 +76,10 @@ def shown(change: dict[str, Any]) -> Iterator[str]:
     if action == "conflict":
         notes.append(f"it belongs to source {change['source']}")
     key = change["key"] or f"item {change.get('index')}"
-    yield click.style(f"{SIGNS[action]} {key}  ({'; '.join(notes)})", COLOURS[action])
+    yield click.style(printable(f"{SIGNS[action]} {key}  ({'; '.join(notes)})"), COLOURS[action])
     if change["before"] is not None and change["after"] is not None and action != "conflict":
         lines = difflib.ndiff(lines_of(change["before"]), lines_of(change["after"]))
-        yield from (f"    {line}" for line in lines if line[:1] in "+-" and line.strip())
+        yield from (printable(f"    {line}") for line in lines if line[:1] in "+-" and line.strip())
 
 
 def lines_of(item: dict[str, Any]) -> list[str]:
@@ -144,7 +145,7 @@ def revert(context: click.Context, settings: Settings, revision: int, as_json: b
         result, left = client.revert(revision)
     if not as_json:
         for key in left:
-            click.echo(f"left: {key} has been changed since", err=True)
+            say(f"left: {key} has been changed since", err=True)
     finish(context, result, as_json)
 
 
@@ -163,7 +164,9 @@ def resync(settings: Settings, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--id", "agent_id", metavar="ID", help="The agent's id, where it does not run and was given one.")
+@click.option(
+    "--id", "agent_id", metavar="ID", callback=checked_id, help="The agent's id, where it does not run and was given one."
+)
 @state_dir
 @where()
 @pass_settings
@@ -174,6 +177,7 @@ def clear(context: click.Context, settings: Settings, agent_id: str | None, stat
         with settings.client() as client:
             result = client.clear()
     except Unreachable:
+        require("clear", *ALL)
         result = clear_alone(agent_id or machine_id(str(settings.directory.resolve())), state_directory)
     if result.items:
         print_entries(result.items)

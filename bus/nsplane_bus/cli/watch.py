@@ -4,8 +4,12 @@ import contextlib
 
 import click
 
-from .output import COLOURS, print_json, reason
+from ..subscription import Subscription
+from .output import COLOURS, print_json, printable, reason, say
 from .settings import Settings, pass_settings, where
+
+LOOK_SECONDS = 0.5
+"""How often to look whether something was lost, while nothing is heard."""
 
 
 @click.command()
@@ -22,17 +26,40 @@ def watch(settings: Settings, prefix: str, as_json: bool, count: int | None) -> 
     prefixes = (prefix, f"item/{prefix}") if prefix else ("",)
     with settings.subscription(*prefixes) as events, contextlib.suppress(KeyboardInterrupt):
         events.ready()
-        missed = 0
-        for number, (topic, body) in enumerate(events, 1):
-            if events.missed > missed:
-                click.echo(f"nsplane: {events.missed - missed} events were lost", err=True)
-                missed = events.missed
-            if as_json:
-                print_json({"topic": topic, **body})
-            else:
-                print_event(topic, body)
-            if number == count:
-                return
+        health = Health(events)
+        shown = 0
+        while shown != count:
+            event = events.next(LOOK_SECONDS)
+            health.report()
+            if event is not None:
+                shown += 1
+                if as_json:
+                    print_json({"topic": event.topic, **event.body})
+                else:
+                    print_event(*event)
+
+
+class Health:
+    """Says on standard error what was lost, and when the agent went and came back."""
+
+    def __init__(self, events: Subscription) -> None:
+        self._events = events
+        self._missed = 0
+        self._connected = True
+        self._instance = events.instance
+
+    def report(self) -> None:
+        events = self._events
+        if events.missed > self._missed:
+            say(f"nsplane: {events.missed - self._missed} events were lost", err=True)
+            self._missed = events.missed
+        if events.connected != self._connected:
+            self._connected = events.connected
+            say(f"nsplane: the agent is {'back' if self._connected else 'gone: what happens now is not heard of'}", err=True)
+        if events.instance != self._instance:
+            if self._instance is not None:
+                say("nsplane: the agent was started anew", err=True)
+            self._instance = events.instance
 
 
 def print_event(topic: str, body: dict[str, object]) -> None:
@@ -40,4 +67,5 @@ def print_event(topic: str, body: dict[str, object]) -> None:
     before = f"{body['previous']} -> " if body.get("previous") else ""
     colour = COLOURS.get(state, "red")
     shown = click.style(state, dim=True) if colour == "dim" else click.style(state, colour)
-    click.echo(f"{topic.removeprefix('item/')}  {before}{shown}  {reason(body)}".rstrip())
+    start, end = printable(f"{topic.removeprefix('item/')}  {before}"), printable(reason(body))
+    click.echo(f"{start}{shown}  {end}".rstrip())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from ..client import Client
-from .output import DONE, FAILED, Entry, age, container, exit_code, print_json
+from .output import DONE, FAILED, Entry, age, container, exit_code, print_json, say
 from .settings import Settings, pass_settings, where
 
 DEPTH = 8
@@ -24,14 +24,14 @@ def why(context: click.Context, settings: Settings, key: str, as_json: bool) -> 
     with settings.client() as client:
         entry = client.entry(key)
         if entry is None:
-            click.echo(f"nsplane: there is no item {key}", err=True)
+            say(f"nsplane: there is no item {key}", err=True)
             context.exit(FAILED)
         found = list(chain(client, entry))
     if as_json:
         print_json([entry for _, entry in found])
     else:
         for depth, one in found:
-            click.echo("  " * depth + explained(one))
+            say("  " * depth + explained(one))
     context.exit(exit_code([entry["state"]]) if entry["state"] != "configured" else DONE)
 
 

@@ -6,6 +6,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+import zmq
+
 from ..client import Client
 from ..errors import BusError
 
@@ -33,19 +35,28 @@ class WatcherProcess:
             with self._started:
                 if self._closing.is_set():
                     return
-                self._process = process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
-            code = process.wait()
+                process = self._start()
+            trouble = "the watcher cannot be started" if process is None else f"the watcher has ended with code {process.wait()}"
             if not self._closing.is_set():
-                self._tell(f"the watcher has ended with code {code}")
+                self._tell(trouble)
             self._closing.wait(AGAIN)
+
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        """None where there is no process, memory or descriptor for it now."""
+        try:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
+        except OSError as error:
+            log.warning("the watcher cannot be started: %s", error.strerror)
+            self._process = None
+        return self._process
 
     def _tell(self, trouble: str) -> None:
         log.warning("%s; starting it again", trouble)
         try:
             with self._connect_bus() as bus:
                 bus.status("ended", trouble)
-        except BusError as error:
-            log.warning("%s", error)
+        except (BusError, OSError, zmq.ZMQError) as error:
+            log.warning("the agent was not told: %s", error)
 
     def close(self) -> None:
         with self._started:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 
 from nsplane.errors import ItemError
-from nsplane.items import ALTNAME_MAX, LINK_NAME_MAX, Settings, check_host_name, check_name, check_namespace
+from nsplane.items import ALTNAME_MAX, LINK_NAME_MAX, Namespace, Settings, check_host_name, check_name, check_namespace
 from nsplane.kind import Kind
 from nsplane.kinds.bridge import BRIDGE, Bridge
 from nsplane.kinds.existing import EXISTING, LOOPBACK, Existing, Loopback
 from nsplane.kinds.veth import VETH, Veth
+from nsplane.leniency import as_meant
 
 InterfaceItem = Veth | Bridge | Loopback | Existing
 
 KINDS: dict[type, Kind] = {Veth: VETH, Bridge: BRIDGE, Loopback: LOOPBACK, Existing: EXISTING}
 NAMES = ("arp", "bridge", "existing", "loopback", "route", "veth")
+
+FIELDS = {str(kind.__struct_config__.tag): {*kind.__struct_fields__, "kind"} for kind in get_args(InterfaceItem)}
+INSIDE = {"namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}}
 
 _decoder: msgspec.msgpack.Decoder[InterfaceItem] = msgspec.msgpack.Decoder(InterfaceItem)
 
@@ -22,7 +28,11 @@ _decoder: msgspec.msgpack.Decoder[InterfaceItem] = msgspec.msgpack.Decoder(Inter
 def decode(data: bytes) -> InterfaceItem:
     """An interface item from msgpack; ItemError names the field that is wrong."""
     try:
-        return _decoder.decode(data)
+        try:
+            return _decoder.decode(data)
+        except msgspec.ValidationError:
+            data = as_meant(data, "kind", FIELDS, INSIDE)
+            return _decoder.decode(data)
     except msgspec.ValidationError as error:
         raise _as_item_error(data, str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

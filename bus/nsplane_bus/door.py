@@ -1,0 +1,321 @@
+"""Where connections come in, and never more than there are descriptors for.
+
+libzmq ends the process where accept(2) finds no descriptor for a connection to an ipc endpoint. So those are let in by groups whose
+size is known: who connects waits in the queue of a listening socket of ours. When there are descriptors for a whole queue, a new
+socket takes its place at the path, and libzmq gets the old one, to which nobody can come any more.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import itertools
+import logging
+import os
+import resource
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import zmq
+
+from .protocol import ipc_path
+
+log = logging.getLogger("nsplane.agent")
+
+KEPT_BACK = 1_024
+"""Descriptors that only connections get, or a third of what namespaces leave alone (Namespaces in engine/nsplane/netns.py) where
+that is less."""
+
+OWN = 16
+"""Those that no connection gets either: the agent has to open a file now and then."""
+
+LAST_ONES = 1 << 16
+"""Namespaces leave the last ones alone. Above this limit they are not sought out: the kernel has a table up to the last one."""
+
+LATE_MS = 20
+"""After so long nobody is still about to connect to a socket that has left its path."""
+
+AGAIN_MS = 1_000
+"""How often to look, while descriptors are short, whether there are some again."""
+
+PATH_MAX = 107
+"""Bytes of a socket's path (unix(7))."""
+
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27  # <asm/socket.h>
+DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
+"""A filter of one instruction (BPF_RET): a listening TCP socket hears of no connection that begins."""
+
+Ended = Callable[[int], object]
+
+_numbers = itertools.count(1)
+
+
+class CannotListen(Exception):
+    """An endpoint cannot be bound; says which, and why."""
+
+    def __init__(self, endpoint: str, why: str) -> None:
+        super().__init__(f"cannot listen at {endpoint}: {why}")
+
+
+class Reserve:
+    """Descriptors that are held so that nothing else, such as a namespace, gets them: given up when connections are let in, and
+    taken again from what is free."""
+
+    def __init__(self) -> None:
+        self.limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.size = min(KEPT_BACK, max(96, self.limit // 8) // 3)
+        self.queue = min(127, self.size // 4)
+        """The backlog of a listening socket: one more than that can wait."""
+        self.group = self.queue + 1 + 8
+        """What a queue can take: one for each who waits, the next listening socket, and some for who came late."""
+        self.passing = 0
+        """Groups that were given theirs and may not have taken them yet."""
+        self.counters: dict[str, int | bool] = {"limit": self.limit, "kept_back": 0, "short": False}
+        self._held: list[int] = []
+        self._given = True
+        """Whether there may be fewer than there could be."""
+        self._first = self.limit - self.size if self.limit <= LAST_ONES else 0
+        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+
+    def refill(self) -> None:
+        """Takes what is free, up to its size, unless that is meant for who is being let in."""
+        if self.passing or not self._given:
+            return
+        self._take(self.size, self._first)
+        self._take(self.size, 0)
+        left = self._take(len(self._held) + OWN, 0)
+        for _ in range(left):
+            os.close(self._held.pop())
+        self.counters["kept_back"] = len(self._held)
+        self._given = short = left < OWN or len(self._held) < self.group
+        if self.counters["short"] != short:
+            self.counters["short"] = short
+            if short:
+                log.warning("descriptors are short (the limit is %d): no connection is accepted until some are free", self.limit)
+            else:
+                log.info("connections are accepted again")
+
+    def _take(self, size: int, first: int) -> int:
+        """Holds so many, if there are as many: none before `first`. Returns how many more these are."""
+        before = len(self._held)
+        with contextlib.suppress(OSError):  # EMFILE: as many as there are
+            while len(self._held) < size:
+                self._held.append(fcntl.fcntl(self._null, fcntl.F_DUPFD_CLOEXEC, first))
+        return len(self._held) - before
+
+    def give(self) -> None:
+        """Frees a group's."""
+        self.passing += 1
+        self._given = True
+        for _ in range(min(self.group, len(self._held))):
+            os.close(self._held.pop())
+
+    def give_one(self) -> None:
+        self._given = True
+        if self._held:
+            os.close(self._held.pop())
+
+    @property
+    def has_group(self) -> bool:
+        return not self.counters["short"] and len(self._held) >= self.group
+
+    @property
+    def pause_ms(self) -> int | None:
+        """For how long nothing has to be looked at."""
+        return LATE_MS if self.passing else AGAIN_MS if self._given else None
+
+    def close(self) -> None:
+        for fd in (*self._held, self._null):
+            os.close(fd)
+
+
+class Door:
+    """The connections to a socket, as its monitor tells of them. `counters` gets `connections` (those there are) and
+    `disconnects`."""
+
+    def __init__(self, to: zmq.Socket[bytes], reserve: Reserve, counters: dict[str, int], ended: Ended) -> None:
+        self.socket = to
+        self.reserve = reserve
+        self._ended = ended
+        self.monitor: zmq.Socket[bytes] = to.get_monitor_socket(
+            zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
+        )
+        self._counters = counters
+        counters |= {"connections": 0, "disconnects": 0}
+
+    @property
+    def waited_for(self) -> int | None:
+        """A descriptor that is readable when somebody waits; None where nobody can be let in now, or need be."""
+        return None
+
+    def turn(self) -> None:
+        """Takes in what the monitor says (zmq_socket_monitor(3): an event, its value, and the endpoint), and lets in who waits."""
+        with contextlib.suppress(zmq.Again):
+            while True:
+                head, endpoint = self.monitor.recv_multipart(zmq.DONTWAIT)
+                event, value = struct.unpack("=HI", head)
+                if event in (zmq.EVENT_ACCEPTED, zmq.EVENT_DISCONNECTED):
+                    change = 1 if event == zmq.EVENT_ACCEPTED else -1
+                    self._counters["connections"] += change
+                    if change < 0:
+                        self._counters["disconnects"] += 1
+                        self._ended(value)
+                    self.counted(endpoint.decode(), change)
+                else:
+                    self.heard(event, value)
+
+    def counted(self, endpoint: str, change: int) -> None:
+        """One more connection, or one less."""
+
+    def heard(self, event: int, value: int) -> None:
+        """Something else has happened."""
+
+    def close(self) -> None:
+        self.monitor.close()
+
+
+@dataclass(slots=True)
+class Group:
+    """Who was let in together. As long as they may still wait in the queue of `listener`, it is open."""
+
+    endpoint: str
+    listener: int
+    since: float
+    passing: bool = True
+    inside: int = 0
+
+
+class IpcDoor(Door):
+    """Lets in by groups. libzmq keeps each one's listening socket as long as one of them is connected: it ends what came through
+    a socket with that."""
+
+    def __init__(self, to: zmq.Socket[bytes], path: str, reserve: Reserve, counters: dict[str, int], ended: Ended) -> None:
+        super().__init__(to, reserve, counters, ended)
+        self._path = path
+        self._groups: dict[str, Group] = {}
+        self._passing: list[Group] = []
+        self._name, self._listener = self._listen()
+
+    def _listen(self) -> tuple[str, socket.socket]:
+        """A new listening socket at the path, in the place of what was there, and the name that it was born with."""
+        name = f"{os.path.dirname(self._path) or '.'}/.{os.getpid():x}.{next(_numbers):x}"
+        longest = max(len(os.fsencode(self._path)), len(os.fsencode(name)))
+        if longest > PATH_MAX:
+            raise OSError(errno.ENAMETOOLONG, f"a socket's path has at most {PATH_MAX} bytes, this one {longest}")
+        with contextlib.ExitStack() as undo:
+            made = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+            os.fchmod(made.fileno(), 0o600)
+            made.bind(name)
+            undo.callback(os.unlink, name)
+            made.listen(self.reserve.queue)
+            os.rename(name, self._path)
+            undo.pop_all()
+        return name, made
+
+    @property
+    def waited_for(self) -> int | None:
+        return self._listener.fileno() if self.reserve.has_group else None
+
+    def turn(self) -> None:
+        super().turn()
+        now = time.monotonic()
+        for group in tuple(self._passing):
+            if now - group.since > LATE_MS / 1000 and not readable(group.listener):
+                self._passing.remove(group)
+                self.reserve.passing -= 1
+                os.close(group.listener)
+                group.passing = False
+                self._let_go(group)
+        if self.reserve.has_group and readable(self._listener.fileno()):
+            self._let_in(now)
+
+    def _let_in(self, now: float) -> None:
+        self.reserve.give()
+        full, group = self._listener, Group(f"ipc://{self._name}", os.dup(self._listener.fileno()), now)
+        self._groups[group.endpoint] = group
+        self._passing.append(group)
+        self._name, self._listener = self._listen()
+        self.socket.setsockopt(zmq.USE_FD, full.detach())
+        self.socket.bind(group.endpoint)
+
+    def counted(self, endpoint: str, change: int) -> None:
+        group = self._groups[endpoint]
+        group.inside += change
+        self._let_go(group)
+
+    def _let_go(self, group: Group) -> None:
+        if not group.inside and not group.passing:
+            del self._groups[group.endpoint]
+            self.socket.unbind(group.endpoint)
+
+    def close(self) -> None:
+        super().close()
+        self._listener.close()
+        for group in self._passing:
+            os.close(group.listener)
+
+
+class TcpDoor(Door):
+    """libzmq takes these as they come. Where it has no descriptor for one it goes on trying, as fast as it can: then nobody else is
+    let in, those who wait get what is kept back for a group, and the rest of them is turned away."""
+
+    def __init__(self, to: zmq.Socket[bytes], endpoint: str, reserve: Reserve, counters: dict[str, int], ended: Ended) -> None:
+        super().__init__(to, reserve, counters, ended)
+        self._listener: socket.socket | None = None
+        self._shut: float | None = None
+        self._passing = False
+        to.bind(endpoint)
+
+    def heard(self, event: int, value: int) -> None:
+        if event == zmq.EVENT_LISTENING:
+            self._listener = socket.socket(fileno=os.dup(value))
+        elif value in (errno.EMFILE, errno.ENFILE) and self._listener is not None and self._shut is None:
+            program = ctypes.create_string_buffer(DROP_ALL)
+            self._listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
+            self._shut, self._passing = time.monotonic(), True
+            self.reserve.give()
+
+    def turn(self) -> None:
+        super().turn()
+        if self._shut is None or self._listener is None:
+            return
+        if self._passing and time.monotonic() - self._shut > LATE_MS / 1000:
+            self._turn_away(self._listener)
+            self._passing = False
+            self.reserve.passing -= 1
+        elif not self._passing and self.reserve.has_group:
+            self._listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+            self._shut = None
+
+    def _turn_away(self, listener: socket.socket) -> None:
+        self.reserve.give_one()
+        listener.setblocking(False)
+        with contextlib.suppress(OSError):  # nobody waits, or libzmq was given what was free
+            while True:
+                listener.accept()[0].close()
+
+    def close(self) -> None:
+        super().close()
+        if self._listener is not None:
+            self._listener.close()
+
+
+def open_door(
+    to: zmq.Socket[bytes], endpoint: str, reserve: Reserve, counters: dict[str, int], ended: Ended = lambda _: None
+) -> Door:
+    """Binds a socket. `ended` is called with the descriptor of each connection that has ended. Raises CannotListen."""
+    path = ipc_path(endpoint)
+    try:
+        return TcpDoor(to, endpoint, reserve, counters, ended) if path is None else IpcDoor(to, path, reserve, counters, ended)
+    except (OSError, zmq.ZMQError) as error:
+        raise CannotListen(endpoint, error.strerror or str(error)) from None
+
+
+def readable(fd: int) -> bool:
+    waiting = select.poll()
+    waiting.register(fd, select.POLLIN)
+    return bool(waiting.poll(0))
