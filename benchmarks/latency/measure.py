@@ -74,7 +74,11 @@ def measure(changes: int, publishers: int) -> LatencyReport:
             for side, times in reversed(sides) if turn % 2 else sides:
                 times += side.run(TURN)
         loaded, rate = run_loaded(bus, prefix, publishers, probe, turns * TURN)
-    return LatencyReport(scenario="latency", publishers=publishers, rate=rate, floor=floor_times, idle=idle, loaded=loaded)
+        with Client(bus, "reader") as client:
+            held = round(1e3 * client.info()["writer"]["longest_hold"], 3)
+    return LatencyReport(
+        scenario="latency", publishers=publishers, rate=rate, floor=floor_times, idle=idle, loaded=loaded, held=held
+    )
 
 
 @contextlib.contextmanager

@@ -21,13 +21,15 @@ STEPS = 200
 
 
 class LatencyReport(Report):
-    """Milliseconds of every change, in their order. `rate` is how many items a second the publishers had answered meanwhile."""
+    """Milliseconds of every change, in their order. `rate` is how many items a second the publishers had answered meanwhile, `held`
+    for how many milliseconds at most planner or writer kept the other from the rows."""
 
     publishers: int
     rate: float
     floor: Annotated[list[Positive], Enough]
     idle: Annotated[list[Positive], Enough]
     loaded: Annotated[list[Positive], Enough]
+    held: float = 0.0
 
     @property
     def sides(self) -> dict[str, list[float]]:
@@ -42,7 +44,7 @@ class LatencyReport(Report):
 
     def figures(self) -> dict[str, Any]:
         found = {side: {name: quantile(times, at) for name, at in FIGURES.items()} for side, times in self.sides.items()}
-        return {"quantiles": found, "changes": len(self.idle), "rate": round(self.rate)}
+        return {"quantiles": found, "changes": len(self.idle), "rate": round(self.rate), "held": self.held}
 
     def tables(self) -> list[Table]:
         about = {
@@ -52,6 +54,8 @@ class LatencyReport(Report):
         }
         rows = [(about[side], *(f"{quantile(times, at):.3f}" for at in FIGURES.values())) for side, times in self.sides.items()]
         title = f"{len(self.idle):,} changes of a route, milliseconds; {self.rate:,.0f} items/s of the publishers meanwhile"
+        if self.held:
+            title += f"; the rows' lock was held for {self.held:.1f} at most"
         return [Table(title, ("side", *FIGURES), rows)]
 
     def plots(self) -> list[Plot]:

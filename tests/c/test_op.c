@@ -216,6 +216,14 @@ static void queue_pair(struct rig *rig, uint64_t cookie, uint32_t netns, bool ex
 	nsp_core_submit(rig->core, op, express);
 }
 
+static int fd_of(struct rig *rig, uint32_t netns)
+{
+	pthread_mutex_lock(&rig->core->lock);
+	int fd = rig->core->netns[netns]->fd;
+	pthread_mutex_unlock(&rig->core->lock);
+	return fd;
+}
+
 /* What is queued for a namespace is done there, however often its number was taken back and given again meanwhile. */
 static void test_namespace_that_comes_and_goes(void)
 {
@@ -250,7 +258,7 @@ static void test_namespace_that_comes_and_goes(void)
 			CHECK_EQ(world_link(other, name, &link), -ENODEV);
 		}
 		rig_quiet(rig);
-		CHECK_EQ(rig->core->netns[far]->fd, -1); /* and then it has been closed */
+		CHECK_EQ(fd_of(rig, far), -1); /* and then it has been closed */
 		nsp_core_netns_drop(rig->core, third);
 		rig_quiet(rig);
 	}
@@ -273,13 +281,11 @@ static void test_namespace_of_a_ready_slot(void)
 	nsp_core_netns_drop(rig->core, rig->netns);
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
-	CHECK(rig->core->netns[rig->netns]->fd >= 0);
+	CHECK(fd_of(rig, rig->netns) >= 0);
 	rig_lost(rig, "[interface/web0]", NSP_SLOT_WITHDRAW);
-	for (int waited = 0; waited < WAIT_MS && rig->core->netns[rig->netns]->fd >= 0; waited += 2) {
-		nsp_core_netns_heard(rig->core, rig->netns, -1); /* takes the lock */
+	for (int waited = 0; waited < WAIT_MS && fd_of(rig, rig->netns) >= 0; waited += 2)
 		nap();
-	}
-	CHECK_EQ(rig->core->netns[rig->netns]->fd, -1);
+	CHECK_EQ(fd_of(rig, rig->netns), -1);
 	CHECK_STR(in_kernel(rig, "10.0.0.0/8"), ""); /* withdrawn before it was closed */
 	rig_free(rig);
 }

@@ -303,6 +303,27 @@ static void test_descriptor(void)
 	rig_free(rig);
 }
 
+/* The same destination on each of very many interfaces: no key stands there twice, but the one that does. */
+static void test_one_destination_on_many_interfaces(void)
+{
+	enum { MANY = 40000 };
+	struct rig *rig = rig_new();
+	char *keys = malloc(MANY * 32 + 64);
+	size_t len = 1;
+
+	keys[0] = '[';
+	for (int i = 0; i < MANY; i++)
+		len += (size_t)sprintf(keys + len, "route/i%d/10.0.0.0/8, ", i);
+	strcpy(keys + len, "route/i777/10.0.0.0/8]");
+	rig_delete(rig, keys);
+	CHECK_EQ(rig->counts[NSP_STATE_REMOVED], MANY);
+	CHECK_EQ(rig->counts[NSP_STATE_INVALID], 1);
+	CHECK_HAS(rig->entries, "{key: route/i777/10.0.0.0/8, state: invalid, source: nil, missing: [], errno: EINVAL, message: "
+				"key: is in this request twice");
+	free(keys);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	test_needs_root();
@@ -316,5 +337,6 @@ int main(void)
 	test_closed_early();
 	test_nothing_to_do();
 	test_descriptor();
+	test_one_destination_on_many_interfaces();
 	return test_end();
 }

@@ -302,6 +302,7 @@ class Core(Handle):
             "batches": raw.batches,
             "bytes": raw.bytes,
             "dropped": raw.dropped,
+            "longest_hold": raw.longest_hold / 1e9,
         }
 
     def heard(self) -> dict[str, int]:
