@@ -231,9 +231,9 @@ static const char *protocol_name(uint8_t protocol, char buf[16])
 static const char *type_name(uint8_t type)
 {
 	static const char *const names[] = {
-		[RTN_LOCAL] = " local",		    [RTN_BROADCAST] = " broadcast",	[RTN_ANYCAST] = "n anycast",
-		[RTN_MULTICAST] = " multicast",	    [RTN_BLACKHOLE] = " blackhole",	[RTN_UNREACHABLE] = "n unreachable",
-		[RTN_PROHIBIT] = " prohibit",	    [RTN_THROW] = " throw",		[RTN_NAT] = " nat",
+		[RTN_LOCAL] = " local",		[RTN_BROADCAST] = " broadcast", [RTN_ANYCAST] = "n anycast",
+		[RTN_MULTICAST] = " multicast", [RTN_BLACKHOLE] = " blackhole", [RTN_UNREACHABLE] = "n unreachable",
+		[RTN_PROHIBIT] = " prohibit",	[RTN_THROW] = " throw",		[RTN_NAT] = " nat",
 	};
 
 	return type < sizeof(names) / sizeof(*names) && names[type] ? names[type] : "";

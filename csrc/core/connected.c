@@ -33,7 +33,8 @@ struct connected {
 
 static int compare(const void *left, const void *right)
 {
-	return memcmp(&((const struct expected *)left)->key, &((const struct expected *)right)->key, sizeof(((struct expected *)0)->key));
+	return memcmp(&((const struct expected *)left)->key, &((const struct expected *)right)->key,
+		      sizeof(((struct expected *)0)->key));
 }
 
 static void addr_seen(void *arg, uint32_t index, const void *msg)
@@ -148,7 +149,8 @@ static int put_back(const struct connected *connected, struct op *op, struct nsp
 		for (; i < connected->count && batch.count < PUT_AT_ONCE; i++) {
 			struct expected own = expect(connected, i, true), network = expect(connected, i, false);
 			const struct expected *has = bsearch(&own, connected->expected, connected->count * 2, sizeof(own), compare),
-					      *lacks = bsearch(&network, connected->expected, connected->count * 2, sizeof(own), compare);
+					      *lacks = bsearch(&network, connected->expected, connected->count * 2, sizeof(own),
+							       compare);
 			if (!has->there || lacks->there)
 				continue;
 			which[batch.count] = i;

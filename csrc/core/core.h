@@ -83,11 +83,11 @@ static inline bool row_may_be_held(const struct row *row)
 
 struct extra {
 	uint8_t source[16];
-	char *text;	 /* the kernel's sentence, or who is in the way */
+	char *text;		 /* the kernel's sentence, or who is in the way */
 	struct nlmsghdr *stolen; /* the foreign object that an override took the place of: see replaced.c */
 	bool waits;		 /* until the planner has recorded it */
 	bool doubted;		 /* when it was read back last it was not as it was written, and nobody was heard since */
-	uint64_t tried;	 /* ms since the epoch: when it was refused last */
+	uint64_t tried;		 /* ms since the epoch: when it was refused last */
 	uint32_t tries;
 	uint32_t next_free;
 	uint64_t fight;	   /* ms since the epoch: when somebody began to undo it */
@@ -416,8 +416,8 @@ struct conflict {
 	uint32_t request;    /* that is owed the verdict, or 0 */
 	struct wish key;
 	int32_t ifindex;
-	bool via;	/* it has a gateway: the kernel replaces an IPv6 route by one of the same sort */
-	int32_t oif;	/* the link of somebody else's route, and its name */
+	bool via;    /* it has a gateway: the kernel replaces an IPv6 route by one of the same sort */
+	int32_t oif; /* the link of somebody else's route, and its name */
 	char link[16];
 	bool beside;	/* there are several objects of this key */
 	uint8_t *found; /* the message of the object in the way; NULL: none was there */

@@ -142,7 +142,7 @@ void object_describe(const struct object *object, char *text, size_t cap)
 			prefix_format_ip(ip, WISH_TYPE_IS_V6(wish->type), wish->via);
 		if (wish->flags & WISH_SOURCE)
 			prefix_format_ip(source, WISH_TYPE_IS_V6(wish->type), wish->source);
-		snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s", ip, source, wish->scope,
-			 object->plain ? "" : ", of another type");
+		snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s", ip, source,
+			 wish->scope, object->plain ? "" : ", of another type");
 	}
 }

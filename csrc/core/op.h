@@ -27,8 +27,8 @@ struct op {
 	bool reads_back, looks, confirms, begun;
 	struct nsp_addr *lost; /* addresses whose networks had no route any more */
 	uint32_t lost_count, lost_cap;
-	char *restored;	   /* key of the row that had replaced what it puts back */
-	uint32_t restores; /* that row's slot */
+	char *restored;		/* key of the row that had replaced what it puts back */
+	uint32_t restores;	/* that row's slot */
 	struct messages astray; /* what it has deleted by mistake, in its first stage's namespace */
 };
 

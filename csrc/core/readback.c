@@ -278,8 +278,8 @@ static void judge_chunks(struct readback *back)
 		for (uint32_t number = 0; more; number++) {
 			pthread_mutex_lock(&core->lock);
 			more = number < core->table.chunk_count;
-			for (uint32_t at = number == 0; more && core->table.chunks[number].rows && at < core->table.chunks[number].used;
-			     at++) {
+			for (uint32_t at = number == 0;
+			     more && core->table.chunks[number].rows && at < core->table.chunks[number].used; at++) {
 				struct row *row = &core->table.chunks[number].rows[at];
 				const struct slot *slot = row->type == back->type ? core->slots[row->slot] : NULL;
 				if (slot && slot->ready && slot->netns == back->netns && (row->list == LIST_VIA) == via)
@@ -332,8 +332,8 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t ty
 	back->type = type;
 	if (back->looks)
 		back->core->looking_type = type;
-	int rc = nsp_dump_paced(sock, route ? NSP_DUMP_ROUTES : NSP_DUMP_NEIGHS, family, route ? NSP_PROTOCOL : 0, object_seen, back,
-				back->looks ? between : NULL, err);
+	int rc = nsp_dump_paced(sock, route ? NSP_DUMP_ROUTES : NSP_DUMP_NEIGHS, family, route ? NSP_PROTOCOL : 0, object_seen,
+				back, back->looks ? between : NULL, err);
 	pthread_mutex_lock(&back->core->lock);
 	bool chunks = rc >= 0 && has_most_rows(back);
 	if (rc < 0)

@@ -467,9 +467,9 @@ NSP_API long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t ori
 
 /* ---- slots ---- */
 
-#define NSP_NOTICE_TOUCHED 1 /* rows were put on a slot that is not ready: settle it */
-#define NSP_NOTICE_EMPTY 2   /* the last row has gone */
-#define NSP_NOTICE_RETRY 3   /* a row was refused, and is to be tried again: call nsp_slot_retry in a second */
+#define NSP_NOTICE_TOUCHED 1  /* rows were put on a slot that is not ready: settle it */
+#define NSP_NOTICE_EMPTY 2    /* the last row has gone */
+#define NSP_NOTICE_RETRY 3    /* a row was refused, and is to be tried again: call nsp_slot_retry in a second */
 #define NSP_NOTICE_REPLACED 4 /* nsp_core_replaced has something to tell */
 
 struct nsp_notice {
@@ -616,9 +616,9 @@ struct nsp_op {
 	int32_t error;	 /* of the first failure, a positive errno; 0 for none */
 	uint32_t index;	 /* the message it was, counted over all stages */
 	char text[252];
-	uint32_t missing; /* of nsp_op_readback: rows that the kernel had no more */
-	uint32_t altered; /* rows that it had otherwise */
-	uint32_t stale;	  /* objects that no row wanted, which were deleted */
+	uint32_t missing;     /* of nsp_op_readback: rows that the kernel had no more */
+	uint32_t altered;     /* rows that it had otherwise */
+	uint32_t stale;	      /* objects that no row wanted, which were deleted */
 	uint64_t nanoseconds; /* how long it took, without what nsp_op_look gave way to */
 };
 

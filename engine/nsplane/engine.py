@@ -77,9 +77,7 @@ class Engine:
     Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of.
     """
 
-    def __init__(
-        self, agent_id: str | None = None, journal: Journal | None = None, look_seconds: float = LOOK_SECONDS
-    ) -> None:
+    def __init__(self, agent_id: str | None = None, journal: Journal | None = None, look_seconds: float = LOOK_SECONDS) -> None:
         self.agent_id = agent_id or machine_id()
         self._journal = journal
         self._memory: Memory = Forgetful() if journal is None else journal

@@ -26,8 +26,8 @@ from nsplane.kernel import (
     Link,
     LinkChange,
     Op,
-    write_sysctl,
     errno_name,
+    write_sysctl,
 )
 from nsplane.netns import HAS_IPV6, IPV6_MIN_MTU, Netns
 from nsplane.places import shown

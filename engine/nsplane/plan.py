@@ -125,9 +125,7 @@ class Planner:
     def _has_unheld(self, netns: Netns) -> bool:
         return any(is_agents(self, link) and link.index not in netns.holders for link in netns.links.values())
 
-    def read_back(
-        self, netns: Netns, soon: Iterable[tuple[int, str]] = (), looks: bool = False, confirms: bool = False
-    ) -> None:
+    def read_back(self, netns: Netns, soon: Iterable[tuple[int, str]] = (), looks: bool = False, confirms: bool = False) -> None:
         """Compares what the kernel has of ours in the namespace with the rows, behind all that is queued, and puts right what
         differs. On links of ours, where slots stand and where some will stand `soon`, what nobody wants is deleted. One that only
         `looks` gives way to everything else; one that `confirms` does not repair again what another has just repaired."""
@@ -432,8 +430,7 @@ class Planner:
                 self.submit(op)
 
     def _put_back(self, netns: Netns) -> None:
-        """What overrides of an earlier life have replaced, and nobody wants any more, is put back behind the reading that deletes what
-        is in its place."""
+        """What overrides of an earlier life have replaced, and nobody wants any more, is put back, in place of ours."""
         for key, message in self.replaced.orphans(netns).items():
             op = self.operation()
             op.stage_in(netns)

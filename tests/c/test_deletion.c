@@ -33,7 +33,8 @@ static void test_siblings_of_one_batch(void)
 	struct rig *rig = rig_new_ready();
 
 	for (int i = 0; i < 2; i++) {
-		rig_put(rig, "[{kind: route, interface: web0, dst: " P "}, {kind: route, interface: web0, dst: " P ", metric: 100}]");
+		rig_put(rig,
+			"[{kind: route, interface: web0, dst: " P "}, {kind: route, interface: web0, dst: " P ", metric: 100}]");
 		by_ip(rig, "route del " P " metric 0");
 		rig_delete(rig, orders[i]);
 		CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 2);
@@ -41,7 +42,8 @@ static void test_siblings_of_one_batch(void)
 		CHECK_STR(by_ip_shown(rig, "route show " P), "");
 	}
 	for (int i = 0; i < 2; i++) {
-		rig_put(rig, "[{kind: route, interface: web0, dst: " P "}, {kind: route, interface: web0, dst: " P ", metric: 100}]");
+		rig_put(rig,
+			"[{kind: route, interface: web0, dst: " P "}, {kind: route, interface: web0, dst: " P ", metric: 100}]");
 		by_ip(rig, "route del " P " metric 0");
 		nsp_core_hold(rig->core, 1);
 		uint32_t put = 0, gone = i ? rig_start_delete(rig, "lab", "[route/web0/" P "]", 0) : 0;
@@ -168,8 +170,7 @@ static void test_next_hops(void)
 	CHECK_HAS(by_ip_shown(rig, "-6 route show " P6), "nexthop via 2001:db8::9");
 	rig_delete(rig, "[route/web0/" P6 "]");
 	CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 1);
-	CHECK_STR(by_ip_shown(rig, "-6 route show " P6),
-		  P6 " via 2001:db8::77 dev v0 proto static metric 1024 pref medium\n");
+	CHECK_STR(by_ip_shown(rig, "-6 route show " P6), P6 " via 2001:db8::77 dev v0 proto static metric 1024 pref medium\n");
 	by_ip(rig, "-6 route del " P6);
 
 	/* The newer gateway is refused, or has not been written: what is deleted has the older one. */

@@ -64,8 +64,8 @@ static void test_gives_way(void)
 			 turns % 2 ? "" : ", gateway: 192.0.2.9");
 		rig_end(rig, rig_start_as(rig, "other", 0, text, true));
 		CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
-		snprintf(text, sizeof(text), "[{kind: route, interface: web0, dst: 20.1.%u.%u/32%s}]", turns / 256 % 128, turns % 256,
-			 turns % 3 ? "" : ", gateway: 192.0.2.9");
+		snprintf(text, sizeof(text), "[{kind: route, interface: web0, dst: 20.1.%u.%u/32%s}]", turns / 256 % 128,
+			 turns % 256, turns % 3 ? "" : ", gateway: 192.0.2.9");
 		rig_put(rig, text);
 		snprintf(text, sizeof(text), "[route/web0/20.0.%u.%u/32]", turns / 256 % 256, turns % 256);
 		rig_delete(rig, text);

@@ -21,13 +21,15 @@ static const struct foreign foreigners[] = {
 	{ NULL, "route add 10.0.0.0/8 via inet6 2001:db8::77 dev v0", "10.0.0.0/8", false },
 	{ "nexthop add id 7 via 192.0.2.77 dev v0", "route add 10.0.0.0/8 nhid 7 proto static", "10.0.0.0/8", false },
 	{ "nexthop add id 7 via 192.0.2.77 dev v0 "
-	  "&& ip nexthop add id 9 group 7", "route add 10.0.0.0/8 nhid 9", "10.0.0.0/8", false },
+	  "&& ip nexthop add id 9 group 7",
+	  "route add 10.0.0.0/8 nhid 9", "10.0.0.0/8", false },
 	{ NULL, "-6 route add fd00::/16 via 2001:db8::77 dev v0 proto static pref high", "fd00::/16", true },
-	{ NULL, "-6 route add fd00::/16 proto bgp nexthop via 2001:db8::77 dev v0 nexthop via 2001:db8::78 dev v0", "fd00::/16", true },
+	{ NULL, "-6 route add fd00::/16 proto bgp nexthop via 2001:db8::77 dev v0 nexthop via 2001:db8::78 dev v0", "fd00::/16",
+	  true },
 	{ NULL, "-6 route add blackhole fd00::/16", "fd00::/16", true },
 	{ "nexthop add id 17 via 2001:db8::77 dev v0", "-6 route add fd00::/16 nhid 17 proto static", "fd00::/16", true },
-	{ "route add 10.0.0.0/8 dev v0 proto static scope host", "route prepend 10.0.0.0/8 via 192.0.2.77 dev v0 proto bgp", "10.0.0.0/8",
-	  false },
+	{ "route add 10.0.0.0/8 dev v0 proto static scope host", "route prepend 10.0.0.0/8 via 192.0.2.77 dev v0 proto bgp",
+	  "10.0.0.0/8", false },
 	{ "-6 route add fd00::/16 dev v0 proto static", "-6 route append fd00::/16 via 2001:db8::77 dev v0 proto bgp", "fd00::/16",
 	  true },
 };
@@ -54,7 +56,8 @@ static void test_of_every_shape(void)
 			by_ip(rig, foreign->before);
 		by_ip(rig, foreign->add);
 		snprintf(before, sizeof(before), "%s", shown_of(rig, foreign));
-		rig_put(rig, foreign->v6 ? OVER("fd00::/16", ", gateway: 2001:db8::9") : OVER("10.0.0.0/8", ", gateway: 192.0.2.9"));
+		rig_put(rig,
+			foreign->v6 ? OVER("fd00::/16", ", gateway: 2001:db8::9") : OVER("10.0.0.0/8", ", gateway: 192.0.2.9"));
 		CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
 		CHECK_HAS(shown_of(rig, foreign), foreign->v6 ? "via 2001:db8::9" : "via 192.0.2.9");
 		rig_delete(rig, foreign->v6 ? "[route/web0/fd00::/16]" : "[route/web0/10.0.0.0/8]");

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 
-
 from nsplane import Engine
 from nsplane.kernel import errno_name
 

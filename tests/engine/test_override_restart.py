@@ -140,9 +140,7 @@ def test_next_hops_that_somebody_appended_to_ours(lab: Lab, tmp_path: Path, want
     """Ours is known as ours in a later life though it has become one of several next hops; what is left over of it goes alone."""
     red, key = lab.name("red"), "route/b/fd08::/64"
     with life(lab, tmp_path) as engine:
-        engine.put(
-            [bridge("b", by_name(red), addresses=["fd07::1/64"]), route("b", "fd08::/64", gateway="fd07::8")], timeout=5
-        )
+        engine.put([bridge("b", by_name(red), addresses=["fd07::1/64"]), route("b", "fd08::/64", gateway="fd07::8")], timeout=5)
         if not wanted:
             record_deletion(engine, [key])
     run(f"ip -n {red} -6 route append fd08::/64 via fd07::9 dev b proto static")

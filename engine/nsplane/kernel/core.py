@@ -13,7 +13,7 @@ import msgspec
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
 from nsplane.kernel.frames import Frame
-from nsplane.kernel.links import Event, Monitor, address_of, event_of
+from nsplane.kernel.links import Address, Event, Monitor, address_of, event_of
 from nsplane.kernel.operations import Op, OpResult
 
 STATES = ("none", "configured", "pending", "failed", "retrying", "invalid", "conflict", "superseded", "removed")
@@ -347,7 +347,7 @@ class Core:
         if raw == ffi.NULL:
             return int(self._done.serial)
         text = ffi.string(raw.text).decode(errors="replace")
-        lost = []
+        lost: list[tuple[int, Address]] = []
         while raw.missing and lib.nsp_op_lost(raw, len(lost), self._address) == 0:
             lost.append((int(self._address.index), address_of(self._address)))
         found = raw.missing, raw.altered, raw.stale, tuple(lost), raw.nanoseconds / 1e9
