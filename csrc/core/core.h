@@ -87,6 +87,7 @@ struct extra {
 	char *text;		 /* the kernel's sentence, or who is in the way */
 	struct nlmsghdr *stolen; /* the foreign object that an override took the place of: see replaced.c */
 	bool waits;		 /* until the planner has recorded it */
+	bool doubted;		 /* when it was read back last it was not as it was written, and nobody was heard since */
 	uint64_t tried;		 /* core_now() when it was refused last */
 	uint32_t tries;
 	uint32_t next_free;
@@ -329,6 +330,8 @@ bool object_read_key(const struct nlmsghdr *msg, struct wish *key);
 bool object_read(const struct nlmsghdr *msg, struct object *object);
 /* Is it as the row, which has the same key, wants it? */
 bool object_is(const struct table *table, const struct object *object, const struct row *row);
+/* What the kernel has made of a row: an object, or NULL for none. */
+void object_describe(const struct object *object, char *text, size_t cap);
 
 /* ---- request.c ---- */
 struct request *request_get(struct nsp_core *core, uint32_t serial);

@@ -112,6 +112,8 @@ static void heard(void *arg, int32_t nsid, const void *msg)
 	uint32_t id = known && !(netns->portid && head->nlmsg_pid == netns->portid) ? find_row(core, number, &object) : NIL;
 	if (id) {
 		struct row *row = table_row(&core->table, id);
+		if (row->extra)
+			core->table.extras[row->extra].doubted = false;
 		/* Of an IPv4 route that it drops the kernel says nothing. So here it is ioctl(2), for which nobody is named either. */
 		bool by_kernel = !head->nlmsg_pid && (object.wish.type == WISH_ROUTE6 || head->nlmsg_type == RTM_DELNEIGH);
 		if (row->flags & ROW_INFLIGHT)

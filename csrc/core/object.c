@@ -2,7 +2,9 @@
 /* Routes and neighbours as the kernel tells of them, in the words of a row. */
 #include "core/core.h"
 
+#include <arpa/inet.h>
 #include <linux/neighbour.h>
+#include <stdio.h>
 
 static bool is_route(const struct nlmsghdr *msg)
 {
@@ -122,4 +124,25 @@ bool object_is(const struct table *table, const struct object *object, const str
 	if (row->flags & WISH_SOURCE && memcmp(table->extras[row->extra].source, wish->source, 16))
 		return false;
 	return row->type != WISH_ROUTE4 || scope_of(row->flags, row->scope) == scope_of(wish->flags, wish->scope);
+}
+
+void object_describe(const struct object *object, char *text, size_t cap)
+{
+	const struct wish *wish = object ? &object->wish : NULL;
+	char ip[INET6_ADDRSTRLEN] = "none", source[INET6_ADDRSTRLEN] = "none";
+
+	if (!object) {
+		snprintf(text, cap, "the kernel took it, and has it not");
+	} else if (!WISH_TYPE_IS_ROUTE(wish->type)) {
+		snprintf(text, cap, "the kernel makes another entry of it: %s, MAC %02x:%02x:%02x:%02x:%02x:%02x",
+			 object->plain ? "permanent" : "not permanent", wish->via[0], wish->via[1], wish->via[2], wish->via[3],
+			 wish->via[4], wish->via[5]);
+	} else {
+		if (wish->flags & WISH_VIA)
+			prefix_format_ip(ip, WISH_TYPE_IS_V6(wish->type), wish->via);
+		if (wish->flags & WISH_SOURCE)
+			prefix_format_ip(source, WISH_TYPE_IS_V6(wish->type), wish->source);
+		snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s", ip, source,
+			 wish->scope, object->plain ? "" : ", of another type");
+	}
 }

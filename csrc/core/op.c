@@ -80,6 +80,11 @@ void nsp_op_look(struct nsp_op *head)
 	((struct op *)head)->looks = true;
 }
 
+void nsp_op_confirm(struct nsp_op *head)
+{
+	((struct op *)head)->confirms = true;
+}
+
 int nsp_op_lost(const struct nsp_op *head, uint32_t i, struct nsp_addr *addr)
 {
 	const struct op *op = (const struct op *)head;

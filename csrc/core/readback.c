@@ -137,6 +137,26 @@ static bool yields(const struct nsp_core *core, const struct row *row)
 	return row->extra && core->table.extras[row->extra].stolen && !(row->flags & WISH_OVERRIDE);
 }
 
+/* Nobody was heard, and it was written a moment ago: the kernel makes something else of it. true: that has been said. Otherwise it is to be
+ * repaired, and doubted. */
+static bool is_made_otherwise(const struct readback *back, uint32_t id, struct row *row, const struct object *object)
+{
+	struct nsp_core *core = back->core;
+	struct extra *extra = table_extra_make(&core->table, row);
+	bool said = row->state == NSP_STATE_FAILED && row->error == EOPNOTSUPP;
+	char text[128];
+
+	if (!extra->doubted || !(back->op->confirms || said)) {
+		extra->doubted = true;
+		return false;
+	}
+	if (!said) {
+		object_describe(object, text, sizeof(text));
+		row_state(core, id, row, NSP_STATE_FAILED, EOPNOTSUPP, text);
+	}
+	return true;
+}
+
 static void take_row(struct readback *back, uint32_t id, const struct object *object)
 {
 	struct nsp_core *core = back->core;
@@ -150,10 +170,13 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 		return;
 	if (object_is(&core->table, object, row)) {
 		row->flags &= (uint16_t)~ROW_QUEUED;
+		if (row->extra)
+			core->table.extras[row->extra].doubted = false;
 		row_state(core, id, row, NSP_STATE_CONFIGURED, 0, NULL);
 		row_pay(core, row, NSP_STATE_CONFIGURED);
 	} else if (!row_is_fought(row) &&
-		   (!was_held || !(row->flags & ROW_QUEUED))) { /* otherwise what is queued makes the difference */
+		   (!was_held || !(row->flags & ROW_QUEUED)) && /* otherwise what is queued makes the difference */
+		   !(was_held && is_made_otherwise(back, id, row, object))) {
 		back->op->head.altered++;
 		entry_put_drift(core, row, "altered");
 		if (was_held)
@@ -237,7 +260,8 @@ static void judge_row(struct readback *back, uint32_t id, struct row *row)
 		return;
 	}
 	row->flags &= (uint16_t)~ROW_HELD;
-	if (row_is_fought(row))
+	/* The kernel keeps neighbours on some links under another address. */
+	if (row_is_fought(row) || (!WISH_TYPE_IS_ROUTE(row->type) && is_made_otherwise(back, id, row, NULL)))
 		return;
 	back->op->head.missing++;
 	entry_put_drift(core, row, "missing");

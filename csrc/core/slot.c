@@ -303,8 +303,13 @@ void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 
 static bool is_judged(const struct nsp_core *core, const struct row *row, uint32_t which)
 {
-	if (row->extra && core->table.extras[row->extra].waits)
+	const struct extra *extra = row->extra ? &core->table.extras[row->extra] : NULL;
+
+	if (extra && extra->waits)
 		return false;
+	/* What the kernel makes otherwise it makes so again. */
+	if (extra && extra->doubted && row->error == EOPNOTSUPP)
+		which &= ~(uint32_t)NSP_JUDGE_REFUSED;
 	/* What somebody else undoes again and again waits for its time. */
 	if (row->list == LIST_OPEN && which & NSP_JUDGE_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) && !row_is_fought(row))
 		return true;

@@ -92,6 +92,8 @@ static void take_wish(struct nsp_core *core, struct row *row, const struct wish 
 	row->flags = (uint16_t)((row->flags & ~WISH_FLAGS) | wish->flags);
 	row->scope = wish->scope;
 	memcpy(row->via, wish->via, 16);
+	if (row->extra)
+		core->table.extras[row->extra].doubted = false;
 	if (wish->flags & WISH_SOURCE)
 		memcpy(table_extra_make(&core->table, row)->source, wish->source, 16);
 }

@@ -674,6 +674,10 @@ NSP_API void nsp_op_readback(struct nsp_op *op);
  * heard to do. What is put or deleted meanwhile is not looked at. */
 NSP_API void nsp_op_look(struct nsp_op *op);
 
+/* Says of a read back that it comes directly behind what another has repaired: what is not as it is to be again has been made so by the
+ * kernel. Such rows are NSP_STATE_FAILED with EOPNOTSUPP and say what the kernel has, and are not repaired. */
+NSP_API void nsp_op_confirm(struct nsp_op *op);
+
 /* When it is given back: the `i`th address of ours (from 0) whose network had no route to its link any more (the kernel's, which came with
  * the address), and has it again; they are counted in `missing`. -ENOENT past the end. */
 NSP_API int nsp_op_lost(const struct nsp_op *op, uint32_t i, struct nsp_addr *addr);

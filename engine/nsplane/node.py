@@ -26,6 +26,7 @@ from nsplane.kernel import (
     LinkChange,
     Op,
     errno_name,
+    write_sysctl,
 )
 from nsplane.kind import Aside, Kind, Place
 from nsplane.needs import Loss, Need, there

@@ -19,6 +19,9 @@ class Operation(Op):
         self.nodes = nodes
         self.reads_back = False
         self.looks = False
+        self.confirms = False
+        self.to_confirm = False
+        """What it repairs is read once more: not where events were lost, for then somebody may still be at it."""
         self.fills: int | None = None
         self.empties: int | None = None
         """The group that it has links born in, and the one that it deletes."""

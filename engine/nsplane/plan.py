@@ -142,13 +142,13 @@ class Planner:
     def _has_unheld(self, netns: Netns) -> bool:
         return any(is_agents(self, link) and link.index not in netns.holders for link in netns.links.values())
 
-    def read_back(self, netns: Netns, soon: Iterable[tuple[int, str]] = (), looks: bool = False) -> None:
+    def read_back(self, netns: Netns, soon: Iterable[tuple[int, str]] = (), looks: bool = False, confirms: bool = False) -> None:
         """Compares what the kernel has of ours in the namespace with the rows, behind all that is queued, and puts right what
         differs. On links of ours, where slots stand and where some will stand `soon`, what nobody wants is deleted. One that only
-        `looks` gives way to everything else."""
+        `looks` gives way to everything else; one that `confirms` does not repair again what another has just repaired."""
         op = self.operation()
-        op.stage_in(netns).readback(looks)
-        op.looks = looks
+        op.stage_in(netns).readback(looks, confirms)
+        op.looks, op.confirms, op.to_confirm = looks, confirms, looks and not confirms
         op.reads_back = True
         for link in netns.links.values():
             if is_agents(self, link):
@@ -199,7 +199,10 @@ class Planner:
         self.places.look()
         self.namespaces.survey_all()
         self.touch_all()
-        self._resyncs.append((before, {op.cookie for op in self._running.values() if op.reads_back}, done))
+        readings = [op for op in self._running.values() if op.reads_back]
+        for op in readings:
+            op.to_confirm = not op.confirms
+        self._resyncs.append((before, {op.cookie for op in readings}, done))
         self._resynced(0)
 
     def touch_all(self) -> None:
@@ -408,11 +411,13 @@ class Planner:
             if self._reading.get(netns) is op:
                 del self._reading[netns]
         self.found.update(missing=result.missing, altered=result.altered, stale=result.stale)
+        if op.to_confirm and (result.missing or result.altered) and op.namespaces[0] not in self._reading:
+            self.read_back(op.namespaces[0], looks=True, confirms=True)
         for index, address in result.lost:
             self._note_lost(op.namespaces[0], index, address)
         if op.restores:
             self.replaced.forget(op.restores, result.error, result.text)
-        if op.looks:
+        if op.looks and not op.confirms:
             self._looks.looked(result.seconds)
         for netns in op.namespaces if op.reads_back and result.error and not op.looks else ():
             self.core.rejudge(netns.number, 0, JUDGE_ALL)  # nothing is known of them
@@ -488,8 +493,7 @@ class Planner:
                 self.submit(op)
 
     def _put_back(self, netns: Netns) -> None:
-        """What overrides of an earlier life have replaced, and nobody wants any more, is put back behind the reading that deletes what
-        is in its place."""
+        """What overrides of an earlier life have replaced, and nobody wants any more, is put back, in place of ours."""
         for key, message in self.replaced.orphans(netns).items():
             op = self.operation()
             op.stage_in(netns)

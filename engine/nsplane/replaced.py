@@ -42,8 +42,8 @@ class Replaced:
         core.guard(True)
 
     def take(self) -> None:
-        """Records what is about to be replaced, all of it at once, and has it be; forgets what has been put back. Where it cannot be
-        recorded, it is replaced all the same."""
+        """Records what is about to be replaced, all of it at once, and has it be; forgets what has been put back. Where it cannot
+        be recorded, it is replaced all the same."""
         told = self._core.replaced()
         for one in told:
             netns = next((netns for netns in self._namespaces if netns.number == one.netns), None)
@@ -65,7 +65,15 @@ class Replaced:
         text = f"what it had replaced could not be put back: {text or os.strerror(error)}"
         log.warning("%s: %s", key, text)
         row = self._core.row(key)
-        entry = {"key": key, "state": "removed", "source": None, "missing": [], "since": time.time(), "tries": 0, "item": None}
+        entry: dict[str, object] = {
+            "key": key,
+            "state": "removed",
+            "source": None,
+            "missing": [],
+            "since": time.time(),
+            "tries": 0,
+            "item": None,
+        }
         if row is not None:
             entry = msgspec.msgpack.decode(row)
         self._note(f"drift/{key}", entry | {"errno": errno_name(error), "message": text, "found": "lost"})

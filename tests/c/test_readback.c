@@ -375,10 +375,77 @@ static void test_connected_routes(void)
 	rig_free(rig);
 }
 
+static void confirm(struct rig *rig)
+{
+	struct nsp_op *op = reading(rig);
+
+	nsp_op_sweep(op, 1, "lo@name:red");
+	nsp_op_confirm(op);
+	carry_out(rig, op);
+	struct nsp_op found = *rig->op;
+	rig_quiet(rig);
+	*rig->op = found;
+}
+
+/* Of neighbours on lo the kernel makes one of the address 0.0.0.0: it is repaired once, and then said. */
+static void test_what_the_kernel_makes_otherwise(void)
+{
+	struct rig *rig = rig_new_ready();
+
+	nsp_slot_ready(rig->core, nsp_slot_find(rig->core, "lo@name:red"), rig->netns, 1);
+	rig_put(rig, "[{kind: arp, interface: lo, namespace: {type: name, name: red}, ip: 10.9.9.9, mac: 02:00:00:00:00:09},"
+		     " {kind: route, interface: web0, dst: 10.0.0.0/8}]");
+	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 2);
+	delete_route(rig, "10.0.0.0", 8, 254, 0);
+	change(rig);
+	read_back(rig);
+	check_found(rig, 2, 0, 0);
+	CHECK_HAS(rig_row(rig, "arp/lo@name:red/10.9.9.9"), "state: configured");
+	confirm(rig);
+	check_found(rig, 0, 0, 1);
+	CHECK_HAS(rig_row(rig, "arp/lo@name:red/10.9.9.9"),
+		  "state: failed, source: lab, missing: [], errno: EOPNOTSUPP, message: the kernel took it, and has it not,");
+	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: configured");
+	uint64_t before = written(rig);
+	for (int i = 0; i < 3; i++) {
+		read_back(rig);
+		check_found(rig, 0, 0, 0);
+	}
+	CHECK(nsp_slot_retry(rig->core, nsp_slot_find(rig->core, "lo@name:red")) < 0);
+	CHECK_EQ(written(rig), before);
+	CHECK_STR(neigh_in_kernel(rig, "0.0.0.0"), "");
+
+	/* Somebody changes it twice, and is not heard: that is no doing of the kernel's where nothing was confirmed. */
+	for (int i = 0; i < 3; i++) {
+		put_route(rig, "10.0.0.0", 8, "192.0.2.77", 110);
+		change(rig);
+		read_back(rig);
+		check_found(rig, 0, 1, 0);
+		CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "direct");
+	}
+	/* As if the kernel had made it so. */
+	put_route(rig, "10.0.0.0", 8, "192.0.2.77", 110);
+	change(rig);
+	confirm(rig);
+	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"),
+		  "errno: EOPNOTSUPP, message: the kernel makes another route of it: gateway 192.0.2.77, source none, scope 0,");
+	read_back(rig);
+	check_found(rig, 0, 0, 0);
+	put_route(rig, "10.0.0.0", 8, NULL, 110);
+	change(rig);
+	read_back(rig);
+	check_found(rig, 0, 0, 0);
+	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: configured");
+	rig_delete(rig, "[route/web0/10.0.0.0/8, 'arp/lo@name:red/10.9.9.9']");
+	CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 2);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	test_needs_root();
 	test_connected_routes();
+	test_what_the_kernel_makes_otherwise();
 	test_nothing_found();
 	test_missing();
 	test_altered();

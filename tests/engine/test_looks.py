@@ -105,3 +105,32 @@ def test_a_namespace_that_goes_while_it_is_looked_at(engine: Engine, lab: Lab) -
     before = looked
     until(engine, lambda: looked > before + 2)
     assert engine.info()["drift"] == {"missing": 0, "altered": 0, "stale": 0}
+
+
+def test_what_the_kernel_makes_otherwise_is_said_once(lab: Lab) -> None:
+    """A tunnel has no addresses of its own, a link with NOARP asks nobody, and on lo all IPv4 neighbours are one."""
+    red = lab.netns("red")
+    run(f"ip -n {red} link set lo up")
+    run(f"ip -n {red} tuntap add t0 mode tun")
+    run(f"ip -n {red} link set t0 up")
+    run(f"ip -n {red} link add q0 type veth peer p0")
+    for command in ("link set q0 arp off up", "link set p0 up", "addr add 10.8.0.1/24 dev q0"):
+        run(f"ip -n {red} {command}")
+    place = by_name(red)
+    with Engine(agent_id=lab.name()) as engine:
+        items = [arp(link, ip, namespace=place) for link in ("lo", "t0", "q0") for ip in ("10.8.0.9", "fd08::9")]
+        assert engine.put([*items, route("lo", "fd09::/64", place)], timeout=5)["counts"] == {"configured": 7}
+        engine._ask({"op": "resync"}, 5)
+        quiet(engine)
+        states = {entry["key"]: entry["state"] for entry in engine._ask({"op": "get"}, 5)["items"]}
+        written = engine.info()["writer"]["written"]  # type: ignore[index]
+        found = [engine._ask({"op": "resync"}, 5)["counts"] for _ in range(3)]
+        quiet(engine)
+        assert [one["repaired"] for one in found] == [0, 0, 0]
+        assert engine.info()["writer"]["written"] == written  # type: ignore[index]
+        failed = {key.split("/", 1)[1].split("@")[0] for key, state in states.items() if state == "failed"}
+        assert failed == {"lo", "t0"}
+        entry = engine.get(f"arp/t0@name:{red}/fd08::9") or {}
+        assert entry["errno"] == "EOPNOTSUPP"
+        assert entry["message"].startswith("the kernel makes another entry of it: permanent, MAC 00:00:00:00:00:00")
+        engine.replace([], timeout=5)

@@ -138,12 +138,14 @@ class Op:
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
 
-    def readback(self, looks: bool = False) -> None:
+    def readback(self, looks: bool = False, confirms: bool = False) -> None:
         """Compares what the kernel has of ours in the stage's namespace with the rows; such an operation has no messages. One that
-        only `looks` gives way to everything else."""
+        only `looks` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
         lib.nsp_op_readback(self._raw)
         if looks:
             lib.nsp_op_look(self._raw)
+        if confirms:
+            lib.nsp_op_confirm(self._raw)
 
     def restore(self, message: bytes) -> None:
         """Puts back what an override had replaced, unless its lifetime is over."""
