@@ -62,6 +62,7 @@ class Node:
         self.blocked_by: Node | None = None
         self.namespace_fact = ""
         """Where it is to be; empty where that cannot be said."""
+        self.needs: tuple[Need, ...] = ()
         self._namespace_error: KernelError | None = None
         self._claims: set[tuple[Netns, str]] = set()
         self._watched: tuple[Netns, str] | None = None
@@ -90,7 +91,9 @@ class Node:
             self.namespace_fact = self.planner.places.bind(item.namespace)
         except KernelError as error:
             self.namespace_fact, self._namespace_error = "", error
-        self.planner.facts.need(self, (need.fact for need in self.needs()))
+        namespace = [Need(self.namespace_fact, Loss.REMAKE)] if self.namespace_fact else []
+        self.needs = (*namespace, *kind.needs(self))
+        self.planner.facts.need(self, (need.fact for need in self.needs))
         self.planner.places.retry(self.namespace_fact)
         self.fact_changed()
 
@@ -124,15 +127,11 @@ class Node:
         """The namespace that the item is to be in, where that is known."""
         return self.planner.netns_of(self.namespace_fact)
 
-    def needs(self) -> list[Need]:
-        namespace = [Need(self.namespace_fact, Loss.REMAKE)] if self.namespace_fact else []
-        return namespace + self.kind.needs(self)
-
     def lacks(self, loss: Loss) -> list[str]:
         """The facts that this item itself lacks, as users see them (of a veth: without those of its peer)."""
         facts, refused = self.planner.facts, self.planner.places.refused
         return sorted(
-            need.shown for need in self.needs() if need.loss is loss and facts.get(need.fact) is None and need.fact not in refused
+            need.shown for need in self.needs if need.loss is loss and facts.get(need.fact) is None and need.fact not in refused
         )
 
     def refusal(self) -> tuple[int, str] | None:
@@ -158,7 +157,7 @@ class Node:
         if self.busy:
             return
         if not self.gone:  # what is to be deleted still needs its namespace
-            self.planner.facts.need(self, (need.fact for need in self.needs()))
+            self.planner.facts.need(self, (need.fact for need in self.needs))
         if self.place is not None and self.place.link is None:
             if self._kept is not None and not self.ending and not self.gone and self.place.kind.makes_link:
                 self.planner.drifted(self, "missing")
