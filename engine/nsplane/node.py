@@ -134,6 +134,10 @@ class Node:
             need.shown for need in self.needs if need.loss is loss and facts.get(need.fact) is None and need.fact not in refused
         )
 
+    def namespace_is_coming(self) -> bool:
+        """Is it still to be opened, or made? It may be the one that the link is in, called otherwise."""
+        return not self.gone and self.planner.places.is_coming(self.namespace_fact)
+
     def refusal(self) -> tuple[int, str] | None:
         """Why its namespace cannot be had."""
         error = self._namespace_error or self.planner.places.refused.get(self.namespace_fact)
@@ -166,6 +170,9 @@ class Node:
         missing = [] if self.gone else self.lacks(Loss.REMAKE) or self.kind.missing(self)
         refusal = None if self.gone else self.refusal()
         place = self.place
+        if place is not None and missing and any(end.namespace_is_coming() for end in place.ends or (self,)):
+            self.planner.behind_namespaces(self)
+            return
         if place is not None and (self.gone or missing or refusal or self._is_misplaced(place)):
             if self.ending and self.failure is not None:
                 self.show("failed")
@@ -583,17 +590,9 @@ def temporary_name(key: str) -> str:
 
 def differences(desired: LinkChange, link: Link) -> LinkChange:
     """What of `desired` the link does not have."""
-
-    def changed(wanted: object, has: object) -> bool:
-        return wanted is not None and wanted != has
-
-    return LinkChange(
-        index=link.index,
-        name=desired.name if changed(desired.name, link.name) else None,
-        up=desired.up if changed(desired.up, link.up) else None,
-        mtu=desired.mtu if changed(desired.mtu, link.mtu) else None,
-        mac=desired.mac if changed(desired.mac, link.mac) else None,
-        master=desired.master if changed(desired.master, link.master) else None,
-        alias=desired.alias if changed(desired.alias, link.alias) else None,
-        addr_gen_mode=desired.addr_gen_mode if changed(desired.addr_gen_mode, link.addr_gen_mode) else None,
-    )
+    change = LinkChange(index=link.index)
+    for name in FIELDS:
+        wanted = getattr(desired, name)
+        if wanted is not None and wanted != getattr(link, name):
+            setattr(change, name, wanted)
+    return change

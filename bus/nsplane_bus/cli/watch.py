@@ -19,7 +19,7 @@ def watch(settings: Settings, prefix: str, as_json: bool, count: int | None) -> 
 
     Topics are `item/KEY`, `microservice/LABEL` and the like.
     """
-    prefixes = (prefix, f"item/{prefix}") if prefix else ("",)
+    prefixes = (prefix, f"item/{prefix}", f"drift/{prefix}") if prefix else ("",)
     with settings.subscription(*prefixes) as events, contextlib.suppress(KeyboardInterrupt):
         events.ready()
         missed = 0
@@ -36,8 +36,14 @@ def watch(settings: Settings, prefix: str, as_json: bool, count: int | None) -> 
 
 
 def print_event(topic: str, body: dict[str, object]) -> None:
-    state = str(body.get("event") or body.get("state") or "")
+    state = str(body.get("event") or body.get("found") or body.get("state") or "")
     before = f"{body['previous']} -> " if body.get("previous") else ""
     colour = COLOURS.get(state, "red")
     shown = click.style(state, dim=True) if colour == "dim" else click.style(state, colour)
-    click.echo(f"{topic.removeprefix('item/')}  {before}{shown}  {reason(body)}".rstrip())
+    click.echo(f"{topic.removeprefix('item/')}  {before}{shown}  {fields(body) or reason(body)}".rstrip())
+
+
+def fields(body: dict[str, object]) -> str:
+    """What somebody else has changed of a link."""
+    found = body.get("fields")
+    return ", ".join(map(str, found)) if isinstance(found, list) else ""
