@@ -7,7 +7,7 @@ and of all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6
 
@@ -29,8 +29,10 @@ class AddressChanges:
 
 def changes(wanted: tuple[Address, ...], link: Link) -> AddressChanges:
     """Only what is ours is deleted; what somebody else has put there satisfies the wish."""
-    identities = {address.identity for address in wanted}
     there = link.addresses.values()
+    if _is_right(wanted, there):
+        return AddressChanges([], [])
+    identities = {address.identity for address in wanted}
     stale = [one for one in there if one.proto == PROTOCOL and (one.identity not in identities or one.unusable)]
     kept = _without(there, stale, identities)
     stale += _secondary(kept, wanted) + _not_newest(kept, wanted)
@@ -42,6 +44,17 @@ def changes(wanted: tuple[Address, ...], link: Link) -> AddressChanges:
     fresh = [address for address in fresh if address.packed not in in_the_way]
     unusable = next((address for address in kept if address.unusable), None)
     return AddressChanges(stale, fresh, clash, unusable, _second(wanted, link))
+
+
+def _is_right(wanted: tuple[Address, ...], there: Collection[Address]) -> bool:
+    """Is nothing to be done or said, as it mostly is?"""
+    ours = [address for address in there if address.proto == PROTOCOL]
+    if len(ours) != len(wanted) or any(one.unusable for one in ours):
+        return False
+    if any(one.family == AF_INET and one.proto != PROTOCOL for one in there):  # one may be the first
+        return False
+    by_age = [one.identity for one in ours if one.family == AF_INET] + [one.identity for one in ours if one.family == AF_INET6]
+    return by_age == [address.identity for address in in_order(wanted)]
 
 
 def in_order(addresses: Iterable[Address]) -> list[Address]:

@@ -63,6 +63,7 @@ class Node:
         self.blocked_by: Node | None = None
         self.namespace_fact = ""
         """Where it is to be; empty where that cannot be said."""
+        self.needs: tuple[Need, ...] = ()
         self._namespace_error: KernelError | None = None
         self._claims: set[tuple[Netns, str]] = set()
         self._watched: tuple[Netns, str] | None = None
@@ -91,7 +92,9 @@ class Node:
             self.namespace_fact = self.planner.places.bind(item.namespace)
         except KernelError as error:
             self.namespace_fact, self._namespace_error = "", error
-        self.planner.facts.need(self, (need.fact for need in self.needs()))
+        namespace = [Need(self.namespace_fact, Loss.REMAKE)] if self.namespace_fact else []
+        self.needs = (*namespace, *kind.needs(self))
+        self.planner.facts.need(self, (need.fact for need in self.needs))
         self.fact_changed()
 
     def owe(self, request: Request) -> None:
@@ -124,16 +127,16 @@ class Node:
         """The namespace that the item is to be in, where that is known."""
         return self.planner.netns_of(self.namespace_fact)
 
-    def needs(self) -> list[Need]:
-        namespace = [Need(self.namespace_fact, Loss.REMAKE)] if self.namespace_fact else []
-        return namespace + self.kind.needs(self)
-
     def lacks(self, loss: Loss) -> list[str]:
         """The facts that this item itself lacks, as users see them (of a veth: without those of its peer)."""
         facts, refused = self.planner.facts, self.planner.places.refused
         return sorted(
-            need.shown for need in self.needs() if need.loss is loss and facts.get(need.fact) is None and need.fact not in refused
+            need.shown for need in self.needs if need.loss is loss and facts.get(need.fact) is None and need.fact not in refused
         )
+
+    def namespace_is_coming(self) -> bool:
+        """Is it still to be opened, or made? It may be the one that the link is in, called otherwise."""
+        return not self.gone and self.planner.places.is_coming(self.namespace_fact)
 
     def refusal(self) -> tuple[int, str] | None:
         """Why its namespace cannot be had."""
@@ -158,7 +161,7 @@ class Node:
         if self.busy:
             return
         if not self.gone:  # what is to be deleted still needs its namespace
-            self.planner.facts.need(self, (need.fact for need in self.needs()))
+            self.planner.facts.need(self, (need.fact for need in self.needs))
         if self.place is not None and self.place.link is None:
             if self._kept is not None and not self.ending and not self.gone and self.place.kind.makes_link:
                 self.planner.drifted(self, "missing")
@@ -167,6 +170,9 @@ class Node:
         missing = [] if self.gone else self.lacks(Loss.REMAKE) or self.kind.missing(self)
         refusal = None if self.gone else self.refusal()
         place = self.place
+        if place is not None and missing and any(end.namespace_is_coming() for end in place.ends or (self,)):
+            self.planner.behind_namespaces(self)
+            return
         if place is not None and (self.gone or missing or refusal or self._is_misplaced(place)):
             if self.ending and self.failure is not None:
                 self.show("failed")
@@ -584,17 +590,9 @@ def temporary_name(key: str) -> str:
 
 def differences(desired: LinkChange, link: Link) -> LinkChange:
     """What of `desired` the link does not have."""
-
-    def changed(wanted: object, has: object) -> bool:
-        return wanted is not None and wanted != has
-
-    return LinkChange(
-        index=link.index,
-        name=desired.name if changed(desired.name, link.name) else None,
-        up=desired.up if changed(desired.up, link.up) else None,
-        mtu=desired.mtu if changed(desired.mtu, link.mtu) else None,
-        mac=desired.mac if changed(desired.mac, link.mac) else None,
-        master=desired.master if changed(desired.master, link.master) else None,
-        alias=desired.alias if changed(desired.alias, link.alias) else None,
-        addr_gen_mode=desired.addr_gen_mode if changed(desired.addr_gen_mode, link.addr_gen_mode) else None,
-    )
+    change = LinkChange(index=link.index)
+    for name in FIELDS:
+        wanted = getattr(desired, name)
+        if wanted is not None and wanted != getattr(link, name):
+            setattr(change, name, wanted)
+    return change

@@ -243,8 +243,11 @@ class Planner:
     def awaits_namespaces(self, waiting: Node) -> bool:
         """Are there namespaces still to be opened or made? Then the node is looked at behind that."""
         if self._bringing:
-            self._behind[waiting] = None
+            self.behind_namespaces(waiting)
         return self._bringing
+
+    def behind_namespaces(self, waiting: Node) -> None:
+        self._behind[waiting] = None
 
     def will_look_at(self, node: Node) -> bool:
         return node in self._touched

@@ -196,6 +196,46 @@ static void test_delete_group(void)
 	world_free(world);
 }
 
+struct news {
+	struct nlmsghdr head;
+	struct ifinfomsg ifi;
+	uint8_t attrs[1024];
+};
+
+static struct nlattr *attr_add(struct news *news, uint16_t type, const char *payload, size_t len)
+{
+	struct nlattr *attr = (struct nlattr *)(void *)((uint8_t *)news + news->head.nlmsg_len);
+
+	attr->nla_type = type;
+	attr->nla_len = (uint16_t)(sizeof(*attr) + len);
+	memcpy(attr + 1, payload, len);
+	news->head.nlmsg_len += NLMSG_ALIGN(attr->nla_len);
+	return attr;
+}
+
+/* Other names, as many as fit: each with its NUL, and an empty one behind the last. */
+static void test_altnames(void)
+{
+	struct news news = { .head = { .nlmsg_len = offsetof(struct news, attrs), .nlmsg_type = RTM_NEWLINK } };
+	struct nlattr *nest = attr_add(&news, IFLA_PROP_LIST | NLA_F_NESTED, "", 0);
+	char longest[128] = "";
+	struct nsp_link link;
+
+	memset(longest, 'n', 127);
+	attr_add(&news, IFLA_ALT_IFNAME, "uplink", 7);
+	attr_add(&news, IFLA_ALT_IFNAME, longest, 128);
+	attr_add(&news, IFLA_ALT_IFNAME, longest, 128); /* finds no room */
+	attr_add(&news, IFLA_ALT_IFNAME, "", 1);
+	attr_add(&news, IFLA_ALT_IFNAME, "wan", 4);
+	nest->nla_len = (uint16_t)((uint8_t *)&news + news.head.nlmsg_len - (uint8_t *)nest);
+	CHECK_EQ(nsp_link_read(&news, &link), 0);
+	CHECK(link.fields & NSP_LINK_ALTNAMES);
+	CHECK_STR(link.altnames, "uplink");
+	CHECK_STR(link.altnames + 7, longest);
+	CHECK_STR(link.altnames + 7 + 128, "wan");
+	CHECK_STR(link.altnames + 7 + 128 + 4, "");
+}
+
 static void test_refused(void)
 {
 	struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND, .kind = "veth" };
@@ -251,6 +291,7 @@ int main(void)
 	test_master_at_birth();
 	test_addr_gen_mode();
 	test_delete_group();
+	test_altnames();
 	test_refused();
 	return test_end();
 }

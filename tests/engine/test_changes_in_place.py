@@ -11,7 +11,7 @@ import pytest
 from nsplane import Engine
 
 from .conftest import Lab, ip, quiet, rename, run, until
-from .wishes import Item, arp, bridge, by_name, existing, route, veth
+from .wishes import Item, arp, bridge, by_file, by_name, existing, route, veth
 
 Settle = Callable[..., dict[str, Any]]
 
@@ -88,6 +88,18 @@ BOTH = {"addresses": ["10.1.0.1/24", "fd01::1/64"]}
 
 
 # ---- in place ----
+
+
+def test_a_namespace_that_is_called_otherwise_is_the_same(wired: Wired, engine: Engine, settle: Settle) -> None:
+    """Also where it is looked for behind many that are made."""
+    before = wired.link()["ifindex"], wired.link("b")["ifindex"]
+    place = by_file(f"/run/netns/{wired.netns}")
+    many = [bridge(f"br{n}", by_name(f"{wired.netns}{n}")) for n in range(100)]
+    reply = wired.put(*many, veth("a", "b", place, **BOTH), veth("b", "a", place))
+    assert reply["counts"] == {"configured": 102}
+    assert (wired.link()["ifindex"], wired.link("b")["ifindex"]) == before
+    wired.put(wired.a(**BOTH), wired.b())
+    assert (wired.link()["ifindex"], wired.link("b")["ifindex"]) == before
 
 
 @pytest.mark.parametrize(

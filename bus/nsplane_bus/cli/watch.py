@@ -23,7 +23,7 @@ def watch(settings: Settings, prefix: str, as_json: bool, count: int | None) -> 
 
     Topics are `item/KEY`, `microservice/LABEL` and the like.
     """
-    prefixes = (prefix, f"item/{prefix}") if prefix else ("",)
+    prefixes = (prefix, f"item/{prefix}", f"drift/{prefix}") if prefix else ("",)
     with settings.subscription(*prefixes) as events, contextlib.suppress(KeyboardInterrupt):
         events.ready()
         health = Health(events)
@@ -63,9 +63,15 @@ class Health:
 
 
 def print_event(topic: str, body: dict[str, object]) -> None:
-    state = str(body.get("event") or body.get("state") or "")
+    state = str(body.get("event") or body.get("found") or body.get("state") or "")
     before = f"{body['previous']} -> " if body.get("previous") else ""
     colour = COLOURS.get(state, "red")
     shown = click.style(state, dim=True) if colour == "dim" else click.style(state, colour)
-    start, end = printable(f"{topic.removeprefix('item/')}  {before}"), printable(reason(body))
+    start, end = printable(f"{topic.removeprefix('item/')}  {before}"), printable(fields(body) or reason(body))
     click.echo(f"{start}{shown}  {end}".rstrip())
+
+
+def fields(body: dict[str, object]) -> str:
+    """What somebody else has changed of a link."""
+    found = body.get("fields")
+    return ", ".join(map(str, found)) if isinstance(found, list) else ""
