@@ -100,15 +100,18 @@ class Agent:
             waited_for = [door.waited_for for door in doors if door.waited_for is not None]
             for listener in waited_for:
                 poller.register(listener, zmq.POLLIN)
-            pauses = (0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms)
+            pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms]
+            pauses += [door.pause_ms for door in doors]
             ready = dict(poller.poll(min((pause for pause in pauses if pause is not None), default=None)))
             for listener in waited_for:
                 poller.unregister(listener)
-            with contextlib.suppress(BlockingIOError):
-                self._woken.recv(4096)
+            if self._woken.fileno() in ready:
+                with contextlib.suppress(BlockingIOError):
+                    self._woken.recv(4096)
             more = False
             for door in doors:
-                self._guarded(door.turn)
+                if door.pause_ms is not None or door.monitor in ready or door.waited_for in ready:
+                    self._guarded(door.turn)
             self._guarded(self.reserve.refill)
             if publisher.socket in ready:
                 self._guarded(publisher.hear)

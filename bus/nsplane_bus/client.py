@@ -18,7 +18,7 @@ from nsplane import check_frame
 from nsplane.errors import Closed
 
 from .errors import BusError, Interrupted, InvalidItems, ItemsFailed, TimedOut, Unreachable
-from .protocol import REQUEST_LIMIT, endpoints, why_unreachable
+from .protocol import REQUEST_LIMIT, endpoints, is_ipv6, why_unreachable
 from .subscription import Subscription
 
 Wait = Literal["applied", "accepted", "none"]
@@ -153,6 +153,7 @@ class Client:
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
+        self._socket.setsockopt(zmq.IPV6, is_ipv6(self.endpoint))
         self._socket.connect(self.endpoint)
 
     # What is wanted

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import zmq
 
-from .protocol import ipc_path
+from .protocol import ipc_path, is_ipv6
 
 log = logging.getLogger("nsplane.agent")
 
@@ -78,20 +78,20 @@ class Reserve:
         self._held: list[int] = []
         self._given = True
         """Whether there may be fewer than there could be."""
-        self._first = self.limit - self.size if self.limit <= LAST_ONES else 0
+        self._first = self.limit - self.size - OWN if self.limit <= LAST_ONES else 0
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
     def refill(self) -> None:
         """Takes what is free, up to its size, unless that is meant for who is being let in."""
         if self.passing or not self._given:
             return
-        self._take(self.size, self._first)
-        self._take(self.size, 0)
-        left = self._take(len(self._held) + OWN, 0)
-        for _ in range(left):
-            os.close(self._held.pop())
+        for first in (self._first, 0):
+            self._take(self.size + OWN, first)
+        for fd in self._held[-OWN:]:
+            os.close(fd)
+        del self._held[-OWN:]
         self.counters["kept_back"] = len(self._held)
-        self._given = short = left < OWN or len(self._held) < self.group
+        self._given = short = len(self._held) < self.group
         if self.counters["short"] != short:
             self.counters["short"] = short
             if short:
@@ -99,13 +99,11 @@ class Reserve:
             else:
                 log.info("connections are accepted again")
 
-    def _take(self, size: int, first: int) -> int:
-        """Holds so many, if there are as many: none before `first`. Returns how many more these are."""
-        before = len(self._held)
+    def _take(self, size: int, first: int) -> None:
+        """Holds so many, if there are as many: none before `first`."""
         with contextlib.suppress(OSError):  # EMFILE: as many as there are
             while len(self._held) < size:
                 self._held.append(fcntl.fcntl(self._null, fcntl.F_DUPFD_CLOEXEC, first))
-        return len(self._held) - before
 
     def give(self) -> None:
         """Frees a group's."""
@@ -126,7 +124,7 @@ class Reserve:
     @property
     def pause_ms(self) -> int | None:
         """For how long nothing has to be looked at."""
-        return LATE_MS if self.passing else AGAIN_MS if self._given else None
+        return AGAIN_MS if self._given else None
 
     def close(self) -> None:
         for fd in (*self._held, self._null):
@@ -152,6 +150,11 @@ class Door:
         """A descriptor that is readable when somebody waits; None where nobody can be let in now, or need be."""
         return None
 
+    @property
+    def pause_ms(self) -> int | None:
+        """For how long it has nothing to do, if nothing happens; None for ever."""
+        return None
+
     def turn(self) -> None:
         """Takes in what the monitor says (zmq_socket_monitor(3): an event, its value, and the endpoint), and lets in who waits."""
         with contextlib.suppress(zmq.Again):
@@ -175,6 +178,9 @@ class Door:
         """Something else has happened."""
 
     def close(self) -> None:
+        while self.monitor.poll(0):  # ZeroMQ's thread waits for room in it, and would be waited for
+            self.monitor.recv_multipart()
+        self.socket.disable_monitor()
         self.monitor.close()
 
 
@@ -198,7 +204,7 @@ class IpcDoor(Door):
         self._path = path
         self._groups: dict[str, Group] = {}
         self._passing: list[Group] = []
-        self._name, self._listener = self._listen()
+        self._listener: tuple[str, socket.socket] | None = self._listen()
 
     def _listen(self) -> tuple[str, socket.socket]:
         """A new listening socket at the path, in the place of what was there, and the name that it was born with."""
@@ -218,7 +224,11 @@ class IpcDoor(Door):
 
     @property
     def waited_for(self) -> int | None:
-        return self._listener.fileno() if self.reserve.has_group else None
+        return self._listener[1].fileno() if self._listener is not None and self.reserve.has_group else None
+
+    @property
+    def pause_ms(self) -> int | None:
+        return AGAIN_MS if self._listener is None else LATE_MS if self._passing else None
 
     def turn(self) -> None:
         super().turn()
@@ -230,22 +240,33 @@ class IpcDoor(Door):
                 os.close(group.listener)
                 group.passing = False
                 self._let_go(group)
-        if self.reserve.has_group and readable(self._listener.fileno()):
-            self._let_in(now)
+        if self._listener is None:
+            self._listener = self._listen_again()
+        elif self.reserve.has_group and readable(self._listener[1].fileno()):
+            self._let_in(*self._listener)
 
-    def _let_in(self, now: float) -> None:
+    def _let_in(self, name: str, full: socket.socket) -> None:
         self.reserve.give()
-        full, group = self._listener, Group(f"ipc://{self._name}", os.dup(self._listener.fileno()), now)
+        group = Group(f"ipc://{name}", os.dup(full.fileno()), time.monotonic())
         self._groups[group.endpoint] = group
         self._passing.append(group)
-        self._name, self._listener = self._listen()
+        self._listener = self._listen_again()
         self.socket.setsockopt(zmq.USE_FD, full.detach())
         self.socket.bind(group.endpoint)
 
+    def _listen_again(self) -> tuple[str, socket.socket] | None:
+        try:
+            return self._listen()
+        except OSError as error:
+            if self._listener is not None:
+                log.error("nobody else can connect until there can be a socket at %s: %s", self._path, error.strerror)
+            return None
+
     def counted(self, endpoint: str, change: int) -> None:
-        group = self._groups[endpoint]
-        group.inside += change
-        self._let_go(group)
+        group = self._groups.get(endpoint)
+        if group is not None:  # else somebody came so late that nobody was expected any more
+            group.inside += change
+            self._let_go(group)
 
     def _let_go(self, group: Group) -> None:
         if not group.inside and not group.passing:
@@ -254,7 +275,8 @@ class IpcDoor(Door):
 
     def close(self) -> None:
         super().close()
-        self._listener.close()
+        if self._listener is not None:
+            self._listener[1].close()
         for group in self._passing:
             os.close(group.listener)
 
@@ -268,6 +290,7 @@ class TcpDoor(Door):
         self._listener: socket.socket | None = None
         self._shut: float | None = None
         self._passing = False
+        to.setsockopt(zmq.IPV6, is_ipv6(endpoint))
         to.bind(endpoint)
 
     def heard(self, event: int, value: int) -> None:
@@ -278,6 +301,10 @@ class TcpDoor(Door):
             self._listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
             self._shut, self._passing = time.monotonic(), True
             self.reserve.give()
+
+    @property
+    def pause_ms(self) -> int | None:
+        return None if self._shut is None else LATE_MS
 
     def turn(self) -> None:
         super().turn()

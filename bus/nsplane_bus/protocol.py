@@ -20,6 +20,9 @@ REQUEST_LIMIT = 64 << 20
 FRAME_LIMIT = 80 << 20
 """Bytes of the largest frame that the router reads at all: it closes the connection on a larger one."""
 
+TCP_SECONDS = 4.0
+"""How long a TCP connection may take: a second and a third packet are sent after one second and three."""
+
 PART = int(zmq.DONTWAIT | zmq.SNDMORE)
 """How every frame of a message but the last is sent by who waits for nobody."""
 
@@ -71,18 +74,23 @@ def tcp_address(endpoint: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def why_unreachable(endpoint: str, seconds: float = 1) -> str | None:
+def is_ipv6(endpoint: str) -> bool:
+    """Is it one for which a ZeroMQ socket has to be told so?"""
+    return endpoint.startswith("tcp://[")
+
+
+def why_unreachable(endpoint: str) -> str | None:
     """Why nobody can be reached at an endpoint; None where somebody listens, or is just busy."""
     path = ipc_path(endpoint)
     try:
         if path is None and not endpoint.startswith("ipc://"):
-            with socket.create_connection(tcp_address(endpoint), timeout=seconds):
+            with socket.create_connection(tcp_address(endpoint), timeout=TCP_SECONDS):
                 return None
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(seconds)
+            probe.settimeout(1)
             probe.connect(path if path is not None else "\0" + endpoint.removeprefix("ipc://@"))
     except TimeoutError:
-        return None if path is not None else f"nothing is heard from there within {seconds:g} s"
+        return None if path is not None else f"nothing is heard from there within {TCP_SECONDS:g} s"
     except BlockingIOError:
         return None  # its queue is full
     except FileNotFoundError:

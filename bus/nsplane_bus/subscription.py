@@ -14,7 +14,7 @@ from msgspec import msgpack
 from nsplane.errors import Closed
 
 from .errors import TimedOut, Unreachable
-from .protocol import HEARTBEAT, SYNC, endpoints, why_unreachable
+from .protocol import HEARTBEAT, SYNC, endpoints, is_ipv6, why_unreachable
 
 
 class Event(NamedTuple):
@@ -62,6 +62,7 @@ class Subscription:
         for prefix in self._counts:
             self._socket.subscribe(prefix)
             self._socket.subscribe(HEARTBEAT + prefix)
+        self._socket.setsockopt(zmq.IPV6, is_ipv6(self.endpoint))
         self._socket.connect(self.endpoint)
 
     def ready(self, timeout: float = 10) -> Self:

@@ -169,6 +169,9 @@ def test_microservices_are_listed(agent: RunningAgent) -> None:
         ["get", "--colour"],
         ["nonsense"],
         ["wait", "interface/a", "--timeout", "soon"],
+        ["wait", "interface/a", "--state", "configurd"],
+        ["wait", "intreface/a"],
+        ["get", "--state", "failled"],
     ],
     ids=" ".join,
 )

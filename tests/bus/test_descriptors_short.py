@@ -10,6 +10,7 @@ import zmq
 from msgspec import msgpack
 
 from nsplane_bus import Client
+from nsplane_bus.protocol import why_unreachable
 
 from .conftest import RunningAgent, eventually, start_agent
 
@@ -61,6 +62,7 @@ def test_over_tcp_as_well(directory: Path) -> None:
         for one in many:
             one.close()
         eventually(lambda: "connections are accepted again" in agent.log)
+        eventually(lambda: why_unreachable(endpoint) is None)
         with contextlib.closing(Client(endpoint, timeout=20)) as client:
             assert client.info()["bus"]["descriptors"]["limit"] == 256
         assert agent.stop() == 0

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import NSPLANE
+from nsplane_bus import Client
+from nsplane_bus.protocol import why_unreachable
+
+from .conftest import NSPLANE, eventually, start_agent
 
 
 def refused(directory: Path, *options: str) -> str:
@@ -48,6 +51,18 @@ def test_an_address_in_use_is_named(directory: Path) -> None:
         assert f"cannot listen at {endpoint}: Address already in use" in refused(directory, "--bus", endpoint)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_tcp_is_for_loopback_addresses(directory: Path, host: str) -> None:
+    with socket.create_server((host.strip("[]"), 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
+        port = free.getsockname()[1]
+    bus, events = f"tcp://{host}:{port}", f"ipc://{directory}/events.sock"
+    agent = start_agent(directory, "unused", "--no-docker", "--bus", bus)
+    with Client(bus, events=events, timeout=20) as client, client.subscribe() as changes:
+        changes.ready()
+        assert client.info()["pid"] == agent.process.pid
+    assert agent.stop() == 0
+
+
 def test_a_runtime_directory_of_a_path_too_long_for_a_socket_is_named(directory: Path) -> None:
     assert "a socket's path has at most 107 bytes" in refused(directory / ("x" * 100))
 
@@ -72,3 +87,21 @@ def test_a_missing_capability_is_named_and_what_helps(directory: Path) -> None:
     done = subprocess.run([*nobody, *NSPLANE, "agent", "--runtime-dir", str(directory)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert done.stderr.startswith("nsplane: agent needs CAP_NET_ADMIN: sudo nsplane agent")
+
+
+def test_a_runtime_directory_that_is_taken_away_is_used_again_when_it_is_back(directory: Path) -> None:
+    runtime = directory / "run"
+    runtime.mkdir(mode=0o700)
+    (runtime / "log").touch()
+    agent = start_agent(runtime, "unused", "--no-docker")
+    client = agent.client()
+    client.info()
+    log = (runtime / "log").open()
+    runtime.rename(directory / "away")
+    Client(f"ipc://{directory}/away/bus.sock", timeout=20).close()
+    eventually(lambda: "nobody else can connect" in log.read())
+    assert client.info()["pid"] == agent.process.pid
+    (directory / "away").rename(runtime)
+    eventually(lambda: why_unreachable(agent.bus) is None)
+    assert agent.client().info()["pid"] == agent.process.pid
+    assert agent.stop() == 0

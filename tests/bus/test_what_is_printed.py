@@ -114,10 +114,3 @@ def test_an_error_that_nobody_foresaw_is_one_line_too(directory: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert done.stderr == "nsplane: ZeroDivisionError: division by zero (NSPLANE_TRACEBACK=1 shows where)\n"
-
-
-def test_a_state_that_no_item_can_be_in_is_wrong_usage(directory: Path) -> None:
-    for command in (["wait", "--state", "bogus", "interface/a"], ["get", "--state", "failled"]):
-        done = subprocess.run([*NSPLANE, "--runtime-dir", str(directory), *command], capture_output=True, text=True, timeout=20)
-        assert done.returncode == 2
-        assert "is not one of 'configured', 'pending', 'failed', 'retrying'" in done.stderr

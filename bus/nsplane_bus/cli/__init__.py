@@ -50,7 +50,7 @@ def main() -> None:
     except (BusError, MissingCapability, NotRecorded, OSError) as error:
         say(f"nsplane: {error}", err=True)
     except sqlite3.Error as error:
-        say(f"nsplane: the state that was recorded cannot be used: {error}", err=True)
+        say(f"nsplane: the state cannot be read or written: {error}", err=True)
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise

@@ -10,6 +10,8 @@ from ..errors import TimedOut
 from .output import DONE, FAILED, PENDING, exit_code, print_entries, print_json, print_microservices, print_table, say
 from .settings import Settings, pass_settings, where
 
+ITEMS = ("interface/", "route/", "arp/")
+
 
 @click.command()
 @click.argument("prefix", default="")
@@ -50,6 +52,9 @@ def get(context: click.Context, settings: Settings, prefix: str, state: str | No
 @click.pass_context
 def wait(context: click.Context, settings: Settings, keys: tuple[str, ...], state: str, timeout: float, as_json: bool) -> None:
     """Wait until the items with these KEYS are in a state."""
+    for key in keys:
+        if not key.startswith(ITEMS):
+            raise click.UsageError(f"{key!r} is no item's key: these begin with {', '.join(ITEMS)}.")
     entries: list[Mapping[str, Any]] = []
     code = DONE
     with settings.client() as client:
