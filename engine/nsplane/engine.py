@@ -14,6 +14,7 @@ import errno
 import logging
 import os
 import platform
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -26,12 +27,13 @@ from nsplane import kernel
 from nsplane.changes import Changes, as_map
 from nsplane.checks import bad_frame
 from nsplane.descriptors import Descriptors
-from nsplane.errors import BadRequest, ItemError
+from nsplane.errors import BadRequest, Closed, ItemError, Lost
 from nsplane.identity import machine_id
 from nsplane.items import check_label
-from nsplane.journal import ATOMIC, Journal, NotRecorded
+from nsplane.journal import ATOMIC, INTERNAL, Journal, NotRecorded, snapshot
+from nsplane.journal.beside import Beside
 from nsplane.journal.replay import load
-from nsplane.journal.snapshot import Compaction
+from nsplane.journal.snapshot import Writing
 from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
 from nsplane.listing import Listing, microservice_entry
 from nsplane.memory import Forgetful, Memory
@@ -56,6 +58,7 @@ from nsplane.requests import (
     refuse_list,
 )
 from nsplane.tidy import Tidy
+from nsplane.timers import Appointment
 from nsplane.transactions import Transactions
 from nsplane.wanted import Wanted
 
@@ -77,10 +80,13 @@ class Engine:
 
     def __init__(self, agent_id: str | None = None, journal: Journal | None = None) -> None:
         self.agent_id = agent_id or machine_id()
+        self._process = os.getpid()
+        self._closed = False
         self._journal = journal
         self._memory: Memory = Forgetful() if journal is None else journal
         self._trouble = ""
-        self._compaction: Compaction | None = None
+        self._compaction: Beside | Writing | None = None
+        self._snapshot_awaited: Appointment | None = None
         self._commit_due = False
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
@@ -91,6 +97,7 @@ class Engine:
         self._changes: list[tuple[str, bytes]] = []
         self._requests: dict[int, Request] = {}
         self._finished: list[Request] = []
+        self._answered: list[Request] = []
         self._announced: list[tuple[Request, dict[str, object]]] = []
         self._frames: list[Frame] = []
         self._descriptors = Descriptors()
@@ -98,7 +105,7 @@ class Engine:
         self._planner = Planner(self._core, self.agent_id, self.note, self._memory)
         self._wanted = Wanted(self._core, self._planner)
         self._changes_of = Changes(self._core, self._planner)
-        self._transactions = Transactions(self, journal, self._memory, self._planner.timers)
+        self._transactions = Transactions(self, journal, self._memory, self._planner.timers, self._changes_of.of)
         self._note_next: str | None = None
         self._tidy = Tidy(self._planner.timers, self._let_go)
         planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
@@ -115,30 +122,76 @@ class Engine:
             watch(monitor.fd)
         self._descriptors.mounts_changed = self._places.check_mounts
         if journal is not None:
-            self._resume(journal)
+            try:
+                self._resume(journal)
+            except BaseException:
+                self.close()
+                raise
+            self._planner.timers.later(LOOK_SECONDS, self._look_for_journal)
 
     def _resume(self, journal: Journal) -> None:
-        """All that was accepted is wanted again, and is looked at by the first `process`."""
+        """All that was accepted is wanted again, and is looked at by the first `process`. Lost where not all of it can be."""
         slots = list(self._memory.memories("slot"))
         self._places.resume()
         self._microservices.resume()
-        load(journal.frames(), self._wanted, self._core)
+        losses = load(journal.records(), self._wanted, self._core, self._transactions.about_to_resume)
+        if losses and not journal.accept_loss:
+            raise Lost(journal.directory, [loss.text for loss in losses])
+        for loss in losses:
+            log.warning("lost, which was accepted: %s", loss.text)
+        journal.accept(losses)
         self._take_notices()
         self._planner.resume(slots)
         self._places.resumed()
         self._transactions.resume()
         self._wake()
 
+    def _look_for_journal(self) -> None:
+        """Somebody may remove it while nothing is recorded."""
+        self._planner.timers.later(LOOK_SECONDS, self._look_for_journal)
+        if self._journal is not None:
+            try:
+                self._journal.look()
+            except NotRecorded as error:
+                self._say_trouble(str(error))
+
+    def _use(self) -> None:
+        if self._closed:
+            raise Closed("the engine is closed")
+        if os.getpid() != self._process:
+            raise Closed(f"the engine is process {self._process}'s: after a fork the child has none")
+
     def close(self) -> None:
-        """Ends the writer and closes everything. The network is left as it is."""
+        """Ends the writer and closes everything. The network is left as it is. In a forked child nothing is touched: all of it is
+        the parent's."""
+        if self._closed:
+            return
+        self._closed = True
+        if os.getpid() != self._process:
+            return
         if self._compaction is not None:
             self._compaction.cancel()
+        if self._journal is not None:
+            self._leave_snapshot(self._journal)
+        self._transactions.close()
         self._core.close()
         self._microservices.close()
         self._places.close()
         self._planner.namespaces.close()
         self._planner.timers.close()
         self._descriptors.close()
+
+    def _leave_snapshot(self, journal: Journal) -> None:
+        """One that is due is made before the end: the next start costs what is wanted, not what was."""
+        due = journal.snapshot_due is not None or (journal.come > MUCH_TO_RESUME and self._is_little())
+        if not due or not self._transactions.idle:
+            return
+        try:
+            journal.commit()
+            snapshot.write(journal.directory, journal.seq, snapshot.frames(self._core, self._planner))
+            journal.take_snapshot(journal.seq, snapshot.file_name(journal.seq))
+        except (NotRecorded, sqlite3.Error, OSError) as error:
+            log.error("the next start takes longer, for no snapshot of the journal could be made: %s", error)
 
     def __enter__(self) -> Engine:
         return self
@@ -150,6 +203,7 @@ class Engine:
 
     def fileno(self) -> int:
         """A descriptor that is readable when `process` has something to do."""
+        self._use()
         return self._descriptors.fileno()
 
     def submit(self, frame: bytes | memoryview) -> Request:
@@ -165,6 +219,7 @@ class Engine:
     def submit_all(self, frames: Sequence[bytes | memoryview]) -> list[Request | BadRequest]:
         """Takes requests in, in their order; a BadRequest where one is none. What changes something is in the journal, if there is
         one, before any of it is done. The frames have to stay as they are until then."""
+        self._use()
         while len(self._frames) < len(frames):
             self._frames.append(Frame())
         self._tidy.took(sum(map(len, frames)))
@@ -190,6 +245,8 @@ class Engine:
             frame.read(data)
             envelope = decode_envelope(frame.envelope)
             refuse_list(envelope, frame)
+            if isinstance(envelope, Change):
+                self._transactions.refuse_unconfirmed(envelope)
         except FrameError as error:
             return bad_frame(error)
         except BadRequest as error:
@@ -208,9 +265,19 @@ class Engine:
             for frame, envelope in zip(frames, taken, strict=True)
         ]
         if any(numbers):
+            # What is to be taken back unless it is confirmed is recorded with its deadline, or not at all.
+            deadlines = [
+                (seq, envelope.confirm)
+                for seq, envelope in zip(numbers, taken, strict=True)
+                if isinstance(envelope, Change) and envelope.confirm is not None
+            ]
+            for seq, seconds in deadlines:
+                self._transactions.announce(seq, seconds)
             try:
                 journal.commit()
             except NotRecorded as error:
+                for seq, _ in deadlines:
+                    self._transactions.drop(seq)
                 for i, envelope in enumerate(taken):
                     if isinstance(envelope, Change):
                         taken[i] = BadRequest("not-recorded", f"nothing was changed: {error}", "", envelope.id)
@@ -240,7 +307,6 @@ class Engine:
                 case History():
                     return self._answer(envelope, self._transactions.history(envelope))
                 case Confirm():
-                    self._wake()
                     return self._answer(envelope, self._transactions.confirm(envelope))
                 case Revert():
                     request = self._later(envelope)
@@ -256,10 +322,20 @@ class Engine:
         except Exception:
             # A fault of ours: it costs this request and no other.
             log.exception("a request of %d items met an error", frame.count)
-            return BadRequest("internal", "the agent met an error of its own: its log has more", "", envelope.id)
+            if self._journal is not None and seq:
+                self._journal.finish(seq, b"\x80", 0.0, INTERNAL)
+                self._transactions.drop(seq)
+            return BadRequest("internal", INTERNAL, "", envelope.id)
 
     def process(self) -> list[Request]:
         """Does what can be done without waiting; returns the requests that got their last verdict since."""
+        self._use()
+        self._serve()
+        answered, self._answered = self._answered, []
+        return answered
+
+    def _serve(self) -> None:
+        """One turn. What is faulty in it costs nothing else: who has an answer gets it in any case."""
         self._descriptors.serve()
         for _ in range(ROUNDS):
             if not self._round():
@@ -269,41 +345,75 @@ class Engine:
             request.complete(body)
         finished, self._finished = self._finished, []
         answered = [one for request in finished for one in self._transactions.finished(request)]
+        self._answered += answered
         for request in finished:
             self._requests.pop(request.serial, None)
             self._core.close_request(request.serial)
-        for request in answered:
-            if self._journal is not None and request.seq:
+        ended = [request for request in dict.fromkeys((*finished, *answered)) if request.seq and not request.undecided]
+        for request in ended:
+            if self._journal is not None:
                 error = None if request.error is None else request.error.message
-                self._journal.finish(request.seq, request.encoded_totals(), time.time() - request.began, error)
-        if self._must_commit(answered):
+                self._journal.finish(request.seq, request.encoded_totals(), time.monotonic() - request.began, error)
+        if self._must_commit(ended):
             if not self._commit_memory():
                 for request in answered:
                     self._transactions.not_recorded(request, self._trouble)
-        elif answered and not self._commit_due:
+        elif ended and not self._commit_due:
             self._commit_due = True
             self._planner.timers.later(COMMIT_SECONDS, self._commit_ended)
-        if self._journal is not None and self._journal.wants_snapshot and self._compaction is None and self._transactions.idle:
-            self._begin_snapshot(self._journal)
-        return answered
+        if self._journal is not None and self._compaction is None:
+            self._want_snapshot(self._journal)
 
-    def _begin_snapshot(self, journal: Journal) -> None:
-        self._compaction = compaction = Compaction(journal)
+    def _want_snapshot(self, journal: Journal) -> None:
+        """Has a snapshot made, where it is time, or has it be looked after when it is."""
+        due = journal.snapshot_due
+        if due is None:
+            return
+        if due:
+            if self._snapshot_awaited is None:
+                self._snapshot_awaited = self._planner.timers.later(due, self._snapshot_is_due)
+            return
+        if not self._transactions.idle:
+            return
+        began, seq = time.monotonic(), journal.seq
+        try:
+            self._compaction = making = self._make_snapshot(journal)
+        except OSError as error:
+            log.error("no snapshot of the journal can be made now; it goes on without: %s", error)
+            journal.postpone_snapshot()
+            return
 
         def ended() -> None:
             self._compaction = None
-            if not compaction.finish():
+            if making.finish() is None:
                 log.error("no snapshot of the journal could be made; it goes on without")
                 journal.postpone_snapshot()
+                return
+            try:
+                journal.take_snapshot(seq, snapshot.file_name(seq), time.monotonic() - began)
+            except (sqlite3.Error, OSError) as error:
+                log.error("the snapshot of the journal cannot be used; it goes on without: %s", error)
+                journal.postpone_snapshot()
 
-        self.watch_child(compaction.pidfd, ended)
+        self.watch_child(making.fd, ended)
 
-    def _must_commit(self, answered: list[Request]) -> bool:
+    def _make_snapshot(self, journal: Journal) -> Beside | Writing:
+        if not self._is_little():
+            return Beside("snapshot", journal.directory, journal.seq)
+        return Writing(journal.directory, journal.seq, list(snapshot.frames(self._core, self._planner)))
+
+    def _is_little(self) -> bool:
+        return self._core.wanted() + len(self._planner.nodes) <= FEW_ITEMS
+
+    def _snapshot_is_due(self) -> None:
+        self._snapshot_awaited = None
+
+    def _must_commit(self, ended: list[Request]) -> bool:
         """How requests ended is recorded with the next ones, or soon: nothing but the history depends on it, unless one is
         atomic."""
         if self._journal is None or self._journal.remembers:
             return True
-        return any(request.atomic for request in answered)
+        return any(request.atomic for request in ended)
 
     def _commit_ended(self) -> None:
         self._commit_due = False
@@ -338,13 +448,25 @@ class Engine:
         # What the operations did was heard before they ended, so it is known before their nodes are looked at again.
         try:
             self._planner.namespaces.read_events()
-        finally:
-            for result in results:
+        except Exception:
+            log.exception("what others did could not be read: everything is read again")
+            self._planner.timers.later(READ_AGAIN_SECONDS, self._read_everything)
+        for result in results:
+            try:
                 self._planner.completed(result)
+            except Exception:
+                log.exception("the end of an operation met an error")
         some |= self._take_notices()
         if self._planner.run():
             self._wake()
         return some
+
+    def _read_everything(self) -> None:
+        try:
+            self._planner.namespaces.survey_all()
+        except KernelError as error:
+            log.error("the namespaces cannot be read: %s", error)
+            self._planner.timers.later(READ_AGAIN_SECONDS, self._read_everything)
 
     def _take_notices(self) -> bool:
         """What happened to slots. Was there anything?"""
@@ -359,15 +481,25 @@ class Engine:
         return bool(notices)
 
     def settle(self, request: Request, timeout: float | None = None) -> Request:
-        """Processes until `request` has all its verdicts. TimeoutError."""
+        """Processes until `request` has all its verdicts; what else is done meanwhile is returned by the next `process`.
+        TimeoutError."""
+        self._use()
         end = None if timeout is None else time.monotonic() + timeout
         while not request.done:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(f"no verdict on {request.outstanding or 'all'} items of the request after {timeout} s")
             self._descriptors.wait(left)
-            self.process()
+            self._serve()
+        if request in self._answered:
+            self._answered.remove(request)
+        self._tell_answered()
         return request
+
+    def _tell_answered(self) -> None:
+        """Has whoever waits for `fileno` fetch what was done meanwhile."""
+        if self._answered:
+            self._wake()
 
     # ---- for a program that embeds it ----
 
@@ -395,10 +527,12 @@ class Engine:
 
     def rest(self) -> None:
         """Processes until nothing is under way."""
-        self.process()
+        self._use()
+        self._serve()
         while self._planner.is_at_work or self.backlog:
             self._descriptors.wait(1)
-            self.process()
+            self._serve()
+        self._tell_answered()
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The entry of one item: {key, state, source, missing, errno, message, since, tries, item}."""
@@ -423,7 +557,7 @@ class Engine:
         `process`."""
         request = Request(envelope.op, envelope.id, envelope.wait, finished=self._finish, seq=seq)
         request.rows_done = False
-        if not self._transactions.holds(envelope, data, request):
+        if not self._transactions.holds(envelope, data, frame.count, request):
             self._begin(envelope, frame, request)
         return request
 
@@ -436,9 +570,12 @@ class Engine:
         changes = self._changes_of.of(envelope, frame) if guarded else []
         if not (envelope.atomic and self._transactions.refuses(request, changes)):
             self._wanted.carry_out(envelope, frame, request)
-            if guarded:
+        if guarded:
+            if request.error is None:
                 self._transactions.begun(envelope, request, changes)
-                self._commit_memory()
+            else:
+                self._transactions.drop(request.revision)
+            self._commit_memory()
         self._core.commit_request(serial)
         if request.error is not None or request.wait == "accepted":
             self._take_rows(serial, last=False)
@@ -518,6 +655,7 @@ class Engine:
 
     def info(self) -> dict[str, object]:
         """Version, protocol, instance, limits and counts."""
+        self._use()
         states: dict[str, int] = {}
         for node in self._planner.nodes.values():
             states[node.shown_state] = states.get(node.shown_state, 0) + 1
@@ -537,13 +675,16 @@ class Engine:
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,
             "drift": self._planner.drift(),
+            "transactions": self._transactions.counts(),
+            "timers": len(self._planner.timers),
             "bus": self.bus_info,
         }
 
     @property
     def backlog(self) -> int:
-        """Rows and operations that wait for the writer."""
-        return self._core.queued()
+        """Rows and operations that wait for the writer, and what waits behind an atomic request."""
+        self._use()
+        return self._core.queued() + self._transactions.held
 
     # ---- microservices ----
 
@@ -598,6 +739,7 @@ class Engine:
 
     def watch(self, on: bool, rows: bool | None = None) -> None:
         """Whether changes are noted for `changes`; those of routes and ARP entries too unless `rows` says otherwise."""
+        self._use()
         self._watched = on
         self._core.watch(on if rows is None else rows)
         if not on:
@@ -606,10 +748,12 @@ class Engine:
     @property
     def changes_lost(self) -> int:
         """Changes of rows that were not noted since nobody fetched them in time."""
+        self._use()
         return self._core.dropped()
 
     def changes(self) -> list[tuple[str, bytes]]:
         """What changed since the last call: (topic, msgpack map of at most 15 pairs)."""
+        self._use()
         rows = self._core.changes() if self._watched else []
         noted, self._changes = self._changes, []
         return noted + rows
@@ -631,5 +775,12 @@ class Engine:
 
 COMMIT_SECONDS = 0.05
 """How long it may be unknown to the journal how a request ended."""
+FEW_ITEMS = 5_000
+"""What takes a few milliseconds to be written down: a snapshot of so many items is made by the engine itself."""
+MUCH_TO_RESUME = 500
+"""Requests that the next start would have to carry out."""
+LOOK_SECONDS = 10.0
+"""How often to look whether the journal is still there."""
+READ_AGAIN_SECONDS = 1.0
 ROUNDS = 4
 """How often `process` looks again for what was completed meanwhile, before it lets the caller have its turn."""

@@ -158,6 +158,9 @@ def decode_envelope(data: bytes) -> AnyEnvelope:
     generation = getattr(envelope, "generation", 0)
     if not 0 <= generation < 2**63:
         raise BadRequest("bad-request", f"{generation} is not 0 to {2**63 - 1}", "generation", envelope.id)
+    revision = getattr(envelope, "revision", 0)
+    if not 0 <= revision < 2**63:
+        raise BadRequest("bad-request", f"{revision} is not 0 to {2**63 - 1}", "revision", envelope.id)
     confirm = getattr(envelope, "confirm", None)
     if confirm is not None and not 0 < confirm <= 86_400:
         raise BadRequest("bad-request", f"{confirm:g} is not a number of seconds up to a day", "confirm", envelope.id)
@@ -201,8 +204,8 @@ NO_ROWS = RequestResult(_encode({}), 0, b"")
 
 
 class Request:
-    """A request that was accepted. `seq` is its number in the journal (or 0), `began` when it was accepted (seconds since the
-    epoch); `outstanding` counts interface items without a verdict; rows are counted in C."""
+    """A request that was accepted. `seq` is its number in the journal (or 0), `began` when it was accepted (of the
+    monotonic clock); `outstanding` counts interface items without a verdict; rows are counted in C."""
 
     def __init__(
         self,
@@ -215,7 +218,7 @@ class Request:
     ) -> None:
         self._finished = finished
         self.seq = seq
-        self.began = time.time()
+        self.began = time.monotonic()
         self.op = op
         self.id = request_id
         self.wait = wait

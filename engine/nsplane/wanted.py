@@ -31,13 +31,14 @@ class Wanted:
         self._core = core
         self._planner = planner
 
-    def carry_out(self, envelope: Changing, frame: Frame, request: Request) -> None:
-        """Every item of the frame is wanted, or not any more, or has its verdict already."""
+    def carry_out(self, envelope: Changing, frame: Frame, request: Request, all_or_nothing: bool = True) -> None:
+        """Every item of the frame is wanted, or not any more, or has its verdict already. A `replace` of which something is refused
+        is refused whole, unless it is not `all_or_nothing`: one that was accepted once, of which something is lost."""
         match envelope:
             case Put():
                 self._put(envelope, frame, request)
             case Replace():
-                self._replace(envelope, frame, request)
+                self._replace(envelope, frame, request, all_or_nothing)
             case Delete():
                 self._delete(envelope, frame, request)
             case Sweep():
@@ -53,11 +54,11 @@ class Wanted:
             self._wish(item, settings, request, envelope.source, envelope.generation)
         self._core.put(frame, request.serial, origin, frame.count <= EXPRESS_ITEMS)
 
-    def _replace(self, envelope: Replace, frame: Frame, request: Request) -> None:
+    def _replace(self, envelope: Replace, frame: Frame, request: Request, all_or_nothing: bool) -> None:
         origin = self._core.origin(envelope.source, 0)
         wishes = self._decode_interfaces(frame, request, envelope.source)
         refused = self._core.check(frame, request.serial, origin) + sum(request.counts.values())
-        if refused:
+        if refused and all_or_nothing:
             what = f"{refused} of {frame.count} items are invalid or in conflict: nothing was changed"
             request.error = BadRequest("refused", what, "items", envelope.id)
             return

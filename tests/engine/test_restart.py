@@ -12,7 +12,7 @@ import pytest
 from msgspec import msgpack
 
 from nsplane import Engine, Journal
-from nsplane.journal import InUse
+from nsplane.journal import InUse, store
 
 from .conftest import Lab, ip, ip_in, run, run_in, until
 from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, existing, route, veth
@@ -215,7 +215,8 @@ def test_one_engine_has_a_journal(tmp_path: Path) -> None:
     Journal(tmp_path).close()
 
 
-def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path) -> None:
+def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SNAPSHOT_SHARE", 0)
     red = by_name(lab.name("red"))
     journal = Journal(tmp_path, snapshot_bytes=50_000)
     with Engine(agent_id=lab.name(), journal=journal) as engine:
@@ -224,14 +225,14 @@ def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path) 
             routes = [route("br", f"20.{n % 8}.{i}.0/24", gateway=f"10.0.0.{n + 2}") for i in range(50)]
             engine._ask({"op": "put", "source": "two", "generation": n, "items": routes}, 5)
             engine.delete([f"route/br/20.{n % 8}.7.0/24"], source="two", timeout=5)
-        until(engine, lambda: engine._compaction is None and list(tmp_path.glob("snapshot-*.db")))
+        until(engine, lambda: engine._compaction is None and journal.snapshot_due is None)
         before = state(engine)
         assert len(before) == 1 + 8 * 49
         sources = engine.info()["items"]
     journal.close()
     assert not list(tmp_path.glob("*.new"))
     journal = Journal(tmp_path, snapshot_bytes=50_000)
-    assert sum(1 for _ in journal.frames()) < 60
+    assert sum(1 for _ in journal.records()) < 60
     with Engine(agent_id=lab.name(), journal=journal) as engine:
         until(engine, lambda: settled(engine, len(before)))
         assert state(engine) == before

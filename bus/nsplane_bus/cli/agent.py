@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import zmq
 
-from nsplane.journal import InUse, NotRecorded
+from nsplane.journal import InUse, Lost, NotRecorded
 
 from ..agent import State, serve
 from ..lock import Taken
@@ -29,6 +29,7 @@ state_dir = click.option(
 @click.option("--id", "agent_id", metavar="ID", help="Marks what this agent makes [default: the machine's].")
 @state_dir
 @click.option("--durable", is_flag=True, help="Have each request reach the disk before it is acknowledged.")
+@click.option("--accept-loss", is_flag=True, help="Do without what is lost of the state; it is listed in the log.")
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @watcher_options
@@ -42,6 +43,7 @@ def agent(
     agent_id: str | None,
     state_directory: str,
     durable: bool,
+    accept_loss: bool,
     no_docker: bool,
     docker_host: str | None,
     environment_key: str,
@@ -53,9 +55,9 @@ def agent(
     options = ["--environment-key", environment_key, "--label-key", label_key, "--docker-silence", str(docker_silence)]
     watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
     try:
-        state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable)
+        state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable, accept_loss)
         serve(settings.directory, settings.endpoints, agent_id, state, watcher)
-    except (Taken, InUse, NotRecorded) as error:
+    except (Taken, InUse, Lost, NotRecorded) as error:
         raise click.ClickException(str(error)) from None
     except zmq.ZMQError as error:
         raise click.ClickException(f"{settings.endpoints.bus}: {error.strerror}") from None

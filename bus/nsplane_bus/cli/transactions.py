@@ -11,7 +11,7 @@ import click
 import yaml
 
 from nsplane import Engine, Journal, machine_id
-from nsplane.journal import InUse
+from nsplane.journal import InUse, NotRecorded
 
 from ..client import Result
 from ..errors import Unreachable
@@ -187,8 +187,8 @@ def clear_alone(agent_id: str, state_directory: str) -> Result:
     if state_directory == "none" or not directory.is_dir():
         raise click.ClickException(f"no agent answers, and there is no state of one with the id {agent_id} in {state_directory}")
     try:
-        journal = Journal(directory)
-    except InUse as error:
+        journal = Journal(directory, accept_loss=True)  # all of it goes
+    except (InUse, NotRecorded) as error:
         raise click.ClickException(str(error)) from None
     with contextlib.closing(journal), Engine(agent_id, journal) as engine:
         reply = engine.clear(timeout=600)
