@@ -7,7 +7,9 @@ run looks at everything that was touched since the last; deletions of one run ar
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
@@ -24,6 +26,8 @@ from nsplane.places import Places
 from nsplane.processes import boot_id
 from nsplane.slots import Slot
 from nsplane.timers import Timers
+
+log = logging.getLogger(__name__)
 
 Removals = dict[int, tuple[Node, ...]]
 """Links that are to be deleted, by their indexes, and the nodes that wait for it."""
@@ -203,7 +207,7 @@ class Planner:
                 node = next(iter(self._touched))
                 del self._touched[node]
                 if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
-                    node.reconcile()
+                    self._reconcile(node)
             fresh = [] if more else self._remove_left_over()
             self._flush_removals()
             for netns in fresh:
@@ -216,11 +220,23 @@ class Planner:
                 if stand is not None and stand[0] in self._unread:
                     later[slot] = None
                     continue
-                slot.judge()
+                try:
+                    slot.judge()
+                except Exception:
+                    log.exception("%s met an error", slot.key)
             dropped, self._dropped = self._dropped, []
             for netns in dropped:
                 self.namespaces.drop(netns)
         self._touched_slots |= later
+
+    def _reconcile(self, node: Node) -> None:
+        """A fault of ours costs this item and no other; it is tried again as what the kernel refuses is."""
+        try:
+            node.reconcile()
+        except Exception:
+            log.exception("%s met an error", node.key)
+            node.refuse(errno.EIO, "the agent met an error of its own: its log has more")
+            node.show("failed")
 
     def pay_later(self, node: Node) -> None:
         """The verdict of a node that waits: given when what it waits for is not just being made or given up."""
