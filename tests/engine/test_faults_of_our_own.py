@@ -98,9 +98,9 @@ def test_a_read_that_fails_is_made_again(engine: Engine, lab: Lab, monkeypatch: 
         monkeypatch.setattr(namespaces, "read_events", read)
         raise KernelError(24, "too many open files")
 
-    surveys: list[bool] = []
+    surveys: list[None] = []
     survey = namespaces.survey_all
-    monkeypatch.setattr(namespaces, "survey_all", lambda: (surveys.append(True), survey()))
+    monkeypatch.setattr(namespaces, "survey_all", lambda: surveys.append(survey()))
     monkeypatch.setattr(namespaces, "read_events", faulty)
     assert engine.put([bridge("br", by_name(lab.name("red")))], timeout=5)["counts"] == {"configured": 1}
     until(engine, lambda: surveys)

@@ -243,3 +243,33 @@ def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path, 
         for source in ("one", "two"):
             engine.replace([], source=source, timeout=5)
     journal.close()
+
+
+@pytest.mark.parametrize("little", [True, False])
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_start_costs_what_is_wanted_and_not_what_was(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, little: bool, killed: bool
+) -> None:
+    """By few items the engine writes a snapshot itself; of many a process beside it does, when it has had its time."""
+    monkeypatch.setattr(Engine, "_is_little", lambda self: little)
+    if killed:
+        monkeypatch.setattr(Engine, "_leave_snapshot", lambda self, journal: None)
+    red = by_name(lab.name("red"))
+    journal = Journal(tmp_path, snapshot_requests=200)
+    with Engine(lab.name(), journal) as engine:
+        engine.put([bridge("br", red, addresses=["10.0.0.1/24"])], timeout=5)
+        for n in range(500):
+            put = {"op": "put", "items": [route("br", f"10.{n % 200}.0.0/16")]}
+            delete = {"op": "delete", "keys": [f"route/br/10.{n % 200}.0.0/16"]}
+            engine.submit_all([msgpack.encode(put), msgpack.encode(delete)])
+            engine.process()
+        if killed:
+            until(engine, lambda: engine._compaction is None and journal.snapshot_due is None, 10)
+    journal.close()
+    journal = Journal(tmp_path)
+    assert sum(1 for _ in journal.records()) <= 202
+    with Engine(lab.name(), journal) as engine:
+        until(engine, lambda: settled(engine, 1))
+        engine.clear(timeout=5)
+    journal.close()
+    assert len(list(tmp_path.glob("snapshot-*.db"))) <= 3
