@@ -48,7 +48,8 @@ static void refuse_faults(const struct nsp_frame *frame, struct request *request
 {
 	for (uint32_t i = 0; i < frame->fault_count; i++) {
 		const struct frame_fault *fault = &frame->faults[i];
-		put_refusal(request, fault->what.index, NULL, fault->what.field, fault->what.text, fault->data, fault->len);
+		put_refusal(request, fault->what.index, frame_fault_key(frame, fault), fault->what.field, fault->what.text,
+			    fault->data, fault->len);
 	}
 }
 
@@ -183,42 +184,6 @@ static uint32_t find_wish(const struct nsp_core *core, const struct nsp_frame *f
 	return slot ? table_find(&core->table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) : NIL;
 }
 
-static bool same_key(const struct nsp_frame *frame, const struct wish *a, const struct wish *b)
-{
-	return a->type == b->type && a->dst_len == b->dst_len && a->metric == b->metric && a->table == b->table &&
-	       !memcmp(a->dst, b->dst, 16) && !strcmp(frame_slot(frame, a), frame_slot(frame, b));
-}
-
-#define REFUSED UINT32_MAX /* as the index of a wish: it has its verdict */
-
-/* Keys that stand in the frame twice, found before anything is done: a set of the wishes seen so far, by destination. */
-static uint32_t refuse_duplicates(struct request *request, struct nsp_frame *frame)
-{
-	uint32_t size = 16, duplicates = 0;
-	char key[NSP_KEY_MAX];
-
-	while (size < frame->wish_count * 2)
-		size *= 2;
-	cleanup_free uint32_t *seen = calloc(size, sizeof(*seen));
-	if (!seen)
-		abort();
-	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		struct wish *wish = &frame->wishes[i];
-		uint32_t at = table_hash(0, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) & (size - 1);
-		while (seen[at] && !same_key(frame, &frame->wishes[seen[at] - 1], wish))
-			at = (at + 1) & (size - 1);
-		if (!seen[at]) {
-			seen[at] = i + 1;
-			continue;
-		}
-		key_format(key, frame_slot(frame, wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
-		put_refusal(request, wish->index, key, "key", "is in this request twice", NULL, 0);
-		wish->index = REFUSED;
-		duplicates++;
-	}
-	return duplicates;
-}
-
 /* Unwanted, but its deletion has failed: who deletes it again has that tried again. */
 static bool is_stuck(const struct row *row)
 {
@@ -235,10 +200,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 		return;
 	}
 	refuse_faults(frame, request);
-	refuse_duplicates(request, frame);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		if (frame->wishes[i].index == REFUSED)
-			continue;
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
@@ -258,12 +220,9 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 	pthread_mutex_lock(&core->lock);
 	struct request *request = request_get(core, serial);
 	refuse_faults(frame, request);
-	refused += refuse_duplicates(request, frame);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		const struct row *row = id ? table_row(&core->table, id) : NULL;
-		if (frame->wishes[i].index == REFUSED)
-			continue;
 		if (row && row->flags & ROW_WANTED && !row_is_of_source(core, row, origin)) {
 			refuse_conflict(core, request, row);
 			refused++;

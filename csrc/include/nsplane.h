@@ -359,6 +359,9 @@ struct nsp_fault {
 	uint32_t index;
 	char field[32]; /* "" where the item as a whole is wrong */
 	char text[160];
+	const char *key;     /* where it can be read, or NULL */
+	const uint8_t *data; /* the item or key as it came, `len` bytes of msgpack, or NULL where it is long */
+	uint32_t len;
 };
 
 NSP_API struct nsp_frame *nsp_frame_new(void);

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from nsplane import kinds
-from nsplane.errors import ItemError
+from nsplane.checks import Refused, entry_of, read_interface_keys, read_interfaces, refused_bulk
 from nsplane.items import ByFile, ByMicroservice, interface_key, is_interface_key
 from nsplane.kernel import Core, Frame
 from nsplane.kinds import InterfaceItem
@@ -40,7 +40,7 @@ class Changes:
     def of(self, envelope: Changing, frame: Frame) -> list[Change]:
         """What a request would change, in its order: interfaces first, then routes and ARP entries, then what it sweeps away."""
         origin = self._core.origin(envelope.source, getattr(envelope, "generation", 0))
-        changes = [invalid(fault.index, f"{fault.field}: {fault.message}") for fault in frame.faults()]
+        changes = [invalid(one) for one in refused_bulk(frame)]
         match envelope:
             case Put() | Replace():
                 changes += self._interfaces(frame, envelope.source)
@@ -81,28 +81,18 @@ class Changes:
     # ---- interfaces ----
 
     def _interfaces(self, frame: Frame, source: str) -> Iterator[Change]:
-        seen: set[str] = set()
-        for index, data in frame.others():
-            try:
-                item = kinds.decode(data)
-                kinds.check(item)
-                key = interface_key(item.name)
-                if key in seen:
-                    raise ItemError("name", f"{key} is in this request twice")
-                seen.add(key)
-            except ItemError as error:
-                yield invalid(index, str(error))
-                continue
+        items, refused = read_interfaces(frame)
+        yield from map(invalid, refused)
+        for item, _ in items:
+            key = interface_key(item.name)
             node = self._wanted(key)
             action = "create" if node is None else "conflict" if node.source != source else _compare(node.item, item)
             yield change_of(key, action, node, as_map(item))
 
     def _deleted(self, frame: Frame, source: str, force: bool) -> Iterator[Change]:
-        for index, data in frame.others():
-            key = msgspec.msgpack.decode(data, type=str)
-            if not is_interface_key(key):
-                yield invalid(index, f"{key[:48]!r} is no key of an item")
-                continue
+        keys, refused = read_interface_keys(frame)
+        yield from map(invalid, refused)
+        for key in keys:
             node = self._wanted(key)
             action = "absent" if node is None else "conflict" if node.source != source and not force else "delete"
             yield change_of(key, action, node, None)
@@ -181,8 +171,11 @@ def change_of(key: str, action: str, node: Node | None, after: Any) -> Change:
     }
 
 
-def invalid(index: int, message: str) -> Change:
-    return {"key": None, "action": "invalid", "index": index, "message": message, "before": None, "after": None}
+def invalid(refused: Refused) -> Change:
+    """Of what is not even an item: with all that an entry of it has."""
+    entry = entry_of(refused)
+    shown = {name: entry[name] for name in ("key", "index", "field", "message", "item")}
+    return {"action": "invalid", "before": None, "after": None} | shown
 
 
 def decode(count: int, data: bytes) -> list[Change]:
@@ -197,19 +190,20 @@ def refusals(changes: list[Change]) -> list[dict[str, object]]:
     for change in changes:
         if change["action"] not in REFUSED:
             continue
-        conflict = change["action"] == "conflict"
         entry = {
             "key": change["key"],
             "state": change["action"],
             "source": change.get("source"),
             "missing": [],
-            "errno": None if conflict else "EINVAL",
-            "message": f"the key belongs to source {change['source']}" if conflict else change["message"],
+            "errno": None,
+            "message": f"the key belongs to source {change.get('source')}",
             "since": time.time(),
             "tries": 0,
             "item": change["before"],
         }
-        entries.append(entry if conflict else entry | {"index": change["index"]})
+        if change["action"] == "invalid":
+            entry |= {"errno": "EINVAL"} | {name: change[name] for name in ("index", "field", "message", "item")}
+        entries.append(entry)
     return entries
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from nsplane import kernel
+from nsplane.agent_lock import AgentLock
 from nsplane.changes import Changes, as_map
 from nsplane.checks import bad_frame
 from nsplane.descriptors import Descriptors
@@ -72,14 +73,22 @@ class Engine:
     """Configures network namespaces as its items say, and keeps them so. Needs CAP_NET_ADMIN, CAP_SYS_ADMIN and
     CAP_NET_BROADCAST; one thread uses it.
 
-    `agent_id` marks the links that it makes: the same id recognises them later, so two engines on one machine want two. By default
-    it is the machine's (`machine_id`).
+    `agent_id` marks the links that it makes: the same id recognises them later, so two engines on one machine want two: InUse where
+    another has it. By default it is the machine's (`machine_id`).
 
     With a `journal`, what an earlier life with it accepted is wanted again, and what the kernel has of that is taken over as it is.
     """
 
     def __init__(self, agent_id: str | None = None, journal: Journal | None = None) -> None:
         self.agent_id = agent_id or machine_id()
+        self._id_lock = AgentLock(self.agent_id)
+        try:
+            self._open(journal)
+        except BaseException:
+            self._id_lock.release()
+            raise
+
+    def _open(self, journal: Journal | None) -> None:
         self._process = os.getpid()
         self._closed = False
         self._journal = journal
@@ -180,6 +189,7 @@ class Engine:
         self._planner.namespaces.close()
         self._planner.timers.close()
         self._descriptors.close()
+        self._id_lock.release()
 
     def _leave_snapshot(self, journal: Journal) -> None:
         """One that is due is made before the end: the next start costs what is wanted, not what was."""
