@@ -49,7 +49,7 @@ def test_a_plan_is_a_readable_diff(kept: RunningAgent, files: tuple[str, str]) -
     assert planned.returncode == 3
     assert planned.stdout.splitlines() == [
         "+ interface/br  (create)",
-        "+ interface/a  (create; pending: missing interface/b, microservice/web)",
+        "+ interface/a  (create; pending: missing microservice/web)",
         "+ route/br/10.2.0.0/16  (create)",
         "3 create",
     ]

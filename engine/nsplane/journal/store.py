@@ -432,5 +432,5 @@ def _lock(path: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        raise InUse(f"another agent has the journal in {path.parent}") from None
+        raise InUse(f"another agent has the journal in {path.parent}: give this one another id (--id)") from None
     return fd

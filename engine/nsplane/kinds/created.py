@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 def alias(node: Node) -> str:
     """The mark of a link: whose it is, and for which logical name."""
-    return f"nsplane:{node.planner.agent_id}:{hashlib.sha256(node.key.encode()).hexdigest()[:16]}"
+    return alias_of(node.planner, node.key)
+
+
+def alias_of(planner: Planner, key: str) -> str:
+    """The mark that the link of an item has."""
+    return f"nsplane:{planner.agent_id}:{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def mac(node: Node) -> bytes:
