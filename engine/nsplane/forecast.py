@@ -271,7 +271,7 @@ class Forecast:
             case ByFile(path):
                 found = _PROC.fullmatch(path)
                 if found is not None:
-                    return self._of_process(int(found[1]), found[2] and int(found[2]))
+                    return self._of_process(int(found[1]), int(found[2]) if found[2] else None)
                 return self._of_fact(f"file/{path}") or self._of_path(path) or _Where(missing=f"file/{path}")
 
     def _of_fact(self, fact: str) -> _Where | None:

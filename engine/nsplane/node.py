@@ -388,6 +388,7 @@ class Node:
 
     def claim(self, netns: Netns, name: str) -> bool:
         """Takes a link's name in a namespace; where another item has it, fails naming that."""
+        self.planner.keep_name(netns, name)
         holder = self.planner.owners.setdefault((netns, name), self)
         if holder is self:
             self.blocked_by = None
@@ -397,6 +398,12 @@ class Node:
         self.planner.blocked.setdefault((netns, name), set()).add(self)
         self.fail(errno.EEXIST, f"held by {holder.key}")
         return False
+
+    def keep_claim(self, netns: Netns, name: str) -> None:
+        """A name that its link has from an earlier life is its own before it has had a look itself."""
+        self.planner.owners[netns, name] = self
+        self._claims.add((netns, name))
+        self.planner.touch_only(self)
 
     def _is_in_circle(self, netns: Netns, name: str) -> bool:
         """Do items wait for each other's names, this one among them? Then one has to step aside."""

@@ -17,7 +17,7 @@ from nsplane.facts import Facts
 from nsplane.groups import Groups
 from nsplane.journal import NotRecorded
 from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Core, LinkChange, OpResult
-from nsplane.kinds.created import is_agents
+from nsplane.kinds.created import alias_of, is_agents
 from nsplane.memory import Memory
 from nsplane.netns import Namespaces, Netns
 from nsplane.node import RETRY_FIRST, Node, Place, stage_change, temporary_name
@@ -62,6 +62,7 @@ class Planner:
         self.blocked: dict[tuple[Netns, str], set[Node]] = {}
         self.slots: dict[int, Slot] = {}
         self.groups = Groups(agent_id)
+        self._marks: dict[str, str] = {}
         self._cookies = itertools.count(1)
         self._running: dict[int, Operation] = {}
         self._touched: dict[Node, None] = {}
@@ -431,6 +432,21 @@ class Planner:
     def drop_later(self, netns: Netns) -> None:
         """Lets go of a namespace at the end of the run, when what still has to be done in it has been queued."""
         self._dropped.append(netns)
+
+    def keep_name(self, netns: Netns, name: str) -> None:
+        """Of those who want one name, the item has it whose link bears it from an earlier life: in whichever order they come now."""
+        link = netns.link(name)
+        if link is None or (netns, name) in self.owners or link.index in netns.holders or not is_agents(self, link):
+            return
+        node = self._marked(link.alias)
+        if node is not None and not node.gone and node.netns is netns and node.settings.host_name == name and node.place is None:
+            node.keep_claim(netns, name)
+
+    def _marked(self, alias: str) -> Node | None:
+        """The item whose link bears this mark."""
+        if len(self._marks) != len(self.nodes) or self._marks.get(alias) not in self.nodes:
+            self._marks = {alias_of(self, key): key for key in self.nodes}
+        return self.nodes.get(self._marks.get(alias, ""))
 
     def release(self, claim: tuple[Netns, str]) -> None:
         """A link's name is free again: those who wanted it get their turn."""

@@ -273,3 +273,38 @@ def test_a_start_costs_what_is_wanted_and_not_what_was(
         engine.clear(timeout=5)
     journal.close()
     assert len(list(tmp_path.glob("snapshot-*.db"))) <= 3
+
+
+@pytest.mark.parametrize("snapshot_taken", [True, False])
+@pytest.mark.parametrize("place", ["name", "microservice"])
+def test_verdicts_are_the_same_after_a_restart(lab: Lab, tmp_path: Path, place: str, snapshot_taken: bool) -> None:
+    """Of those who want one name the one keeps it that has it, whosever it is and in whichever order they come again."""
+    process = lab.process()
+    where = by_name(lab.name("red")) if place == "name" else by_label("web")
+    path = f"/run/netns/{lab.name('red')}" if place == "name" else process.netns
+
+    def shown(engine: Engine) -> dict[str, tuple[str, str]]:
+        return {entry["key"]: (entry["state"], entry["message"]) for entry in engine._ask({"op": "get"}, 5)["items"]}
+
+    with life(lab, tmp_path) as engine:
+        engine.microservice("started", "web", pid=process.pid)
+        engine.put([bridge("first", where, host_name="eth0")], source="zebra", timeout=5)
+        for n in range(8):
+            engine.put([bridge(f"b{n}", where, host_name="eth0")], source=f"s{n % 3}", timeout=5)
+        engine.delete(["interface/first"], source="zebra", timeout=5)
+        engine.rest()
+        (holder,) = [key for key, (state_, _) in shown(engine).items() if state_ == "configured"]
+        engine.put([bridge("first", where, host_name="eth0")], source="zebra", timeout=5)
+        before = shown(engine)
+        (link,) = ip_in(path, "link", "show", "eth0")
+        if snapshot_taken:
+            assert engine._journal is not None
+            engine._journal.postpone_snapshot()
+            engine._journal._snapshot_requests = -1
+    assert snapshot_taken == bool(list(tmp_path.glob("snapshot-*")))
+    with life(lab, tmp_path) as engine:
+        engine.rest()
+        assert shown(engine) == before
+        assert before[holder][0] == "configured"
+        assert ip_in(path, "link", "show", "eth0")[0]["ifindex"] == link["ifindex"]
+        engine.clear(timeout=5)

@@ -32,7 +32,7 @@ SIGNS = {
     "wait": "*",
 }
 COLOURS = {"create": "green", "change": "yellow", "recreate": "magenta", "delete": "red", "conflict": "red", "invalid": "red"}
-COLOURS |= {"unchanged": "", "wait": "yellow"}
+COLOURS |= {"unchanged": "yellow", "wait": "yellow"}
 
 
 @click.command()
