@@ -14,7 +14,6 @@ import errno
 import logging
 import os
 import platform
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -31,16 +30,15 @@ from nsplane.descriptors import Descriptors
 from nsplane.errors import BadRequest, Closed, ItemError, Lost
 from nsplane.identity import machine_id
 from nsplane.items import check_label
-from nsplane.journal import ATOMIC, INTERNAL, Journal, NotRecorded, snapshot
-from nsplane.journal.beside import Beside
+from nsplane.journal import INTERNAL, Journal
 from nsplane.journal.replay import load
-from nsplane.journal.snapshot import Writing
 from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
 from nsplane.listing import Listing, microservice_entry
 from nsplane.memory import Forgetful, Memory
 from nsplane.microservices import Instance, Microservices
 from nsplane.places import Places
 from nsplane.plan import Planner
+from nsplane.recorder import Recorder
 from nsplane.requests import (
     AnyEnvelope,
     Change,
@@ -59,7 +57,6 @@ from nsplane.requests import (
     refuse_list,
 )
 from nsplane.tidy import Tidy
-from nsplane.timers import Appointment
 from nsplane.transactions import Transactions
 from nsplane.wanted import Wanted
 
@@ -91,12 +88,7 @@ class Engine:
     def _open(self, journal: Journal | None) -> None:
         self._process = os.getpid()
         self._closed = False
-        self._journal = journal
         self._memory: Memory = Forgetful() if journal is None else journal
-        self._trouble = ""
-        self._compaction: Beside | Writing | None = None
-        self._snapshot_awaited: Appointment | None = None
-        self._commit_due = False
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
@@ -115,6 +107,7 @@ class Engine:
         self._wanted = Wanted(self._core, self._planner)
         self._changes_of = Changes(self._core, self._planner)
         self._transactions = Transactions(self, journal, self._memory, self._planner.timers, self._changes_of.of)
+        self._recorder = Recorder(journal, self._memory, self._core, self._planner, self._transactions, self.watch_child)
         self._note_next: str | None = None
         self._tidy = Tidy(self._planner.timers, self._let_go)
         planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
@@ -136,7 +129,7 @@ class Engine:
             except BaseException:
                 self.close()
                 raise
-            self._planner.timers.later(LOOK_SECONDS, self._look_for_journal)
+        self._recorder.begin()
 
     def _resume(self, journal: Journal) -> None:
         """All that was accepted is wanted again, and is looked at by the first `process`. Lost where not all of it can be."""
@@ -155,15 +148,6 @@ class Engine:
         self._transactions.resume()
         self._wake()
 
-    def _look_for_journal(self) -> None:
-        """Somebody may remove it while nothing is recorded."""
-        self._planner.timers.later(LOOK_SECONDS, self._look_for_journal)
-        if self._journal is not None:
-            try:
-                self._journal.look()
-            except NotRecorded as error:
-                self._say_trouble(str(error))
-
     def _use(self) -> None:
         if self._closed:
             raise Closed("the engine is closed")
@@ -178,10 +162,7 @@ class Engine:
         self._closed = True
         if os.getpid() != self._process:
             return
-        if self._compaction is not None:
-            self._compaction.cancel()
-        if self._journal is not None:
-            self._leave_snapshot(self._journal)
+        self._recorder.close()
         self._transactions.close()
         self._core.close()
         self._microservices.close()
@@ -190,18 +171,6 @@ class Engine:
         self._planner.timers.close()
         self._descriptors.close()
         self._id_lock.release()
-
-    def _leave_snapshot(self, journal: Journal) -> None:
-        """One that is due is made before the end: the next start costs what is wanted, not what was."""
-        due = journal.snapshot_due is not None or (journal.come > MUCH_TO_RESUME and self._is_little())
-        if not due or not self._transactions.idle:
-            return
-        try:
-            journal.commit()
-            snapshot.write(journal.directory, journal.seq, snapshot.frames(self._core, self._planner))
-            journal.take_snapshot(journal.seq, snapshot.file_name(journal.seq))
-        except (NotRecorded, sqlite3.Error, OSError) as error:
-            log.error("the next start takes longer, for no snapshot of the journal could be made: %s", error)
 
     def __enter__(self) -> Engine:
         return self
@@ -236,7 +205,7 @@ class Engine:
         decoders = self._frames[: len(frames)]
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
-            numbers = self._record(frames, taken)
+            numbers = self._recorder.record(frames, taken, self._note_next)
             self._core.gather(True)
             return [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
         finally:
@@ -247,8 +216,7 @@ class Engine:
     def _let_go(self) -> None:
         """A busy time is over."""
         self._frames.clear()
-        if self._journal is not None:
-            self._journal.let_go()
+        self._recorder.let_go()
 
     def _decode(self, data: bytes | memoryview, frame: Frame) -> AnyEnvelope | BadRequest:
         try:
@@ -262,36 +230,6 @@ class Engine:
         except BadRequest as error:
             return error
         return envelope
-
-    def _record(self, frames: Sequence[bytes | memoryview], taken: list[AnyEnvelope | BadRequest]) -> list[int]:
-        """The numbers of the requests in the journal, 0 for those that are not recorded; what could not be is refused."""
-        journal = self._journal
-        if journal is None:
-            return [0] * len(taken)
-        numbers = [
-            journal.append(envelope.op, envelope.source, frame, ATOMIC if envelope.atomic else self._note_next)
-            if isinstance(envelope, Change)
-            else 0
-            for frame, envelope in zip(frames, taken, strict=True)
-        ]
-        if any(numbers):
-            # What is to be taken back unless it is confirmed is recorded with its deadline, or not at all.
-            deadlines = [
-                (seq, envelope.confirm)
-                for seq, envelope in zip(numbers, taken, strict=True)
-                if isinstance(envelope, Change) and envelope.confirm is not None
-            ]
-            for seq, seconds in deadlines:
-                self._transactions.announce(seq, seconds)
-            try:
-                journal.commit()
-            except NotRecorded as error:
-                for seq, _ in deadlines:
-                    self._transactions.drop(seq)
-                for i, envelope in enumerate(taken):
-                    if isinstance(envelope, Change):
-                        taken[i] = BadRequest("not-recorded", f"nothing was changed: {error}", "", envelope.id)
-        return numbers
 
     def _carry_out(
         self, envelope: AnyEnvelope | BadRequest, data: bytes | memoryview, frame: Frame, seq: int
@@ -332,9 +270,7 @@ class Engine:
         except Exception:
             # A fault of ours: it costs this request and no other.
             log.exception("a request of %d items met an error", frame.count)
-            if self._journal is not None and seq:
-                self._journal.finish(seq, b"\x80", 0.0, INTERNAL)
-                self._transactions.drop(seq)
+            self._recorder.met_error(seq)
             return BadRequest("internal", INTERNAL, "", envelope.id)
 
     def process(self) -> list[Request]:
@@ -354,96 +290,20 @@ class Engine:
         for request, body in announced:
             request.complete(body)
         finished, self._finished = self._finished, []
-        answered = [one for request in finished for one in self._transactions.finished(request)]
+        answered = [one for request in finished for one in self._that_answers(request)]
         self._answered += answered
         for request in finished:
             self._requests.pop(request.serial, None)
             self._core.close_request(request.serial)
         ended = [request for request in dict.fromkeys((*finished, *answered)) if request.seq and not request.undecided]
-        for request in ended:
-            if self._journal is not None:
-                error = None if request.error is None else request.error.message
-                self._journal.finish(request.seq, request.encoded_totals(), time.monotonic() - request.began, error)
-        if self._must_commit(ended):
-            if not self._commit_memory():
-                for request in answered:
-                    self._transactions.not_recorded(request, self._trouble)
-        elif ended and not self._commit_due:
-            self._commit_due = True
-            self._planner.timers.later(COMMIT_SECONDS, self._commit_ended)
-        if self._journal is not None and self._compaction is None:
-            self._want_snapshot(self._journal)
+        self._recorder.ended(ended, answered)
 
-    def _want_snapshot(self, journal: Journal) -> None:
-        """Has a snapshot made, where it is time, or has it be looked after when it is."""
-        due = journal.snapshot_due
-        if due is None:
-            return
-        if due:
-            if self._snapshot_awaited is None:
-                self._snapshot_awaited = self._planner.timers.later(due, self._snapshot_is_due)
-            return
-        if not self._transactions.idle:
-            return
-        began, seq = time.monotonic(), journal.seq
+    def _that_answers(self, request: Request) -> list[Request]:
         try:
-            self._compaction = making = self._make_snapshot(journal)
-        except OSError as error:
-            log.error("no snapshot of the journal can be made now; it goes on without: %s", error)
-            journal.postpone_snapshot()
-            return
-
-        def ended() -> None:
-            self._compaction = None
-            if making.finish() is None:
-                log.error("no snapshot of the journal could be made; it goes on without")
-                journal.postpone_snapshot()
-                return
-            try:
-                journal.take_snapshot(seq, snapshot.file_name(seq), time.monotonic() - began)
-            except (sqlite3.Error, OSError) as error:
-                log.error("the snapshot of the journal cannot be used; it goes on without: %s", error)
-                journal.postpone_snapshot()
-
-        self.watch_child(making.fd, ended)
-
-    def _make_snapshot(self, journal: Journal) -> Beside | Writing:
-        if not self._is_little():
-            return Beside("snapshot", journal.directory, journal.seq)
-        return Writing(journal.directory, journal.seq, list(snapshot.frames(self._core, self._planner)))
-
-    def _is_little(self) -> bool:
-        return self._core.wanted() + len(self._planner.nodes) <= FEW_ITEMS
-
-    def _snapshot_is_due(self) -> None:
-        self._snapshot_awaited = None
-
-    def _must_commit(self, ended: list[Request]) -> bool:
-        """How requests ended is recorded with the next ones, or soon: nothing but the history depends on it, unless one is
-        atomic."""
-        if self._journal is None or self._journal.remembers:
-            return True
-        return any(request.atomic for request in ended)
-
-    def _commit_ended(self) -> None:
-        self._commit_due = False
-        self._commit_memory()
-
-    def _commit_memory(self) -> bool:
-        """What is to be known after a restart is safe before anything that depends on it is acknowledged. False where it could not
-        be recorded."""
-        try:
-            self._memory.commit()
-        except NotRecorded as error:
-            self._say_trouble(str(error))
-            return False
-        self._say_trouble("")
-        return True
-
-    def _say_trouble(self, text: str) -> None:
-        if text != self._trouble:
-            log.error("%s", text) if text else log.info("the journal is written again")
-            self._trouble = text
+            return self._transactions.finished(request)
+        except Exception:
+            log.exception("the end of a request met an error")
+            return [request]
 
     def _round(self) -> bool:
         """Takes in what was completed and plans what follows. Was there anything?"""
@@ -585,7 +445,7 @@ class Engine:
                 self._transactions.begun(envelope, request, changes)
             else:
                 self._transactions.drop(request.revision)
-            self._commit_memory()
+            self._recorder.commit()
         self._core.commit_request(serial)
         if request.error is not None or request.wait == "accepted":
             self._take_rows(serial, last=False)
@@ -783,14 +643,6 @@ class Engine:
             )
 
 
-COMMIT_SECONDS = 0.05
-"""How long it may be unknown to the journal how a request ended."""
-FEW_ITEMS = 5_000
-"""What takes a few milliseconds to be written down: a snapshot of so many items is made by the engine itself."""
-MUCH_TO_RESUME = 500
-"""Requests that the next start would have to carry out."""
-LOOK_SECONDS = 10.0
-"""How often to look whether the journal is still there."""
 READ_AGAIN_SECONDS = 1.0
 ROUNDS = 4
 """How often `process` looks again for what was completed meanwhile, before it lets the caller have its turn."""

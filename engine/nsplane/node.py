@@ -34,6 +34,7 @@ from nsplane.places import shown
 if TYPE_CHECKING:
     from nsplane.plan import Planner
     from nsplane.requests import Request
+    from nsplane.timers import Appointment
 
 
 @dataclass(slots=True, eq=False)
@@ -127,6 +128,7 @@ class Node:
         self._fights = 0
         self._refused = False  # by the kernel: what may be tried again
         self._retry_set = False
+        self._retry_at: Appointment | None = None
         self._repeated = 0
 
     # ---- the wish ----
@@ -341,7 +343,7 @@ class Node:
         if self._refused and not self._retry_set:
             self._retry_set = True
             doublings = min(max(self.tries, self._fights) - 1, 6)
-            self.planner.timers.later(min(RETRY_FIRST * 2**doublings, RETRY_LONGEST), self._retry)
+            self._retry_at = self.planner.timers.later(min(RETRY_FIRST * 2**doublings, RETRY_LONGEST), self._retry)
 
     def _retry(self) -> None:
         self._retry_set = False
@@ -493,6 +495,8 @@ class Node:
 
     def dispose(self) -> None:
         """Nothing is wanted any more and nothing is left."""
+        if self._retry_at is not None:
+            self._retry_at.cancel()
         self._release_claims()
         self.forget_name()
         self.planner.facts.need(self, ())

@@ -25,7 +25,7 @@ from nsplane.operation import Operation
 from nsplane.places import Places
 from nsplane.processes import boot_id
 from nsplane.slots import Slot
-from nsplane.timers import Timers
+from nsplane.timers import Appointment, Timers
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Planner:
         self.slots: dict[int, Slot] = {}
         self.groups = Groups(agent_id)
         self._marks: dict[str, str] = {}
+        self._slot_retries: dict[int, Appointment] = {}
         self._cookies = itertools.count(1)
         self._running: dict[int, Operation] = {}
         self._touched: dict[Node, None] = {}
@@ -434,7 +435,7 @@ class Planner:
         self._dropped.append(netns)
 
     def keep_name(self, netns: Netns, name: str) -> None:
-        """Of those who want one name, the item has it whose link bears it from an earlier life: in whichever order they come now."""
+        """Of those who want one name, the item has it whose link bears it from an earlier life, in whichever order they come."""
         link = netns.link(name)
         if link is None or (netns, name) in self.owners or link.index in netns.holders or not is_agents(self, link):
             return
@@ -481,18 +482,28 @@ class Planner:
 
     def slot_refused(self, number: int) -> None:
         """Rows of a slot were refused: they are tried again when they are due."""
-        self.timers.later(RETRY_FIRST, lambda: self._retry_slot(number))
+        self._retry_slot_in(number, RETRY_FIRST)
+
+    def _retry_slot_in(self, number: int, seconds: float) -> None:
+        self._forget_retry(number)
+        self._slot_retries[number] = self.timers.later(seconds, lambda: self._retry_slot(number))
 
     def _retry_slot(self, number: int) -> None:
         seconds = self.core.slot_retry(number)
         if seconds is not None:
-            self.timers.later(seconds, lambda: self._retry_slot(number))
+            self._retry_slot_in(number, seconds)
+
+    def _forget_retry(self, number: int) -> None:
+        retry = self._slot_retries.pop(number, None)
+        if retry is not None:
+            retry.cancel()
 
     def slot_empty(self, number: int) -> None:
         slot = self.slots.get(number)
         if slot is not None and self.core.slot_rows(number) == (0, 0):
             self.memory.remember("slot", slot.key, None)
             del self.slots[number]
+            self._forget_retry(number)
             self._touched_slots.pop(slot, None)
             self._unpaid.pop(slot, None)
             slot.forget()

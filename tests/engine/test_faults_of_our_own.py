@@ -17,6 +17,7 @@ import pytest
 from msgspec import msgpack
 
 from nsplane import Closed, Engine, Journal, KernelError
+from nsplane.recorder import Recorder
 from nsplane.timers import Timers
 
 from .conftest import Lab, until
@@ -60,6 +61,26 @@ def test_what_is_cancelled_is_not_called_and_not_kept() -> None:
     timers.close()
 
 
+def test_what_goes_leaves_no_timer(engine: Engine, lab: Lab) -> None:
+    """A peer that puts what the kernel refuses, and deletes it again, leaves nothing behind."""
+    red = by_name(lab.name("red"))
+    engine.put([bridge("br", red, addresses=["10.1.0.1/24"])], timeout=5)
+    before = engine.info()["timers"]
+    assert isinstance(before, int)
+    for n in range(20):
+        items = [
+            bridge(f"b{n}", red),
+            route(f"b{n}", "10.9.0.0/16", gateway="10.1.0.255", onlink=True),
+            bridge(f"c{n}", red, mtu=65536),
+        ]
+        engine.put([*items, route("br", f"10.{n}.0.0/16", gateway="10.1.0.255")], timeout=5)
+        engine.replace([bridge("br", red, addresses=["10.1.0.1/24"])], timeout=5)
+    engine.rest()
+    timers = engine.info()["timers"]
+    assert isinstance(timers, int)
+    assert timers <= before + 5
+
+
 def test_a_descriptor_whose_callback_fails_is_left_alone_for_a_while(engine: Engine, lab: Lab) -> None:
     ready = os.eventfd(1)
     calls: list[float] = []
@@ -79,7 +100,7 @@ def test_a_descriptor_whose_callback_fails_is_left_alone_for_a_while(engine: Eng
 def test_a_snapshot_that_cannot_be_started_costs_no_answer(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Engine, "_is_little", lambda self: False)  # as of a large state
+    monkeypatch.setattr(Recorder, "_is_little", lambda self: False)  # as of a large state
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     with closing(Journal(tmp_path / "state", snapshot_requests=3)) as journal, Engine(lab.name(), journal) as engine:
         for n in range(20):

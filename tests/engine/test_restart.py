@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from msgspec import msgpack
 
-from nsplane import Engine, Journal
+from nsplane import Engine, Journal, recorder
 from nsplane.journal import InUse, store
+from nsplane.recorder import Recorder
 
 from .conftest import Lab, ip, ip_in, run, run_in, until
 from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, existing, route, veth
@@ -225,7 +226,7 @@ def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path, 
             routes = [route("br", f"20.{n % 8}.{i}.0/24", gateway=f"10.0.0.{n + 2}") for i in range(50)]
             engine._ask({"op": "put", "source": "two", "generation": n, "items": routes}, 5)
             engine.delete([f"route/br/20.{n % 8}.7.0/24"], source="two", timeout=5)
-        until(engine, lambda: engine._compaction is None and journal.snapshot_due is None)
+        until(engine, lambda: engine._recorder.making is None and journal.snapshot_due is None)
         before = state(engine)
         assert len(before) == 1 + 8 * 49
         sources = engine.info()["items"]
@@ -251,9 +252,9 @@ def test_a_start_costs_what_is_wanted_and_not_what_was(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, little: bool, killed: bool
 ) -> None:
     """By few items the engine writes a snapshot itself; of many a process beside it does, when it has had its time."""
-    monkeypatch.setattr(Engine, "_is_little", lambda self: little)
+    monkeypatch.setattr(Recorder, "_is_little", lambda self: little)
     if killed:
-        monkeypatch.setattr(Engine, "_leave_snapshot", lambda self, journal: None)
+        monkeypatch.setattr(Recorder, "_leave_snapshot", lambda self, journal: None)
     red = by_name(lab.name("red"))
     journal = Journal(tmp_path, snapshot_requests=200)
     with Engine(lab.name(), journal) as engine:
@@ -264,7 +265,7 @@ def test_a_start_costs_what_is_wanted_and_not_what_was(
             engine.submit_all([msgpack.encode(put), msgpack.encode(delete)])
             engine.process()
         if killed:
-            until(engine, lambda: engine._compaction is None and journal.snapshot_due is None, 10)
+            until(engine, lambda: engine._recorder.making is None and journal.snapshot_due is None, 10)
     journal.close()
     journal = Journal(tmp_path)
     assert sum(1 for _ in journal.records()) <= 202
@@ -277,7 +278,9 @@ def test_a_start_costs_what_is_wanted_and_not_what_was(
 
 @pytest.mark.parametrize("snapshot_taken", [True, False])
 @pytest.mark.parametrize("place", ["name", "microservice"])
-def test_verdicts_are_the_same_after_a_restart(lab: Lab, tmp_path: Path, place: str, snapshot_taken: bool) -> None:
+def test_verdicts_are_the_same_after_a_restart(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, snapshot_taken: bool
+) -> None:
     """Of those who want one name the one keeps it that has it, whosever it is and in whichever order they come again."""
     process = lab.process()
     where = by_name(lab.name("red")) if place == "name" else by_label("web")
@@ -298,9 +301,7 @@ def test_verdicts_are_the_same_after_a_restart(lab: Lab, tmp_path: Path, place: 
         before = shown(engine)
         (link,) = ip_in(path, "link", "show", "eth0")
         if snapshot_taken:
-            assert engine._journal is not None
-            engine._journal.postpone_snapshot()
-            engine._journal._snapshot_requests = -1
+            monkeypatch.setattr(recorder, "MUCH_TO_RESUME", 0)
     assert snapshot_taken == bool(list(tmp_path.glob("snapshot-*")))
     with life(lab, tmp_path) as engine:
         engine.rest()
