@@ -226,7 +226,7 @@ def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path, 
             routes = [route("br", f"20.{n % 8}.{i}.0/24", gateway=f"10.0.0.{n + 2}") for i in range(50)]
             engine._ask({"op": "put", "source": "two", "generation": n, "items": routes}, 5)
             engine.delete([f"route/br/20.{n % 8}.7.0/24"], source="two", timeout=5)
-        until(engine, lambda: engine._recorder.making is None and journal.snapshot_due is None)
+        until(engine, lambda: engine._recorder.making is None and journal.snapshot_due is None, 60)
         before = state(engine)
         assert len(before) == 1 + 8 * 49
         sources = engine.info()["items"]
@@ -253,6 +253,7 @@ def test_a_start_costs_what_is_wanted_and_not_what_was(
 ) -> None:
     """By few items the engine writes a snapshot itself; of many a process beside it does, when it has had its time."""
     monkeypatch.setattr(Recorder, "_is_little", lambda self: little)
+    monkeypatch.setattr(store, "SNAPSHOT_SHARE", 0)
     if killed:
         monkeypatch.setattr(Recorder, "_leave_snapshot", lambda self, journal: None)
     red = by_name(lab.name("red"))
@@ -265,7 +266,7 @@ def test_a_start_costs_what_is_wanted_and_not_what_was(
             engine.submit_all([msgpack.encode(put), msgpack.encode(delete)])
             engine.process()
         if killed:
-            until(engine, lambda: engine._recorder.making is None and journal.snapshot_due is None, 10)
+            until(engine, lambda: engine._recorder.making is None and journal.snapshot_due is None, 60)
     journal.close()
     journal = Journal(tmp_path)
     assert sum(1 for _ in journal.records()) <= 202
