@@ -31,10 +31,12 @@ HELD_MS = 20
 
 
 class State(NamedTuple):
-    """Where agents keep what survives them, each in a folder with its id. `durable`: also a loss of power, at once."""
+    """Where agents keep what survives them, each in a folder with its id. `durable`: also a loss of power, at once. `accept_loss`:
+    what cannot be had of it any more is done without."""
 
     directory: Path = Path("/var/lib/nsplane")
     durable: bool = False
+    accept_loss: bool = False
 
 
 class Agent:
@@ -62,7 +64,7 @@ class Agent:
                 agent_id = agent_id or machine_id(str(directory.resolve()))
                 journal = None
                 if state is not None:
-                    journal = Journal(state.directory / agent_id, state.durable)
+                    journal = Journal(state.directory / agent_id, state.durable, accept_loss=state.accept_loss)
                     owned.callback(journal.close)
                 self.engine = Engine(agent_id, journal)
                 owned.callback(self.engine.close)

@@ -176,9 +176,10 @@ class Client:
         return self._send(request, check=self._checks(check)).result()
 
     def delete(self, keys: Iterable[str], *, force: bool = False, atomic: bool = False, confirm: float | None = None) -> Result:
-        """Removes these keys; one that is not there counts as removed. `force` removes another source's too."""
+        """Removes these keys; one that is not there counts as removed. `force` removes another source's too. InvalidItems where one
+        is no key, or there twice (nothing was sent then)."""
         request = self._request("delete", keys=list(keys), force=force or None, atomic=atomic or None, confirm=confirm)
-        return self._send(request).result()
+        return self._send(request, check=self.check).result()
 
     def replace(
         self, items: Iterable[Item], *, check: bool | None = None, atomic: bool = False, confirm: float | None = None

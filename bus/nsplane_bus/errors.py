@@ -76,5 +76,7 @@ class ItemsFailed(BusError):
 
 def fault_line(fault: Mapping[str, Any]) -> str:
     """One line about an invalid item: which it is, and what is wrong with which field."""
-    where = fault.get("key") or f"item {fault.get('index')}"
-    return f"{where}: {fault.get('message')}"
+    key = fault.get("key")
+    if fault.get("index") is None:
+        return f"{key}: {fault.get('message')}"
+    return f"item {fault['index']}{f' ({key})' if key else ''}: {fault.get('message')}"

@@ -155,7 +155,7 @@ static void put_change(struct nsp_core *core, const char *action, const char *sl
 	const struct row *row = before ? before : &wished;
 	char key[NSP_KEY_MAX];
 
-	mp_put_map(out, 7);
+	mp_put_map(out, 8);
 	mp_put_literal(out, "key");
 	mp_put_str(out, key, key_format(key, slot, row->type, row->dst, row->dst_len, row->metric, row->table));
 	mp_put_literal(out, "action");
@@ -169,6 +169,11 @@ static void put_change(struct nsp_core *core, const char *action, const char *sl
 		mp_put_nil(out);
 	mp_put_literal(out, "generation");
 	mp_put_uint(out, before ? core->origins[before->origin].generation : 0);
+	mp_put_literal(out, "state");
+	if (before)
+		state_put(out, before->state == NSP_STATE_NONE ? NSP_STATE_PENDING : before->state);
+	else
+		mp_put_nil(out);
 	mp_put_literal(out, "before");
 	if (before)
 		put_row_item(core, out, before);

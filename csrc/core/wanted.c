@@ -56,7 +56,8 @@ static void refuse_faults(struct nsp_core *core, const struct nsp_frame *frame, 
 {
 	for (uint32_t i = 0; i < frame->fault_count; i++) {
 		const struct frame_fault *fault = &frame->faults[i];
-		put_refusal(request, fault->what.index, NULL, fault->what.field, fault->what.text, fault->data, fault->len);
+		put_refusal(request, fault->what.index, frame_fault_key(frame, fault), fault->what.field, fault->what.text,
+			    fault->data, fault->len);
 		breathe_now_and_then(core, i);
 	}
 }
@@ -213,59 +214,6 @@ static uint32_t find_wish(const struct nsp_core *core, const struct nsp_frame *f
 	return slot ? table_find(&core->table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) : NIL;
 }
 
-static bool same_key(const struct nsp_frame *frame, const struct wish *a, const struct wish *b)
-{
-	return a->type == b->type && a->dst_len == b->dst_len && a->metric == b->metric && a->table == b->table &&
-	       !memcmp(a->dst, b->dst, 16) && !strcmp(frame_slot(frame, a), frame_slot(frame, b));
-}
-
-#define REFUSED UINT32_MAX /* as the index of a wish: it has its verdict */
-
-/* Wishes whose keys stand in the frame before: their numbers. Without the lock. */
-static uint32_t find_duplicates(const struct nsp_core *core, const struct nsp_frame *frame, uint32_t **duplicates)
-{
-	uint32_t size = 16, count = 0, cap = 0, last = UINT32_MAX, slot = 0;
-
-	*duplicates = NULL;
-	while (size < frame->wish_count * 2)
-		size *= 2;
-	cleanup_free uint32_t *seen = calloc(size, sizeof(*seen));
-	if (!seen)
-		abort();
-	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		const struct wish *wish = &frame->wishes[i];
-		if (wish->slot != last) {
-			last = wish->slot;
-			slot = hash_text(&core->table.secret, frame_slot(frame, wish));
-		}
-		uint32_t at = table_hash(&core->table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) &
-			      (size - 1);
-		while (seen[at] && !same_key(frame, &frame->wishes[seen[at] - 1], wish))
-			at = (at + 1) & (size - 1);
-		if (!seen[at]) {
-			seen[at] = i + 1;
-			continue;
-		}
-		CORE_GROW(*duplicates, count, cap);
-		(*duplicates)[count++] = i;
-	}
-	return count;
-}
-
-static void refuse_duplicates(struct nsp_core *core, struct request *request, struct nsp_frame *frame, const uint32_t *duplicates,
-			      uint32_t count)
-{
-	char key[NSP_KEY_MAX];
-
-	for (uint32_t i = 0; i < count; i++) {
-		struct wish *wish = &frame->wishes[duplicates[i]];
-		key_format(key, frame_slot(frame, wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
-		put_refusal(request, wish->index, key, "key", "is in this request twice", NULL, 0);
-		wish->index = REFUSED;
-		breathe_now_and_then(core, i);
-	}
-}
-
 /* Unwanted, but its deletion has failed: who deletes it again has that tried again. */
 static bool is_stuck(const struct row *row)
 {
@@ -275,9 +223,6 @@ static bool is_stuck(const struct row *row)
 void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
 		     uint32_t express)
 {
-	cleanup_free uint32_t *duplicates;
-	uint32_t duplicate_count = find_duplicates(core, frame, &duplicates);
-
 	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (!request) {
@@ -285,10 +230,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 		return;
 	}
 	refuse_faults(core, frame, request);
-	refuse_duplicates(core, request, frame, duplicates, duplicate_count);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		if (frame->wishes[i].index == REFUSED)
-			continue;
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
@@ -304,18 +246,14 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 
 long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin)
 {
-	cleanup_free uint32_t *duplicates;
-	uint32_t duplicate_count = find_duplicates(core, frame, &duplicates), refused = frame->fault_count + duplicate_count;
+	uint32_t refused = frame->fault_count;
 
 	core_lock(core);
 	struct request *request = request_get(core, serial);
 	refuse_faults(core, frame, request);
-	refuse_duplicates(core, request, frame, duplicates, duplicate_count);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		const struct row *row = id ? table_row(&core->table, id) : NULL;
-		if (frame->wishes[i].index == REFUSED)
-			continue;
 		if (row && row->flags & ROW_WANTED && !row_is_of_source(core, row, origin)) {
 			refuse_conflict(core, request, row);
 			refused++;

@@ -383,6 +383,9 @@ struct nsp_fault {
 	uint32_t index;
 	char field[32]; /* "" where the item as a whole is wrong */
 	char text[160];
+	const char *key;     /* where it can be read, or NULL */
+	const uint8_t *data; /* the item or key as it came, `len` bytes of msgpack, or NULL where it is long */
+	uint32_t len;
 };
 
 NSP_API struct nsp_frame *nsp_frame_new(void);
@@ -603,9 +606,9 @@ NSP_API long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t byte
 /* The source of an origin, and its generation; NULL where there is no such number. All have one, from 0 on. */
 NSP_API const char *nsp_core_origin_source(const struct nsp_core *core, uint32_t origin, uint64_t *generation);
 
-/* What the frame's bulk items or keys would change: a map for each, {key, action, interface, source, generation, before, after}, where
- * `action` is create, change, unchanged, delete, absent or conflict (with another source; not with NSP_FORCE). `source` and
- * `generation` are of what there is now (`before`). Returns the number of maps; `data` as above. */
+/* What the frame's bulk items or keys would change: a map for each, {key, action, interface, source, generation, state, before, after},
+ * where `action` is create, change, unchanged, delete, absent or conflict (with another source; not with NSP_FORCE). `source`,
+ * `generation` and `state` are of what there is now (`before`). Returns the number of maps; `data` as above. */
 NSP_API long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint32_t origin, uint32_t flags,
 			      const uint8_t **data, size_t *len);
 

@@ -5,7 +5,7 @@
 
 int nsp_timer_open(struct nsp_error *err)
 {
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	return fd < 0 ? nsp_fail(err, errno, "timerfd_create") : fd;
 }

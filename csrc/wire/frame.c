@@ -28,6 +28,7 @@ void nsp_frame_free(struct nsp_frame *frame)
 	free(frame->wishes);
 	free(frame->others);
 	free(frame->faults);
+	free(frame->seen);
 	free(frame);
 }
 
@@ -56,6 +57,18 @@ void frame_refuse(struct nsp_frame *frame, uint32_t index, const uint8_t *data, 
 	}
 	memcpy(entry->what.field, fault->field, sizeof(entry->what.field));
 	memcpy(entry->what.text, fault->text, sizeof(entry->what.text));
+}
+
+void frame_refuse_key(struct nsp_frame *frame, const char *key, size_t len)
+{
+	frame->faults[frame->fault_count - 1].key = (uint32_t)frame->text.len + 1;
+	mp_put_raw(&frame->text, key, len);
+	mp_put_raw(&frame->text, "", 1);
+}
+
+const char *frame_fault_key(const struct nsp_frame *frame, const struct frame_fault *fault)
+{
+	return fault->key ? (const char *)frame->text.data + fault->key - 1 : NULL;
 }
 
 static void leave(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len)
@@ -114,6 +127,8 @@ static bool read_key(struct nsp_frame *frame, struct mp_in *in, uint32_t index)
 			frame->wish_count++;
 		} else {
 			frame_refuse(frame, index, start, (size_t)(in->p - start), &fault);
+			if (token.len < NSP_KEY_MAX && !memchr(token.data, 0, token.len))
+				frame_refuse_key(frame, (const char *)token.data, token.len);
 		}
 	}
 	return true;
@@ -135,6 +150,7 @@ static int read_list(struct nsp_frame *frame, struct mp_in *in, const char *name
 	if (array.type != MP_ARRAY)
 		return nsp_refuse(err, EBADMSG, "%s: wants an array, not %s", name, mp_type_name(array.type));
 	frame->count = array.len;
+	struct mp_in list = *in;
 	for (uint32_t i = 0; i < array.len; i++) {
 		if (!(frame->keys ? read_key(frame, in, i) : read_item(frame, in, i, &memo)))
 			return nsp_refuse(err, EBADMSG, "%s[%u]: truncated msgpack", name, i);
@@ -145,6 +161,9 @@ static int read_list(struct nsp_frame *frame, struct mp_in *in, const char *name
 					  "%s: more than %d of them are neither routes nor ARP entries: send them in parts", name,
 					  OTHERS_MAX);
 	}
+	frame_refuse_duplicates(frame, list);
+	if (frame->fault_count > INVALID_MAX)
+		return nsp_refuse(err, EBADMSG, "%s: more than %d of them are invalid", name, INVALID_MAX);
 	return 0;
 }
 
@@ -223,5 +242,8 @@ int nsp_frame_fault(const struct nsp_frame *frame, uint32_t i, struct nsp_fault 
 	if (i >= frame->fault_count)
 		return -ENOENT;
 	*fault = frame->faults[i].what;
+	fault->key = frame_fault_key(frame, &frame->faults[i]);
+	fault->data = frame->faults[i].data;
+	fault->len = frame->faults[i].len;
 	return 0;
 }

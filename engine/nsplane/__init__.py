@@ -10,10 +10,22 @@ Nothing of the bus is loaded. docs/engine.md has more.
 
 from nsplane.checks import check_frame
 from nsplane.engine import Engine
-from nsplane.errors import BadRequest, ItemError
+from nsplane.errors import BadRequest, Closed, InUse, ItemError, Lost
 from nsplane.identity import machine_id
 from nsplane.journal import Journal
 from nsplane.kernel import KernelError
 from nsplane.requests import Request
 
-__all__ = ["BadRequest", "Engine", "ItemError", "Journal", "KernelError", "Request", "check_frame", "machine_id"]
+__all__ = [
+    "BadRequest",
+    "Closed",
+    "Engine",
+    "InUse",
+    "ItemError",
+    "Journal",
+    "KernelError",
+    "Lost",
+    "Request",
+    "check_frame",
+    "machine_id",
+]

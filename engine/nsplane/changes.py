@@ -1,7 +1,8 @@
 """What a request would change: for `plan`, and to take it back.
 
-A change is a map {key, action, interface, source, generation, before, after}: `before` and `after` are items, or None. `action` is
-`create`, `change`, `recreate` (and so interrupt), `delete`, `unchanged`, `absent`, `conflict` or `invalid`.
+A change is a map {key, action, interface, source, generation, state, before, after}: `state` is the present one, `before` and
+`after` are items, or None. `action` is `create`, `change`, `recreate` (and so interrupt), `delete`, `unchanged`, `absent`,
+`conflict` or `invalid`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ from typing import Any
 
 import msgspec
 
-from nsplane import kinds
-from nsplane.errors import ItemError
-from nsplane.items import ByFile, ByMicroservice, interface_key, is_interface_key
+from nsplane.checks import Refused, entry_of, read_interface_keys, read_interfaces, refused_bulk
+from nsplane.forecast import Forecast, forecast
+from nsplane.items import interface_key, is_interface_key
 from nsplane.kernel import Core, Frame
 from nsplane.kinds import InterfaceItem
 from nsplane.kinds.veth import Veth
 from nsplane.node import Node
 from nsplane.plan import Planner
 from nsplane.requests import Changing, Clear, Delete, Put, Replace, Sweep
-from nsplane.slots import Slot, parse_reference
 
 Change = dict[str, Any]
 NOTHING = frozenset(("unchanged", "absent"))
@@ -40,7 +40,7 @@ class Changes:
     def of(self, envelope: Changing, frame: Frame) -> list[Change]:
         """What a request would change, in its order: interfaces first, then routes and ARP entries, then what it sweeps away."""
         origin = self._core.origin(envelope.source, getattr(envelope, "generation", 0))
-        changes = [invalid(fault.index, f"{fault.field}: {fault.message}") for fault in frame.faults()]
+        changes = [invalid(one) for one in refused_bulk(frame)]
         match envelope:
             case Put() | Replace():
                 changes += self._interfaces(frame, envelope.source)
@@ -62,48 +62,82 @@ class Changes:
         return changes
 
     def planned(self, envelope: Changing, frame: Frame) -> dict[str, Any]:
-        """The answer to `plan`: the changes, with what each would lack and whom it would leave pending, and how many there are of
-        each action. What is as it is to be is only counted."""
+        """The answer to `plan`: the changes, with the verdict that each would get, who else would wait, and how many there are of
+        each action. What stays as it is, and is configured, is only counted. `error` is that of the request, where it would be
+        refused whole or undone."""
         changes = self.of(envelope, frame)
+        refused = sum(change["action"] in REFUSED for change in changes)
+        error = None
+        if refused and (envelope.atomic or isinstance(envelope, Replace)):
+            code = "undone" if envelope.atomic else "refused"
+            error = {"code": code, "message": f"{refused} of its items are invalid or in conflict: nothing would be changed"}
+        else:
+            will = forecast(self._planner, changes)
+            for change in changes:
+                if change["after"] is not None and change["action"] not in REFUSED:
+                    change |= self._verdict(will, change)
+            self._count_interrupted(will, changes)
+            changes += [self._waiting(will, key) for key in will.losing()]
+            failing = sum(change.get("state") == "failed" for change in changes if change["action"] != "wait")
+            if envelope.atomic and failing:
+                error = {"code": "undone", "message": f"{failing} items would fail: everything would be as it was"}
         counts: dict[str, int] = {}
         for change in changes:
             counts[change["action"]] = counts.get(change["action"], 0) + 1
-        shown = [change for change in changes if change["action"] not in NOTHING]
-        created = {change["key"] for change in shown if change["action"] in ("create", "recreate", "change")}
-        gone = {change["key"] for change in shown if change["action"] == "delete"}
-        for change in shown:
-            if change["after"] is not None and change["action"] not in REFUSED:
-                change["missing"] = sorted(self._missing(change, created, gone))
-            facts = self._planner.facts_lost(change["key"], change["action"], change["after"])
-            if facts:
-                change["interrupts"] = self._count_dependents(facts, gone)
-        return {"changes": shown, "counts": counts}
+        shown = [one for one in changes if one["action"] not in NOTHING or one.get("state", "configured") != "configured"]
+        return {"changes": shown, "counts": counts, "error": error}
+
+    def _verdict(self, will: Forecast, change: Change) -> dict[str, Any]:
+        """What an item would be: as far as can be told, what it would lack, or why it would fail."""
+        interface = is_interface_key(change["key"])
+        verdict = will.interface(change["key"]) if interface else will.row(change["interface"])
+        told = {"state": verdict.state, "missing": verdict.missing, "errno": verdict.errno, "message": verdict.message}
+        if not interface and verdict.state == "configured" and change["action"] == "unchanged" and change["state"] != "configured":
+            data = self._core.row(change["key"])
+            entry = {} if data is None else msgspec.msgpack.decode(data)
+            told = {name: entry.get(name) for name in told}
+            told["state"] = "failed" if told["state"] in ("failed", "retrying") else "pending"
+        return told
+
+    def _count_interrupted(self, will: Forecast, changes: list[Change]) -> None:
+        """How many others each interface that goes or is made anew takes along: what is on its link, and on those of whom it leaves
+        without."""
+        going: dict[str, int] = {}
+        for change in changes:
+            if change["action"] == "delete" and not is_interface_key(change["key"]):
+                key = interface_key(change["interface"])
+                going[key] = going.get(key, 0) + 1
+        for change in changes:
+            if change["action"] in ("delete", "recreate") and is_interface_key(change["key"]):
+                others = list(will.losing(change["key"]))
+                gone = (change["key"], *(key for key in others if will.link(key).state != "configured"))
+                change["interrupts"] = sum(will.rows_on(key) - going.get(key, 0) for key in gone) + len(others)
+            elif change["action"] == "change" and is_interface_key(change["key"]) and change["after"].get("enabled") is False:
+                change["interrupts"] = will.rows_on(change["key"]) - going.get(change["key"], 0)
+
+    def _waiting(self, will: Forecast, key: str) -> Change:
+        """An interface that the request does not name, and that would lose what it needs."""
+        verdict = will.interface(key)
+        change = change_of(key, "wait", self._wanted(key), None)
+        change["after"] = change["before"]
+        told = {"state": verdict.state, "missing": verdict.missing, "errno": verdict.errno, "message": verdict.message}
+        return change | told | {"interrupts": will.rows_on(key)}
 
     # ---- interfaces ----
 
     def _interfaces(self, frame: Frame, source: str) -> Iterator[Change]:
-        seen: set[str] = set()
-        for index, data in frame.others():
-            try:
-                item = kinds.decode(data)
-                kinds.check(item)
-                key = interface_key(item.name)
-                if key in seen:
-                    raise ItemError("name", f"{key} is in this request twice")
-                seen.add(key)
-            except ItemError as error:
-                yield invalid(index, str(error))
-                continue
+        items, refused = read_interfaces(frame)
+        yield from map(invalid, refused)
+        for item, _ in items:
+            key = interface_key(item.name)
             node = self._wanted(key)
             action = "create" if node is None else "conflict" if node.source != source else _compare(node.item, item)
             yield change_of(key, action, node, as_map(item))
 
     def _deleted(self, frame: Frame, source: str, force: bool) -> Iterator[Change]:
-        for index, data in frame.others():
-            key = msgspec.msgpack.decode(data, type=str)
-            if not is_interface_key(key):
-                yield invalid(index, f"{key[:48]!r} is no key of an item")
-                continue
+        keys, refused = read_interface_keys(frame)
+        yield from map(invalid, refused)
+        for key in keys:
             node = self._wanted(key)
             action = "absent" if node is None else "conflict" if node.source != source and not force else "delete"
             yield change_of(key, action, node, None)
@@ -116,46 +150,6 @@ class Changes:
     def _wanted(self, key: str) -> Node | None:
         node = self._planner.nodes.get(key)
         return None if node is None or node.gone else node
-
-    # ---- what follows ----
-
-    def _missing(self, change: Change, created: set[str], gone: set[str]) -> Iterator[str]:
-        """The facts that would be missing, as far as can be told before."""
-        item = change["after"]
-        if is_interface_key(change["key"]):
-            needs = [_namespace_fact(kinds.decode(_encode(item)))]
-            needs += [interface_key(item["master"])] if item.get("master") else []
-            needs += [interface_key(item["peer"])] if item.get("peer") else []
-        else:
-            name, namespace = parse_reference(change["interface"])
-            if namespace is None:
-                needs = [interface_key(name)]
-            else:
-                needs = [f"microservice/{namespace.microservice}"] if isinstance(namespace, ByMicroservice) else []
-        for fact in needs:
-            there = self._planner.facts.get(fact) is not None or (is_interface_key(fact) and self._wanted(fact) is not None)
-            if fact and (fact in gone or not (fact in created or there)):
-                yield fact
-
-    def _count_dependents(self, facts: tuple[str, ...], gone: set[str]) -> int:
-        """How many items would be without one of these facts."""
-        count = 0
-        for one in {one for fact in facts for one in self._planner.facts.dependents(fact)}:
-            if isinstance(one, Slot):
-                count += self._core.slot_rows(one.number)[0]
-            elif isinstance(one, Node):
-                count += one.key not in gone
-        return count
-
-
-def _namespace_fact(item: InterfaceItem) -> str:
-    match item.namespace:
-        case ByMicroservice(label):
-            return f"microservice/{label}"
-        case ByFile(path) if not path.startswith("/proc/"):
-            return f"file/{path}"
-        case _:
-            return ""
 
 
 def _compare(now: Any, item: InterfaceItem) -> str:
@@ -177,13 +171,17 @@ def change_of(key: str, action: str, node: Node | None, after: Any) -> Change:
         "interface": key.removeprefix("interface/"),
         "source": node and node.source,
         "generation": node.generation if node is not None else 0,
+        "state": node and node.shown_state,
         "before": as_map(node.item) if node is not None else None,
         "after": after,
     }
 
 
-def invalid(index: int, message: str) -> Change:
-    return {"key": None, "action": "invalid", "index": index, "message": message, "before": None, "after": None}
+def invalid(refused: Refused) -> Change:
+    """Of what is not even an item: with all that an entry of it has."""
+    entry = entry_of(refused)
+    shown = {name: entry[name] for name in ("key", "index", "field", "message", "item")}
+    return {"action": "invalid", "before": None, "after": None} | shown
 
 
 def decode(count: int, data: bytes) -> list[Change]:
@@ -198,19 +196,20 @@ def refusals(changes: list[Change]) -> list[dict[str, object]]:
     for change in changes:
         if change["action"] not in REFUSED:
             continue
-        conflict = change["action"] == "conflict"
         entry = {
             "key": change["key"],
             "state": change["action"],
             "source": change.get("source"),
             "missing": [],
-            "errno": None if conflict else "EINVAL",
-            "message": f"the key belongs to source {change['source']}" if conflict else change["message"],
+            "errno": None,
+            "message": f"the key belongs to source {change.get('source')}",
             "since": time.time(),
             "tries": 0,
             "item": change["before"],
         }
-        entries.append(entry if conflict else entry | {"index": change["index"]})
+        if change["action"] == "invalid":
+            entry |= {"errno": "EINVAL"} | {name: change[name] for name in ("index", "field", "message", "item")}
+        entries.append(entry)
     return entries
 
 

@@ -23,21 +23,22 @@ from typing import Any
 import msgspec
 
 from nsplane import kernel
+from nsplane.agent_lock import AgentLock
 from nsplane.changes import Changes, as_map
 from nsplane.checks import bad_frame
 from nsplane.descriptors import Descriptors
-from nsplane.errors import BadRequest, ItemError
+from nsplane.errors import BadRequest, Closed, ItemError, Lost
 from nsplane.identity import machine_id
 from nsplane.items import check_label
-from nsplane.journal import ATOMIC, Journal, NotRecorded
+from nsplane.journal import INTERNAL, Journal
 from nsplane.journal.replay import load
-from nsplane.journal.snapshot import Compaction
 from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
 from nsplane.listing import Listing, microservice_entry
 from nsplane.memory import Forgetful, Memory
 from nsplane.microservices import Instance, Microservices
 from nsplane.places import Places
 from nsplane.plan import LOOK_SECONDS, Planner
+from nsplane.recorder import Recorder
 from nsplane.requests import (
     AnyEnvelope,
     Change,
@@ -70,8 +71,8 @@ class Engine:
     """Configures network namespaces as its items say, and keeps them so. Needs CAP_NET_ADMIN, CAP_SYS_ADMIN and
     CAP_NET_BROADCAST; one thread uses it.
 
-    `agent_id` marks the links that it makes: the same id recognises them later, so two engines on one machine want two. By default
-    it is the machine's (`machine_id`).
+    `agent_id` marks the links that it makes: the same id recognises them later, so two engines on one machine want two: InUse where
+    another has it. By default it is the machine's (`machine_id`).
 
     With a `journal`, what an earlier life with it accepted is wanted again, and what the kernel has of that is taken over as it is.
 
@@ -80,11 +81,17 @@ class Engine:
 
     def __init__(self, agent_id: str | None = None, journal: Journal | None = None, look_seconds: float = LOOK_SECONDS) -> None:
         self.agent_id = agent_id or machine_id()
-        self._journal = journal
+        self._id_lock = AgentLock(self.agent_id)
+        try:
+            self._open(journal, look_seconds)
+        except BaseException:
+            self._id_lock.release()
+            raise
+
+    def _open(self, journal: Journal | None, look_seconds: float) -> None:
+        self._process = os.getpid()
+        self._closed = False
         self._memory: Memory = Forgetful() if journal is None else journal
-        self._trouble = ""
-        self._compaction: Compaction | None = None
-        self._commit_due = False
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
@@ -94,6 +101,7 @@ class Engine:
         self._changes: list[tuple[str, bytes]] = []
         self._requests: dict[int, Request] = {}
         self._finished: list[Request] = []
+        self._answered: list[Request] = []
         self._announced: list[tuple[Request, dict[str, object]]] = []
         self._frames: list[Frame] = []
         self._descriptors = Descriptors()
@@ -101,7 +109,8 @@ class Engine:
         self._planner = Planner(self._core, self.agent_id, self.note, self._memory, look_seconds)
         self._wanted = Wanted(self._core, self._planner)
         self._changes_of = Changes(self._core, self._planner)
-        self._transactions = Transactions(self, journal, self._memory, self._planner.timers)
+        self._transactions = Transactions(self, journal, self._memory, self._planner.timers, self._changes_of.of)
+        self._recorder = Recorder(journal, self._memory, self._core, self._planner, self._transactions, self.watch_child)
         self._note_next: str | None = None
         self._tidy = Tidy(self._planner.timers, self._let_go)
         planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
@@ -124,30 +133,53 @@ class Engine:
             watch(monitor.fd)
         self._descriptors.paths_changed = self._places.look
         if journal is not None:
-            self._resume(journal)
+            try:
+                self._resume(journal)
+            except BaseException:
+                self.close()
+                raise
+        self._recorder.begin()
 
     def _resume(self, journal: Journal) -> None:
-        """All that was accepted is wanted again, and is looked at by the first `process`."""
+        """All that was accepted is wanted again, and is looked at by the first `process`. Lost where not all of it can be."""
         slots = list(self._memory.memories("slot"))
         self._places.resume()
         self._microservices.resume()
-        load(journal.frames(), self._wanted, self._core)
+        losses = load(journal.records(), self._wanted, self._core, self._transactions.about_to_resume)
+        if losses and not journal.accept_loss:
+            raise Lost(journal.directory, [loss.text for loss in losses])
+        for loss in losses:
+            log.warning("lost, which was accepted: %s", loss.text)
+        journal.accept(losses)
         self._take_notices()
         self._planner.resume(slots)
         self._places.resumed()
         self._transactions.resume()
         self._wake()
 
+    def _use(self) -> None:
+        if self._closed:
+            raise Closed("the engine is closed")
+        if os.getpid() != self._process:
+            raise Closed(f"the engine is process {self._process}'s: after a fork the child has none")
+
     def close(self) -> None:
-        """Ends the writer and closes everything. The network is left as it is."""
-        if self._compaction is not None:
-            self._compaction.cancel()
+        """Ends the writer and closes everything. The network is left as it is. In a forked child nothing is touched: all of it is
+        the parent's."""
+        if self._closed:
+            return
+        self._closed = True
+        if os.getpid() != self._process:
+            return
+        self._recorder.close()
+        self._transactions.close()
         self._core.close()
         self._microservices.close()
         self._places.close()
         self._planner.namespaces.close()
         self._planner.timers.close()
         self._descriptors.close()
+        self._id_lock.release()
 
     def __enter__(self) -> Engine:
         return self
@@ -159,6 +191,7 @@ class Engine:
 
     def fileno(self) -> int:
         """A descriptor that is readable when `process` has something to do."""
+        self._use()
         return self._descriptors.fileno()
 
     def submit(self, frame: bytes | memoryview) -> Request:
@@ -174,13 +207,14 @@ class Engine:
     def submit_all(self, frames: Sequence[bytes | memoryview]) -> list[Request | BadRequest]:
         """Takes requests in, in their order; a BadRequest where one is none. What changes something is in the journal, if there is
         one, before any of it is done. The frames have to stay as they are until then."""
+        self._use()
         while len(self._frames) < len(frames):
             self._frames.append(Frame())
         self._tidy.took(sum(map(len, frames)))
         decoders = self._frames[: len(frames)]
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
-            numbers = self._record(frames, taken)
+            numbers = self._recorder.record(frames, taken, self._note_next)
             self._core.gather(True)
             return [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
         finally:
@@ -191,39 +225,20 @@ class Engine:
     def _let_go(self) -> None:
         """A busy time is over."""
         self._frames.clear()
-        if self._journal is not None:
-            self._journal.let_go()
+        self._recorder.let_go()
 
     def _decode(self, data: bytes | memoryview, frame: Frame) -> AnyEnvelope | BadRequest:
         try:
             frame.read(data)
             envelope = decode_envelope(frame.envelope)
             refuse_list(envelope, frame)
+            if isinstance(envelope, Change):
+                self._transactions.refuse_unconfirmed(envelope)
         except FrameError as error:
             return bad_frame(error)
         except BadRequest as error:
             return error
         return envelope
-
-    def _record(self, frames: Sequence[bytes | memoryview], taken: list[AnyEnvelope | BadRequest]) -> list[int]:
-        """The numbers of the requests in the journal, 0 for those that are not recorded; what could not be is refused."""
-        journal = self._journal
-        if journal is None:
-            return [0] * len(taken)
-        numbers = [
-            journal.append(envelope.op, envelope.source, frame, ATOMIC if envelope.atomic else self._note_next)
-            if isinstance(envelope, Change)
-            else 0
-            for frame, envelope in zip(frames, taken, strict=True)
-        ]
-        if any(numbers):
-            try:
-                journal.commit()
-            except NotRecorded as error:
-                for i, envelope in enumerate(taken):
-                    if isinstance(envelope, Change):
-                        taken[i] = BadRequest("not-recorded", f"nothing was changed: {error}", "", envelope.id)
-        return numbers
 
     def _carry_out(
         self, envelope: AnyEnvelope | BadRequest, data: bytes | memoryview, frame: Frame, seq: int
@@ -249,7 +264,6 @@ class Engine:
                 case History():
                     return self._answer(envelope, self._transactions.history(envelope))
                 case Confirm():
-                    self._wake()
                     return self._answer(envelope, self._transactions.confirm(envelope))
                 case Revert():
                     request = self._later(envelope)
@@ -265,10 +279,18 @@ class Engine:
         except Exception:
             # A fault of ours: it costs this request and no other.
             log.exception("a request of %d items met an error", frame.count)
-            return BadRequest("internal", "the agent met an error of its own: its log has more", "", envelope.id)
+            self._recorder.met_error(seq)
+            return BadRequest("internal", INTERNAL, "", envelope.id)
 
     def process(self) -> list[Request]:
         """Does what can be done without waiting; returns the requests that got their last verdict since."""
+        self._use()
+        self._serve()
+        answered, self._answered = self._answered, []
+        return answered
+
+    def _serve(self) -> None:
+        """One turn. What is faulty in it costs nothing else: who has an answer gets it in any case."""
         self._descriptors.serve()
         for _ in range(ROUNDS):
             if not self._round():
@@ -277,62 +299,20 @@ class Engine:
         for request, body in announced:
             request.complete(body)
         finished, self._finished = self._finished, []
-        answered = [one for request in finished for one in self._transactions.finished(request)]
+        answered = [one for request in finished for one in self._that_answers(request)]
+        self._answered += answered
         for request in finished:
             self._requests.pop(request.serial, None)
             self._core.close_request(request.serial)
-        for request in answered:
-            if self._journal is not None and request.seq:
-                error = None if request.error is None else request.error.message
-                self._journal.finish(request.seq, request.encoded_totals(), time.monotonic() - request.began, error)
-        if self._must_commit(answered):
-            if not self._commit_memory():
-                for request in answered:
-                    self._transactions.not_recorded(request, self._trouble)
-        elif answered and not self._commit_due:
-            self._commit_due = True
-            self._planner.timers.later(COMMIT_SECONDS, self._commit_ended)
-        if self._journal is not None and self._journal.wants_snapshot and self._compaction is None and self._transactions.idle:
-            self._begin_snapshot(self._journal)
-        return answered
+        ended = [request for request in dict.fromkeys((*finished, *answered)) if request.seq and not request.undecided]
+        self._recorder.ended(ended, answered)
 
-    def _begin_snapshot(self, journal: Journal) -> None:
-        self._compaction = compaction = Compaction(journal)
-
-        def ended() -> None:
-            self._compaction = None
-            if not compaction.finish():
-                log.error("no snapshot of the journal could be made; it goes on without")
-                journal.postpone_snapshot()
-
-        self.watch_child(compaction.pidfd, ended)
-
-    def _must_commit(self, answered: list[Request]) -> bool:
-        """How requests ended is recorded with the next ones, or soon: nothing but the history depends on it, unless one is
-        atomic."""
-        if self._journal is None or self._journal.remembers:
-            return True
-        return any(request.atomic for request in answered)
-
-    def _commit_ended(self) -> None:
-        self._commit_due = False
-        self._commit_memory()
-
-    def _commit_memory(self) -> bool:
-        """What is to be known after a restart is safe before anything that depends on it is acknowledged. False where it could not
-        be recorded."""
+    def _that_answers(self, request: Request) -> list[Request]:
         try:
-            self._memory.commit()
-        except NotRecorded as error:
-            self._say_trouble(str(error))
-            return False
-        self._say_trouble("")
-        return True
-
-    def _say_trouble(self, text: str) -> None:
-        if text != self._trouble:
-            log.error("%s", text) if text else log.info("the journal is written again")
-            self._trouble = text
+            return self._transactions.finished(request)
+        except Exception:
+            log.exception("the end of a request met an error")
+            return [request]
 
     def _round(self) -> bool:
         """Takes in what was completed and plans what follows. Was there anything?"""
@@ -347,13 +327,25 @@ class Engine:
         # What the operations did was heard before they ended, so it is known before their nodes are looked at again.
         try:
             self._planner.namespaces.read_events()
-        finally:
-            for result in results:
+        except Exception:
+            log.exception("what others did could not be read: everything is read again")
+            self._planner.timers.later(READ_AGAIN_SECONDS, self._read_everything)
+        for result in results:
+            try:
                 self._planner.completed(result)
+            except Exception:
+                log.exception("the end of an operation met an error")
         some |= self._take_notices()
         if self._planner.run():
             self._wake()
         return some
+
+    def _read_everything(self) -> None:
+        try:
+            self._planner.namespaces.survey_all()
+        except KernelError as error:
+            log.error("the namespaces cannot be read: %s", error)
+            self._planner.timers.later(READ_AGAIN_SECONDS, self._read_everything)
 
     def _take_notices(self) -> bool:
         """What happened to slots. Was there anything?"""
@@ -370,15 +362,25 @@ class Engine:
         return bool(notices)
 
     def settle(self, request: Request, timeout: float | None = None) -> Request:
-        """Processes until `request` has all its verdicts. TimeoutError."""
+        """Processes until `request` has all its verdicts; what else is done meanwhile is returned by the next `process`.
+        TimeoutError."""
+        self._use()
         end = None if timeout is None else time.monotonic() + timeout
         while not request.done:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(f"no verdict on {request.outstanding or 'all'} items of the request after {timeout} s")
             self._descriptors.wait(left)
-            self.process()
+            self._serve()
+        if request in self._answered:
+            self._answered.remove(request)
+        self._tell_answered()
         return request
+
+    def _tell_answered(self) -> None:
+        """Has whoever waits for `fileno` fetch what was done meanwhile."""
+        if self._answered:
+            self._wake()
 
     # ---- for a program that embeds it ----
 
@@ -406,10 +408,12 @@ class Engine:
 
     def rest(self) -> None:
         """Processes until nothing is under way."""
-        self.process()
+        self._use()
+        self._serve()
         while self._planner.is_at_work or self.backlog:
             self._descriptors.wait(1)
-            self.process()
+            self._serve()
+        self._tell_answered()
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The entry of one item: {key, state, source, missing, errno, message, since, tries, item}."""
@@ -434,7 +438,7 @@ class Engine:
         `process`."""
         request = Request(envelope.op, envelope.id, envelope.wait, finished=self._finish, seq=seq)
         request.rows_done = False
-        if not self._transactions.holds(envelope, data, request):
+        if not self._transactions.holds(envelope, data, frame.count, request):
             self._begin(envelope, frame, request)
         return request
 
@@ -449,9 +453,12 @@ class Engine:
             self._wanted.carry_out(envelope, frame, request)
             if isinstance(envelope, Clear):
                 self._visit_all(request)
-            if guarded:
+        if guarded:
+            if request.error is None:
                 self._transactions.begun(envelope, request, changes)
-                self._commit_memory()
+            else:
+                self._transactions.drop(request.revision)
+            self._recorder.commit()
         self._core.commit_request(serial)
         if request.error is not None or request.wait == "accepted":
             self._take_rows(serial, last=False)
@@ -546,6 +553,7 @@ class Engine:
 
     def info(self) -> dict[str, object]:
         """Version, protocol, instance, limits and counts."""
+        self._use()
         states: dict[str, int] = {}
         for node in self._planner.nodes.values():
             states[node.shown_state] = states.get(node.shown_state, 0) + 1
@@ -566,13 +574,16 @@ class Engine:
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,
             "drift": self._planner.drift(),
+            "transactions": self._transactions.counts(),
+            "timers": len(self._planner.timers),
             "bus": self.bus_info,
         }
 
     @property
     def backlog(self) -> int:
-        """Rows and operations that wait for the writer."""
-        return self._core.queued()
+        """Rows and operations that wait for the writer, and what waits behind an atomic request."""
+        self._use()
+        return self._core.queued() + self._transactions.held
 
     # ---- microservices ----
 
@@ -627,6 +638,7 @@ class Engine:
 
     def watch(self, on: bool, rows: bool | None = None) -> None:
         """Whether changes are noted for `changes`; those of routes and ARP entries too unless `rows` says otherwise."""
+        self._use()
         self._watched = on
         self._core.watch(on if rows is None else rows)
         if not on:
@@ -635,10 +647,12 @@ class Engine:
     @property
     def changes_lost(self) -> int:
         """Changes of rows that were not noted since nobody fetched them in time."""
+        self._use()
         return self._core.dropped()
 
     def changes(self) -> list[tuple[str, bytes]]:
         """What changed since the last call: (topic, msgpack map of at most 15 pairs)."""
+        self._use()
         rows = self._core.changes() if self._watched else []
         noted, self._changes = self._changes, []
         return noted + rows
@@ -658,7 +672,6 @@ class Engine:
             )
 
 
-COMMIT_SECONDS = 0.05
-"""How long it may be unknown to the journal how a request ended."""
+READ_AGAIN_SECONDS = 1.0
 ROUNDS = 4
 """How often `process` looks again for what was completed meanwhile, before it lets the caller have its turn."""

@@ -1,10 +1,31 @@
-"""What can be wrong with what a user asks for."""
+"""What can be wrong with what a user asks for, and what cannot be had."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+LOSSES_SHOWN = 20
+
 
 class Closed(RuntimeError):
-    """What is used has been closed, or is another process's."""
+    """What is used was closed before, or is the process's that this one was forked from."""
+
+
+class InUse(Exception):
+    """Another agent has it."""
+
+
+class Lost(Exception):
+    """What was recorded in `directory` cannot be had as it was: `losses` says what. With `accept_loss` it is done without."""
+
+    def __init__(self, directory: Path, losses: Sequence[str]) -> None:
+        shown = [*losses[:LOSSES_SHOWN], *([f"and {len(losses) - LOSSES_SHOWN} more"] if len(losses) > LOSSES_SHOWN else [])]
+        lines = "".join(f"\n  {line}" for line in shown) if len(shown) > 1 else f" {shown[0]}."
+        advice = "Nothing was changed. `nsplane agent --accept-loss` starts with what can be had."
+        super().__init__(f"{directory}:{lines}{chr(10) if len(shown) > 1 else ' '}{advice}")
+        self.directory = directory
+        self.losses = losses
 
 
 class ItemError(ValueError):
@@ -29,7 +50,3 @@ class BadRequest(ValueError):
         self.message = message
         self.path = path
         self.id = id
-
-
-class Closed(RuntimeError):
-    """What was asked for was closed before, or is the process's that this one was forked from."""

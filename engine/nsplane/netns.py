@@ -181,7 +181,7 @@ class Namespaces:
         core: Core,
         entered: Callable[[Netns, bool], None],
         lost: Callable[[Netns], None],
-        later: Callable[[float, Callable[[], None]], None],
+        later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         """`entered` is told of each namespace that comes into play, when its links are known, and whether it was just made; `lost`
         of each whose events were lost: what it has of ours is not known. `later` calls back after so many seconds."""

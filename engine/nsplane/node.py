@@ -26,7 +26,6 @@ from nsplane.kernel import (
     LinkChange,
     Op,
     errno_name,
-    write_sysctl,
 )
 from nsplane.kind import Aside, Kind, Place
 from nsplane.needs import Loss, Need, there
@@ -35,6 +34,7 @@ from nsplane.netns import Netns
 if TYPE_CHECKING:
     from nsplane.plan import Planner
     from nsplane.requests import Request
+    from nsplane.timers import Appointment
 
 
 class Node:
@@ -77,6 +77,7 @@ class Node:
         self._refusal: tuple[int, str] | None = None  # of the last operation
         self._refused = False  # by the kernel: what may be tried again
         self._retry_set = False
+        self._retry_at: Appointment | None = None
         self._repeated = 0
 
     # ---- the wish ----
@@ -361,7 +362,7 @@ class Node:
         if self._refused and not self._retry_set:
             self._retry_set = True
             doublings = min(max(self.tries, self._fights) - 1, 6)
-            self.planner.timers.later(min(RETRY_FIRST * 2**doublings, RETRY_LONGEST), self._retry)
+            self._retry_at = self.planner.timers.later(min(RETRY_FIRST * 2**doublings, RETRY_LONGEST), self._retry)
 
     def _retry(self) -> None:
         self._retry_set = False
@@ -409,6 +410,7 @@ class Node:
 
     def claim(self, netns: Netns, name: str) -> bool:
         """Takes a link's name in a namespace; where another item has it, fails naming that."""
+        self.planner.keep_name(netns, name)
         holder = self.planner.owners.setdefault((netns, name), self)
         if holder is self:
             self.blocked_by = None
@@ -423,6 +425,12 @@ class Node:
         """Somebody else's link has the name: another item may adopt that."""
         self._claims.discard((netns, name))
         self.planner.release((netns, name))
+
+    def keep_claim(self, netns: Netns, name: str) -> None:
+        """A name that its link has from an earlier life is its own before it has had a look itself."""
+        self.planner.owners[netns, name] = self
+        self._claims.add((netns, name))
+        self.planner.touch_only(self)
 
     def _is_in_circle(self, netns: Netns, name: str) -> bool:
         """Do items wait for each other's names, this one among them? Then one has to step aside."""
@@ -513,6 +521,8 @@ class Node:
 
     def dispose(self) -> None:
         """Nothing is wanted any more and nothing is left."""
+        if self._retry_at is not None:
+            self._retry_at.cancel()
         self._release_claims()
         self.forget_name()
         self.planner.facts.need(self, ())

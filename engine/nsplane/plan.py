@@ -7,22 +7,20 @@ run looks at everything that was touched since the last; deletions of one run ar
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nsplane.facts import Facts
 from nsplane.groups import Groups
-from nsplane.items import is_interface_key
 from nsplane.journal import NotRecorded
 from nsplane.kernel import JUDGE_ALL, JUDGE_REFUSED, Address, Core, KernelError, LinkChange, OpResult
 from nsplane.kind import Place
-from nsplane.kinds.created import is_agents
+from nsplane.kinds.created import alias_of, is_agents
 from nsplane.looks import Looks
 from nsplane.memory import Memory
-from nsplane.needs import there
 from nsplane.netns import Namespaces, Netns
 from nsplane.node import RETRY_FIRST, Node, stage_change, temporary_name
 from nsplane.operation import Operation
@@ -30,7 +28,7 @@ from nsplane.places import Places
 from nsplane.processes import boot_id
 from nsplane.replaced import Replaced
 from nsplane.slots import Slot
-from nsplane.timers import Timers
+from nsplane.timers import Appointment, Timers
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +80,8 @@ class Planner:
         self.blocked: dict[tuple[Netns, str], set[Node]] = {}
         self.slots: dict[int, Slot] = {}
         self.groups = Groups(agent_id)
+        self._marks: dict[str, str] = {}
+        self._slot_retries: dict[int, Appointment] = {}
         self._cookies = itertools.count(1)
         self._running: dict[int, Operation] = {}
         self._touched: dict[Node, None] = {}
@@ -289,7 +289,7 @@ class Planner:
                 node = next(iter(self._touched))
                 del self._touched[node]
                 if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
-                    node.reconcile()
+                    self._reconcile(node)
                 if not node.busy:
                     self._touched |= self._awaited.pop(node, {})
             fresh = [] if more else self._remove_left_over()
@@ -306,11 +306,23 @@ class Planner:
                 if stand is not None and stand[0] in self._unread:
                     later[slot] = None
                     continue
-                slot.judge()
+                try:
+                    slot.judge()
+                except Exception:
+                    log.exception("%s met an error", slot.key)
             dropped, self._dropped = self._dropped, []
             for netns in dropped:
                 self.namespaces.drop(netns)
         self._touched_slots |= later
+
+    def _reconcile(self, node: Node) -> None:
+        """A fault of ours costs this item and no other; it is tried again as what the kernel refuses is."""
+        try:
+            node.reconcile()
+        except Exception:
+            log.exception("%s met an error", node.key)
+            node.refuse(errno.EIO, "the agent met an error of its own: its log has more")
+            node.show("failed")
 
     def pay_later(self, node: Node) -> None:
         """The verdict of a node that waits: given when what it waits for is not just being made or given up."""
@@ -536,18 +548,24 @@ class Planner:
         node = netns.holders.get(index)
         return isinstance(node, Node) and node.ending and node.place is not None and node.place.kind.makes_link
 
-    def facts_lost(self, key: str, action: str, after: Mapping[str, Any] | None) -> tuple[str, ...]:
-        """What is not true any more, for a while or for good, when an item that is there is deleted, made anew or changed: who
-        depends on that is interrupted. A link that only goes down keeps its ports."""
-        if action in ("delete", "recreate") and is_interface_key(key):
-            return key, there(key)
-        if action == "change" and is_interface_key(key) and after is not None and after.get("enabled") is False:
-            return (key,)
-        return ()
-
     def drop_later(self, netns: Netns) -> None:
         """Lets go of a namespace at the end of the run, when what still has to be done in it has been queued."""
         self._dropped.append(netns)
+
+    def keep_name(self, netns: Netns, name: str) -> None:
+        """Of those who want one name, the item has it whose link bears it from an earlier life, in whichever order they come."""
+        link = netns.link(name)
+        if link is None or (netns, name) in self.owners or link.index in netns.holders or not is_agents(self, link):
+            return
+        node = self._marked(link.alias)
+        if node is not None and not node.gone and node.netns is netns and node.settings.host_name == name and node.place is None:
+            node.keep_claim(netns, name)
+
+    def _marked(self, alias: str) -> Node | None:
+        """The item whose link bears this mark."""
+        if len(self._marks) != len(self.nodes) or self._marks.get(alias) not in self.nodes:
+            self._marks = {alias_of(self, key): key for key in self.nodes}
+        return self.nodes.get(self._marks.get(alias, ""))
 
     def release(self, claim: tuple[Netns, str]) -> None:
         """A link's name is free again: those who wanted it get their turn."""
@@ -596,18 +614,28 @@ class Planner:
 
     def slot_refused(self, number: int) -> None:
         """Rows of a slot were refused: they are tried again when they are due."""
-        self.timers.later(RETRY_FIRST, lambda: self._retry_slot(number))
+        self._retry_slot_in(number, RETRY_FIRST)
+
+    def _retry_slot_in(self, number: int, seconds: float) -> None:
+        self._forget_retry(number)
+        self._slot_retries[number] = self.timers.later(seconds, lambda: self._retry_slot(number))
 
     def _retry_slot(self, number: int) -> None:
         seconds = self.core.slot_retry(number)
         if seconds is not None:
-            self.timers.later(seconds, lambda: self._retry_slot(number))
+            self._retry_slot_in(number, seconds)
+
+    def _forget_retry(self, number: int) -> None:
+        retry = self._slot_retries.pop(number, None)
+        if retry is not None:
+            retry.cancel()
 
     def slot_empty(self, number: int) -> None:
         slot = self.slots.get(number)
         if slot is not None and self.core.slot_rows(number) == (0, 0):
             self.memory.remember("slot", slot.key, None)
             del self.slots[number]
+            self._forget_retry(number)
             self._touched_slots.pop(slot, None)
             self._unpaid.pop(slot, None)
             slot.forget()

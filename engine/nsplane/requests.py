@@ -172,6 +172,9 @@ def decode_envelope(data: bytes) -> AnyEnvelope:
     generation = getattr(envelope, "generation", 0)
     if not 0 <= generation < 2**63:
         raise BadRequest("bad-request", f"{generation} is not 0 to {2**63 - 1}", "generation", envelope.id)
+    revision = getattr(envelope, "revision", 0)
+    if not 0 <= revision < 2**63:
+        raise BadRequest("bad-request", f"{revision} is not 0 to {2**63 - 1}", "revision", envelope.id)
     confirm = getattr(envelope, "confirm", None)
     if confirm is not None and not 0 < confirm <= 86_400:
         raise BadRequest("bad-request", f"{confirm:g} is not a number of seconds up to a day", "confirm", envelope.id)

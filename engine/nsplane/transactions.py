@@ -19,18 +19,23 @@ import msgspec
 from nsplane.changes import REFUSED, Change, refusals, undoing
 from nsplane.errors import BadRequest
 from nsplane.journal import Journal, NotRecorded
-from nsplane.journal.inverse import Inversion
+from nsplane.journal.beside import Beside
+from nsplane.kernel import Frame
 from nsplane.memory import Memory
 from nsplane.requests import Changing, Confirm, History, Request, Revert
 from nsplane.timers import Timers
+from nsplane.unconfirmed import Unconfirmed
 
 log = logging.getLogger(__name__)
 
 FAILURES = ("failed", "invalid", "conflict")
 AGAIN = 5.0
 """Seconds before another attempt to take a request back that could not be recorded."""
-
-_encode = msgspec.msgpack.Encoder().encode
+REVERTS_AT_ONCE = 2
+"""Each is a process, which carries out again what came before."""
+REVERTS_WAITING = 64
+HELD_BYTES = 64
+"""A request that is held counts in the backlog for its items, and for one more for each so many bytes."""
 
 
 class Host(Protocol):
@@ -57,21 +62,47 @@ class Host(Protocol):
 class Transactions:
     """What is done about requests besides carrying them out."""
 
-    def __init__(self, host: Host, journal: Journal | None, memory: Memory, timers: Timers) -> None:
+    def __init__(
+        self, host: Host, journal: Journal | None, memory: Memory, timers: Timers, find: Callable[..., list[Change]]
+    ) -> None:
         self._host = host
         self._journal = journal
         self._memory = memory
         self._timers = timers
+        self._find = find
+        self._unconfirmed = Unconfirmed(memory, timers, self._expire, host.wanted_item)
         self._atomic: Request | None = None
         self._changes: list[Change] = []
         self._undoing: set[Request] = set()
-        self._held: deque[tuple[Changing, bytes, Request]] = deque()
+        self._held: deque[tuple[Changing, bytes, int, Request]] = deque()
+        self.held = 0
+        """What waits behind an atomic request: items, and what they weigh."""
         self._groups: dict[Request, _Group] = {}
+        self._reverts: deque[tuple[Revert, Request]] = deque()
+        self._reverting: set[Beside] = set()
+
+    def about_to_resume(self, seq: int, envelope: Changing, frame: Frame) -> None:
+        """A request of an earlier life is about to be carried out again: of one that ended with its agent before what it changes
+        was noted, that is noted now."""
+        if envelope.confirm is not None and self._unconfirmed.lacks_changes(seq):
+            self._unconfirmed.note(seq, self._find(envelope, frame))
 
     def resume(self) -> None:
         """Requests of an earlier life that are not confirmed yet are taken back when their time is over."""
-        for revision, known in self._memory.memories("confirm").items():
-            self._timers.later(known["deadline"] - time.time(), partial(self._expire, revision))
+        self._unconfirmed.resume()
+
+    def close(self) -> None:
+        for beside in self._reverting:
+            beside.cancel()
+
+    def counts(self) -> dict[str, int]:
+        """For `info`: what waits."""
+        return {
+            "held": len(self._held),
+            "unconfirmed": len(self._unconfirmed),
+            "unconfirmed_items": self._unconfirmed.items,
+            "reverts": len(self._reverting) + len(self._reverts),
+        }
 
     # ---- all or nothing ----
 
@@ -80,11 +111,13 @@ class Transactions:
         """Is no atomic request under way? One that is does not count in the journal yet."""
         return self._atomic is None
 
-    def holds(self, envelope: Changing, data: bytes | memoryview, request: Request) -> bool:
+    def holds(self, envelope: Changing, data: bytes | memoryview, items: int, request: Request) -> bool:
         """Is an atomic request under way? Then this one is carried out when it has ended."""
         if self._atomic is None:
             return False
-        self._held.append((envelope, bytes(data), request))
+        weight = 1 + max(items, len(data) // HELD_BYTES)
+        self.held += weight
+        self._held.append((envelope, bytes(data), weight, request))
         return True
 
     def refuses(self, request: Request, changes: list[Change]) -> bool:
@@ -103,9 +136,22 @@ class Transactions:
             self._atomic, self._changes = request, changes
             request.atomic = request.undecided = True
         if envelope.confirm is not None:
-            revision = str(request.revision)
-            self._memory.remember("confirm", revision, {"deadline": time.time() + envelope.confirm, "changes": changes})
-            self._timers.later(envelope.confirm, partial(self._expire, revision))
+            if not request.seq:
+                self._unconfirmed.announce(request.revision, envelope.confirm)
+            self._unconfirmed.note(request.revision, changes)
+
+    def announce(self, seq: int, seconds: float) -> None:
+        """A request is about to be recorded which is to be taken back after so long unless it is confirmed."""
+        self._unconfirmed.announce(seq, seconds)
+
+    def drop(self, revision: int) -> None:
+        """Nothing of it is to be taken back any more."""
+        self._unconfirmed.drop(revision)
+
+    def refuse_unconfirmed(self, envelope: Changing) -> None:
+        """BadRequest where no more can wait for a confirmation."""
+        if envelope.confirm is not None and not self._unconfirmed.has_room():
+            raise BadRequest("no-resources", "too much waits to be confirmed already", "confirm", envelope.id)
 
     def finished(self, request: Request) -> list[Request]:
         """A request has all its verdicts. Returns those that are to be answered now."""
@@ -120,7 +166,7 @@ class Transactions:
         if not failures:
             return self._end_atomic()
         request.error = BadRequest("undone", f"{failures} items failed: everything is as it was", "items", request.id)
-        self._memory.remember("confirm", str(request.revision), None)
+        self.drop(request.revision)
         undo, _ = undoing(self._changes, {change["key"]: change["after"] for change in self._changes})
         self._undoing = {self._host.carry_out(message) for message in undo}
         return [] if self._undoing else self._end_atomic()
@@ -134,7 +180,9 @@ class Transactions:
         request, self._atomic = self._atomic, None
         self._changes = []
         while self._held and self._atomic is None:
-            self._host.begin(*self._held.popleft())
+            envelope, data, weight, held = self._held.popleft()
+            self.held -= weight
+            self._host.begin(envelope, data, held)
         if request is None:
             return []
         request.undecided = False
@@ -143,23 +191,27 @@ class Transactions:
     # ---- taken back ----
 
     def confirm(self, envelope: Confirm) -> dict[str, object]:
-        known = self._memory.memories("confirm").get(str(envelope.revision))
+        """The answer says that it stays, so that is recorded before."""
+        known = self._unconfirmed.drop(envelope.revision)
         if known is None:
             raise BadRequest("bad-request", f"{envelope.revision} does not wait to be confirmed", "revision", envelope.id)
-        self._memory.remember("confirm", str(envelope.revision), None)
+        try:
+            self._memory.commit()
+        except NotRecorded as error:
+            self._unconfirmed.put_back(envelope.revision, known)
+            raise BadRequest("not-recorded", f"it is not confirmed: {error}", "", envelope.id) from None
         return {"revision": envelope.revision}
 
-    def _expire(self, revision: str) -> None:
-        known = self._memory.memories("confirm").get(revision)
-        if known is None:  # it was confirmed
-            return
+    def _expire(self, revision: int) -> None:
+        changes = self._unconfirmed.changes(revision)
         try:
-            _, left = self._take_back(known["changes"], f"revision {revision} was not confirmed")
+            _, left = self._take_back(changes, f"revision {revision} was not confirmed")
         except BadRequest as error:
             log.error("revision %s was not confirmed, and cannot be taken back yet: %s", revision, error)
-            self._timers.later(AGAIN, partial(self._expire, revision))
+            self._timers.later(AGAIN, partial(self._unconfirmed.look, revision))
             return
-        self._memory.remember("confirm", revision, None)
+        left += self._unconfirmed.overtaken(revision)
+        self.drop(revision)
         log.warning("revision %s was not confirmed: it is taken back, but for %d items changed since", revision, len(left))
         event = {"key": f"revision/{revision}", "event": "taken-back", "left": left, "time": time.time()}
         self._host.note(f"revision/{revision}", event)
@@ -170,24 +222,40 @@ class Transactions:
             raise BadRequest("bad-request", "there is no journal (--state-dir none)", "op", envelope.id)
         if not self._journal.is_revertible(envelope.revision):
             raise BadRequest("bad-request", f"{envelope.revision} is not in the history, or too old", "revision", envelope.id)
-        inversion = Inversion(self._journal, envelope.revision)
+        if len(self._reverts) >= REVERTS_WAITING:
+            raise BadRequest("no-resources", f"{REVERTS_WAITING} reverts wait already", "op", envelope.id)
+        self._reverts.append((envelope, request))
+        self._revert_next(self._journal)
 
-        def ended() -> None:
-            changes = inversion.finish()
-            if changes is None:
-                request.fail(BadRequest("internal", "what it changed could not be found: the log has more", "", envelope.id))
-                return
+    def _revert_next(self, journal: Journal) -> None:
+        while self._reverts and len(self._reverting) < REVERTS_AT_ONCE:
+            envelope, request = self._reverts.popleft()
             try:
-                requests, left = self._take_back(changes, f"revert of {envelope.revision}")
-            except BadRequest as error:
-                request.fail(BadRequest(error.code, error.message, error.path, envelope.id))
-                return
+                beside = Beside("changes", journal.directory, envelope.revision)
+            except OSError as error:
+                request.fail(
+                    BadRequest("no-resources", f"no process can be started to find what it changed: {error}", "", envelope.id)
+                )
+                continue
+            self._reverting.add(beside)
+            self._host.watch_child(beside.fd, partial(self._inverted, journal, beside, envelope, request))
+
+    def _inverted(self, journal: Journal, beside: Beside, envelope: Revert, request: Request) -> None:
+        """What the request has changed is known."""
+        self._reverting.discard(beside)
+        try:
+            found = beside.finish()
+            if found is None:
+                raise BadRequest("internal", "what it changed could not be found: the log has more")
+            requests, left = self._take_back(msgspec.msgpack.decode(found), f"revert of {envelope.revision}")
+        except BadRequest as error:
+            request.fail(BadRequest(error.code, error.message, error.path, envelope.id))
+        else:
             group = _Group(request, requests, left)
             self._groups.update(dict.fromkeys(requests, group))
             if not requests:
                 group.answer()
-
-        self._host.watch_child(inversion.pidfd, ended)
+        self._revert_next(journal)
 
     def _take_back(self, changes: list[Change], note: str) -> tuple[list[Request], list[str]]:
         now = {change["key"]: self._host.wanted_item(change["key"]) for change in changes if change["action"] not in REFUSED}
@@ -201,15 +269,13 @@ class Transactions:
             raise BadRequest("bad-request", "there is no journal (--state-dir none)", "op", envelope.id)
         if not 1 <= envelope.limit <= 100_000:
             raise BadRequest("bad-request", f"{envelope.limit} is not 1 to 100000", "limit", envelope.id)
-        waiting = self._memory.memories("confirm")
         try:
             self._journal.commit()
         except NotRecorded as error:
             log.warning("the history is not up to date: %s", error)
         requests = [one.as_map() for one in self._journal.history(envelope.limit)]
         for one in requests:
-            known = waiting.get(str(one["seq"]))
-            one["confirm_by"] = known and known["deadline"]
+            one["confirm_by"] = self._unconfirmed.deadline(one["seq"])
         return {"requests": requests}
 
 

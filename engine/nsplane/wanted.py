@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from nsplane import kinds
-from nsplane.checks import refusal
-from nsplane.errors import BadRequest, ItemError
-from nsplane.items import Settings, interface_key, is_interface_key
+from nsplane.checks import entry_of, read_interface_keys, read_interfaces
+from nsplane.errors import BadRequest
+from nsplane.items import Settings, interface_key
 from nsplane.kernel import Core, Frame
 from nsplane.kinds import InterfaceItem
 from nsplane.node import Node
@@ -31,13 +29,14 @@ class Wanted:
         self._core = core
         self._planner = planner
 
-    def carry_out(self, envelope: Changing, frame: Frame, request: Request) -> None:
-        """Every item of the frame is wanted, or not any more, or has its verdict already."""
+    def carry_out(self, envelope: Changing, frame: Frame, request: Request, all_or_nothing: bool = True) -> None:
+        """Every item of the frame is wanted, or not any more, or has its verdict already. A `replace` of which something is refused
+        is refused whole, unless it is not `all_or_nothing`: one that was accepted once, of which something is lost."""
         match envelope:
             case Put():
                 self._put(envelope, frame, request)
             case Replace():
-                self._replace(envelope, frame, request)
+                self._replace(envelope, frame, request, all_or_nothing)
             case Delete():
                 self._delete(envelope, frame, request)
             case Sweep():
@@ -53,11 +52,11 @@ class Wanted:
             self._wish(item, settings, request, envelope.source, envelope.generation)
         self._core.put(frame, request.serial, origin, frame.count <= EXPRESS_ITEMS)
 
-    def _replace(self, envelope: Replace, frame: Frame, request: Request) -> None:
+    def _replace(self, envelope: Replace, frame: Frame, request: Request, all_or_nothing: bool) -> None:
         origin = self._core.origin(envelope.source, 0)
         wishes = self._decode_interfaces(frame, request, envelope.source)
         refused = self._core.check(frame, request.serial, origin) + sum(request.counts.values())
-        if refused:
+        if refused and all_or_nothing:
             what = f"{refused} of {frame.count} items are invalid or in conflict: nothing was changed"
             request.error = BadRequest("refused", what, "items", envelope.id)
             return
@@ -69,23 +68,17 @@ class Wanted:
 
     def _decode_interfaces(self, frame: Frame, request: Request, source: str) -> list[tuple[InterfaceItem, Settings]]:
         """The frame's interface items; those that are invalid or another source's get their verdict."""
-        wishes: dict[str, tuple[InterfaceItem, Settings]] = {}
-        for index, data in frame.others():
-            try:
-                item = kinds.decode(data)
-                settings = kinds.check(item)
-                key = interface_key(item.name)
-                if key in wishes:
-                    raise ItemError("name", f"{key} is in this request twice")
-            except ItemError as error:
-                request.count("invalid", refusal(index, data, error))
-                continue
-            node = self._planner.nodes.get(key)
+        items, refused = read_interfaces(frame)
+        for one in refused:
+            request.count("invalid", entry_of(one))
+        wishes = []
+        for item, settings in items:
+            node = self._planner.nodes.get(interface_key(item.name))
             if node is not None and not node.gone and node.source != source:
                 request.count("conflict", node.entry("conflict") | {"message": f"the key belongs to source {node.source}"})
-                continue
-            wishes[key] = item, settings
-        return list(wishes.values())
+            else:
+                wishes.append((item, settings))
+        return wishes
 
     def _wish(self, item: InterfaceItem, settings: Settings, request: Request, source: str, generation: int) -> None:
         key = interface_key(item.name)
@@ -98,20 +91,17 @@ class Wanted:
         node.wish(item, settings, kinds.KINDS[type(item)], source, generation)
 
     def _delete(self, envelope: Delete, frame: Frame, request: Request) -> None:
-        seen: set[str] = set()
-        for index, data in frame.others():
-            key = msgspec.msgpack.decode(data, type=str)
+        keys, refused = read_interface_keys(frame)
+        for one in refused:
+            request.count("invalid", entry_of(one))
+        for key in keys:
             node = self._planner.nodes.get(key)
-            if not is_interface_key(key) or key in seen:
-                text = f"{key} is in this request twice" if key in seen else f"{key[:48]!r} is no key of an item"
-                request.count("invalid", refusal(index, data, ItemError("key", text)))
-            elif node is None or (node.gone and node.state not in ("failed", "retrying")):
+            if node is None or (node.gone and node.state not in ("failed", "retrying")):
                 request.count("removed")
-            elif node.source != envelope.source and not envelope.force:
+            elif not node.gone and node.source != envelope.source and not envelope.force:
                 request.count("conflict", node.entry("conflict") | {"message": f"the key belongs to source {node.source}"})
             else:
                 self._unwish_node(node, request)
-            seen.add(key)
         origin = self._core.origin(envelope.source, 0)
         self._core.delete(frame, request.serial, origin, envelope.force, frame.count <= EXPRESS_ITEMS)
 

@@ -126,5 +126,7 @@ def descriptors(pid: int) -> Counter[str]:
             target = os.readlink(entry.path)
         except FileNotFoundError:  # closed meanwhile
             continue
+        if target.startswith("/run/nsplane-agents/"):  # named by the agent's id
+            target = "nsplane-agents"
         found[re.sub(r"\[\d+\]", "", Path(target).name if target.startswith("/") else target)] += 1
     return found

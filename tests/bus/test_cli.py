@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from msgspec import msgpack
 
+from nsplane_bus.cli import publish
+from nsplane_bus.errors import InvalidItems
+
 from .conftest import RunningAgent
 
 
@@ -71,11 +74,24 @@ def test_failed_is_1_and_says_why(agent: RunningAgent) -> None:
 def test_invalid_is_1_and_nothing_is_sent(agent: RunningAgent) -> None:
     done = apply(agent, bridge(agent), {"kind": "bridge", "name": "a", "host_name": "sixteen-bytes-ab"})
     assert done.returncode == 1
-    assert "item 1: host_name: 'sixteen-bytes-ab' has 16 bytes" in done.stderr
+    assert "item 1 (interface/a): host_name: 'sixteen-bytes-ab' has 16 bytes" in done.stderr
     assert json.loads(agent.nsplane("get", "--json").stdout) == []
     faults = json.loads(apply(agent, {"kind": "unicorn"}, options=("--json",)).stdout)
     assert faults["counts"] == {"invalid": 1}
     assert faults["items"][0]["field"] == "kind"
+
+
+def test_what_is_there_twice_is_named_and_nothing_is_sent(agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = apply(agent, bridge(agent), WAITING, bridge(agent, mtu=1400))
+    assert done.returncode == 1
+    assert "item 2 (interface/br): key: is in this request twice" in done.stderr
+    assert agent.nsplane("delete", "interface/br", "interface/br").returncode == 1
+    monkeypatch.setattr(publish, "PART", 100)  # also where they would go in several requests
+    with pytest.raises(InvalidItems, match=r"item 4 \(interface/b3\): mtu"):
+        publish.put(agent.client(), [*(bridge(agent, f"b{n}") for n in range(3)), WAITING, bridge(agent, "b3", mtu=1)])
+    with pytest.raises(InvalidItems, match="item 1 "):
+        publish.put(agent.client(), [bridge(agent), bridge(agent)])
+    assert json.loads(agent.nsplane("get", "--json").stdout) == []
 
 
 def test_another_sources_item_is_a_conflict(agent: RunningAgent) -> None:

@@ -49,7 +49,7 @@ def test_a_plan_is_a_readable_diff(kept: RunningAgent, files: tuple[str, str]) -
     assert planned.returncode == 3
     assert planned.stdout.splitlines() == [
         "+ interface/br  (create)",
-        "+ interface/a  (create; pending: missing interface/b, microservice/web)",
+        "+ interface/a  (create; pending: missing microservice/web)",
         "+ route/br/10.2.0.0/16  (create)",
         "3 create",
     ]
@@ -58,14 +58,22 @@ def test_a_plan_is_a_readable_diff(kept: RunningAgent, files: tuple[str, str]) -
     assert planned.stdout.splitlines() == [
         "~ interface/br  (change)",
         "    + mtu: 1400",
+        "= interface/a  (unchanged; pending: missing microservice/web)",
         "~ route/br/10.2.0.0/16  (change)",
         "    - gateway: 10.1.0.2",
         "    + gateway: 10.1.0.3",
         "2 change, 1 unchanged",
     ]
-    assert planned.returncode == 0
+    assert planned.returncode == kept.nsplane("apply", "--replace", second).returncode == 3
     planned = kept.nsplane("plan", "--delete", "interface/br")
     assert planned.stdout.splitlines()[0] == "- interface/br  (delete; 1 items depend on it)"
+    assert planned.returncode == 3
+    done = kept.nsplane("plan", "--replace", "-", stdin="[{kind: bridge, name: br, mtu: 1}, {kind: bridge, name: x}]")
+    assert done.returncode == 1
+    assert done.stderr == "nsplane: 1 of its items are invalid or in conflict: nothing would be changed\n"
+    done = kept.nsplane("plan", "-", stdin="[{kind: bridge, name: x, host_name: lo}, {kind: bridge, name: y, host_name: lo}]")
+    assert done.returncode == kept.nsplane("apply", "-", stdin="[{kind: bridge, name: x, host_name: lo}]").returncode == 1
+    assert "+ interface/x  (create; fails: exists: a physical link lo that nsplane did not make)" in done.stdout
     assert kept.nsplane("plan").returncode == 2
 
 

@@ -84,16 +84,20 @@ static void test_what_a_request_would_change(void)
 	CHECK_HAS(text, "{key: route/web0/10.0.0.0/8, action: unchanged, interface: web0, source: lab, generation: 3,");
 	CHECK_HAS(
 		text,
-		"{key: route/web0/11.0.0.0/8, action: change, interface: web0, source: lab, generation: 3, before: {kind: route,"
+		"{key: route/web0/11.0.0.0/8, action: change, interface: web0, source: lab, generation: 3, state: configured, "
+		"before: {kind: route,"
 		" interface: web0, dst: 11.0.0.0/8}, after: {kind: route, interface: web0, dst: 11.0.0.0/8, gateway: 192.0.2.9}}");
-	CHECK_HAS(text, "{key: arp/never/192.0.2.9, action: create, interface: never, source: nil, generation: 0, before: nil, "
-			"after: {kind:"
-			" arp, interface: never, ip: 192.0.2.9, mac: 02:00:00:00:00:09}}");
+	CHECK_HAS(
+		text,
+		"{key: arp/never/192.0.2.9, action: create, interface: never, source: nil, generation: 0, state: nil, before: nil, "
+		"after: {kind:"
+		" arp, interface: never, ip: 192.0.2.9, mac: 02:00:00:00:00:09}}");
 	CHECK_EQ(nsp_slot_find(rig->core, "web0"), rig->slot);
 
 	text = compared(rig, "two", "keys", "[route/web0/10.0.0.0/8, route/web0/12.0.0.0/8]", 0);
 	CHECK_HAS(text, "{key: route/web0/10.0.0.0/8, action: conflict, interface: web0, source: lab,");
-	CHECK_HAS(text, "{key: route/web0/12.0.0.0/8, action: absent, interface: web0, source: nil, generation: 0, before: nil, "
+	CHECK_HAS(text, "{key: route/web0/12.0.0.0/8, action: absent, interface: web0, source: nil, generation: 0, state: nil, "
+			"before: nil, "
 			"after: nil}");
 	CHECK_HAS(compared(rig, "two", "keys", "[route/web0/10.0.0.0/8]", NSP_FORCE), "action: delete");
 

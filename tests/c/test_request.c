@@ -42,9 +42,9 @@ static void test_twice_in_one_request(void)
 		     " {kind: route, interface: web0, dst: 10.0.0.0/8, metric: 1}, {kind: route, interface: web0, dst: nonsense}]");
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 2);
 	CHECK_EQ(rig->counts[NSP_STATE_INVALID], 2);
-	CHECK_HAS(rig->entries,
-		  "{key: route/web0/10.0.0.0/8, state: invalid, source: nil, missing: [], errno: EINVAL,"
-		  " message: key: is in this request twice, since: (...), tries: 0, index: 1, field: key, item: nil}");
+	CHECK_HAS(rig->entries, "{key: route/web0/10.0.0.0/8, state: invalid, source: nil, missing: [], errno: EINVAL,"
+				" message: key: is in this request twice, since: (...), tries: 0, index: 1, field: key,"
+				" item: {kind: route, interface: web0, dst: 10.0.0.0/8, gateway: 192.0.2.9}}");
 	CHECK_HAS(rig->entries,
 		  "{key: nil, state: invalid, source: nil, missing: [], errno: EINVAL, message: dst: 'nonsense' is not a network");
 	CHECK_HAS(rig->entries, "index: 3, field: dst, item: {kind: route, interface: web0, dst: nonsense}}");

@@ -64,10 +64,11 @@ def recorded(directory: Path) -> set[str]:
 
 def record_deletion(engine: Engine, keys: list[str]) -> None:
     """What is left where the agent is killed between the journal and the kernel."""
-    assert engine._journal is not None
+    journal = engine._recorder._journal
+    assert journal is not None
     request = {"op": "delete", "source": "default", "keys": keys}
-    engine._journal.append("delete", "default", msgspec.msgpack.encode(request))
-    engine._journal.commit()
+    journal.append("delete", "default", msgspec.msgpack.encode(request))
+    journal.commit()
 
 
 def test_it_is_recorded_before_it_is_replaced(lab: Lab, red: str, tmp_path: Path) -> None:

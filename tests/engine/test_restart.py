@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from msgspec import msgpack
 
-from nsplane import Engine, Journal
-from nsplane.journal import InUse
+from nsplane import Engine, Journal, recorder
+from nsplane.journal import InUse, store
+from nsplane.recorder import Recorder
 
 from .conftest import Lab, ip, ip_in, run, run_in, until
 from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, existing, route, veth
@@ -215,7 +216,8 @@ def test_one_engine_has_a_journal(tmp_path: Path) -> None:
     Journal(tmp_path).close()
 
 
-def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path) -> None:
+def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SNAPSHOT_SHARE", 0)
     red = by_name(lab.name("red"))
     journal = Journal(tmp_path, snapshot_bytes=50_000)
     with Engine(agent_id=lab.name(), journal=journal) as engine:
@@ -224,14 +226,14 @@ def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path) 
             routes = [route("br", f"20.{n % 8}.{i}.0/24", gateway=f"10.0.0.{n + 2}") for i in range(50)]
             engine._ask({"op": "put", "source": "two", "generation": n, "items": routes}, 5)
             engine.delete([f"route/br/20.{n % 8}.7.0/24"], source="two", timeout=5)
-        until(engine, lambda: engine._compaction is None and list(tmp_path.glob("snapshot-*.db")))
+        until(engine, lambda: engine._recorder.making is None and journal.snapshot_due is None, 60)
         before = state(engine)
         assert len(before) == 1 + 8 * 49
         sources = engine.info()["items"]
     journal.close()
     assert not list(tmp_path.glob("*.new"))
     journal = Journal(tmp_path, snapshot_bytes=50_000)
-    assert sum(1 for _ in journal.frames()) < 60
+    assert sum(1 for _ in journal.records()) < 60
     with Engine(agent_id=lab.name(), journal=journal) as engine:
         until(engine, lambda: settled(engine, len(before)))
         assert state(engine) == before
@@ -242,3 +244,69 @@ def test_a_snapshot_is_the_same_state_in_few_requests(lab: Lab, tmp_path: Path) 
         for source in ("one", "two"):
             engine.replace([], source=source, timeout=5)
     journal.close()
+
+
+@pytest.mark.parametrize("little", [True, False])
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_start_costs_what_is_wanted_and_not_what_was(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, little: bool, killed: bool
+) -> None:
+    """By few items the engine writes a snapshot itself; of many a process beside it does, when it has had its time."""
+    monkeypatch.setattr(Recorder, "_is_little", lambda self: little)
+    monkeypatch.setattr(store, "SNAPSHOT_SHARE", 0)
+    if killed:
+        monkeypatch.setattr(Recorder, "_leave_snapshot", lambda self, journal: None)
+    red = by_name(lab.name("red"))
+    journal = Journal(tmp_path, snapshot_requests=200)
+    with Engine(lab.name(), journal) as engine:
+        engine.put([bridge("br", red, addresses=["10.0.0.1/24"])], timeout=5)
+        for n in range(500):
+            put = {"op": "put", "items": [route("br", f"10.{n % 200}.0.0/16")]}
+            delete = {"op": "delete", "keys": [f"route/br/10.{n % 200}.0.0/16"]}
+            engine.submit_all([msgpack.encode(put), msgpack.encode(delete)])
+            engine.process()
+        if killed:
+            until(engine, lambda: engine._recorder.making is None and journal.snapshot_due is None, 60)
+    journal.close()
+    journal = Journal(tmp_path)
+    assert sum(1 for _ in journal.records()) <= 202
+    with Engine(lab.name(), journal) as engine:
+        until(engine, lambda: settled(engine, 1))
+        engine.clear(timeout=5)
+    journal.close()
+    assert len(list(tmp_path.glob("snapshot-*.db"))) <= 3
+
+
+@pytest.mark.parametrize("snapshot_taken", [True, False])
+@pytest.mark.parametrize("place", ["name", "microservice"])
+def test_verdicts_are_the_same_after_a_restart(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, snapshot_taken: bool
+) -> None:
+    """Of those who want one name the one keeps it that has it, whosever it is and in whichever order they come again."""
+    process = lab.process()
+    where = by_name(lab.name("red")) if place == "name" else by_label("web")
+    path = f"/run/netns/{lab.name('red')}" if place == "name" else process.netns
+
+    def shown(engine: Engine) -> dict[str, tuple[str, str]]:
+        return {entry["key"]: (entry["state"], entry["message"]) for entry in engine._ask({"op": "get"}, 5)["items"]}
+
+    with life(lab, tmp_path) as engine:
+        engine.microservice("started", "web", pid=process.pid)
+        engine.put([bridge("first", where, host_name="eth0")], source="zebra", timeout=5)
+        for n in range(8):
+            engine.put([bridge(f"b{n}", where, host_name="eth0")], source=f"s{n % 3}", timeout=5)
+        engine.delete(["interface/first"], source="zebra", timeout=5)
+        engine.rest()
+        (holder,) = [key for key, (state_, _) in shown(engine).items() if state_ == "configured"]
+        engine.put([bridge("first", where, host_name="eth0")], source="zebra", timeout=5)
+        before = shown(engine)
+        (link,) = ip_in(path, "link", "show", "eth0")
+        if snapshot_taken:
+            monkeypatch.setattr(recorder, "MUCH_TO_RESUME", 0)
+    assert snapshot_taken == bool(list(tmp_path.glob("snapshot-*")))
+    with life(lab, tmp_path) as engine:
+        engine.rest()
+        assert shown(engine) == before
+        assert before[holder][0] == "configured"
+        assert ip_in(path, "link", "show", "eth0")[0]["ifindex"] == link["ifindex"]
+        engine.clear(timeout=5)

@@ -143,7 +143,7 @@ def test_a_plan_says_what_would_be_and_does_nothing(engine: Engine, lab: Lab) ->
     }
     assert reply["counts"] == {"change": 1, "create": 3, "delete": 3, "unchanged": 1}
     changes = {change["key"]: change for change in reply["changes"]}
-    assert changes["interface/a"]["missing"] == ["interface/b", "microservice/web"]
+    assert changes["interface/a"]["missing"] == ["microservice/web"]
     assert changes["route/br/10.3.0.0/16"]["missing"] == []
     assert changes["interface/br"]["before"]["addresses"] == ["10.1.0.1/24"]
     assert wanted(engine) == before

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from nsplane.journal import InUse, NotRecorded
+from nsplane.journal import InUse, Lost, NotRecorded
 
 from ..agent import State, serve
 from ..door import CannotListen
@@ -39,6 +39,7 @@ state_dir = click.option(
 @click.option("--id", "agent_id", metavar="ID", callback=checked_id, help="Marks what this agent makes [default: the machine's].")
 @state_dir
 @click.option("--durable", is_flag=True, help="Have each request reach the disk before it is acknowledged.")
+@click.option("--accept-loss", is_flag=True, help="Do without what is lost of the state; it is listed in the log.")
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @watcher_options
@@ -52,6 +53,7 @@ def agent(
     agent_id: str | None,
     state_directory: str,
     durable: bool,
+    accept_loss: bool,
     no_docker: bool,
     docker_host: str | None,
     environment_key: str,
@@ -64,7 +66,7 @@ def agent(
     watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
     require("agent", *ALL)
     try:
-        state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable)
+        state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable, accept_loss)
         serve(settings.directory, settings.endpoints, agent_id, state, watcher)
-    except (Taken, NotOurOwn, CannotListen, InUse, NotRecorded, OSError) as error:
+    except (Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None

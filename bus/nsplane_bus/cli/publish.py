@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from nsplane import check_frame
+
 from ..client import Client, Result, Ticket
 from ..errors import InvalidItems, fault_line
 from .files import Item, read_items
@@ -97,11 +99,14 @@ def delete(
 
 
 def put(client: Client, items: Sequence[Item]) -> Result:
-    """Puts any number of items, in as many requests as it takes."""
+    """Puts any number of items, in as many requests as it takes. InvalidItems where one cannot be, in whichever of them."""
     parts = list(in_parts(items))
     if len(parts) == 1:
         return client.put(parts[0])
-    tickets: list[Ticket] = [client.submit("put", items=part) for part in parts]
+    faults = check_frame(msgspec.msgpack.encode({"op": "put", "items": [item for part in parts for item in part]}))
+    if faults:
+        raise InvalidItems(faults)
+    tickets: list[Ticket] = [client.submit("put", items=part, check=False) for part in parts]
     client.drain()
     results = [ticket.result() for ticket in tickets]
     counts: dict[str, int] = {}

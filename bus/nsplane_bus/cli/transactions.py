@@ -11,7 +11,7 @@ import click
 import yaml
 
 from nsplane import Engine, Journal, machine_id
-from nsplane.journal import InUse
+from nsplane.journal import InUse, NotRecorded
 
 from ..client import Result
 from ..errors import Unreachable
@@ -22,8 +22,18 @@ from .output import DONE, FAILED, PENDING, age, counted, print_entries, print_js
 from .publish import finish
 from .settings import Settings, pass_settings, where
 
-SIGNS = {"create": "+", "change": "~", "recreate": "!", "delete": "-", "conflict": "x", "invalid": "x"}
+SIGNS = {
+    "create": "+",
+    "change": "~",
+    "recreate": "!",
+    "delete": "-",
+    "conflict": "x",
+    "invalid": "x",
+    "unchanged": "=",
+    "wait": "*",
+}
 COLOURS = {"create": "green", "change": "yellow", "recreate": "magenta", "delete": "red", "conflict": "red", "invalid": "red"}
+COLOURS |= {"unchanged": "yellow", "wait": "yellow"}
 
 
 @click.command()
@@ -37,10 +47,10 @@ COLOURS = {"create": "green", "change": "yellow", "recreate": "magenta", "delete
 def plan(
     context: click.Context, settings: Settings, files: tuple[str, ...], replace: bool, keys: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show what applying FILES would create (+), change in place (~), make anew and so interrupt (!), delete (-) and leave pending;
-    nothing is done.
+    """Show what applying FILES would create (+), change in place (~), make anew and so interrupt (!), delete (-), and who else
+    would wait then (*); nothing is done.
 
-    The exit code is 1 where something could not be, 3 where something would be pending.
+    The exit code is 1 where something would fail, as far as can be told, 3 where something would be pending.
     """
     if bool(files) == bool(keys):
         raise click.UsageError("give FILES, or --delete KEY.")
@@ -58,9 +68,19 @@ def plan(
             for line in shown(change):
                 click.echo(line)
         click.echo(counted(planned["counts"]))
-    if any(change["action"] in ("conflict", "invalid") for change in changes):
-        context.exit(FAILED)
-    context.exit(PENDING if any(change.get("missing") for change in changes) else DONE)
+    error = planned["error"]
+    if error is not None:
+        click.echo(f"nsplane: {error['message']}", err=True)
+    context.exit(FAILED if error is not None or any(map(fails, changes)) else PENDING if any(map(waits, changes)) else DONE)
+
+
+def fails(change: dict[str, Any]) -> bool:
+    return change["action"] in ("conflict", "invalid") or (change["action"] != "delete" and change.get("state") == "failed")
+
+
+def waits(change: dict[str, Any]) -> bool:
+    """Would it be pending, or leave others so?"""
+    return bool(change.get("interrupts")) if change["action"] == "delete" else change.get("state") == "pending"
 
 
 def shown(change: dict[str, Any]) -> Iterator[str]:
@@ -72,12 +92,12 @@ def shown(change: dict[str, Any]) -> Iterator[str]:
     if change.get("interrupts"):
         notes.append(f"{change['interrupts']} items depend on it")
     if change.get("message"):
-        notes.append(change["message"])
+        notes.append(f"fails: {change['message']}" if change.get("state") == "failed" else change["message"])
     if action == "conflict":
         notes.append(f"it belongs to source {change['source']}")
     key = change["key"] or f"item {change.get('index')}"
     yield click.style(printable(f"{SIGNS[action]} {key}  ({'; '.join(notes)})"), COLOURS[action])
-    if change["before"] is not None and change["after"] is not None and action != "conflict":
+    if change["before"] is not None and change["after"] is not None and action not in ("conflict", "unchanged", "wait"):
         lines = difflib.ndiff(lines_of(change["before"]), lines_of(change["after"]))
         yield from (printable(f"    {line}") for line in lines if line[:1] in "+-" and line.strip())
 
@@ -195,8 +215,8 @@ def clear_alone(agent_id: str, state_directory: str) -> Result:
             click.echo(f"nsplane: no agent answers, and {where}: only what bears its mark is removed", err=True)
         else:
             try:
-                journal = owned.enter_context(contextlib.closing(Journal(directory)))
-            except InUse as error:
+                journal = owned.enter_context(contextlib.closing(Journal(directory, accept_loss=True)))  # all of it goes
+            except (InUse, NotRecorded) as error:
                 raise click.ClickException(str(error)) from None
         engine = owned.enter_context(Engine(agent_id, journal))
         reply = engine.clear(timeout=600)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from nsplane.errors import Lost
 from nsplane.items import Namespace, namespace_text
+from nsplane.journal.records import Record
 from nsplane.journal.replay import load
 from nsplane.kernel import Core
 from nsplane.memory import Forgetful
@@ -32,10 +35,12 @@ class Offline:
     planner: Planner
 
     @classmethod
-    def after(cls, frames: Iterable[tuple[int, bytes]]) -> Offline:
-        """The state that these requests make."""
+    def after(cls, directory: Path, records: Iterable[Record]) -> Offline:
+        """The state that these requests make. Lost where they do not end as they were recorded."""
         core = Core()
         planner = Planner(core, "", lambda topic, event: None, Forgetful())
         planner.places = _Nowhere()
-        load(frames, Wanted(core, planner), core)
+        losses = load(records, Wanted(core, planner), core)
+        if losses:
+            raise Lost(directory, [loss.text for loss in losses])
         return cls(core, planner)

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from nsplane import kernel
+from nsplane.errors import Closed, InUse, Lost
+from nsplane.journal import damage
 from nsplane.journal.checkpoint import Checkpointer
+from nsplane.journal.formats import RECORD, Unknown, prepare
+from nsplane.journal.records import Loss, Record, checksum, open_snapshot, read_records
+from nsplane.processes import boot_id
 
-FORMAT = 1
+VERSION = kernel.library_version()
 PAGE = 16_384
 CHECKPOINT_BYTES = 32 << 20
 """When so much has been recorded, a thread begins to move it from SQLite's log into its file."""
 CHECKPOINT_PAGES = 16_000
 """A log of so many pages is moved by the commit that makes it so long: the thread has not come to an end."""
-ATOMIC = "atomic"
-"""The note of a request of which all or nothing is to be done."""
+SNAPSHOT_REQUESTS = 8_192
+"""A start carries so many requests out in about half a second; a large state wants rarer snapshots (BYTES_A_REQUEST)."""
+BYTES_A_REQUEST = 1_000
+SNAPSHOT_SHARE = 4
+"""So many times as long as a snapshot took to make it is to the next, at least."""
+ENDED = "the agent ended before it had its verdicts"
 ROW_BYTES = 100
 """What a request takes in the journal besides its frame."""
 KEEP_HISTORY = 10_000
@@ -31,26 +42,13 @@ KEEP_HISTORY = 10_000
 FORGET_LEAST = 16
 """A commit forgets twice as many requests as it records, and no less: all at once would keep everybody waiting."""
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS requests (
-    seq INTEGER PRIMARY KEY, time REAL NOT NULL, op TEXT NOT NULL, source TEXT NOT NULL, frame BLOB,
-    counts BLOB, seconds REAL, error TEXT, note TEXT
-);
-CREATE TABLE IF NOT EXISTS memories (
-    kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS snapshots (seq INTEGER PRIMARY KEY, file TEXT NOT NULL);
-"""
+log = logging.getLogger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class NotRecorded(Exception):
     """What was to be recorded could not be: the disk is full, or worse. None of it is in the journal."""
-
-
-class InUse(Exception):
-    """Another agent has the journal."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -76,48 +74,108 @@ class Journal:
 
     What is appended, remembered and finished is written by the next `commit`, in one transaction. `durable` has each commit reach
     the disk (synchronous FULL): otherwise a loss of power costs at most the last second, a kill of the agent never anything. A
-    snapshot is wanted when `snapshot_bytes` have come since the last.
+    snapshot is wanted when `snapshot_bytes` or `snapshot_requests` have come since the last.
+
+    Lost where what was recorded cannot be had; with `accept_loss` what can be had is used. NotRecorded: of a newer format.
     """
 
-    def __init__(self, directory: Path, durable: bool = False, snapshot_bytes: int = 128 << 20) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        durable: bool = False,
+        snapshot_bytes: int = 128 << 20,
+        snapshot_requests: int = SNAPSHOT_REQUESTS,
+        accept_loss: bool = False,
+    ) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
+        self.accept_loss = accept_loss
+        self._process = os.getpid()
+        self._closed = False
         self._lock = _lock(directory / "lock")
-        for unfinished in directory.glob("snapshot-*.new"):
-            unfinished.unlink()
-        self._db = _open(directory, "rwc")
+        try:
+            self._db = self._begin()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        try:
+            self._look_through(durable, (snapshot_bytes, snapshot_requests))
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            os.close(self._lock)
+            raise self._unreadable(error) from None
+
+    def _look_through(self, durable: bool, least: tuple[int, int]) -> None:
+        """Where the journal stands."""
         self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        self._db.executescript(SCHEMA)
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, FORMAT):
-            raise NotRecorded(f"{directory}: the journal is of format {version}, and this nsplane knows {FORMAT}")
-        if version != FORMAT:  # an agent begins on a full disk too
-            self._db.execute(f"PRAGMA user_version={FORMAT}")
-        self._appended: list[tuple[int, float, str, str, bytes | memoryview, str | None]] = []
+        self._appended: list[tuple[int, float, str, str, bytes | memoryview, str | None, int, str, int]] = []
         self._finished: list[tuple[bytes, float, str | None, int]] = []
         self._remembered: dict[tuple[str, str], bytes | None] = {}
-        self._memories: dict[str, dict[str, Any]] = {}
-        for kind, key, value in self._db.execute("SELECT kind, key, value FROM memories"):
-            self._memories.setdefault(kind, {})[key] = msgspec.msgpack.decode(value)
-        self._checkpointer = Checkpointer(lambda: _open(directory, "rw"))
+        self._checkpointer = Checkpointer(lambda: _open(self.directory, "rw"))
         self._unmoved = 0
-        self._snapshot_bytes = snapshot_bytes
-        self._grown = self._growth()
+        self._least = least
+        self._not_before = 0.0
+        self._grown, self.come = self._growth()
+        """`come` is how many requests have come since the last snapshot."""
         first, last = self._db.execute("SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM requests").fetchone()
-        self.seq: int = last
+        (kept,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM snapshots").fetchone()
+        self.seq: int = max(last, kept)
+        self._earlier = self.seq
+        self._boot = boot_id()
+        damage.write_mark(self._lock, damage.Mark(self.seq, self._boot))
         self._forgotten = self._deleted = first - 1
         self._plan_forgetting()
         self.trouble = ""
         """Why the last commit failed; empty where it did not."""
 
+    def _begin(self) -> sqlite3.Connection:
+        """Opens the file, as it was left or as far as it can be had; reads the memories."""
+        directory = self.directory
+        for unfinished in directory.glob("*.new"):
+            unfinished.unlink()
+        try:
+            lost, whole = damage.find(directory, damage.read_mark(self._lock), thorough=self.accept_loss)
+        except sqlite3.Error as error:
+            raise NotRecorded(f"{directory}: {error}") from None
+        if lost and not self.accept_loss:
+            raise Lost(directory, [f"{lost} is lost"])
+        if lost:
+            log.warning("%s: %s, is lost: accepted", directory, lost)
+        if not whole:
+            damage.salvage(directory)
+        db = _open(directory, "rwc")
+        try:
+            prepare(db)
+            self._memories: dict[str, dict[str, Any]] = {}
+            for kind, key, value in db.execute("SELECT kind, key, value FROM memories"):
+                self._memories.setdefault(kind, {})[key] = msgspec.msgpack.decode(value)
+            self._file = os.stat(directory / "journal.db")
+        except Unknown as error:
+            db.close()
+            raise NotRecorded(f"{directory}: {error}") from None
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _unreadable(self, error: sqlite3.Error) -> Exception:
+        if damage.is_damage(error):
+            return Lost(self.directory, [f"the journal is damaged ({error}): what cannot be read of it is lost"])
+        return NotRecorded(f"{self.directory}: {error}")
+
+    def _use(self) -> None:
+        if self._closed:
+            raise Closed(f"the journal in {self.directory} is closed")
+        if os.getpid() != self._process:
+            raise Closed(f"the journal in {self.directory} is process {self._process}'s: after a fork the child has none")
+
     # ---- writing ----
 
     def append(self, op: str, source: str, frame: bytes | memoryview, note: str | None = None) -> int:
         """Has a request recorded by the next commit; `frame` has to stay as it is until then. Returns its number."""
+        self._use()
         self.seq += 1
-        self._grown += len(frame) + ROW_BYTES
-        self._unmoved += len(frame) + ROW_BYTES
-        self._appended.append((self.seq, time.time(), op, source, frame, note))
+        self._appended.append((self.seq, time.time(), op, source, frame, note, RECORD, VERSION, checksum(frame)))
         return self.seq
 
     def finish(self, seq: int, counts: bytes, seconds: float, error: str | None) -> None:
@@ -127,6 +185,7 @@ class Journal:
 
     def remember(self, kind: str, key: str, value: object | None) -> None:
         """Has something be known after a restart; None: not any more."""
+        self._use()
         known = self._memories.setdefault(kind, {})
         if known.get(key) == value:
             return
@@ -143,14 +202,18 @@ class Journal:
     def commit(self) -> None:
         """Writes everything since the last one. NotRecorded: the requests appended are not in the journal and never will be; what
         was remembered and finished is written by a later commit."""
+        self._use()
         appended, self._appended = self._appended, []
         if not (appended or self._finished or self._remembered):
             return
         try:
+            self.look()
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany(
-                    "INSERT INTO requests (seq, time, op, source, frame, note) VALUES (?, ?, ?, ?, ?, ?)", appended
+                    "INSERT INTO requests (seq, time, op, source, frame, note, format, version, checksum)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    appended,
                 )
                 self._db.executemany("UPDATE requests SET counts = ?, seconds = ?, error = ? WHERE seq = ?", self._finished)
                 for (kind, key), value in self._remembered.items():
@@ -159,19 +222,54 @@ class Journal:
                     else:
                         self._db.execute("INSERT OR REPLACE INTO memories VALUES (?, ?, ?)", (kind, key, value))
                 forgotten, deleted = self._forget(max(FORGET_LEAST, 2 * len(appended)))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, NotRecorded) as error:
             self.seq -= len(appended)
-            self.trouble = f"{self.directory}: {error}"
+            self.trouble = str(error) if isinstance(error, NotRecorded) else f"{self.directory}: {error}"
             raise NotRecorded(self.trouble) from None
         self.trouble = ""
+        size = sum(len(row[4]) + ROW_BYTES for row in appended)
+        self._unmoved += size
+        self._grown += size
+        self.come += len(appended)
         self._finished = []
         self._remembered = {}
         self._forgotten, self._deleted = forgotten, deleted
+        if appended:
+            damage.write_mark(self._lock, damage.Mark(self.seq, self._boot))
         if self._checkpointer.nearly_done:
             self._checkpointer.finish(self._db)
         if self._unmoved > CHECKPOINT_BYTES:
             self._unmoved = 0
             self._checkpointer.due()
+
+    def look(self) -> None:
+        """NotRecorded where the file is not there any more under its name: what is written would be found by nobody."""
+        try:
+            there = os.path.samestat(os.stat(self.directory / "journal.db"), self._file)
+        except FileNotFoundError:
+            there = False
+        if not there:
+            raise NotRecorded(
+                f"{self.directory}: the journal was removed or replaced under the agent, which has to be started anew"
+            )
+
+    def accept(self, losses: Sequence[Loss]) -> None:
+        """What is lost is not said again at the next start."""
+        if not losses:
+            return
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            for seq, items, _ in losses:
+                if seq < 0:  # requests that are missing: the next start finds that said in their place
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO requests (seq, time, op, source, error, accepted) VALUES (?, ?, '', '', ?, -1)",
+                        (-seq, time.time(), "lost"),
+                    )
+                elif seq:
+                    self._db.execute("UPDATE requests SET accepted = ? WHERE seq = ?", (items, seq))
+                else:
+                    self._db.execute("UPDATE snapshots SET accepted = ?", (items,))
+        self._grown = self._least[0] + 1
 
     def let_go(self) -> None:
         """Of the pages that are kept in memory."""
@@ -184,13 +282,17 @@ class Journal:
 
     # ---- reading ----
 
-    def frames(self, until: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """The requests that make the state, in their order, with their numbers (0: of a snapshot). With `until` the state before
-        that request; KeyError where that is not known any more."""
-        yield from read_frames(self._db, self.directory, until)
+    def records(self) -> Iterator[Record]:
+        """The requests that make the state, in their order."""
+        self._use()
+        try:
+            yield from read_records(self._db, self.directory)
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from None
 
     def history(self, most: int) -> list[Recorded]:
         """The last requests, the newest first."""
+        self._use()
         oldest = self._oldest_snapshot()
         rows = self._db.execute(
             "SELECT seq, time, op, source, counts, seconds, error, note, frame IS NOT NULL FROM requests ORDER BY seq DESC LIMIT ?",
@@ -198,7 +300,15 @@ class Journal:
         )
         return [
             Recorded(
-                seq, at, op, source, counts and msgspec.msgpack.decode(counts), seconds, error, note, bool(frame) and seq > oldest
+                seq,
+                at,
+                op,
+                source,
+                counts and msgspec.msgpack.decode(counts),
+                seconds,
+                error or (ENDED if counts is None and seq <= self._earlier else None),
+                note,
+                bool(frame) and seq > oldest,
             )
             for seq, at, op, source, counts, seconds, error, note, frame in rows
         ]
@@ -216,34 +326,53 @@ class Journal:
 
     @property
     def wants_snapshot(self) -> bool:
-        """Has more come since the last one than a restart should have to read?"""
-        return self._grown > self._snapshot_bytes
+        """Has more come since the last one than a restart should have to carry out?"""
+        much = self._grown > self._snapshot_bytes or self.come > self._snapshot_requests
+        return much and time.monotonic() >= self._not_before
+
+    @property
+    def snapshot_due(self) -> float | None:
+        """In how many seconds one is wanted though nothing more comes; None: not before something comes."""
+        if self._grown > self._snapshot_bytes or self.come > self._snapshot_requests:
+            return max(0.0, self._not_before - time.monotonic())
+        return None
 
     def postpone_snapshot(self) -> None:
         """None could be made: it is wanted again when as much has come once more."""
-        self._grown = 0
+        self._grown = self.come = 0
 
-    def _growth(self) -> int:
+    def _growth(self) -> tuple[int, int]:
+        """What has come since the last snapshot: bytes and requests."""
         seq, name = self._db.execute("SELECT seq, file FROM snapshots ORDER BY seq DESC LIMIT 1").fetchone() or (0, "")
-        (size,) = self._db.execute(
-            "SELECT coalesce(sum(length(frame) + ?), 0) FROM requests WHERE seq > ?", (ROW_BYTES, seq)
+        size, count = self._db.execute(
+            "SELECT coalesce(sum(length(frame) + ?), 0), count(*) FROM requests WHERE seq > ?", (ROW_BYTES, seq)
         ).fetchone()
-        if name:  # a large state wants rarer snapshots
-            self._snapshot_bytes = max(self._snapshot_bytes, 2 * (self.directory / name).stat().st_size)
-        return int(size)
+        self._snapshot_bytes, self._snapshot_requests = self._least
+        path = self.directory / name
+        if name and path.exists():  # a large state wants rarer snapshots
+            large = path.stat().st_size
+            self._snapshot_bytes = max(self._snapshot_bytes, 2 * large)
+            self._snapshot_requests = max(self._snapshot_requests, large // BYTES_A_REQUEST)
+        return int(size), int(count)
 
-    def take_snapshot(self, seq: int, file: str) -> None:
-        """A snapshot of the state after request `seq` is there. The one before the last goes, and with later commits the requests
-        that only that needed."""
+    def take_snapshot(self, seq: int, file: str, took: float = 0.0) -> None:
+        """A snapshot of the state after request `seq` is there, and it took so many seconds. The one before the last goes, and with
+        later commits the requests that only that needed."""
+        with contextlib.closing(open_snapshot(self.directory / file)) as snapshot:
+            (parts,) = snapshot.execute("SELECT count(*) FROM frames").fetchone()
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (seq, file))
+            self._db.execute(
+                "INSERT OR REPLACE INTO snapshots (seq, file, parts, version) VALUES (?, ?, ?, ?)",
+                (seq, file, parts, VERSION),
+            )
             self._plan_forgetting()
             old = [name for (name,) in self._db.execute("SELECT file FROM snapshots WHERE seq < ?", (self._to_forget,))]
             self._db.execute("DELETE FROM snapshots WHERE seq < ?", (self._to_forget,))
         for name in old:
             (self.directory / name).unlink(missing_ok=True)
-        self._grown = self._growth()
+        self._grown, self.come = self._growth()
+        self._not_before = time.monotonic() + SNAPSHOT_SHARE * took
 
     def _plan_forgetting(self) -> None:
         """Requests up to the older snapshot lose their frames, and those that are older than the history go."""
@@ -266,40 +395,21 @@ class Journal:
         return forgotten, deleted
 
     def close(self) -> None:
-        with contextlib.suppress(NotRecorded):  # what is lost here is how long the last requests took
+        """Writes what is still to be written. In a forked child it only lets go of the lock, which is the parent's."""
+        if self._closed:
+            return
+        if os.getpid() != self._process:
+            self._closed = True
+            os.close(self._lock)
+            return
+        try:
             self.commit()
+        except NotRecorded as error:  # what is lost here is how long the last requests took
+            log.warning("%s", error)
+        self._closed = True
         self._checkpointer.close()
         self._db.close()
         os.close(self._lock)
-
-
-def read_frames(db: sqlite3.Connection, directory: Path, until: int | None) -> Iterator[tuple[int, bytes]]:
-    last = (1 << 62) if until is None else until - 1
-    row = db.execute("SELECT seq, file FROM snapshots WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (last,)).fetchone()
-    begin = 0
-    if row is not None:
-        begin, file = row
-        with contextlib.closing(sqlite3.connect(f"file:{directory / file}?mode=ro", uri=True)) as snapshot:
-            for (frame,) in snapshot.execute("SELECT frame FROM frames ORDER BY part"):
-                yield 0, frame
-    # An atomic request that did not come to a good end was undone, or never got as far.
-    rows = db.execute(
-        "SELECT seq, frame FROM requests WHERE seq > ? AND seq <= ?"
-        " AND (note IS NOT ? OR (counts IS NOT NULL AND error IS NULL)) ORDER BY seq",
-        (begin, last, ATOMIC),
-    )
-    for seq, frame in rows:
-        if frame is None:
-            raise KeyError(until)
-        yield seq, frame
-
-
-def read_frame(db: sqlite3.Connection, seq: int) -> bytes:
-    """A request as it came; KeyError where it is not there, or not any more."""
-    row = db.execute("SELECT frame FROM requests WHERE seq = ?", (seq,)).fetchone()
-    if row is None or row[0] is None:
-        raise KeyError(seq)
-    return bytes(row[0])
 
 
 def open_reader(directory: Path) -> sqlite3.Connection:
@@ -322,5 +432,5 @@ def _lock(path: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        raise InUse(f"another agent has the journal in {path.parent}") from None
+        raise InUse(f"another agent has the journal in {path.parent}: give this one another id (--id)") from None
     return fd

@@ -305,6 +305,11 @@ class Core(Handle):
             "longest_hold": raw.longest_hold / 1e9,
         }
 
+    def wanted(self) -> int:
+        """How many rows there are, about: those that are to be deleted are still among them."""
+        lib.nsp_core_totals(self._raw, self._totals)
+        return sum(int(count) for kind in self._totals.rows for count in kind)
+
     def heard(self) -> dict[str, int]:
         """How many rows somebody was heard to have deleted or changed."""
         lib.nsp_core_totals(self._raw, self._totals)

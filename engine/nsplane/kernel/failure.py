@@ -8,11 +8,6 @@ import threading
 from nsplane._core import ffi
 
 
-def errno_name(code: int) -> str:
-    """The errno as C spells it: some have two names."""
-    return {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}.get(code) or errno.errorcode.get(code, str(code))
-
-
 class KernelError(OSError):
     """The kernel, or the C core in front of it, refused: `errno`, and a sentence that names the object."""
 

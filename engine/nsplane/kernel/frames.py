@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class Fault:
-    """An item of a frame that its decoder refuses."""
+    """An item or key of a frame that its decoder refuses: `key` and `data` (msgpack) where they can be had."""
 
     index: int
     field: str
     message: str
+    key: str | None
+    data: bytes | None
 
 
 class FrameError(ValueError):
@@ -89,9 +91,10 @@ class Frame:
         fault = ffi.new("struct nsp_fault *")
         for i in range(self._decoded.invalid):
             lib.nsp_frame_fault(self._raw, i, fault)
-            yield Fault(
-                fault.index, ffi.string(fault.field).decode(errors="replace"), ffi.string(fault.text).decode(errors="replace")
-            )
+            field, text = (ffi.string(part).decode(errors="replace") for part in (fault.field, fault.text))
+            key = None if fault.key == ffi.NULL else ffi.string(fault.key).decode(errors="replace")
+            data = None if fault.data == ffi.NULL else bytes(ffi.buffer(fault.data, fault.len))
+            yield Fault(fault.index, field, text, key, data)
 
 
 @dataclass(slots=True, frozen=True)

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 def alias(node: Node) -> str:
     """The mark of a link: whose it is, and for which logical name."""
-    return mark(node.planner.agent_id, node.key)
+    return alias_of(node.planner, node.key)
+
+
+def alias_of(planner: Planner, key: str) -> str:
+    """The mark that the link of an item has."""
+    return mark(planner.agent_id, key)
 
 
 def mac(node: Node) -> bytes:
@@ -39,8 +44,8 @@ def is_ours(node: Node, link: Link) -> bool:
 
 
 def is_agents(planner: Planner, link: Link) -> bool:
-    """Was the link made by this agent, for whatever name? Its alias may be somebody else's by now, but not another agent's. (`lo` bears
-    the mark of a namespace.)"""
+    """Was the link made by this agent, for whatever name? Its alias may be somebody else's by now, but not another agent's.
+    (`lo` bears the mark of a namespace.)"""
     return not link.loopback and (link.alias.startswith(f"nsplane:{planner.agent_id}:") or _is_by_group(planner, link))
 
 

@@ -1,0 +1,148 @@
+"""What is read from a journal: the requests that make the state, of a snapshot and since, and whether they are what was written."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from nsplane.journal.formats import RECORD
+
+ATOMIC = "atomic"
+"""The note of a request of which all or nothing is to be done."""
+INTERNAL = "the agent met an error of its own: its log has more"
+"""The error of a request that counts for nothing: a fault of the agent's."""
+WHOLE = -1
+
+log = logging.getLogger(__name__)
+
+
+class Record(NamedTuple):
+    """A request as it was recorded. `seq` is 0 of one that is part of a snapshot. `refused` is how many of its items were invalid
+    or in conflict; None where nobody knows. `accepted`: so many are lost since, and that was accepted; -1 of a whole request. Where
+    `damage` says what is wrong, the frame is not what was written."""
+
+    seq: int
+    op: str
+    source: str
+    frame: bytes
+    version: str
+    refused: int | None
+    accepted: int | None
+    damage: str = ""
+
+    def __str__(self) -> str:
+        return f"request {self.seq} ({self.op} of source {self.source})" if self.seq else "the snapshot"
+
+
+class Loss(NamedTuple):
+    """What is not wanted any more though it was recorded: so many items of a request (WHOLE: all of it), and why."""
+
+    seq: int
+    items: int
+    text: str
+
+
+def checksum(frame: bytes | memoryview) -> int:
+    return zlib.crc32(frame)
+
+
+def refused_of(counts: bytes) -> int:
+    """How many items were refused, of a msgpack map of verdicts by state."""
+    if b"invalid" not in counts and b"conflict" not in counts:
+        return 0
+    totals: dict[str, int] = msgspec.msgpack.decode(counts)
+    return totals.get("invalid", 0) + totals.get("conflict", 0)
+
+
+def read_records(db: sqlite3.Connection, directory: Path, until: int | None = None) -> Iterator[Record]:
+    """The requests that make the state, in their order. With `until` the state before that request; KeyError where that is not
+    known any more."""
+    last = (1 << 62) if until is None else until - 1
+    begin = 0
+    for seq, file, parts, version, accepted in db.execute(
+        "SELECT seq, file, parts, version, accepted FROM snapshots WHERE seq <= ? ORDER BY seq DESC", (last,)
+    ).fetchall():
+        wrong = what_is_wrong(directory / file, parts)
+        if not wrong:
+            begin = seq
+            yield from _parts(directory / file, version, accepted)
+            break
+        log.warning("%s: %s; an older state and what follows it are read in its place", directory / file, wrong)
+    # An atomic request that did not come to a good end was undone, or never got as far.
+    rows = db.execute(
+        "SELECT seq, op, source, frame, counts, version, format, checksum, accepted,"
+        " (note IS ? AND (counts IS NULL OR error IS NOT NULL)) OR error IS ? FROM requests"
+        " WHERE seq > ? AND seq <= ? ORDER BY seq",
+        (ATOMIC, INTERNAL, begin, last),
+    )
+    expected = begin + 1
+    for seq, op, source, frame, counts, version, form, stored, accepted, void in rows:
+        if seq != expected:
+            yield missing(expected, seq - 1)
+        expected = seq + 1
+        if void:
+            continue
+        refused = None if counts is None else refused_of(counts)
+        record = Record(seq, op, source, frame or b"", version, refused, accepted)
+        if frame is None:
+            if until is not None:
+                raise KeyError(until)
+            yield record._replace(damage="is forgotten, for the snapshot that had it was there")
+        elif form > RECORD:
+            yield record._replace(damage=f"is of format {form}, and this nsplane knows no later one than {RECORD}")
+        elif stored is not None and stored != checksum(frame):
+            yield record._replace(damage="is damaged: it is not what was written")
+        else:
+            yield record
+
+
+def missing(first: int, last: int) -> Record:
+    """What stands for requests that are not there any more; it is accepted for ever as soon as it is once, with a new snapshot."""
+    which = f"{first} to {last}" if last > first else f"{first}"
+    return Record(-first, "", "", b"", "", None, None, f"requests {which} are missing")
+
+
+def what_is_wrong(path: Path, parts: int | None) -> str:
+    """Why a snapshot cannot be used; empty where it can."""
+    if not path.is_file():
+        return "the snapshot is missing"
+    try:
+        with contextlib.closing(open_snapshot(path)) as db:
+            count = 0
+            for _, frame, stored in db.execute(_frames_query(db)):
+                count += 1
+                if stored is not None and stored != checksum(frame):
+                    return f"part {count} of the snapshot is damaged"
+    except sqlite3.DatabaseError as error:
+        return f"the snapshot is damaged ({error})"
+    return "" if parts in (None, count) else f"the snapshot has {count} parts of {parts}"
+
+
+def open_snapshot(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+
+
+def _frames_query(db: sqlite3.Connection) -> str:
+    columns = {row[1] for row in db.execute("PRAGMA table_info(frames)")}
+    return f"SELECT part, frame, {'checksum' if 'checksum' in columns else 'NULL'} FROM frames ORDER BY part"
+
+
+def _parts(path: Path, version: str, accepted: int | None) -> Iterator[Record]:
+    with contextlib.closing(open_snapshot(path)) as db:
+        for _, frame, _ in db.execute(_frames_query(db)):
+            yield Record(0, "put", "", frame, version, 0, accepted)
+
+
+def read_frame(db: sqlite3.Connection, seq: int) -> bytes:
+    """A request as it came; KeyError where it is not there, or not any more."""
+    row = db.execute("SELECT frame FROM requests WHERE seq = ?", (seq,)).fetchone()
+    if row is None or row[0] is None:
+        raise KeyError(seq)
+    return bytes(row[0])
