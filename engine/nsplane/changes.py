@@ -121,7 +121,7 @@ class Changes:
         change = change_of(key, "wait", self._wanted(key), None)
         change["after"] = change["before"]
         told = {"state": verdict.state, "missing": verdict.missing, "errno": verdict.errno, "message": verdict.message}
-        return change | told | {"interrupts": will.rows_on(key)}
+        return change | told | {"interrupts": 0 if will.link(key).state == "configured" else will.rows_on(key)}
 
     # ---- interfaces ----
 

@@ -170,14 +170,18 @@ def test_it_is_the_source_again_after_a_repair(engine: Engine, lab: Lab, pair: C
     assert is_right(red, V6)
 
 
-def test_it_is_found_in_its_place_by_the_next_life(engine: Engine, lab: Lab, pair: Callable[..., Item]) -> None:
-    item = pair(*V6)
-    with Engine(agent_id=engine.agent_id) as later:
+def test_it_is_found_in_its_place_by_the_next_life(lab: Lab) -> None:
+    red = by_name(lab.name("red"))
+    items = [veth("a", "b", red, addresses=list(V6)), veth("b", "a", red)]
+    with Engine(lab.name()) as earlier:
+        assert earlier.put(items, timeout=5)["counts"] == {"configured": 2}
+    with Engine(lab.name()) as later:
         written = later.info()["writer"]["written"]  # type: ignore[index]
-        assert later.put([item, veth("b", "a", item["namespace"])], timeout=5)["counts"] == {"configured": 2}
+        assert later.put(items, timeout=5)["counts"] == {"configured": 2}
         assert later.info()["writer"]["written"] == written  # type: ignore[index]
-    run(f"ip -n {lab.name('red')} -6 route add default dev a")
-    assert is_right(lab.name("red"), V6)
+        run(f"ip -n {lab.name('red')} -6 route add default dev a")
+        assert is_right(lab.name("red"), V6)
+        later.clear(timeout=5)
 
 
 def test_an_ipv4_subnet_with_somebody_elses_address_is_put_in_order_once(engine: Engine, lab: Lab, settle: Settle) -> None:

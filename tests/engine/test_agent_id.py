@@ -112,7 +112,7 @@ def test_a_user_who_takes_the_name_keeps_no_engine_from_starting(lab: Lab) -> No
 
 
 def test_an_engine_that_cannot_start_lets_go_of_its_id(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Engine, journal: object) -> None:
+    def full(self: Engine, *_: object) -> None:
         raise OSError(24, "too many open files")
 
     with monkeypatch.context() as patch:

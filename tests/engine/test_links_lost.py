@@ -51,7 +51,7 @@ def test_half_a_pair_can_be_deleted(engine: Engine, lab: Lab) -> None:
     assert engine.delete(["interface/left", "interface/right"], timeout=5)["counts"] == {"removed": 2}
 
 
-def test_what_an_earlier_life_left_is_replaced_before_the_answer(engine: Engine, lab: Lab) -> None:
+def test_what_an_earlier_life_left_is_replaced_before_the_answer(lab: Lab) -> None:
     place = by_name(lab.netns("red"))
     items = [
         bridge("br0", place, addresses=["10.8.0.1/24"]),
@@ -59,7 +59,9 @@ def test_what_an_earlier_life_left_is_replaced_before_the_answer(engine: Engine,
         veth("end", "port", place, addresses=["10.8.0.2/24"]),
         route("end", "10.9.0.0/16", gateway="10.8.0.1"),
     ]
-    with Engine(agent_id=engine.agent_id) as earlier:
+    with Engine(lab.name()) as earlier:
         earlier.put(items, timeout=5)
-    reply = engine.put(items, timeout=5)
-    assert reply["counts"] == {"configured": 4}, reply["items"]
+    with Engine(lab.name()) as engine:
+        reply = engine.put(items, timeout=5)
+        assert reply["counts"] == {"configured": 4}, reply["items"]
+        engine.clear(timeout=5)

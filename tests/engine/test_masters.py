@@ -182,7 +182,8 @@ def test_a_bridge_that_went_while_the_agent_was_down_takes_no_port_along(lab: La
 def test_a_plan_says_whom_a_change_of_a_bridge_interrupts(wired: Wired, engine: Engine, left: Item | None) -> None:
     """A bridge that goes down takes its own routes and neighbours along; one that goes leaves its port without a master besides."""
     request = {"op": "put", "items": [wired.bridge | left]} if left else {"op": "delete", "keys": ["interface/br"]}
-    (change,) = engine._ask({"op": "plan", "request": request}, timeout=5)["changes"]
+    change, *waiting = engine._ask({"op": "plan", "request": request}, timeout=5)["changes"]
+    assert [(one["key"], one["action"]) for one in waiting] == ([] if left else [("interface/port", "wait")])
     assert (change["action"], change["interrupts"]) == (("change", 2) if left else ("delete", 3))
     mtu = engine._ask({"op": "plan", "request": {"op": "put", "items": [wired.bridge | {"mtu": 1400}]}}, timeout=5)["changes"]
     assert "interrupts" not in mtu[0]
