@@ -119,6 +119,7 @@ def test_namespaces_are_wired_and_deleted_by_every_side() -> None:
 def test_a_change_is_timed_idle_and_under_load() -> None:
     report = report_of("latency", "--changes", "50", "--publishers", "2")
     assert (report["scenario"], report["changes"], report["publishers"]) == ("latency", 50, 2)
+    assert report["held"] > 0
     assert all(len(report[side]) == 50 for side in ("floor", "idle", "loaded"))
     for side, found in report["quantiles"].items():
         assert 0 < found["median"] <= found["p90"] <= found["p99"] <= found["worst"] == max(report[side])

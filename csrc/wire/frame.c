@@ -16,7 +16,11 @@
 
 struct nsp_frame *nsp_frame_new(void)
 {
-	return calloc(1, sizeof(struct nsp_frame));
+	struct nsp_frame *frame = calloc(1, sizeof(*frame));
+
+	if (!frame)
+		abort();
+	return frame;
 }
 
 void nsp_frame_free(struct nsp_frame *frame)
