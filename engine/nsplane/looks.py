@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
-from nsplane.netns import Netns
+from nsplane.netns import Namespaces, Netns
 from nsplane.timers import Timers
 
 SHARE = 0.02
@@ -17,7 +17,7 @@ PAUSE_LEAST = 0.1
 class Looks:
     """Has every namespace in play looked at once in `seconds`, spread over that time."""
 
-    def __init__(self, timers: Timers, seconds: float, namespaces: Collection[Netns], look: Callable[[Netns], bool]) -> None:
+    def __init__(self, timers: Timers, seconds: float, namespaces: Namespaces, look: Callable[[Netns], bool]) -> None:
         """`look` begins to look at a namespace, of which the end is told with `looked`; False where there is nothing to look at."""
         self._timers = timers
         self._seconds = seconds

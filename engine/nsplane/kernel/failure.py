@@ -8,11 +8,6 @@ import threading
 from nsplane._core import ffi
 
 
-def errno_name(code: int) -> str:
-    """The errno as C spells it: some have two names."""
-    return {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}.get(code) or errno.errorcode.get(code, str(code))
-
-
 class KernelError(OSError):
     """The kernel, or the C core in front of it, refused: `errno`, and a sentence that names the object."""
 
@@ -31,3 +26,16 @@ def check(rc: int) -> int:
     if rc < 0:
         raise KernelError(-rc, ffi.string(last.raw.text).decode(errors="replace"))
     return rc
+
+
+KERNEL_ONLY = 512
+"""From here on errors have no names in user space (ENOTSUPP and the like)."""
+_ALIASED = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}
+"""Of two names for a number, the one that C gives too."""
+
+
+def errno_name(error: int) -> str:
+    """The one name of an errno, as in entries of rows."""
+    if error >= KERNEL_ONLY:
+        error = errno.EOPNOTSUPP
+    return _ALIASED.get(error) or errno.errorcode.get(error, str(error))

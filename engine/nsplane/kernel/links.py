@@ -158,7 +158,7 @@ def _altnames(raw: CData) -> tuple[str, ...]:
     return tuple(name.decode(errors="surrogateescape") for name in names if name)
 
 
-def _address(raw: CData) -> Address:
+def address_of(raw: CData) -> Address:
     size = 4 if raw.family == socket.AF_INET else 16
     packed = bytes(ffi.buffer(raw.local, size))
     peer = bytes(ffi.buffer(raw.peer, size))
@@ -175,7 +175,7 @@ def event_of(raw: CData) -> Event:
     if kind == lib.NSP_EVENT_LINK or kind == lib.NSP_EVENT_LINK_GONE:
         link = _link(raw.link)
         return Event(raw.nsid, kind == lib.NSP_EVENT_LINK_GONE, raw.saw, link, link.index, None)
-    return Event(raw.nsid, kind == lib.NSP_EVENT_ADDR_GONE, raw.saw, None, raw.addr.index, _address(raw.addr))
+    return Event(raw.nsid, kind == lib.NSP_EVENT_ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr))
 
 
 class Monitor:
