@@ -41,7 +41,7 @@ def told(engine: Engine) -> Told:
         changes = [(topic, msgspec.msgpack.decode(entry)) for topic, entry in engine.changes()]
         found = [entry for topic, entry in changes if topic == f"drift/{entry.get('key')}"]
         assert all(entry["item"]["name"] == entry["key"].removeprefix("interface/") for entry in found)
-        return sorted((entry["key"], entry["found"], entry["fields"]) for entry in found)
+        return sorted((entry["key"], entry["found"], entry.get("fields", [])) for entry in found)
 
     return collect
 
