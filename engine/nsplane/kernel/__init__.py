@@ -37,6 +37,7 @@ from nsplane.kernel.links import (
 )
 from nsplane.kernel.namespaces import (
     NetnsId,
+    RouteKey,
     create_anonymous_netns,
     delete_netns,
     enter_netns,
@@ -45,6 +46,7 @@ from nsplane.kernel.namespaces import (
     open_netns,
     open_netns_name,
     open_netns_pid,
+    survey_routes,
     unshare_netns,
     write_sysctl,
 )
@@ -100,6 +102,7 @@ __all__ = [
     "Op",
     "OpResult",
     "RequestResult",
+    "RouteKey",
     "Timer",
     "bulk_fields",
     "create_anonymous_netns",
@@ -111,6 +114,7 @@ __all__ = [
     "open_netns",
     "open_netns_name",
     "open_netns_pid",
+    "survey_routes",
     "unshare_netns",
     "write_sysctl",
 ]
