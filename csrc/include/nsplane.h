@@ -277,6 +277,10 @@ NSP_API int nsp_route_delete(struct nsp_batch *batch, const struct nsp_route *ro
 /* -EINVAL: not a route message; -EOPNOTSUPP: a route that this struct cannot hold (multipath, cloned, another type or family). */
 NSP_API int nsp_route_read(const void *msg, struct nsp_route *route);
 
+/* Reads the routes of a namespace that bear another protocol than ours, of those that nsp_route_read takes. Returns how many there are;
+ * what does not fit into `cap` is left out. */
+NSP_API long nsp_route_survey(int netns_fd, struct nsp_route *routes, long cap, struct nsp_error *err);
+
 struct nsp_neigh {
 	int32_t index; /* the link's */
 	uint8_t family;

@@ -61,3 +61,37 @@ long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct
 
 	return rc < 0 ? rc : nsp_survey(&sock, events, cap, err);
 }
+
+struct route_survey {
+	struct nsp_route *routes;
+	long cap;
+	long count;
+};
+
+static void foreign_route_seen(void *arg, uint32_t index, const void *msg)
+{
+	struct route_survey *survey = arg;
+	struct nsp_route route;
+
+	(void)index;
+	if (!msg) {
+		survey->count = 0;
+		return;
+	}
+	if (nsp_route_read(msg, &route) < 0 || route.proto == NSP_PROTOCOL)
+		return;
+	if (survey->count < survey->cap)
+		survey->routes[survey->count] = route;
+	survey->count++;
+}
+
+long nsp_route_survey(int netns_fd, struct nsp_route *routes, long cap, struct nsp_error *err)
+{
+	cleanup_socket struct nsp_socket sock = { .fd = -1 };
+	struct route_survey survey = { .routes = routes, .cap = cap };
+	int rc = nsp_socket_open(&sock, netns_fd, err);
+
+	if (rc >= 0)
+		rc = nsp_dump(&sock, NSP_DUMP_ROUTES, 0, 0, 0, foreign_route_seen, &survey, err);
+	return rc < 0 ? rc : survey.count;
+}

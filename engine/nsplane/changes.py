@@ -90,7 +90,11 @@ class Changes:
     def _verdict(self, will: Forecast, change: Change) -> dict[str, Any]:
         """What an item would be: as far as can be told, what it would lack, or why it would fail."""
         interface = is_interface_key(change["key"])
-        verdict = will.interface(change["key"]) if interface else will.row(change["interface"])
+        verdict = (
+            will.interface(change["key"])
+            if interface
+            else will.row(change["interface"], change["after"] if change["action"] == "create" else None)
+        )
         told = {"state": verdict.state, "missing": verdict.missing, "errno": verdict.errno, "message": verdict.message}
         if not interface and verdict.state == "configured" and change["action"] == "unchanged" and change["state"] != "configured":
             data = self._core.row(change["key"])

@@ -1,13 +1,14 @@
 """What will come of a request: the verdicts that its items would get, and who else would lose what it needs, as far as can be told
 before.
 
-It is told from what is wanted then, from the facts, and from the links that are there now. What only the kernel finds out (a
-gateway that it does not reach, a route that somebody else has) is not.
+It is told from what is wanted then, from the facts, and from the links and routes that are there now. What only the kernel finds
+out (a gateway that it does not reach) is not.
 """
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ import msgspec
 from nsplane import kernel, kinds
 from nsplane.errors import ItemError
 from nsplane.items import ByFile, ByMicroservice, ByName, ByPid, Namespace, interface_key, is_interface_key, namespace_text
-from nsplane.kernel import KernelError, Link, Monitor
+from nsplane.kernel import KernelError, Link, Monitor, RouteKey
 from nsplane.kinds import InterfaceItem
 from nsplane.kinds.created import alias_of, is_agents
 from nsplane.kinds.existing import Existing, Loopback
@@ -30,6 +31,8 @@ from nsplane.plan import Planner
 from nsplane.slots import Slot, parse_reference
 from nsplane.ways import follow
 
+MAIN, METRIC6 = 254, 1024
+"""What a route has where it does not say."""
 PENDING, FAILED, CONFIGURED = "pending", "failed", "configured"
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -51,6 +54,7 @@ class _Where:
     identity: object = None
     links: dict[str, Link] = field(default_factory=dict)
     netns: Netns | None = None
+    routes: dict[RouteKey, int] | None = None
     missing: str = ""
     failure: tuple[int, str] | None = None
 
@@ -62,9 +66,10 @@ def failed(error: int, message: str) -> Verdict:
 class Forecast:
     """Of the state that there will be when `changes` have been made: `goes` is what is deleted, `comes` what is put."""
 
-    def __init__(self, planner: Planner, goes: set[str], comes: dict[str, InterfaceItem]) -> None:
+    def __init__(self, planner: Planner, goes: set[str], comes: dict[str, InterfaceItem], has_routes: bool) -> None:
         self._planner = planner
         self._goes, self._comes = goes, comes
+        self._has_routes = has_routes
         self._where: dict[Namespace | None, _Where] = {}
         self._verdicts: dict[str, Verdict] = {}
         self._links: dict[str, Verdict] = {}
@@ -86,12 +91,26 @@ class Forecast:
             known = self._links[key] = self._find_link(key)
         return known
 
-    def row(self, slot: str) -> Verdict:
-        """What becomes of a route or ARP entry on this slot."""
+    def row(self, slot: str, new: dict[str, Any] | None) -> Verdict:
+        """What becomes of a route or ARP entry on this slot; `new` is one that is not there yet."""
         known = self._slots.get(slot)
         if known is None:
             known = self._slots[slot] = self._find_slot(slot)
-        return known
+        if known.state != CONFIGURED or new is None or new["kind"] != "route" or new.get("override"):
+            return known
+        return failed(errno.EEXIST, "exists: a route that nsplane did not make") if self._is_taken(slot, new) else known
+
+    def _is_taken(self, slot: str, item: dict[str, Any]) -> bool:
+        """Has somebody else the kernel's object?"""
+        _, namespace = parse_reference(slot)
+        owner = self._item(interface_key(slot)) if namespace is None else None
+        where = self._look(namespace) if owner is None else self._place_of(interface_key(slot), owner)
+        if where.routes is None:
+            where.routes = {} if where.netns is None else kernel.survey_routes(where.netns.fd)
+        dst = ipaddress.ip_network(item["dst"])
+        metric = item.get("metric", METRIC6 if dst.version == 6 else 0)
+        index = where.routes.get(RouteKey(dst.network_address.packed, dst.prefixlen, metric, item.get("table", MAIN)))
+        return index is not None and not any(link.index == index and self._is_going(link) for link in where.links.values())
 
     def _find_slot(self, slot: str) -> Verdict:
         name, namespace = parse_reference(slot)
@@ -309,7 +328,8 @@ class Forecast:
             for netns in self._planner.namespaces:
                 if netns.identity == identity:
                     return _Where(identity, _by_name(netns.links.values()), netns)
-            return _Where(identity, _by_name(event.link for event in Monitor.survey(fd) if event.link is not None))
+            links = _by_name(event.link for event in Monitor.survey(fd) if event.link is not None)
+            return _Where(identity, links, routes=kernel.survey_routes(fd) if self._has_routes else None)
         finally:
             os.close(fd)
 
@@ -334,4 +354,4 @@ def forecast(planner: Planner, changes: list[dict[str, Any]]) -> Forecast:
                 comes[key] = kinds.decode(_encode(change["after"]))
             except ItemError:  # as it was put once, by another version
                 continue
-    return Forecast(planner, goes, comes)
+    return Forecast(planner, goes, comes, any(str(change["key"]).startswith("route/") for change in changes))

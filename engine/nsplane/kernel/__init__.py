@@ -41,6 +41,7 @@ from nsplane.kernel.links import (
 )
 from nsplane.kernel.namespaces import (
     NetnsId,
+    RouteKey,
     create_anonymous_netns,
     delete_netns,
     enter_netns,
@@ -51,6 +52,7 @@ from nsplane.kernel.namespaces import (
     open_netns,
     open_netns_name,
     open_netns_pid,
+    survey_routes,
     unshare_netns,
     write_sysctl,
 )
@@ -110,6 +112,7 @@ __all__ = [
     "Op",
     "OpResult",
     "RequestResult",
+    "RouteKey",
     "Timer",
     "bulk_fields",
     "create_anonymous_netns",
@@ -124,6 +127,7 @@ __all__ = [
     "open_netns",
     "open_netns_name",
     "open_netns_pid",
+    "survey_routes",
     "unshare_netns",
     "write_sysctl",
 ]

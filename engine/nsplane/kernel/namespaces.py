@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -75,6 +76,32 @@ def netns_cookie(fd: int) -> int:
 def is_known_netns(fd: int, known: Sequence[int]) -> bool:
     """Is an open namespace the one that was remembered as device, inode and cookie (or, by earlier versions, without)?"""
     return tuple(known[:2]) == identify_netns(fd) and (len(known) == 2 or known[2] == netns_cookie(fd))
+
+
+class RouteKey(NamedTuple):
+    """What tells one route of a namespace from all others: `dst` is packed, of 4 or 16 bytes."""
+
+    dst: bytes
+    dst_len: int
+    metric: int
+    table: int
+
+
+def survey_routes(fd: int) -> dict[RouteKey, int]:
+    """The routes of a namespace that somebody else has made, and the ifindex of the link of each."""
+    room = 256
+    while True:
+        routes = ffi.new("struct nsp_route[]", room)
+        count = check(lib.nsp_route_survey(fd, routes, room, last.raw))
+        if count <= room:
+            break
+        room = count + 256
+    found = {}
+    for i in range(count):
+        raw = routes[i]
+        dst = bytes(ffi.buffer(raw.dst))[: 4 if raw.family == socket.AF_INET else 16]
+        found[RouteKey(dst, raw.dst_len, raw.metric, raw.table)] = int(raw.oif)
+    return found
 
 
 def write_sysctl(fd: int, name: str, value: str) -> None:
