@@ -35,6 +35,8 @@ WAITED_FOR = ("configured", "pending", "failed", "retrying", "removed")
 FAILURES = frozenset(("failed", "invalid", "conflict"))
 PAGE = 1_000
 LINGER_MS = 2_000
+LOOK_FOR_LOSS_SECONDS = 0.001
+"""How often, at most, those who send look whether the connection was lost: it takes about as long as sending does."""
 LOOK_AGAIN_MS = 500
 """How often to look whether the agent is still there, and what it has, while nothing is heard of it."""
 
@@ -150,9 +152,8 @@ class Client:
         self._socket.setsockopt(zmq.SNDTIMEO, int(timeout * 1000))
         self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
         self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        self._poller = zmq.Poller()
-        self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self._monitor, zmq.POLLIN)
+        self._polled: list[Any] = [(self._socket, zmq.POLLIN), (self._monitor, zmq.POLLIN)]
+        self._looked = 0.0
         self._socket.setsockopt(zmq.IPV6, is_ipv6(self.endpoint))
         self._socket.connect(self.endpoint)
 
@@ -399,9 +400,12 @@ class Client:
             faults = check_frame(frame)
             if faults:
                 raise InvalidItems(faults)
-        if int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
-            self._take_replies()
-            self._take_loss()  # of those before this one
+        now = time.monotonic()
+        if now > self._looked + LOOK_FOR_LOSS_SECONDS:
+            self._looked = now
+            if int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+                self._take_replies()
+                self._take_loss()  # of those before this one
         self._make_room(len(frame))
         ticket = Ticket(self, request_id, str(request["op"]), frame)
         try:
@@ -428,10 +432,10 @@ class Client:
         """Takes in every reply that is here, or that there will be none, and waits until `end` for the first. False where none
         came, or none can."""
         while True:
-            ready = dict(self._poller.poll(min(LOOK_AGAIN_MS, math.ceil(max(0.0, end - time.monotonic()) * 1000))))
-            if self._socket in ready or self._monitor in ready:
+            ready = zmq.zmq_poll(self._polled, min(LOOK_AGAIN_MS, math.ceil(max(0.0, end - time.monotonic()) * 1000)))
+            if ready:
                 self._take_replies()
-                if self._monitor in ready:
+                if any(one is self._monitor for one, _ in ready):
                     self._take_loss()
                 return True
             if time.monotonic() >= end or why_unreachable(self.endpoint):
