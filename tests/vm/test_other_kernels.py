@@ -42,11 +42,11 @@ def _needs_an_emulator() -> None:
 
 
 def test_the_c_library_on_linux_6_1() -> None:
-    meson, ninja = (Path(sys.executable).with_name(name) for name in ("meson", "ninja"))
+    meson, ninja = (str(Path(sys.executable).with_name(name)) for name in ("meson", "ninja"))
     for command in (["make", "build/c/build.ninja"], [ninja, "-C", "build/c"]):
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     tests = ("test_addr", "test_link", "test_monitor", "test_neigh", "test_netns", "test_route")
-    in_vm("6.1", str(meson), "test", "-C", "build/c", "--no-rebuild", "--print-errorlogs", "--timeout-multiplier", "20", *tests)
+    in_vm("6.1", meson, "test", "-C", "build/c", "--no-rebuild", "--print-errorlogs", "--timeout-multiplier", "20", *tests)
 
 
 def test_the_engine_on_linux_6_1() -> None:
