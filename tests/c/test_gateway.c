@@ -197,20 +197,22 @@ static void test_way_of_somebody_else(void)
 	rig_put(rig, items);
 	rig_put(rig, "[" FAR6 ", {kind: route, interface: web0, dst: 10.0.0.0/8, gateway: 203.0.113.1}]");
 	nsp_core_totals(rig->core, &before);
+	int waited = 0;
 	do {
 		nsp_slot_retry(rig->core, rig->slot);
 		nap();
 		rig_quiet(rig);
 		nsp_core_totals(rig->core, &after);
-	} while (after.written == before.written);
+	} while (after.written == before.written && (waited += 2) < WAIT_MS);
 	CHECK_HAS(rig_row(rig, "route/web0/20.0.0.7/32"), "missing: [gateway/198.51.100.1]");
 	CHECK(nsp_slot_retry(rig->core, rig->slot) > 250);
 	CHECK(after.written - before.written <= 3);
 
 	foreign_route(rig, "198.51.100.0", 24, NULL);
 	foreign_route(rig, "2001:db8:1::", 64, NULL);
-	while (!strstr(rig_row(rig, "route/web0/20.0.11.183/32"), "state: configured") ||
-	       !strstr(rig_row(rig, "route/web0/fd00::/8"), "state: configured")) {
+	while ((!strstr(rig_row(rig, "route/web0/20.0.11.183/32"), "state: configured") ||
+		!strstr(rig_row(rig, "route/web0/fd00::/8"), "state: configured")) &&
+	       (waited += 2) < WAIT_MS) {
 		nsp_slot_retry(rig->core, rig->slot);
 		nap();
 		rig_quiet(rig);
