@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,4 +158,29 @@ def test_clear_works_also_when_the_state_is_lost(kept: RunningAgent, files: tupl
     done = kept.nsplane("clear", "--id", kept.name, "--state-dir", "none")
     assert done.returncode == 0, done.stderr
     assert "there is no state" in done.stderr
+    assert not left_of(kept.name)
+
+
+def test_a_state_that_is_lost_stops_the_start_until_that_is_accepted(kept: RunningAgent, files: tuple[str, str]) -> None:
+    kept.nsplane("apply", files[0])
+    kept.kill()
+    state = kept.directory / "state"
+    (state / kept.name / "journal.db").write_bytes(b"no database")
+    (state / kept.name / "journal.db-wal").unlink()
+    options = ("agent", "--id", kept.name, "--no-docker", "--state-dir", str(state))
+    done = kept.nsplane(*options)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        f"Error: {state / kept.name}: the journal is damaged (file is not a database): what cannot be read of it"
+    )
+    assert line.endswith("Nothing was changed. `nsplane agent --accept-loss` starts with what can be had.")
+    fresh = start_agent(kept.directory, kept.name, "--no-docker", "--state-dir", str(state), "--accept-loss")
+    kept.process = fresh.process
+    assert "is lost: accepted" in kept.log
+    assert (state / kept.name / "journal.db.damaged").exists()
+    client = kept.client()
+    client.put([{"kind": "bridge", "name": "br", "namespace": kept.namespace}])
+    assert client.history()[0]["counts"] == {"configured": 1}
+    client.clear()
     assert not left_of(kept.name)

@@ -67,8 +67,10 @@ def test_what_is_whole_is_taken_as_it_is(tmp_path: Path) -> None:
         assert wanted(tmp_path, journal) == [*range(1, 11)]
     record(tmp_path, 20, 15)
     record(tmp_path, 30)
+    snapshot.make(tmp_path, 25)  # and then it was killed
     with closing(Journal(tmp_path)) as journal:
         assert wanted(tmp_path, journal) == [*range(1, 31)]
+    assert [path.name for path in tmp_path.glob("snapshot-*")] == [snapshot.file_name(15)]
 
 
 def remove_journal(directory: Path) -> None:

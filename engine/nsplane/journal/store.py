@@ -108,6 +108,10 @@ class Journal:
     def _look_through(self, durable: bool, least: tuple[int, int]) -> None:
         """Where the journal stands."""
         self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        known = {name for (name,) in self._db.execute("SELECT file FROM snapshots")}
+        for path in self.directory.glob("snapshot-*.db"):
+            if path.name not in known:  # the agent ended before it was noted
+                path.unlink()
         self._appended: list[tuple[int, float, str, str, bytes | memoryview, str | None, int, str, int]] = []
         self._finished: list[tuple[bytes, float, str | None, int]] = []
         self._remembered: dict[tuple[str, str], bytes | None] = {}
