@@ -204,6 +204,8 @@ class IpcDoor(Door):
         self._path = path
         self._groups: dict[str, Group] = {}
         self._passing: list[Group] = []
+        self._empty: list[tuple[Group, float]] = []
+        """Groups of which nobody is left, and since when."""
         self._listener: tuple[str, socket.socket] | None = self._listen()
 
     def _listen(self) -> tuple[str, socket.socket]:
@@ -228,7 +230,7 @@ class IpcDoor(Door):
 
     @property
     def pause_ms(self) -> int | None:
-        return AGAIN_MS if self._listener is None else LATE_MS if self._passing else None
+        return LATE_MS if self._passing else AGAIN_MS if self._empty or self._listener is None else None
 
     def turn(self) -> None:
         super().turn()
@@ -239,7 +241,13 @@ class IpcDoor(Door):
                 self.reserve.passing -= 1
                 os.close(group.listener)
                 group.passing = False
-                self._let_go(group)
+                self._note_empty(group, now)
+        for group, since in tuple(self._empty):
+            if now - since > AGAIN_MS / 1000:  # by now it is known of everybody who came
+                self._empty.remove((group, since))
+                if not group.inside and group.endpoint in self._groups:
+                    del self._groups[group.endpoint]
+                    self.socket.unbind(group.endpoint)
         if self._listener is None:
             self._listener = self._listen_again()
         elif self.reserve.has_group and readable(self._listener[1].fileno()):
@@ -266,12 +274,11 @@ class IpcDoor(Door):
         group = self._groups.get(endpoint)
         if group is not None:  # else somebody came so late that nobody was expected any more
             group.inside += change
-            self._let_go(group)
+            self._note_empty(group, time.monotonic())
 
-    def _let_go(self, group: Group) -> None:
+    def _note_empty(self, group: Group, now: float) -> None:
         if not group.inside and not group.passing:
-            del self._groups[group.endpoint]
-            self.socket.unbind(group.endpoint)
+            self._empty.append((group, now))
 
     def close(self) -> None:
         super().close()

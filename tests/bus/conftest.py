@@ -125,7 +125,7 @@ def agent(directory: Path, request: pytest.FixtureRequest) -> Iterator[RunningAg
             used.close()
         assert agent.stop() == 0, agent.log
     assert not left_of(name), "namespaces are left behind"
-    assert "Traceback" not in agent.log
+    assert "Traceback" not in agent.log, agent.log
 
 
 @pytest.fixture
