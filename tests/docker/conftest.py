@@ -12,7 +12,7 @@ import pytest
 from nsplane_bus import Client
 
 from ..bus.conftest import RunningAgent, directory, eventually, left_of, start_agent
-from .dockerd import PATIENCE, Dockerd, run
+from .dockerd import PATIENCE, Dockerd
 from .proxy import Proxy
 
 __all__ = ["directory"]
@@ -106,8 +106,7 @@ def restarted_agent(dockerd: Dockerd, directory: Path, memory: dict[str, str]) -
     yield agent
     dockerd.remove_all()
     client.delete([entry["key"] for entry in client.get()], force=True)
-    if not memory:  # It does not know that an earlier life of its own has made the namespace, so it leaves it.
-        run("ip", "netns", "delete", agent.name)
+    eventually(lambda: not Path("/run/netns", agent.name).exists(), PATIENCE)  # made by an earlier life: it bears its mark
     finish(agent)
 
 

@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
+from nsplane import KernelError
+from nsplane.processes import process_start_time
 from nsplane_bus import Client
 
 from ..bus.conftest import RunningAgent, eventually
@@ -68,13 +70,22 @@ def wired(label: str, netns: str) -> list[str]:
     return lacks
 
 
+def age(found: dict[str, Any]) -> tuple[int, tuple[str, str]]:
+    """What tells which of two running containers is newer: when the kernel started its process, and by docker's clock."""
+    try:
+        start_time = process_start_time(found["State"]["Pid"])
+    except KernelError:  # it is just ending
+        start_time = 0
+    return start_time, as_time(found["State"]["StartedAt"])
+
+
 class Truth:
     """What docker says at one moment: the containers that run, the newest of each label first."""
 
     def __init__(self, dockerd: Dockerd) -> None:
         ids = dockerd.containers()
         self.running: list[dict[str, Any]] = json.loads(dockerd.docker("inspect", *ids)) if ids else []
-        self.running.sort(key=lambda found: as_time(found["State"]["StartedAt"]), reverse=True)
+        self.running.sort(key=age, reverse=True)
         self.newest: dict[str, dict[str, Any]] = {}
         for found in self.running:
             label = dict(line.partition("=")[::2] for line in found["Config"]["Env"]).get("MICROSERVICE_LABEL")
@@ -92,7 +103,7 @@ class Truth:
         ]
 
     def _microservices(self, client: Client, labels: Sequence[str]) -> list[str]:
-        known = {entry["label"]: entry for entry in client.get("microservice/") if entry["state"] == "running"}
+        known = {entry["label"]: entry for entry in client.get("microservice/") if entry["current"]}
         said = {label: (entry["container"], entry["pid"], entry["source"]) for label, entry in known.items()}
         true = {label: (found["Id"], found["State"]["Pid"], "docker") for label, found in self.newest.items()}
         wrong = [f"{label}: {said.get(label)} is said to run, not {true.get(label)}" for label in said.keys() | true.keys()]
