@@ -38,11 +38,13 @@ class AgentLock:
 
     def __init__(self, agent_id: str) -> None:
         self._id = agent_id
+        self._process = os.getpid()
         self._file: int | None = None
         name = hashlib.sha256(agent_id.encode()).hexdigest()[:16]  # an id may have any characters
         self._socket = self._take_name(f"\0nsplane/agent/{name}")
         try:
-            self._file = self._take_file(f"{DIRECTORY}/{name}")
+            self._path = f"{DIRECTORY}/{name}"
+            self._file = self._take_file(self._path)
         except BaseException:
             self.release()
             raise
@@ -54,8 +56,13 @@ class AgentLock:
             self._socket.close()
             self._socket = None
         file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+        if file is None:
+            return
+        if self._process == os.getpid():
+            with contextlib.suppress(OSError):  # others have files there, or it was taken away
+                os.unlink(self._path)
+                os.rmdir(DIRECTORY)
+        os.close(file)
 
     def _in_use(self, holder: str) -> InUse:
         advice = "give this one another id (`nsplane agent --id ID`, `Engine(agent_id=...)`)"
@@ -80,9 +87,7 @@ class AgentLock:
 
     def _take_file(self, path: str) -> int | None:
         try:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(DIRECTORY, 0o700)
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            file = _open(path)
         except OSError as error:  # with some capabilities one is no root: it is taken in the namespace alone
             log.warning("the agent's id is not taken in %s: %s", DIRECTORY, error.strerror)
             return None
@@ -92,10 +97,28 @@ class AgentLock:
             holder = os.pread(file, 32, 0).decode(errors="replace").strip()
             os.close(file)
             raise self._in_use(f"process {holder}" if holder.isdigit() else "another process") from None
+        if not _is_at(file, path):  # who had it has just gone, and taken the file away
+            os.close(file)
+            return self._take_file(path)
         with contextlib.suppress(OSError):  # who has it is only for the message
             os.ftruncate(file, 0)
             os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         return file
+
+
+def _open(path: str) -> int:
+    while True:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(DIRECTORY, 0o700)
+        with contextlib.suppress(FileNotFoundError):  # the directory has just gone with the last that was in it
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _is_at(file: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _owner(name: str) -> tuple[int, int]:

@@ -345,6 +345,8 @@ class Node:
         self.busy = False
         if error == errno.EACCES and self._enable_ipv6():
             error = 0
+        if error == errno.EINVAL and self._has_lost_ipv6():
+            error = 0  # the next look says so
         self._refusal = (error, text) if error else None
         went = self.ending and (self.place is None or self.place.link is None)  # which was what was wanted
         if error and not self._overtaken and not went:
@@ -352,6 +354,12 @@ class Node:
         if error == errno.EEXIST and self.place is None and self.netns is not None:
             self.planner.look_at_links(self.netns)  # who has the name?
         self.planner.touch(self)
+
+    def _has_lost_ipv6(self) -> bool:
+        """Has its link come to a small MTU (a bridge follows its ports), so that it has no IPv6 address?"""
+        link = self.place.link if self.place is not None else None
+        wanted = any(address.family == AF_INET6 for address in self.settings.addresses or ())
+        return wanted and link is not None and link.mtu < IPV6_MIN_MTU
 
     def refuse(self, error: int, text: str) -> None:
         """The kernel, or somebody who fights back, does not let it be: tried again when its time has come, or something changes."""
@@ -410,7 +418,7 @@ class Node:
 
     def claim(self, netns: Netns, name: str) -> bool:
         """Takes a link's name in a namespace; where another item has it, fails naming that."""
-        self.planner.keep_name(netns, name)
+        self.planner.keep_name(netns, name, self)
         holder = self.planner.owners.setdefault((netns, name), self)
         if holder is self:
             self.blocked_by = None

@@ -552,16 +552,18 @@ class Planner:
         """Lets go of a namespace at the end of the run, when what still has to be done in it has been queued."""
         self._dropped.append(netns)
 
-    def keep_name(self, netns: Netns, name: str) -> None:
-        """Of those who want one name, the item has it whose link bears it from an earlier life, in whichever order they come."""
+    def keep_name(self, netns: Netns, name: str, claimant: Node) -> None:
+        """Of those who want a name, the item has it whose link bears it from an earlier life, though another is the `claimant`."""
         link = netns.link(name)
         if link is None or (netns, name) in self.owners or link.index in netns.holders or not is_agents(self, link):
             return
-        node = self._marked(link.alias)
-        if node is not None and not node.gone and node.netns is netns and node.settings.host_name == name and node.place is None:
+        node = self.marked(link.alias)
+        if node is None or node is claimant:
+            return
+        if not node.gone and node.netns is netns and node.settings.host_name == name and node.place is None:
             node.keep_claim(netns, name)
 
-    def _marked(self, alias: str) -> Node | None:
+    def marked(self, alias: str) -> Node | None:
         """The item whose link bears this mark."""
         if len(self._marks) != len(self.nodes) or self._marks.get(alias) not in self.nodes:
             self._marks = {alias_of(self, key): key for key in self.nodes}

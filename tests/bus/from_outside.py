@@ -73,7 +73,10 @@ def _addresses(link: dict[str, Any]) -> set[str]:
 
 def _foreign(link: dict[str, Any]) -> set[str]:
     name = link["ifname"]
-    shown = f"link {name} {link['mtu']} {link['address']} {link.get('ifalias')} {'UP' in link['flags']}"
+    alias = link.get("ifalias")
+    if name == "lo" and alias is not None and alias.startswith("nsplane:"):
+        alias = None  # the mark of a namespace that the agent has made
+    shown = f"link {name} {link['mtu']} {link['address']} {alias} {'UP' in link['flags']}"
     return {shown} | {f"address {name} {address}" for address in _addresses(link)}
 
 

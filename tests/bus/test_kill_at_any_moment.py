@@ -211,9 +211,9 @@ def have_a_large_answer(lives: Lives) -> None:
 
 
 def settled_descriptors(lives: Lives) -> Counter[str]:
-    """When clients have gone and nothing changes any more."""
+    """When clients have gone and nothing changes any more: what let them in is held for a second behind the last of them."""
     before, calm = lives.descriptors(), 0
-    while calm < 10:
+    while calm < 75:
         time.sleep(0.02)
         now = lives.descriptors()
         before, calm = now, calm + 1 if now == before else 0

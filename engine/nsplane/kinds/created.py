@@ -89,9 +89,10 @@ def _is_still_wanted(node: Node, link: Link) -> bool:
     """Is it the link of another item, which may be about to take it? Then the node is looked at behind that."""
     if node.planner.awaits_namespaces(node):
         return True
-    others = (one for one in node.planner.nodes.values() if not one.gone and one.place is None and one is not node)
-    other = next((one for one in others if alias(one) == link.alias), None)
-    return other is not None and node.planner.awaits(node, other)
+    other = node.planner.marked(link.alias)
+    if other is None or other is node or other.gone or other.place is not None:
+        return False
+    return node.planner.awaits(node, other)
 
 
 def adopt(kind: Kind, *ends: tuple[Node, Netns, Link]) -> bool:
@@ -119,7 +120,8 @@ def clear_name(node: Node, netns: Netns) -> bool:
     if link.name != name:
         text = f"{name} is another name (altname) of {link.name}"
     elif link.index not in netns.holders and _is_still_wanted(node, link):
-        node.leave_name(netns, name)
+        if link.alias != alias(node):
+            node.leave_name(netns, name)
         return False
     elif is_agents(node.planner, link) and link.index not in netns.holders:
         node.planner.remove(netns, link.index, node)
