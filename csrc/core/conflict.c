@@ -60,19 +60,9 @@ static const struct nlmsghdr *as_message(const uint8_t *found)
 	return (const struct nlmsghdr *)(const void *)found;
 }
 
-static bool has_attr(const struct nlmsghdr *msg, uint16_t type)
-{
-	const struct nlattr *attr;
-
-	NSP_ATTR_EACH(attr, msg, sizeof(struct rtmsg))
-		if (nsp_attr_type(attr) == type)
-			return true;
-	return false;
-}
-
 static bool has_gateway(const struct nlmsghdr *msg)
 {
-	return has_attr(msg, RTA_GATEWAY) || has_attr(msg, RTA_MULTIPATH);
+	return route_has_attr(msg, RTA_GATEWAY) || route_has_attr(msg, RTA_MULTIPATH);
 }
 
 /* Two rows of one batch may be in conflict with one object: they stand side by side. */
@@ -334,9 +324,9 @@ static void describe(const struct conflict *conflict, char *text, size_t cap)
 		if (route.fields & NSP_ROUTE_GATEWAY)
 			prefix_format_ip(ip, WISH_TYPE_IS_V6(conflict->key.type), route.gateway);
 		n += (size_t)snprintf(text + n, cap - n, ", gateway %s", ip);
-	} else if (has_attr(as_message(conflict->found), RTA_NH_ID)) {
+	} else if (route_has_attr(as_message(conflict->found), RTA_NH_ID)) {
 		n += (size_t)snprintf(text + n, cap - n, " by a nexthop object");
-	} else if (has_attr(as_message(conflict->found), RTA_MULTIPATH)) {
+	} else if (route_has_attr(as_message(conflict->found), RTA_MULTIPATH)) {
 		n += (size_t)snprintf(text + n, cap - n, " with several gateways");
 	}
 	if (conflict->link[0] && rtm->rtm_type == RTN_UNICAST)

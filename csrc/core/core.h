@@ -325,6 +325,8 @@ struct object {
 	bool gone;    /* it was deleted */
 };
 
+/* Does a message about a route have this attribute (RTA_*)? */
+bool route_has_attr(const struct nlmsghdr *msg, uint16_t type);
 /* What identifies a route in the kernel. */
 bool object_read_key(const struct nlmsghdr *msg, struct wish *key);
 bool object_read(const struct nlmsghdr *msg, struct object *object);

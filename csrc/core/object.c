@@ -11,6 +11,16 @@ static bool is_route(const struct nlmsghdr *msg)
 	return msg->nlmsg_type == RTM_NEWROUTE || msg->nlmsg_type == RTM_DELROUTE;
 }
 
+bool route_has_attr(const struct nlmsghdr *msg, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	NSP_ATTR_EACH(attr, msg, sizeof(struct rtmsg))
+		if (nsp_attr_type(attr) == type)
+			return true;
+	return false;
+}
+
 bool object_read_key(const struct nlmsghdr *msg, struct wish *key)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));

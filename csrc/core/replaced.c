@@ -24,16 +24,6 @@ static uint32_t boot_seconds(void)
 	return (uint32_t)now.tv_sec;
 }
 
-static bool has_attr(const struct nlmsghdr *msg, uint16_t type)
-{
-	const struct nlattr *attr;
-
-	NSP_ATTR_EACH(attr, msg, sizeof(struct rtmsg))
-		if (nsp_attr_type(attr) == type)
-			return true;
-	return false;
-}
-
 static void clear_hop_flags(uint8_t *hops, size_t len)
 {
 	struct rtnexthop hop;
@@ -92,7 +82,7 @@ struct nlmsghdr *replaced_keep(const struct nlmsghdr *msg, bool beside)
 	memcpy(rtm, msg + 1, sizeof(*rtm));
 	rtm->rtm_flags &= FLAGS_KEPT;
 	NSP_ATTR_EACH(attr, msg, sizeof(*rtm))
-		copy_attr(&built, attr, has_attr(msg, RTA_NH_ID));
+		copy_attr(&built, attr, route_has_attr(msg, RTA_NH_ID));
 	nsp_msg_end(&built, &batch);
 	copy->nlmsg_seq = boot_seconds();
 	return copy;

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from nsplane import Engine
+from nsplane import Engine, Journal
 from nsplane.node import LIVE_RENAME
 
 PING = Path(__file__).with_name("ping.py")
@@ -150,6 +150,17 @@ def quiet(engine: Engine) -> None:
         ready, _, _ = select.select(sources, [], [], 0.03)
         engine.process()
         calm = 0 if ready or any(at_work.values()) else calm + 1
+
+
+@contextmanager
+def life(lab: Lab, directory: Path) -> Iterator[Engine]:
+    """An engine with a journal, which ends as the agent does: the network stays as it is."""
+    journal = Journal(directory)
+    try:
+        with Engine(agent_id=lab.name(), journal=journal) as engine:
+            yield engine
+    finally:
+        journal.close()
 
 
 def _everything() -> tuple[set[str], set[str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from nsplane import Engine
 
-from .conftest import Lab, ip, quiet, run, until
+from .conftest import Lab, ip, run, until
 from .wishes import bridge, by_name, existing, veth
 
 Settle = Callable[..., dict[str, Any]]
@@ -48,7 +48,7 @@ def test_ipv6_that_is_turned_off_again_and_again_is_turned_on_each_time(
     for _ in range(3):
         sysctl(red, "a.disable_ipv6=1")
         until(engine, lambda: has_address(red))
-        quiet(engine)
+        engine.rest()
         settle("interface/a")
 
 
@@ -89,7 +89,7 @@ def test_a_link_that_was_set_aside_gets_its_name_when_it_can(engine: Engine, lab
     run(f"ip -n {red} link del dev eth0")  # the item's own link: somebody takes the name at once
     run(f"ip -n {red} link property add dev x altname eth0")
     engine.delete(["interface/mine"], timeout=5)
-    quiet(engine)
+    engine.rest()
     run(f"ip -n {red} link property del dev x altname eth0")
     until(engine, lambda: ip("link", "show", "eth9", netns=red)[0]["link"] == "eth0")
     assert ip("link", "show", "eth0", netns=red)[0]["ifindex"] == index

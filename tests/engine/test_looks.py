@@ -34,7 +34,7 @@ def drifted(engine: Engine) -> dict[str, str]:
 def test_the_route_of_an_address_that_somebody_deleted_is_back(engine: Engine, lab: Lab) -> None:
     red = lab.name("red")
     engine.put([bridge("b", by_name(red), addresses=["10.7.0.1/24", "10.7.0.2/24", "fd07::1/64"])], timeout=5)
-    quiet(engine)
+    engine.rest()
     engine.watch(True)
     engine.changes()
 
@@ -48,8 +48,7 @@ def test_the_route_of_an_address_that_somebody_deleted_is_back(engine: Engine, l
     until(engine, lambda: engine.info()["drift"]["missing"] == 2)  # type: ignore[index]
     assert drifted(engine) == {"interface/b": "missing"}
     engine.put([bridge("b", by_name(red), addresses=["10.7.0.2/24"])], timeout=5)
-    quiet(engine)
-    assert [one["prefsrc"] for one in ip("-4", "route", netns=red)] == ["10.7.0.2"]
+    until(engine, lambda: [one["prefsrc"] for one in ip("-4", "route", netns=red)] == ["10.7.0.2"])
     assert ip("-6", "route", "show", "fd07::/64", netns=red) == []
     assert engine.info()["drift"] == {"missing": 2, "altered": 0, "stale": 0}
 
@@ -64,10 +63,9 @@ def test_routes_that_went_unheard_are_back_in_every_namespace(engine: Engine, la
         run(f"ip -n {name} route del 10.9.0.0/16")
         run(f"ip -n {name} neigh del 10.7.0.9 dev {name}")
     until(engine, lambda: engine.info()["drift"]["missing"] == 10)  # type: ignore[index]
-    quiet(engine)
     for name in names:
-        assert len(ip("route", "show", "10.9.0.0/16", netns=name)) == 1
-        assert [one["state"] for one in ip("neigh", netns=name)] == [["PERMANENT"]]
+        until(engine, lambda name=name: len(ip("route", "show", "10.9.0.0/16", netns=name)) == 1)  # type: ignore[misc]
+        until(engine, lambda name=name: [one["state"] for one in ip("neigh", netns=name)] == [["PERMANENT"]])  # type: ignore[misc]
 
 
 def test_a_gateway_that_somebody_makes_reachable(engine: Engine, lab: Lab, settle: Settle) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nsplane import Engine
-from nsplane.journal import Journal
 
-from .conftest import Lab, ip, quiet, run, until
+from .conftest import Lab, ip, life, quiet, run, until
 from .wishes import Item, arp, bridge, by_name, existing, route, veth
 
 Settle = Callable[..., dict[str, Any]]
@@ -148,17 +146,6 @@ def test_an_adopted_link_is_as_it_was_without_its_master(engine: Engine, lab: La
     assert settle("interface/x", "pending")["missing"] == ["interface/br"]
     shown = ip("addr", "show", "x", netns=red)[0]
     assert ("master" in shown, shown["mtu"], shown["addr_info"][0]["local"]) == (False, 1400, "10.1.0.1")
-
-
-@contextmanager
-def life(lab: Lab, directory: Path) -> Iterator[Engine]:
-    """An engine with a journal, which ends as the agent does: the network stays as it is."""
-    journal = Journal(directory)
-    try:
-        with Engine(agent_id=lab.name(), journal=journal) as engine:
-            yield engine
-    finally:
-        journal.close()
 
 
 @pytest.mark.parametrize("wanted", [True, False])

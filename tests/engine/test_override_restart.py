@@ -12,8 +12,7 @@ import pytest
 
 from nsplane import Engine
 
-from .conftest import Lab, ip, quiet, run, until
-from .test_restart import life
+from .conftest import Lab, ip, life, quiet, run, until
 from .wishes import Item, arp, bridge, by_name, existing, route
 
 ROUTE = "route/x/0.0.0.0/0"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,8 @@ from nsplane import Engine, Journal, recorder
 from nsplane.journal import InUse, store
 from nsplane.recorder import Recorder
 
-from .conftest import Lab, ip, ip_in, run, run_in, until
+from .conftest import Lab, ip, ip_in, life, run, run_in, until
 from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, existing, route, veth
-
-
-@contextmanager
-def life(lab: Lab, directory: Path) -> Iterator[Engine]:
-    """An engine with a journal, which ends as the agent does: the network stays as it is."""
-    journal = Journal(directory)
-    try:
-        with Engine(agent_id=lab.name(), journal=journal) as engine:
-            yield engine
-    finally:
-        journal.close()
 
 
 def wiring(lab: Lab) -> list[Item]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from nsplane import Journal
 
-from .conftest import Lab, ip, run, until
-from .test_restart import life, settled
+from .conftest import Lab, ip, life, run, until
+from .test_restart import settled
 from .wishes import bridge, by_name, existing
 
 Namespace = list[int]
