@@ -313,6 +313,8 @@ void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
 	core_unlock(core);
 }
 
+#define SOURCES_KEPT 256 /* more of them that have no rows make way for others */
+
 uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation)
 {
 	core_lock(core);
@@ -320,7 +322,7 @@ uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t gen
 	for (i = 0; i < core->origin_count; i++) {
 		if (core->origins[i].generation == generation && !strcmp(core->origins[i].source, source))
 			break;
-		if (!core->origins[i].rows && core->origins[i].generation) /* generations come and go, sources stay */
+		if (!core->origins[i].rows && (core->origins[i].generation || core->origin_count > SOURCES_KEPT))
 			vacant = i;
 	}
 	if (i == core->origin_count) {

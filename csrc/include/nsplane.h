@@ -459,8 +459,8 @@ NSP_API int nsp_core_netns_create(struct nsp_core *core, const char *name, const
 /* nsp_monitor_survey by a socket that the core keeps for what comes: to be called before anything is queued for the namespace. */
 NSP_API long nsp_core_survey(struct nsp_core *core, uint32_t id, struct nsp_event *events, long cap, struct nsp_error *err);
 
-/* Who wants a row: a source and the generation it was put with. The number of a generation other than 0 is good until the next call
- * or, where rows have it, as long as they do. */
+/* Who wants a row: a source and the generation it was put with. The number is good until the next call or, where rows have it, as
+ * long as they do. */
 NSP_API uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation);
 
 /* Opens a request and returns its serial: what is put, deleted and swept under it is accounted to it. */

@@ -489,6 +489,25 @@ static void test_changes(void)
 	rig_free(rig);
 }
 
+static void test_sources_without_rows(void)
+{
+	struct rig *rig = rig_new_ready();
+	uint32_t most = 0;
+	char name[24];
+
+	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
+	uint32_t kept = nsp_core_origin(rig->core, "lab", 0);
+	for (int i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "source %d", i);
+		uint32_t number = nsp_core_origin(rig->core, name, 0);
+		most = number > most ? number : most;
+	}
+	CHECK(most < 300);
+	CHECK_EQ(nsp_core_origin(rig->core, "lab", 0), kept);
+	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "source: lab");
+	rig_free(rig);
+}
+
 int main(void)
 {
 	test_needs_root();
@@ -507,6 +526,7 @@ int main(void)
 	test_names_of_errors();
 	test_hashes_are_the_cores_own();
 	test_generations_of_one_number();
+	test_sources_without_rows();
 	test_freed_in_a_forked_child();
 	test_pages();
 	test_changes();
