@@ -199,6 +199,14 @@ def engine(lab: Lab) -> Iterator[Engine]:
 
 
 @pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An empty one."""
+    made = Journal(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def settle(engine: Engine) -> Callable[..., dict[str, Any]]:
     """Processes until the item with this key is in this state."""
 

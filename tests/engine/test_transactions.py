@@ -17,13 +17,6 @@ from .wishes import Item, arp, bridge, by_label, by_name, route, veth
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    made = Journal(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def engine(lab: Lab, journal: Journal) -> Iterator[Engine]:
     with Engine(agent_id=lab.name(), journal=journal) as made:
         yield made

@@ -22,13 +22,6 @@ from .wishes import Item, bridge, by_name, route
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    made = Journal(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def engine(lab: Lab, journal: Journal) -> Iterator[Engine]:
     with Engine(agent_id=lab.name(), journal=journal) as made:
         made.put([bridge("br", by_name(lab.name("red")), addresses=["10.1.0.1/24"])], timeout=5)
