@@ -5,6 +5,7 @@
 Needs root. It makes two namespaces, prints what became of each item, and takes everything away again.
 """
 
+import select
 from typing import Any
 
 from nsplane import Engine
@@ -39,11 +40,20 @@ def main() -> None:
         try:
             print(engine.put(ITEMS, timeout=10)["counts"])
             show(engine)
-            # Another address on the interface, and the gateway can be reached: the interface is changed in place.
+            # Another address on the interface, and the gateway can be reached: the interface is changed in place, and the answer
+            # is about the interface. The route that waited is tried right after.
             engine.put([ITEMS[2] | {"addresses": ["10.20.0.2/24", "192.0.2.2/24"]}], timeout=10)
+            wait_until_configured(engine, KEYS[-1])
             show(engine)
         finally:
             print(engine.replace([], timeout=10)["counts"])
+
+
+def wait_until_configured(engine: Engine, key: str) -> None:
+    """Lets the engine do what there is to do until this item is configured."""
+    while (entry := engine.get(key)) is None or entry["state"] != "configured":
+        select.select([engine], [], [], 10)
+        engine.process()
 
 
 def show(engine: Engine) -> None:
