@@ -1,4 +1,4 @@
-"""What cffi compiles `nsplane._core` from: the public header, and nothing beside it.
+"""What cffi compiles `nsplane._core` from: the public headers, and nothing beside them.
 
 The build runs this file through `python -m cffi.gen_src exec-python`, which takes `ffibuilder`.
 """
@@ -8,15 +8,16 @@ from pathlib import Path
 
 from cffi import FFI
 
-HEADER = Path(__file__).parent / "include" / "nsplane.h"
+INCLUDE = Path(__file__).parent / "include"
+HEADERS = "".join((INCLUDE / "nsplane" / name).read_text() for name in ("netlink.h", "core.h"))
 
 
-def cdef(header: str) -> str:
-    """The header's text between the `cdef:` marks as cffi's parser takes it.
+def cdef(headers: str) -> str:
+    """The headers' text between the `cdef:` marks as cffi's parser takes it.
 
     That is without comments and attributes, and with `...` for a macro's value, which then comes from the compiler.
     """
-    text = "\n".join(re.findall(r"/\* cdef: begin \*/(.*?)/\* cdef: end \*/", header, re.DOTALL))
+    text = "\n".join(re.findall(r"/\* cdef: begin \*/(.*?)/\* cdef: end \*/", headers, re.DOTALL))
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     text = re.sub(r"\\\n", " ", text)
     text = re.sub(r"\bNSP_API\s+", "", text)
@@ -24,5 +25,5 @@ def cdef(header: str) -> str:
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(cdef(HEADER.read_text()))
+ffibuilder.cdef(cdef(HEADERS))
 ffibuilder.set_source("nsplane._core", '#include "nsplane.h"')

@@ -1,11 +1,11 @@
-"""Prints the stub of `nsplane._core`, made from the public header: `make stubs` keeps engine/nsplane/_core.pyi so."""
+"""Prints the stub of `nsplane._core`, made from the public headers: `make stubs` keeps engine/nsplane/_core.pyi so."""
 
 import re
 
-from cffi_source import HEADER, cdef
+from cffi_source import HEADERS, cdef
 
 HEAD = """\
-# Made from csrc/include/nsplane.h by csrc/core_stub.py: run `make stubs` after a change there.
+# Made from csrc/include/nsplane/ by csrc/core_stub.py: run `make stubs` after a change there.
 from typing import Any
 
 # cffi's own stubs know no fields: pointers and structs are left open.
@@ -55,8 +55,8 @@ def _argument(text: str, pointers: set[str]) -> str:
     return f"{name}: {_python_type(c_type + bracket, pointers)}"
 
 
-def stub(header: str) -> str:
-    declarations = cdef(header)
+def stub(headers: str) -> str:
+    declarations = cdef(headers)
     pointers = set(re.findall(r"\(\*(\w+)\)\(", declarations))
     lines = [f"    {name}: int\n" for name in re.findall(r"^#define (\w+)", declarations, re.MULTILINE)]
     functions = re.findall(r"^([\w \t*]*?[ *])(nsp_\w+)\(([^()]*)\);", declarations, re.MULTILINE)
@@ -68,4 +68,4 @@ def stub(header: str) -> str:
 
 
 if __name__ == "__main__":
-    print(stub(HEADER.read_text()), end="")
+    print(stub(HEADERS), end="")

@@ -24,7 +24,7 @@ class Error(ctypes.Structure):
 
 
 def load(path: str) -> ctypes.CDLL:
-    """The library, with the types of the functions used here as nsplane.h has them."""
+    """The library, with the types of the functions used here as nsplane/netlink.h has them."""
     library = ctypes.CDLL(path)
     error = ctypes.POINTER(Error)
     library.nsp_netns_list.restype = ctypes.c_long

@@ -103,6 +103,12 @@ def test_an_agent_in_c_is_told_which_of_ten_thousand_routes_is_impossible(flags:
     assert second == "message 4711: Network is unreachable: Nexthop has invalid gateway"
 
 
+def test_an_agent_in_c_on_the_core_is_told_what_became_of_its_routes(flags: list[str], tmp_path: Path) -> None:
+    program = tmp_path / "rows"
+    output("cc", "-Wall", "-Wextra", "-Werror", "-o", program, EXAMPLES / "c/rows.c", *flags)
+    assert output(program).splitlines() == ["configured: 999", "pending: 1"]
+
+
 def test_ctypes_lists_and_identifies_namespaces() -> None:
     name = f"x{os.getpid()}"
     output("ip", "netns", "add", name)

@@ -18,6 +18,8 @@
 
 #include <pthread.h>
 
+#include "nsplane/core.h"
+
 #include "core/hash.h"
 #include "wire/frame.h"
 #include "wire/msgpack.h"

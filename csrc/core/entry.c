@@ -10,6 +10,11 @@
 static const char *const state_names[NSP_STATES] = { "none",	"configured", "pending",    "failed", "retrying",
 						     "invalid", "conflict",   "superseded", "removed" };
 
+const char *nsp_state_name(uint32_t state)
+{
+	return state < NSP_STATES ? state_names[state] : NULL;
+}
+
 void state_put(struct mp_out *out, uint32_t state)
 {
 	mp_put_text(out, state_names[state]);

@@ -2,6 +2,8 @@
 /* What comes and goes in directories. */
 #include "kernel/internal.h"
 
+#include "nsplane/core.h"
+
 #include <sys/inotify.h>
 
 int nsp_directories_open(struct nsp_error *err)

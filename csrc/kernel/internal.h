@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * internal.h - what the files of this folder share: errors, clean-up, netlink messages and attributes. Include it first.
+ *
+ * A file calls those above it alone:
+ *
+ *	error.c                             what went wrong
+ *	inside.c                            a short stay in a namespace
+ *	socket.c                            datagrams
+ *	batch.c                             messages, and a verdict for each
+ *	link.c addr.c route.c neigh.c       what messages say
+ *	dump.c hear.c                       whole tables; what others do
+ *	monitor.c survey.c                  what happens; what there is
+ *	netns.c sysctl.c                    namespaces, and their settings
+ *	birth.c                             how a namespace is made
  */
 #ifndef NSPLANE_INTERNAL_H
 #define NSPLANE_INTERNAL_H
@@ -10,6 +22,7 @@
 #endif
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
@@ -21,7 +34,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "nsplane.h"
+#include "nsplane/netlink.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -74,7 +87,7 @@ static inline int nsp_steal_fd(int *fd)
 	return stolen;
 }
 
-/* ---- a short stay in a namespace (netns.c) ---- */
+/* ---- a short stay in a namespace (inside.c) ---- */
 
 typedef int (*nsp_inside_fn)(void *arg, struct nsp_error *err);
 
@@ -117,7 +130,15 @@ typedef bool (*nsp_between_fn)(void *arg);
 int nsp_dump_paced(struct nsp_socket *sock, int what, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
 		   nsp_between_fn between, struct nsp_error *err);
 
-/* ---- how a namespace is made (netns.c) ---- */
+/* ---- the name of a namespace (netns.c) ---- */
+
+#define NSP_NETNS_DIR "/run/netns"
+#define NSP_NETNS_PATH_MAX (sizeof(NSP_NETNS_DIR) + 1 + NAME_MAX)
+
+/* The path of a name that is fit for one; -EINVAL. */
+int nsp_netns_path(char path[NSP_NETNS_PATH_MAX], const char *name, struct nsp_error *err);
+
+/* ---- how a namespace is made (birth.c) ---- */
 
 struct nsp_birth {
 	const char *path;	  /* where it is bound: filled in */

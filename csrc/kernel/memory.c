@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/internal.h"
 
+#include "nsplane/core.h"
+
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif

@@ -2,6 +2,8 @@
 /* A namespace as it is when one begins to watch it, in the words of the monitor. */
 #include "kernel/internal.h"
 
+#include "nsplane/core.h"
+
 struct survey {
 	struct nsp_event *events;
 	long cap;

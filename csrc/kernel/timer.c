@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/internal.h"
 
+#include "nsplane/core.h"
+
 #include <sys/timerfd.h>
 
 int nsp_timer_open(struct nsp_error *err)

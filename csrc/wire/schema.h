@@ -3,7 +3,7 @@
 #ifndef NSP_SCHEMA_H
 #define NSP_SCHEMA_H
 
-#include "nsplane.h"
+#include "nsplane/core.h"
 #include "wire/fault.h"
 #include "wire/reference.h"
 #include "wire/wish.h"

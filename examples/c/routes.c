@@ -7,7 +7,7 @@
  *
  * Needs root. The namespace ends with the program, and everything in it.
  */
-#include <nsplane.h>
+#include <nsplane/netlink.h>
 
 #include <arpa/inet.h>
 #include <errno.h>

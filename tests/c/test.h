@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <nsplane.h>
+#include <nsplane/netlink.h>
 
 static int test_passed, test_failed;
 

@@ -2,6 +2,8 @@
 /* Namespaces are opened by path, process and name, made as `ip netns add` makes them, and leave nothing behind. */
 #include "test.h"
 
+#include <nsplane/core.h>
+
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>

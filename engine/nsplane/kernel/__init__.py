@@ -1,7 +1,7 @@
 """The C core, as Python sees it: the only place that touches the cffi bindings.
 
 Namespaces and operations on links are thin functions and builders; the rows of the bulk kinds stay in C and are reached through
-`Core` by whole frames. csrc/include/nsplane.h has the contracts; every failure is a `KernelError` that carries the errno.
+`Core` by whole frames. csrc/include/nsplane has the contracts; every failure is a `KernelError` that carries the errno.
 """
 
 from nsplane._core import ffi, lib

@@ -21,7 +21,7 @@ from nsplane.kernel.operations import Op, OpResult
 if TYPE_CHECKING:
     from nsplane._core import CData
 
-STATES = ("none", "configured", "pending", "failed", "retrying", "invalid", "conflict", "superseded", "removed")
+STATES: tuple[str, ...] = tuple(ffi.string(lib.nsp_state_name(state)).decode() for state in range(lib.NSP_STATES))
 
 JUDGE_REFUSED: int = lib.NSP_JUDGE_REFUSED
 JUDGE_GATEWAYS: int = lib.NSP_JUDGE_GATEWAYS
