@@ -69,7 +69,7 @@ ABOUT_NAMESPACES = {
 
 def interface_rows(struct: type) -> Iterator[str]:
     """The fields of an interface kind; KeyError for one that has no meaning above."""
-    kind = str(struct.__struct_config__.tag)  # type: ignore[attr-defined]
+    kind = str(struct.__struct_config__.tag)
     yield row("kind", "string", "required", f"`{kind}`")
     for field in msgspec.structs.fields(struct):
         meaning = OF_KIND.get((kind, field.name)) or MEANINGS[field.name]
@@ -110,7 +110,7 @@ def table(rows: Iterable[str]) -> str:
 
 def tables() -> dict[str, str]:
     """All tables by the name of their marker."""
-    made = {str(struct.__struct_config__.tag): table(interface_rows(struct)) for struct in KINDS}  # type: ignore[attr-defined]
+    made = {str(struct.__struct_config__.tag): table(interface_rows(struct)) for struct in KINDS}
     for kind, fields in groupby(bulk_fields(), key=lambda field: field.kind):
         made[kind] = table(map(bulk_row, fields))
     info = msgspec.inspect.type_info(Namespace)
