@@ -219,7 +219,7 @@ class Planner:
                 self.slot_empty(self._resumed.pop())
             more = self.references.leave(calm=not self._removals.are_under_way)
             self.references.tell_visited()
-        self._verdicts.give(self.references)
+        self._verdicts.give(self.references, self._bringing)
         self._log_drift()
         self._more = more
         return more
