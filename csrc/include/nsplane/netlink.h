@@ -193,6 +193,95 @@ NSP_API int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex,
 NSP_API int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
 			      struct nsp_error *err);
 
+/* ---- messages and attributes (message.c) ---------------------------------------------------------------------------------- */
+
+struct nlmsghdr; /* of linux/netlink.h */
+struct nlattr;
+
+/* A message, or attributes alone, while they are built. What does not fit is left out and leaves `head` NULL, so it is enough that
+ * the end is looked at.
+ *
+ *	struct tcmsg *tc = nsp_msg_begin(&msg, &batch, RTM_NEWQDISC, NLM_F_CREATE, sizeof(*tc));
+ *
+ *	if (tc)
+ *		tc->tcm_ifindex = index, tc->tcm_parent = TC_H_ROOT;
+ *	nsp_attr_put_str(&msg, TCA_KIND, "fq");
+ *	rc = nsp_msg_end(&msg, &batch);
+ */
+struct nsp_msg {
+	struct nlmsghdr *head;
+	uint8_t *at;
+	uint8_t *end;
+};
+
+/* Begins a message at the end of the batch, NLM_F_REQUEST being among its flags. Returns its body, all zero, or NULL where that does
+ * not fit. Until the message has ended nothing else is to be appended to the batch. */
+NSP_API void *nsp_msg_begin(struct nsp_msg *msg, struct nsp_batch *batch, uint16_t type, uint16_t flags, uint32_t body_len);
+
+/* Makes the message part of the batch. Returns its index, or -ENOSPC where a part of it did not fit: the batch is then as before. */
+NSP_API int nsp_msg_end(struct nsp_msg *msg, struct nsp_batch *batch);
+
+/* `len` bytes more of the message (not set; the padding behind them is): for what is no attribute, such as a struct rtnexthop. NULL where
+ * they do not fit. */
+NSP_API void *nsp_msg_take(struct nsp_msg *msg, uint32_t len);
+
+/* Attributes as they stand in a message, `len` bytes: NSP_ATTR_EACH_OF goes through them. */
+struct nsp_attrs {
+	const void *data;
+	uint32_t len;
+};
+
+/* Begins attributes that are to be part of a message to come, in `cap` bytes at `buf`, which stay the caller's. */
+NSP_API void nsp_attrs_begin(struct nsp_msg *msg, uint32_t *buf, uint32_t cap);
+
+/* Has `attrs` point to them. -ENOSPC where one did not fit. */
+NSP_API int nsp_attrs_end(const struct nsp_msg *msg, struct nsp_attrs *attrs);
+
+/* Append an attribute: bytes, a number in the order of the host, one given in the order of the host and put in that of the network, a
+ * string with the NUL that ends it. A flag is an attribute of no bytes. */
+NSP_API void nsp_attr_put(struct nsp_msg *msg, uint16_t type, const void *data, uint32_t len);
+NSP_API void nsp_attr_put_u8(struct nsp_msg *msg, uint16_t type, uint8_t value);
+NSP_API void nsp_attr_put_u16(struct nsp_msg *msg, uint16_t type, uint16_t value);
+NSP_API void nsp_attr_put_u32(struct nsp_msg *msg, uint16_t type, uint32_t value);
+NSP_API void nsp_attr_put_u64(struct nsp_msg *msg, uint16_t type, uint64_t value);
+NSP_API void nsp_attr_put_s32(struct nsp_msg *msg, uint16_t type, int32_t value);
+NSP_API void nsp_attr_put_be16(struct nsp_msg *msg, uint16_t type, uint16_t value);
+NSP_API void nsp_attr_put_be32(struct nsp_msg *msg, uint16_t type, uint32_t value);
+NSP_API void nsp_attr_put_str(struct nsp_msg *msg, uint16_t type, const char *text);
+
+/* Opens an attribute that holds attributes: put them, then close it. Some parts of the kernel want NLA_F_NESTED in its type. */
+NSP_API struct nlattr *nsp_attr_nest(struct nsp_msg *msg, uint16_t type);
+NSP_API void nsp_attr_nest_end(struct nsp_msg *msg, struct nlattr *nest);
+
+/* The body of a message that was received, or NULL where the message is too short to have it. */
+NSP_API const void *nsp_msg_body(const struct nlmsghdr *msg, size_t body_len);
+
+/* Is there a whole attribute before `end`? The next one: to be asked of in its turn. See NSP_ATTR_EACH. */
+NSP_API int nsp_attr_ok(const struct nlattr *attr, const void *end);
+NSP_API const struct nlattr *nsp_attr_next(const struct nlattr *attr);
+
+/* Its type without flags, and the length of its payload, which is attr + 1. */
+NSP_API uint16_t nsp_attr_type(const struct nlattr *attr);
+NSP_API size_t nsp_attr_len(const struct nlattr *attr);
+
+/* Copies the first `len` bytes of the payload. Returns 1, or 0 where it is shorter: nothing is copied then. */
+NSP_API int nsp_attr_get(const struct nlattr *attr, void *out, size_t len);
+
+/* Copies a string, with or without a NUL of its own, and ends it; what does not fit into `cap` bytes (at least 1) is cut off. */
+NSP_API void nsp_attr_get_str(const struct nlattr *attr, char *out, size_t cap);
+/* cdef: end */
+
+/* All whole attributes of a message behind a body of `body_len` bytes; of `len` bytes at `from`; within an attribute. They want
+ * linux/netlink.h. */
+#define NSP_ATTR_EACH(attr, msg, body_len)                                                                                         \
+	for (attr = (const struct nlattr *)(const void *)((const uint8_t *)((msg) + 1) + (((size_t)(body_len) + 3) & ~(size_t)3)); \
+	     nsp_attr_ok(attr, (const uint8_t *)(msg) + (msg)->nlmsg_len); attr = nsp_attr_next(attr))
+#define NSP_ATTR_EACH_OF(attr, from, len)                                                                                          \
+	for (attr = (const struct nlattr *)(const void *)(from); (len) > 0 && nsp_attr_ok(attr, (const uint8_t *)(from) + (len));  \
+	     attr = nsp_attr_next(attr))
+#define NSP_ATTR_EACH_IN(attr, nest) NSP_ATTR_EACH_OF(attr, (nest) + 1, nsp_attr_len(nest))
+
+/* cdef: begin */
 /* ---- links (link.c) ------------------------------------------------------------------------------------------------------- */
 
 #define NSP_LINK_INDEX 0x1
