@@ -152,10 +152,16 @@ struct nsp_birth {
 /* nsp_netns_create, and what else is best done at once. */
 int nsp_netns_bear(const char *name, struct nsp_birth *birth, struct nsp_error *err);
 
+/* ---- what messages say of links (link.c) ---- */
+
+/* Moves the attributes that the link points to from the message into the room, behind what is there, or drops them where it is NULL, has no
+ * memory or is full: room->len says then what it would have taken. */
+void nsp_link_keep(struct nsp_link *link, struct nsp_room *room);
+
 /* ---- what is there (survey.c) ---- */
 
 /* nsp_monitor_survey of the socket's namespace. */
-long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_error *err);
+long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err);
 
 /* ---- what somebody else does to routes and neighbours (hear.c) ---- */
 
