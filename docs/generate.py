@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from nsplane.items import Namespace
 from nsplane.kernel import FieldInfo, bulk_fields
 from nsplane.kinds import KINDS
+from nsplane.model.items import Namespace
 
 PAGE = Path(__file__).parent / "items.md"
 

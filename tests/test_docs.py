@@ -20,7 +20,7 @@ from msgspec import msgpack
 
 from nsplane import BadRequest, check_frame
 from nsplane.kernel import STATES
-from nsplane.requests import AnyEnvelope
+from nsplane.model.requests import AnyEnvelope
 
 from .docker.dockerd import IMAGE, Dockerd
 

@@ -27,7 +27,7 @@ from .protocol import ipc_path, is_ipv6
 log = logging.getLogger("nsplane.agent")
 
 KEPT_BACK = 1_024
-"""Descriptors that only connections get, or a third of what namespaces leave alone (Namespaces in engine/nsplane/netns.py) where
+"""Descriptors that only connections get, or a third of what namespaces leave alone (engine/nsplane/world/namespaces.py) where
 that is less."""
 
 OWN = 16

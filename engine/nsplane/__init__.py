@@ -8,13 +8,13 @@
 Nothing of the bus is loaded. docs/engine.md has more.
 """
 
-from nsplane.checks import check_frame
 from nsplane.engine import Engine
 from nsplane.errors import BadRequest, Closed, InUse, ItemError, Lost
-from nsplane.identity import machine_id
 from nsplane.journal import Journal
 from nsplane.kernel import KernelError
-from nsplane.requests import Request
+from nsplane.model.identity import machine_id
+from nsplane.model.requests import Request
+from nsplane.request.checks import check_frame
 
 __all__ = [
     "BadRequest",

@@ -23,23 +23,14 @@ from typing import Any
 import msgspec
 
 from nsplane import kernel
-from nsplane.agent_lock import AgentLock
-from nsplane.changes import Changes, as_map
-from nsplane.checks import bad_frame
-from nsplane.descriptors import Descriptors
 from nsplane.errors import BadRequest, Closed, ItemError, Lost
-from nsplane.identity import machine_id
-from nsplane.items import check_label
 from nsplane.journal import INTERNAL, Journal
+from nsplane.journal.recorder import Recorder
 from nsplane.journal.replay import load
 from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
-from nsplane.listing import Listing, microservice_entry
-from nsplane.memory import Forgetful, Memory
-from nsplane.microservices import Instance, Microservices
-from nsplane.places import Places
-from nsplane.plan import LOOK_SECONDS, Planner
-from nsplane.recorder import Recorder
-from nsplane.requests import (
+from nsplane.model.identity import machine_id
+from nsplane.model.items import check_label
+from nsplane.model.requests import (
     AnyEnvelope,
     Change,
     Changing,
@@ -57,9 +48,18 @@ from nsplane.requests import (
     decode_envelope,
     refuse_list,
 )
-from nsplane.tidy import Tidy
-from nsplane.transactions import Transactions
-from nsplane.wanted import Wanted
+from nsplane.plan.planner import LOOK_SECONDS, Planner
+from nsplane.request.apply import Applier
+from nsplane.request.checks import bad_frame
+from nsplane.request.diff import Diff, as_map
+from nsplane.request.listing import Listing, microservice_entry
+from nsplane.request.transactions import Transactions
+from nsplane.world.agent_lock import AgentLock
+from nsplane.world.idle_trim import IdleTrim
+from nsplane.world.microservices import Instance, Microservices
+from nsplane.world.poller import Poller
+from nsplane.world.references import References
+from nsplane.world.saved_state import SavedState, VolatileState
 
 PROTOCOL_VERSION = 1
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Engine:
     def _open(self, journal: Journal | None, look_seconds: float) -> None:
         self._process = os.getpid()
         self._closed = False
-        self._memory: Memory = Forgetful() if journal is None else journal
+        self._state: SavedState = VolatileState() if journal is None else journal
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
@@ -104,34 +104,32 @@ class Engine:
         self._answered: list[Request] = []
         self._announced: list[tuple[Request, dict[str, object]]] = []
         self._frames: list[Frame] = []
-        self._descriptors = Descriptors()
+        self._poller = Poller()
         self._core = Core()
-        self._planner = Planner(self._core, self.agent_id, self.note, self._memory, look_seconds)
-        self._wanted = Wanted(self._core, self._planner)
-        self._changes_of = Changes(self._core, self._planner)
-        self._transactions = Transactions(self, journal, self._memory, self._planner.timers, self._changes_of.of)
-        self._recorder = Recorder(journal, self._memory, self._core, self._planner, self._transactions, self.watch_child)
+        self._planner = Planner(self._core, self.agent_id, self.note, self._state, look_seconds)
+        self._applier = Applier(self._core, self._planner)
+        self._diff = Diff(self._core, self._planner)
+        self._transactions = Transactions(self, journal, self._state, self._planner.timers, self._diff.of)
+        self._recorder = Recorder(journal, self._state, self._core, self._planner, self._transactions, self.watch_child)
         self._note_next: str | None = None
-        self._tidy = Tidy(self._planner.timers, self._let_go)
-        planner, watch, unwatch = self._planner, self._descriptors.add, self._descriptors.remove
-        planner.places = self._places = Places(
+        self._idle_trim = IdleTrim(self._planner.timers, self._let_go)
+        planner, watch, unwatch = self._planner, self._poller.add, self._poller.remove
+        planner.references = self._references = References(
             planner.facts,
             planner.namespaces,
-            self._descriptors,
+            self._poller,
             planner.timers,
             self._note_namespace,
-            self._memory,
+            self._state,
             self.agent_id,
         )
-        self._microservices = Microservices(
-            planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._memory
-        )
+        self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._state)
         self._listing = Listing(self._core, planner, self._microservices)
         watch(self._core.fd)
         watch(planner.timers.fd, planner.timers.fire)
-        for monitor in (planner.namespaces.monitor, planner.namespaces.ear):
+        for monitor in (planner.namespaces.monitor, planner.namespaces.route_monitor):
             watch(monitor.fd)
-        self._descriptors.paths_changed = self._places.look
+        self._poller.paths_changed = self._references.look
         if journal is not None:
             try:
                 self._resume(journal)
@@ -142,10 +140,10 @@ class Engine:
 
     def _resume(self, journal: Journal) -> None:
         """All that was accepted is wanted again, and is looked at by the first `process`. Lost where not all of it can be."""
-        slots = list(self._memory.memories("slot"))
-        self._places.resume()
+        slots = list(self._state.saved("slot"))
+        self._references.resume()
         self._microservices.resume()
-        losses = load(journal.records(), self._wanted, self._core, self._transactions.about_to_resume)
+        losses = load(journal.records(), self._applier, self._core, self._transactions.about_to_resume)
         if losses and not journal.accept_loss:
             raise Lost(journal.directory, [loss.text for loss in losses])
         for loss in losses:
@@ -153,7 +151,7 @@ class Engine:
         journal.accept(losses)
         self._take_notices()
         self._planner.resume(slots)
-        self._places.resumed()
+        self._references.resumed()
         self._transactions.resume()
         self._wake()
 
@@ -175,10 +173,10 @@ class Engine:
         self._transactions.close()
         self._core.close()
         self._microservices.close()
-        self._places.close()
+        self._references.close()
         self._planner.namespaces.close()
         self._planner.timers.close()
-        self._descriptors.close()
+        self._poller.close()
         self._id_lock.release()
 
     def __enter__(self) -> Engine:
@@ -192,7 +190,7 @@ class Engine:
     def fileno(self) -> int:
         """A descriptor that is readable when `process` has something to do."""
         self._use()
-        return self._descriptors.fileno()
+        return self._poller.fileno()
 
     def submit(self, frame: bytes | memoryview) -> Request:
         """Takes a request, one msgpack map of the wire protocol, in. BadRequest: it is none, and nothing was changed.
@@ -210,7 +208,7 @@ class Engine:
         self._use()
         while len(self._frames) < len(frames):
             self._frames.append(Frame())
-        self._tidy.took(sum(map(len, frames)))
+        self._idle_trim.took(sum(map(len, frames)))
         decoders = self._frames[: len(frames)]
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
@@ -291,7 +289,7 @@ class Engine:
 
     def _serve(self) -> None:
         """One turn. What is faulty in it costs nothing else: who has an answer gets it in any case."""
-        self._descriptors.serve()
+        self._poller.serve()
         for _ in range(ROUNDS):
             if not self._round():
                 break
@@ -370,7 +368,7 @@ class Engine:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(f"no verdict on {request.outstanding or 'all'} items of the request after {timeout} s")
-            self._descriptors.wait(left)
+            self._poller.wait(left)
             self._serve()
         if request in self._answered:
             self._answered.remove(request)
@@ -411,7 +409,7 @@ class Engine:
         self._use()
         self._serve()
         while self._planner.is_at_work or self.backlog:
-            self._descriptors.wait(1)
+            self._poller.wait(1)
             self._serve()
         self._tell_answered()
 
@@ -448,9 +446,9 @@ class Engine:
         self._revision += 1
         request.revision = request.seq or self._revision
         guarded = envelope.atomic or envelope.confirm is not None
-        changes = self._changes_of.of(envelope, frame) if guarded else []
+        changes = self._diff.of(envelope, frame) if guarded else []
         if not (envelope.atomic and self._transactions.refuses(request, changes)):
-            self._wanted.carry_out(envelope, frame, request)
+            self._applier.carry_out(envelope, frame, request)
             if isinstance(envelope, Clear):
                 self._visit_all(request)
         if guarded:
@@ -467,7 +465,7 @@ class Engine:
         """Nothing is wanted any more: the request is answered when what an earlier life has left anywhere has gone too."""
 
         def left_over() -> int:
-            return self._planner.left_over + self._places.left_over
+            return self._planner.left_over + self._references.left_over
 
         def done() -> None:
             request.left_over = left_over() - before
@@ -475,7 +473,7 @@ class Engine:
 
         before = left_over()
         request.hold()
-        self._places.visit_all(done)
+        self._references.visit_all(done)
         self._wake()
 
     def begin(self, envelope: Changing, data: bytes | memoryview, request: Request) -> None:
@@ -516,10 +514,10 @@ class Engine:
         """Has `ended` called when a process has ended."""
 
         def end() -> None:
-            self._descriptors.remove(pidfd)
+            self._poller.remove(pidfd)
             ended()
 
-        self._descriptors.add(pidfd, end)
+        self._poller.add(pidfd, end)
 
     def _plan(self, envelope: Plan) -> dict[str, object]:
         frame = Frame()
@@ -528,7 +526,7 @@ class Engine:
             raise BadRequest(request.code, request.message, f"request.{request.path}".rstrip("."), envelope.id)
         if not isinstance(request, Change):
             raise BadRequest("bad-request", f"{request.op} changes nothing", "request.op", envelope.id)
-        return self._changes_of.planned(request, frame)
+        return self._diff.planned(request, frame)
 
     def _later(self, envelope: AnyEnvelope) -> Request:
         """A question that is answered when its answer is there."""
@@ -573,7 +571,7 @@ class Engine:
             "microservice_sources_forgotten": self._microservices.sources_forgotten,
             "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
             "writer": totals,
-            "drift": self._planner.drift(),
+            "drift": self._planner.readbacks.drift(),
             "transactions": self._transactions.counts(),
             "timers": len(self._planner.timers),
             "bus": self.bus_info,

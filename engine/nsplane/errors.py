@@ -28,6 +28,10 @@ class Lost(Exception):
         self.losses = losses
 
 
+class NotRecorded(Exception):
+    """What was to be recorded could not be: the disk is full, or worse. None of it is in the journal."""
+
+
 class ItemError(ValueError):
     """An item that cannot be: which field, and why."""
 

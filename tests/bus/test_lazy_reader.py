@@ -45,9 +45,9 @@ def test_a_client_that_never_reads_loses_its_replies_and_delays_nobody(agent: Ru
     assert dropped(client) < 30_000, "what its queue holds is not lost"
 
 
-@pytest.mark.parametrize(("entries", "owed", "held"), [(150, 160 << 20, 112 << 20), (10_000, 512 << 20, 256 << 20)])
+@pytest.mark.parametrize(("entries", "reports_to", "held"), [(150, 160 << 20, 112 << 20), (10_000, 512 << 20, 256 << 20)])
 def test_large_replies_to_a_client_that_never_reads_do_not_fill_the_memory(
-    agent: RunningAgent, connect: Connect, entries: int, owed: int, held: int
+    agent: RunningAgent, connect: Connect, entries: int, reports_to: int, held: int
 ) -> None:
     client = agent.client()
     routes = [{"kind": "route", "interface": "none", "dst": f"10.{i >> 8}.{i & 255}.0/24"} for i in range(entries)]
@@ -55,7 +55,7 @@ def test_large_replies_to_a_client_that_never_reads_do_not_fill_the_memory(
     size = len(msgpack.encode(client.page(prefix="route/", limit=entries).items))
     before = memory(agent)
     lazy = connect(zmq.DEALER, RCVHWM=1, SNDHWM=0)
-    rounds = owed // size
+    rounds = reports_to // size
     for _ in range(rounds):
         lazy.send(msgpack.encode({"op": "get", "prefix": "route/", "limit": entries}))
     eventually(lambda: client.info()["bus"]["router"]["requests"] > rounds)

@@ -79,7 +79,7 @@ class Network:
     neighbours: set[tuple[str, str, str]] = field(default_factory=set)
 
 
-def place_of(item: Item) -> str:
+def held_of(item: Item) -> str:
     """The name of an item's namespace; empty for the agent's own."""
     return str(item.get("namespace", {}).get("name", ""))
 
@@ -115,12 +115,12 @@ def configured(wishes: Wishes) -> set[str]:
 def networks(wishes: Wishes) -> dict[str, Network]:
     """What the kernel has to have of it, by the namespaces' names."""
     items = {key: wish.item for key, wish in wishes.items()}
-    found = {place_of(item): Network() for item in items.values() if item["kind"] in ("veth", "bridge")}
+    found = {held_of(item): Network() for item in items.values() if item["kind"] in ("veth", "bridge")}
     links = links_of(items)
     for key in sorted(configured(wishes) | links):
         item = items[key]
         owner: Item = item if "interface" not in item else items[f"interface/{item['interface']}"]
-        name, network = str(owner.get("host_name", owner["name"])), found[place_of(owner)]
+        name, network = str(owner.get("host_name", owner["name"])), found[held_of(owner)]
         match item["kind"]:
             case "route":
                 metric = item.get("metric", 1024 if ":" in item["dst"] else 0)

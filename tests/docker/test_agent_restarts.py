@@ -14,12 +14,12 @@ from .conftest import again, end, follows, watchers
 from .dockerd import Dockerd
 from .truth import LABELS, comes_true, lab
 
-Memory = dict[str, str]
+SavedState = dict[str, str]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_while_thirty_containers_start_and_end(
-    dockerd: Dockerd, restarted_agent: RunningAgent, memory: Memory, how: signal.Signals
+    dockerd: Dockerd, restarted_agent: RunningAgent, memory: SavedState, how: signal.Signals
 ) -> None:
     client = restarted_agent.client()
     client.put(lab(restarted_agent.name))
@@ -37,7 +37,7 @@ def test_while_thirty_containers_start_and_end(
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_labels_change_hands_while_it_is_away(
-    dockerd: Dockerd, restarted_agent: RunningAgent, memory: Memory, how: signal.Signals
+    dockerd: Dockerd, restarted_agent: RunningAgent, memory: SavedState, how: signal.Signals
 ) -> None:
     """One has a newer instance, one has ended, one has started: the older instance keeps nothing."""
     labels = ("m1", "m2", "m3", "m4")

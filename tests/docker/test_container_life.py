@@ -102,7 +102,7 @@ def test_a_route_into_the_eth0_that_docker_made(dockerd: Dockerd, docker_agent: 
 
 
 @dataclass(frozen=True)
-class Way:
+class PathWalk:
     """A way in which a container ends."""
 
     name: str
@@ -133,19 +133,19 @@ def kill_paused(dockerd: Dockerd, container: Container) -> None:
 
 
 WAYS = (
-    Way("docker stop", lambda dockerd, container: dockerd.docker("stop", container.id)),
-    Way("docker kill", lambda dockerd, container: dockerd.docker("kill", container.id)),
-    Way("killed while it is paused", kill_paused),
-    Way("ends by itself", tell, 3, command=on_usr1("exit 3")),
-    Way("killed from outside", lambda _, container: os.kill(container.pid, signal.SIGKILL)),
+    PathWalk("docker stop", lambda dockerd, container: dockerd.docker("stop", container.id)),
+    PathWalk("docker kill", lambda dockerd, container: dockerd.docker("kill", container.id)),
+    PathWalk("killed while it is paused", kill_paused),
+    PathWalk("ends by itself", tell, 3, command=on_usr1("exit 3")),
+    PathWalk("killed from outside", lambda _, container: os.kill(container.pid, signal.SIGKILL)),
     # The first process of a PID namespace is deaf to SIGSEGV from outside: this one is in the machine's own.
-    Way("crash", lambda _, container: os.kill(container.pid, signal.SIGSEGV), 128 + signal.SIGSEGV, ("--pid", "host")),
-    Way("out of memory", tell, None, ("--memory", "8m"), on_usr1("exec tail /dev/zero"), out_of_memory=True),
-    Way("docker rm -f", lambda dockerd, container: dockerd.docker("rm", "--force", container.id), None),
+    PathWalk("crash", lambda _, container: os.kill(container.pid, signal.SIGSEGV), 128 + signal.SIGSEGV, ("--pid", "host")),
+    PathWalk("out of memory", tell, None, ("--memory", "8m"), on_usr1("exec tail /dev/zero"), out_of_memory=True),
+    PathWalk("docker rm -f", lambda dockerd, container: dockerd.docker("rm", "--force", container.id), None),
 )
 
 
-def start_again(dockerd: Dockerd, container: Container, way: Way) -> Container:
+def start_again(dockerd: Dockerd, container: Container, way: PathWalk) -> Container:
     if not dockerd.docker("ps", "--all", "--quiet", "--filter", f"id={container.id}"):
         return dockerd.run("m1", *way.options, command=way.command)
     state = container.state
@@ -176,7 +176,7 @@ def assert_only_others(agent: RunningAgent, others: list[Container]) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name.replace(" ", "-"))
-def test_a_container_that_ends_and_comes_back_three_times(way: Way, dockerd: Dockerd, docker_agent: RunningAgent) -> None:
+def test_a_container_that_ends_and_comes_back_three_times(way: PathWalk, dockerd: Dockerd, docker_agent: RunningAgent) -> None:
     client = docker_agent.client()
     others = three_on_a_bridge(dockerd, docker_agent)
     namespaces = client.info()["namespaces"]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nsplane import KernelError
-from nsplane.processes import process_start_time
+from nsplane.world.processes import process_start_time
 from nsplane_bus import Client
 
 from ..bus.conftest import RunningAgent, eventually
@@ -99,7 +99,7 @@ class Truth:
             *(wrong for label in labels for wrong in self._items(client, label)),
             *self._namespaces(),
             *self._bridge(agent.name, labels),
-            *self._descriptors(agent),
+            *self._poller(agent),
         ]
 
     def _microservices(self, client: Client, labels: Sequence[str]) -> list[str]:
@@ -143,7 +143,7 @@ class Truth:
         wanted = {"lo", "br", *(f"{label}-port" for label in labels if label in self.newest)}
         return [] if links == wanted else [f"the links beside the bridge are {sorted(links)}, not {sorted(wanted)}"]
 
-    def _descriptors(self, agent: RunningAgent) -> list[str]:
+    def _poller(self, agent: RunningAgent) -> list[str]:
         """Nothing of a container that has ended is held open: neither its namespace nor its process."""
         living = [f"/proc/{found['State']['Pid']}/ns/net" for found in self.running]
         known = {os.stat(path).st_ino for path in (*living, "/proc/self/ns/net", f"/run/netns/{agent.name}")}

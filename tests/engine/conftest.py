@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from nsplane import Engine, Journal
-from nsplane.node import LIVE_RENAME
+from nsplane.plan.operation import LIVE_RENAME
 
 PING = Path(__file__).with_name("ping.py")
 _numbers = itertools.count(1)
@@ -141,7 +141,7 @@ def quiet(engine: Engine) -> None:
     Not until nobody wakes the engine: every mount on this machine does, whoever makes it.
     """
     namespaces = engine._planner.namespaces
-    sources = [engine._core.fd, namespaces.monitor.fd, namespaces.ear.fd]
+    sources = [engine._core.fd, namespaces.monitor.fd, namespaces.route_monitor.fd]
     end = time.monotonic() + 10
     calm = 0
     while calm < 5:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nsplane import Engine, InUse, Journal
-from nsplane.agent_lock import AgentLock
+from nsplane.world.agent_lock import AgentLock
 
 from .conftest import Lab, ip
 from .wishes import bridge, by_name

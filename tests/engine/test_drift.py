@@ -256,7 +256,7 @@ def test_twenty_thousand_flushed_at_once_are_back(engine: Engine, red: str, room
     assert engine.put(many, timeout=60)["counts"] == {"configured": 20_000}
     before = ours(red)
     if room is not None:
-        with socket.socket(fileno=os.dup(engine._planner.namespaces.ear.fd)) as monitor:
+        with socket.socket(fileno=os.dup(engine._planner.namespaces.route_monitor.fd)) as monitor:
             monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
     run(f"ip -n {red} route flush dev b proto 110")
     until(engine, lambda: engine.info()["drift"]["missing"] >= 20_002, 60)  # type: ignore[index]

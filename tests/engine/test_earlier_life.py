@@ -74,7 +74,7 @@ def test_what_nobody_wants_any_more_goes(lab: Lab, items: list[Item]) -> None:
 
 def test_a_link_that_was_born_and_not_marked_goes(lab: Lab, items: list[Item]) -> None:
     with life(lab) as engine:
-        group = engine._planner.groups.born("default")
+        group = engine._planner.ownership.groups.born("default")
     run(f"ip -n {lab.name('red')} link add name a group {group} type veth peer name b group {group} netns {lab.name('blue')}")
     run(f"ip -n {lab.name('red')} link add stray group {group} type bridge")
     with life(lab) as engine:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nsplane import Engine
-from nsplane.netns import Namespaces
+from nsplane.world.namespaces import Namespaces
 
 from .conftest import Lab, ip, quiet, run, until
 from .wishes import bridge, by_name

@@ -17,8 +17,8 @@ import pytest
 from msgspec import msgpack
 
 from nsplane import Closed, Engine, Journal, KernelError
-from nsplane.recorder import Recorder
-from nsplane.timers import Timers
+from nsplane.journal.recorder import Recorder
+from nsplane.world.timers import Timers
 
 from .conftest import Lab, until
 from .wishes import bridge, by_name, route
@@ -89,11 +89,11 @@ def test_a_descriptor_whose_callback_fails_is_left_alone_for_a_while(engine: Eng
         calls.append(time.monotonic())
         fail()
 
-    engine._descriptors.add(ready, faulty)
+    engine._poller.add(ready, faulty)
     assert engine.put([bridge("br", by_name(lab.name("red")))], timeout=5)["counts"] == {"configured": 1}
     until(engine, lambda: len(calls) > 1)
     assert len(calls) == 2
-    engine._descriptors.remove(ready)
+    engine._poller.remove(ready)
     os.close(ready)
 
 
@@ -188,7 +188,7 @@ def test_what_is_closed_says_so(lab: Lab, tmp_path: Path) -> None:
         journal.commit,
         lambda: journal.append("put", "x", b""),
         lambda: journal.history(1),
-        lambda: journal.remember("k", "x", 1),
+        lambda: journal.save("k", "x", 1),
     ):
         with pytest.raises(Closed, match="is closed"):
             use_journal()

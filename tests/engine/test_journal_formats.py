@@ -60,7 +60,7 @@ def test_a_journal_of_any_format_means_the_same(source: Path, tmp_path: Path) ->
     for _ in range(2):  # as it came, and as it was left
         with closing(Journal(tmp_path)) as journal:
             assert wanted(tmp_path, journal) == WANTED
-            assert journal.memories("slot") == {"eth0@microservice:web": True}
+            assert journal.saved("slot") == {"eth0@microservice:web": True}
             assert [one.error for one in journal.history(3)] == [
                 "the agent ended before it had its verdicts",
                 "nothing was changed",
@@ -75,8 +75,8 @@ def test_a_deadline_of_format_1_is_kept(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
         db.execute("INSERT INTO memories VALUES ('confirm', '7', ?)", (msgpack.encode({"deadline": 5.0, "changes": []}),))
     with closing(Journal(tmp_path)) as journal:
-        assert journal.memories("confirm")["7"]["deadline"] == 5.0
-        assert msgpack.decode(journal.memories("confirm")["7"]["changes"]) == []
+        assert journal.saved("confirm")["7"]["deadline"] == 5.0
+        assert msgpack.decode(journal.saved("confirm")["7"]["changes"]) == []
 
 
 def test_a_later_format_is_refused(tmp_path: Path) -> None:

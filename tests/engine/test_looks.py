@@ -18,7 +18,7 @@ Settle = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def engine(lab: Lab) -> Iterator[Engine]:
-    """One that looks every 0.2 seconds, and whose ear hears nothing."""
+    """One that looks every 0.2 seconds, and whose route monitor hears nothing."""
     with Engine(agent_id=lab.name(), look_seconds=0.2) as made:
         made._planner.namespaces.hear = lambda netns: None  # type: ignore[method-assign]
         yield made

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from nsplane import Engine
-from nsplane.processes import process_start_time
+from nsplane.world.processes import process_start_time
 
 from .conftest import Lab, Process, ip, pinging, quiet, run_in, until
 from .wishes import Item, arp, bridge, by_label, by_name, existing, route, veth

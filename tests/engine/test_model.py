@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ..bus.from_outside import shown
-from .apart import Apart
+from .engine_process import EngineProcess
 from .wishes import Item
 
 Step = tuple[str, Any]
@@ -188,7 +188,7 @@ class World:
         for command in ("link add x type veth peer name y", "link set x up", "link set y up", "addr add 192.0.2.9/24 dev y"):
             subprocess.run(["nsenter", f"--net={foreign}", "ip", *command.split()], check=True)
         self.theirs = {link["address"]: "theirs" for link in shown(foreign)[0] if link["ifname"] != "lo"}
-        self.engine = Apart(self.name, self.directory, self.snapshot_bytes)
+        self.engine = EngineProcess(self.name, self.directory, self.snapshot_bytes)
 
     # ---- requests ----
 
@@ -301,7 +301,7 @@ class World:
         self.engine.close()
 
     def begin(self) -> None:
-        self.engine = Apart(self.name, self.directory, self.snapshot_bytes)
+        self.engine = EngineProcess(self.name, self.directory, self.snapshot_bytes)
 
     def settle(self) -> None:
         """Also what was undone so often at once that it has to wait (`ip neigh flush` goes on until nothing is left), and what was
@@ -363,7 +363,7 @@ def by_source(items: list[Item]) -> dict[str, list[Item]]:
     return found
 
 
-def follow(script: list[Step], lives: World) -> dict[str, Item]:
+def walk_path(script: list[Step], lives: World) -> dict[str, Item]:
     """Does all that, and returns what is wanted in the end."""
     wishes: dict[str, Item] = {}
     for action, what in script:
@@ -429,7 +429,7 @@ def die(
 @given(st.lists(steps, min_size=2, max_size=12), st.sampled_from([64 << 20, 64 << 20, 3000]), st.randoms(use_true_random=False))
 def test_the_kernel_ends_as_a_fresh_engine_makes_it(script: list[Step], snapshot_bytes: int, dice: random.Random) -> None:
     with world(FIRST, snapshot_bytes) as lives:
-        wishes = follow(script, lives)
+        wishes = walk_path(script, lives)
         lives.settle()
         ended, states = lives.kernel(wishes), lives.states()
         runs = bool(lives.announced)

@@ -8,8 +8,8 @@ import pytest
 
 from nsplane import Engine
 from nsplane.errors import ItemError
-from nsplane.items import check_host_name
-from nsplane.node import LIVE_RENAME
+from nsplane.model.items import check_host_name
+from nsplane.plan.operation import LIVE_RENAME
 
 from .conftest import Lab, ip, quiet, run, until
 
@@ -55,7 +55,7 @@ def test_a_link_that_is_up_gets_another_name_and_keeps_what_is_on_it(
     engine: Engine, lab: Lab, monkeypatch: pytest.MonkeyPatch, live: bool
 ) -> None:
     """Kernels before 6.2 rename no link that is up: it is down for a moment, and all is put again."""
-    monkeypatch.setattr("nsplane.node.LIVE_RENAME", live)
+    monkeypatch.setattr("nsplane.plan.operation.LIVE_RENAME", live)
     red = lab.name("red")
     route = {"kind": "route", "interface": "one", "dst": "10.9.0.0/16", "gateway": "10.8.0.9"}
     engine.put([bridge("one", red, "eth0", addresses=["10.8.0.1/24", "fd08::1/64"]), route], timeout=5)

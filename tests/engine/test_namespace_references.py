@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from nsplane import Engine, places
+from nsplane import Engine
+from nsplane.world import references
 
 from .conftest import Lab, Process, ip, ip_in, quiet, rename, run, run_in, until
 from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, existing, reference, route
@@ -184,7 +185,7 @@ def test_when_all_is_cleared_no_name_is_left(engine: Engine, lab: Lab, monkeypat
     """However many turns it takes."""
     names = [lab.name(f"n{number}") for number in range(20)]
     engine.put([bridge(name, by_name(name), host_name="br") for name in names], timeout=20)
-    monkeypatch.setattr(places, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(references, "TURN_SECONDS", 0.0)
     engine.clear(timeout=20)
     assert not [name for name in names if Path(f"/run/netns/{name}").exists()]
 
@@ -533,7 +534,7 @@ def test_two_references_to_one_namespace_go_together(engine: Engine, lab: Lab) -
     engine.put([bridge("b", by_file(f"/run/netns/{name}"))], timeout=5)
     engine.replace([], timeout=5)
     until(engine, lambda: not engine._planner._running)
-    assert not engine._planner.places._leaving
+    assert not engine._planner.references._leaving
     assert not Path(f"/run/netns/{name}").exists()
 
 

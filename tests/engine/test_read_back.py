@@ -168,5 +168,5 @@ def test_events_lost_again_and_again_are_read_back_once(lab: Lab, engine: Engine
     assert len([op for op in engine._planner._running.values() if op.reads_back]) == len(engine._planner.namespaces)
     engine._core.hold(False)
     quiet(engine)
-    assert not engine._planner._reading
+    assert not engine._planner.readbacks._under_way
     assert found(engine) == {"missing": 0, "altered": 0, "stale": 0}

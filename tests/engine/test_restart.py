@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec import msgpack
 
-from nsplane import Engine, Journal, recorder
-from nsplane.journal import InUse, store
-from nsplane.recorder import Recorder
+from nsplane import Engine, Journal
+from nsplane.journal import InUse, recorder, store
+from nsplane.journal.recorder import Recorder
 
 from .conftest import Lab, ip, ip_in, life, run, run_in, until
 from .wishes import Item, arp, bridge, by_file, by_label, by_name, by_pid, existing, route, veth
@@ -192,7 +192,7 @@ def test_what_was_deleted_from_a_link_of_others_while_nothing_ran_goes(lab: Lab,
         until(engine, lambda: [one["dst"] for one in ip("route", "show", "dev", "e", netns=red)] == ["10.7.0.0/16"])
         until(engine, lambda: ip("neigh", "show", "nud", "permanent", netns=red) == [])
         assert engine._planner.slots == {}
-        assert engine._memory.memories("slot") == {}
+        assert engine._state.saved("slot") == {}
 
 
 def test_one_engine_has_a_journal(tmp_path: Path) -> None:

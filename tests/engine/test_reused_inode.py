@@ -22,11 +22,11 @@ Namespace = list[int]
 def remember(directory: Path, told: Callable[[Namespace], Namespace]) -> None:
     """Has the namespaces in the memory of an agent be known otherwise."""
     journal = Journal(directory)
-    for key, former in dict(journal.memories("former")).items():
+    for key, former in dict(journal.saved("former")).items():
         boot, *netns, index = former["where"]
-        journal.remember("former", key, former | {"where": [boot, *told(netns), index]})
-    for fact, place in dict(journal.memories("place")).items():
-        journal.remember("place", fact, place | {"identity": told(place["identity"])})
+        journal.save("former", key, former | {"where": [boot, *told(netns), index]})
+    for fact, place in dict(journal.saved("place")).items():
+        journal.save("place", fact, place | {"identity": told(place["identity"])})
     journal.commit()
     journal.close()
 
@@ -55,9 +55,9 @@ def test_a_link_that_was_set_aside_is_not_taken_for_another_one(lab: Lab, tmp_pa
     with life(lab, tmp_path) as engine:
         engine.put([bridge("mine", by_name(red), host_name="eth0", override=True)], timeout=5)
     journal = Journal(tmp_path)
-    aside = journal.memories("aside")["interface/mine"]
+    aside = journal.saved("aside")["interface/mine"]
     boot, *netns, index = aside["where"]
-    journal.remember("aside", "interface/mine", aside | {"where": [boot, *another(netns), index]})
+    journal.save("aside", "interface/mine", aside | {"where": [boot, *another(netns), index]})
     journal.commit()
     journal.close()
     with life(lab, tmp_path) as engine:

@@ -3,8 +3,8 @@
 import select
 import time
 
-from nsplane.tidy import BUSY_BYTES, QUIET_SECONDS, Tidy
-from nsplane.timers import Timers
+from nsplane.world.idle_trim import BUSY_BYTES, QUIET_SECONDS, IdleTrim
+from nsplane.world.timers import Timers
 
 
 def fire_for(timers: Timers, seconds: float) -> None:
@@ -17,7 +17,7 @@ def fire_for(timers: Timers, seconds: float) -> None:
 def test_let_go_of_once_it_is_quiet() -> None:
     timers = Timers()
     times: list[float] = []
-    tidy = Tidy(timers, lambda: times.append(time.monotonic()))
+    tidy = IdleTrim(timers, lambda: times.append(time.monotonic()))
     last = 0.0
     for _ in range(8):
         tidy.took(BUSY_BYTES // 2)
@@ -36,7 +36,7 @@ def test_let_go_of_once_it_is_quiet() -> None:
 def test_little_leaves_nothing_behind() -> None:
     timers = Timers()
     times: list[float] = []
-    tidy = Tidy(timers, lambda: times.append(time.monotonic()))
+    tidy = IdleTrim(timers, lambda: times.append(time.monotonic()))
     tidy.took(BUSY_BYTES - 1)
     fire_for(timers, QUIET_SECONDS * 2)
     assert not times

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from msgspec import msgpack
 
-from nsplane import BadRequest, Engine, Journal, transactions, unconfirmed
+from nsplane import BadRequest, Engine, Journal
 from nsplane.journal import NotRecorded
-from nsplane.timers import boot_time
+from nsplane.request import transactions, unconfirmed
+from nsplane.world.timers import boot_time
 
 from .conftest import Lab, until
 from .wishes import Item, bridge, by_name, route
@@ -102,11 +103,9 @@ def test_a_deadline_is_in_boot_time_within_a_boot(lab: Lab, tmp_path: Path, same
         engine.put([bridge("br", by_name(lab.name("red")), addresses=["10.1.0.1/24"])], timeout=5)
         ask(engine, op="put", confirm=0.5 if same else 600.0, items=routes(2))
         (key,) = waiting(tmp_path)
-        known = dict(journal.memories("confirm")[key])
+        known = dict(journal.saved("confirm")[key])
         assert known["at"] - boot_time() < 601
-        journal.remember(
-            "confirm", key, known | ({"deadline": time.time() + 3600} if same else {"boot": "", "deadline": time.time()})
-        )
+        journal.save("confirm", key, known | ({"deadline": time.time() + 3600} if same else {"boot": "", "deadline": time.time()}))
     with closing(Journal(tmp_path)) as journal, Engine(lab.name(), journal) as engine:
         until(engine, lambda: gateways(engine) == {})
         engine.clear(timeout=5)

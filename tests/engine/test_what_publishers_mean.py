@@ -11,8 +11,8 @@ import pytest
 from nsplane import BadRequest, Engine, check_frame
 from nsplane.kernel.frames import bulk_fields
 from nsplane.kinds import InterfaceItem
-from nsplane.microservices import SOURCES
-from nsplane.requests import AnyEnvelope
+from nsplane.model.requests import AnyEnvelope
+from nsplane.world.microservices import SOURCES
 
 from .wishes import Item, by_name
 

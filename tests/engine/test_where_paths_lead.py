@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nsplane import Engine
-from nsplane.ways import follow
+from nsplane.world.path_walk import walk_path
 
 from .conftest import Lab, Process, ip, ip_in, quiet, run, until
 from .test_namespace_references import start_as
@@ -86,7 +86,7 @@ def test_a_link_to_a_number_that_another_process_has_by_now(engine: Engine, lab:
     settle("interface/b", "pending")
     second = start_as(first.pid, lab)
     assert os.path.exists(f"/run/netns/{name}")
-    engine._places.look()
+    engine._references.look()
     quiet(engine)
     assert not has_bridge(second.netns)
     assert engine.put([bridge("b", by_name(name))], timeout=5)["counts"] == {"configured": 1}
@@ -255,7 +255,7 @@ def test_every_spelling_of_a_process_is_bound_to_it(engine: Engine, lab: Lab, se
     settle("interface/b", "pending")
     assert why(engine, f"file/{path}") == "the process has ended: put the item again"
     successor = start_as(process.pid, lab)
-    engine._places.look()
+    engine._references.look()
     quiet(engine)
     assert not has_bridge(successor.netns)
     assert engine.put([bridge("b", by_file(path))], timeout=5)["counts"] == {"configured": 1}
@@ -316,18 +316,18 @@ def test_one_whose_mounts_are_the_machines_says_nothing(engine: Engine, lab: Lab
 def test_the_way_of_a_path(lab: Lab, tmp_path: Path) -> None:
     process: Process = lab.process()
     pid = process.pid
-    assert follow(process.netns).named == (pid, None)
-    assert follow(f"/proc/{pid}/task/{pid}/ns/net").tasks == ((pid, pid),)
-    assert follow(f"/proc/{pid}/task/../ns/net").tasks == ((pid, None),)
-    assert follow("/proc/self/ns/net").named is None
-    assert follow("/proc/self/ns/net").tasks == ((os.getpid(), None),)
-    assert follow(f"/proc/{pid}/../self/ns/net").named is None
-    assert follow(f"/proc/{pid}/root/proc/1/ns/net").tasks == ((pid, None), (1, None))
-    assert not follow(f"/proc/{pid}/cwd/../run").is_told
-    assert follow(f"/proc/{pid}/ns/net").is_told
+    assert walk_path(process.netns).named == (pid, None)
+    assert walk_path(f"/proc/{pid}/task/{pid}/ns/net").tasks == ((pid, pid),)
+    assert walk_path(f"/proc/{pid}/task/../ns/net").tasks == ((pid, None),)
+    assert walk_path("/proc/self/ns/net").named is None
+    assert walk_path("/proc/self/ns/net").tasks == ((os.getpid(), None),)
+    assert walk_path(f"/proc/{pid}/../self/ns/net").named is None
+    assert walk_path(f"/proc/{pid}/root/proc/1/ns/net").tasks == ((pid, None), (1, None))
+    assert not walk_path(f"/proc/{pid}/cwd/../run").is_told
+    assert walk_path(f"/proc/{pid}/ns/net").is_told
     (tmp_path / "loop").symlink_to("loop")
-    assert follow(f"{tmp_path}/loop").tasks == ()
+    assert walk_path(f"{tmp_path}/loop").tasks == ()
     (tmp_path / "12").mkdir()
-    assert follow(f"{tmp_path}/12/ns/net").tasks == ()
-    before = follow("/proc/2147483646/ns/net")
+    assert walk_path(f"{tmp_path}/12/ns/net").tasks == ()
+    before = walk_path("/proc/2147483646/ns/net")
     assert before.named == (2147483646, None)

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from nsplane import KernelError
-from nsplane.items import check_label
-from nsplane.processes import process_start_time
+from nsplane.model.items import check_label
+from nsplane.world.processes import process_start_time
 
 SOURCE = "docker"
 """Whose the containers are on the bus."""

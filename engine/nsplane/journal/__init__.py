@@ -10,8 +10,8 @@ The state is what the requests make of it when they are carried out again, in th
 of an agent and in a compaction.
 """
 
-from nsplane.errors import InUse, Lost
+from nsplane.errors import InUse, Lost, NotRecorded
 from nsplane.journal.records import ATOMIC, INTERNAL
-from nsplane.journal.store import Journal, NotRecorded, Recorded
+from nsplane.journal.store import Journal, Recorded
 
 __all__ = ["ATOMIC", "INTERNAL", "InUse", "Journal", "Lost", "NotRecorded", "Recorded"]

@@ -1,4 +1,4 @@
-"""What an engine has done by a process beside it: see beside.py."""
+"""What an engine has done by a process beside it: see reader_process.py."""
 
 import os
 import sqlite3
@@ -9,7 +9,7 @@ import msgspec
 
 from nsplane.errors import Lost
 from nsplane.journal import inverse, snapshot
-from nsplane.journal.beside import NICE
+from nsplane.journal.reader_process import NICE
 
 
 def main(what: str, directory: Path, seq: int) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from nsplane.journal.formats import FORMAT, MEMORIES, REQUESTS, SNAPSHOTS, TABLES, convert_deadlines
-from nsplane.processes import boot_id
+from nsplane.world.processes import boot_id
 
 DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 ASIDE = "damaged"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from nsplane.changes import Change, Changes
 from nsplane.journal.offline import Offline
 from nsplane.journal.records import read_frame, read_records
 from nsplane.journal.store import open_reader
 from nsplane.kernel import Frame
-from nsplane.requests import Changing, decode_envelope
+from nsplane.model.requests import Changing, decode_envelope
+from nsplane.request.diff import Change, Diff
 
 
 def changes(directory: Path, seq: int) -> list[Change]:
@@ -22,4 +22,4 @@ def changes(directory: Path, seq: int) -> list[Change]:
     frame.read(data)
     envelope = decode_envelope(frame.envelope)
     assert isinstance(envelope, Changing)
-    return Changes(offline.core, offline.planner).of(envelope, frame)
+    return Diff(offline.core, offline.planner).of(envelope, frame)

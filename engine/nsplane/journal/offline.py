@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nsplane.errors import Lost
-from nsplane.items import Namespace, namespace_text
 from nsplane.journal.records import Record
 from nsplane.journal.replay import load
 from nsplane.kernel import Core
-from nsplane.memory import Forgetful
-from nsplane.places import Places
-from nsplane.plan import Planner
-from nsplane.wanted import Wanted
+from nsplane.model.items import Namespace, namespace_text
+from nsplane.plan.planner import Planner
+from nsplane.request.apply import Applier
+from nsplane.world.references import References
+from nsplane.world.saved_state import VolatileState
 
 
-class _Nowhere(Places):
+class _Nowhere(References):
     """Where references lead when nothing is to come of them."""
 
     def __init__(self) -> None:
@@ -38,9 +38,9 @@ class Offline:
     def after(cls, directory: Path, records: Iterable[Record]) -> Offline:
         """The state that these requests make. Lost where they do not end as they were recorded."""
         core = Core()
-        planner = Planner(core, "", lambda topic, event: None, Forgetful())
-        planner.places = _Nowhere()
-        losses = load(records, Wanted(core, planner), core)
+        planner = Planner(core, "", lambda topic, event: None, VolatileState())
+        planner.references = _Nowhere()
+        losses = load(records, Applier(core, planner), core)
         if losses:
             raise Lost(directory, [loss.text for loss in losses])
         return cls(core, planner)

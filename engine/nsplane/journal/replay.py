@@ -13,8 +13,8 @@ from nsplane import kernel
 from nsplane.errors import BadRequest
 from nsplane.journal.records import WHOLE, Loss, Record, refused_of
 from nsplane.kernel import Core, Frame, FrameError
-from nsplane.requests import Changing, Request, decode_envelope
-from nsplane.wanted import Wanted
+from nsplane.model.requests import Changing, Request, decode_envelope
+from nsplane.request.apply import Applier
 
 SHOWN_ITEMS = 3
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def load(
-    records: Iterable[Record], wanted: Wanted, core: Core, before: Callable[[int, Changing, Frame], None] | None = None
+    records: Iterable[Record], applier: Applier, core: Core, before: Callable[[int, Changing, Frame], None] | None = None
 ) -> list[Loss]:
     """What they want is wanted then; nobody waits for their verdicts. `before` is told of each that is about to be carried out.
     Returns what does not end as it was recorded, and was not accepted as lost before."""
@@ -32,7 +32,7 @@ def load(
         if record.accepted == WHOLE:
             continue
         try:
-            loss = _carry_out(record, frame, wanted, core, before)
+            loss = _carry_out(record, frame, applier, core, before)
         except Exception as error:
             log.debug("%s cannot be carried out", record, exc_info=True)
             loss = Loss(record.seq, WHOLE, f"{record} cannot be carried out: {error}")
@@ -42,7 +42,7 @@ def load(
 
 
 def _carry_out(
-    record: Record, frame: Frame, wanted: Wanted, core: Core, before: Callable[[int, Changing, Frame], None] | None
+    record: Record, frame: Frame, applier: Applier, core: Core, before: Callable[[int, Changing, Frame], None] | None
 ) -> Loss | None:
     if record.damage:
         return Loss(record.seq, WHOLE, record.damage if not record.op else f"{record} {record.damage}")
@@ -58,7 +58,7 @@ def _carry_out(
     serial = core.open_request()
     request = Request("", None, "none", serial)
     try:
-        wanted.carry_out(envelope, frame, request, all_or_nothing=record.refused != 0)
+        applier.carry_out(envelope, frame, request, all_or_nothing=record.refused != 0)
         core.commit_request(serial)
         bulk = core.result(serial)
         refused = refused_of(bulk.counts) + request.counts.get("invalid", 0) + request.counts.get("conflict", 0)

@@ -24,7 +24,7 @@ from nsplane.journal.offline import Offline
 from nsplane.journal.records import checksum, read_records
 from nsplane.journal.store import open_reader
 from nsplane.kernel import Core
-from nsplane.plan import Planner
+from nsplane.plan.planner import Planner
 
 PART = 1 << 20
 """About so many bytes of items are put in one request."""

@@ -16,12 +16,13 @@ from typing import Any
 import msgspec
 
 from nsplane import kernel
-from nsplane.errors import Closed, InUse, Lost
+from nsplane.errors import Closed, InUse, Lost, NotRecorded
 from nsplane.journal import damage
 from nsplane.journal.checkpoint import Checkpointer
 from nsplane.journal.formats import RECORD, Unknown, prepare
+from nsplane.journal.reader_process import ReaderProcess
 from nsplane.journal.records import Loss, Record, checksum, open_snapshot, read_records
-from nsplane.processes import boot_id
+from nsplane.world.processes import boot_id
 
 VERSION = kernel.library_version()
 PAGE = 16_384
@@ -45,10 +46,6 @@ FORGET_LEAST = 16
 log = logging.getLogger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class NotRecorded(Exception):
-    """What was to be recorded could not be: the disk is full, or worse. None of it is in the journal."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -114,7 +111,7 @@ class Journal:
                 path.unlink()
         self._appended: list[tuple[int, float, str, str, bytes | memoryview, str | None, int, str, int]] = []
         self._finished: list[tuple[bytes, float, str | None, int]] = []
-        self._remembered: dict[tuple[str, str], bytes | None] = {}
+        self._unsaved: dict[tuple[str, str], bytes | None] = {}
         self._checkpointer = Checkpointer(lambda: _open(self.directory, "rw"))
         self._unmoved = 0
         self._least = least
@@ -150,9 +147,9 @@ class Journal:
         db = _open(directory, "rwc")
         try:
             prepare(db)
-            self._memories: dict[str, dict[str, Any]] = {}
+            self._saved: dict[str, dict[str, Any]] = {}
             for kind, key, value in db.execute("SELECT kind, key, value FROM memories"):
-                self._memories.setdefault(kind, {})[key] = msgspec.msgpack.decode(value)
+                self._saved.setdefault(kind, {})[key] = msgspec.msgpack.decode(value)
             self._file = os.stat(directory / "journal.db")
         except Unknown as error:
             db.close()
@@ -187,28 +184,28 @@ class Journal:
         nothing but the history depends on it, unless the request is atomic."""
         self._finished.append((counts, seconds, error, seq))
 
-    def remember(self, kind: str, key: str, value: object | None) -> None:
+    def save(self, kind: str, key: str, value: object | None) -> None:
         """Has something be known after a restart; None: not any more."""
         self._use()
-        known = self._memories.setdefault(kind, {})
+        known = self._saved.setdefault(kind, {})
         if known.get(key) == value:
             return
         if value is None:
             del known[key]
         else:
             known[key] = msgspec.msgpack.decode(_encode(value))  # as it will be after a restart
-        self._remembered[kind, key] = None if value is None else _encode(value)
+        self._unsaved[kind, key] = None if value is None else _encode(value)
 
-    def memories(self, kind: str) -> dict[str, Any]:
+    def saved(self, kind: str) -> dict[str, Any]:
         """What is remembered of a kind."""
-        return self._memories.get(kind, {})
+        return self._saved.get(kind, {})
 
     def commit(self) -> None:
         """Writes everything since the last one. NotRecorded: the requests appended are not in the journal and never will be; what
         was remembered and finished is written by a later commit."""
         self._use()
         appended, self._appended = self._appended, []
-        if not (appended or self._finished or self._remembered):
+        if not (appended or self._finished or self._unsaved):
             return
         try:
             self.look()
@@ -220,7 +217,7 @@ class Journal:
                     appended,
                 )
                 self._db.executemany("UPDATE requests SET counts = ?, seconds = ?, error = ? WHERE seq = ?", self._finished)
-                for (kind, key), value in self._remembered.items():
+                for (kind, key), value in self._unsaved.items():
                     if value is None:
                         self._db.execute("DELETE FROM memories WHERE kind = ? AND key = ?", (kind, key))
                     else:
@@ -236,7 +233,7 @@ class Journal:
         self._grown += size
         self.come += len(appended)
         self._finished = []
-        self._remembered = {}
+        self._unsaved = {}
         self._forgotten, self._deleted = forgotten, deleted
         if appended:
             damage.write_mark(self._lock, damage.Mark(self.seq, self._boot))
@@ -280,9 +277,9 @@ class Journal:
         self._db.execute("PRAGMA shrink_memory")
 
     @property
-    def remembers(self) -> bool:
+    def has_unsaved(self) -> bool:
         """Is something to be remembered that the next commit writes?"""
-        return bool(self._remembered)
+        return bool(self._unsaved)
 
     # ---- reading ----
 
@@ -321,6 +318,10 @@ class Journal:
         """Is what the request has changed still known?"""
         found = self._db.execute("SELECT 1 FROM requests WHERE seq = ? AND frame IS NOT NULL", (seq,)).fetchone()
         return found is not None and seq > self._oldest_snapshot()
+
+    def find_changes(self, seq: int) -> ReaderProcess:
+        """Starts a process that finds out what the request has changed. OSError where none can be started."""
+        return ReaderProcess("changes", self.directory, seq)
 
     def _oldest_snapshot(self) -> int:
         (seq,) = self._db.execute("SELECT coalesce(min(seq), 0) FROM snapshots").fetchone()

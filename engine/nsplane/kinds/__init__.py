@@ -7,16 +7,16 @@ from typing import get_args
 import msgspec
 
 from nsplane.errors import ItemError
-from nsplane.items import ALTNAME_MAX, LINK_NAME_MAX, Namespace, Settings, check_host_name, check_name, check_namespace
-from nsplane.kind import Kind
 from nsplane.kinds.bridge import BRIDGE, Bridge
 from nsplane.kinds.existing import EXISTING, LOOPBACK, Existing, Loopback
+from nsplane.kinds.link import LinkKind
 from nsplane.kinds.veth import VETH, Veth
-from nsplane.leniency import as_meant
+from nsplane.model.items import ALTNAME_MAX, LINK_NAME_MAX, Namespace, Settings, check_host_name, check_name, check_namespace
+from nsplane.model.leniency import as_meant
 
 InterfaceItem = Veth | Bridge | Loopback | Existing
 
-KINDS: dict[type, Kind] = {Veth: VETH, Bridge: BRIDGE, Loopback: LOOPBACK, Existing: EXISTING}
+KINDS: dict[type, LinkKind] = {Veth: VETH, Bridge: BRIDGE, Loopback: LOOPBACK, Existing: EXISTING}
 NAMES = ("arp", "bridge", "existing", "loopback", "route", "veth")
 
 FIELDS = {str(kind.__struct_config__.tag): {*kind.__struct_fields__, "kind"} for kind in get_args(InterfaceItem)}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from nsplane.errors import ItemError
-from nsplane.ipv6 import turn_ipv6
-from nsplane.items import Interface, Settings, check_master, parse_addresses, parse_mac, parse_mtu
 from nsplane.kernel import PROTOCOL, Link, LinkChange
-from nsplane.kind import Place
-from nsplane.kinds import created
-from nsplane.needs import Need
-from nsplane.netns import Netns
-from nsplane.node import Node
+from nsplane.kinds.ipv6 import turn_ipv6
+from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
+from nsplane.model.items import Interface, Settings, check_master, parse_addresses, parse_mac, parse_mtu
+from nsplane.world.netns import Netns
+from nsplane.world.saved_state import save_now
 
 
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
@@ -57,47 +55,35 @@ class Loopback(Interface, frozen=True, kw_only=True, tag="loopback"):
         )
 
 
-class _Adopted:
+class _Adopted(LinkKind):
     makes_link = False
 
-    def is_ours(self, node: Node, link: Link) -> bool:
-        return True
-
-    def needs(self, node: Node) -> list[Need]:
-        return created.needs(node)
-
-    def missing(self, node: Node) -> list[str]:
+    def lacks(self, node: LinkNode) -> list[str]:
         netns = node.netns
         if netns is None:
             return []
         node.await_name(netns, node.settings.host_name)
         return [] if netns.link(node.settings.host_name) is not None else [f"link/{node.settings.host_name}"]
 
-    def touch_others(self, node: Node) -> None:
-        pass
-
-    def make_way(self, node: Node, netns: Netns) -> bool:
-        return True
-
-    def misplaced(self, node: Node, place: Place) -> bool:
-        link = place.link
+    def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
+        link = held.link
         return link is not None and node.settings.host_name not in link.names
 
-    def acquire(self, node: Node, netns: Netns) -> None:
+    def acquire(self, node: LinkNode, netns: Netns) -> None:
         link = netns.link(node.settings.host_name)
         if link is not None and node.claim(netns, link.name):
-            node.take(Place(self, netns, link.index, former=_recall(node, netns, link)))
+            node.take(HeldLink(netns, link.index, self, former=_saved_former(node, netns, link)))
 
-    def desired(self, node: Node, place: Place, link: Link) -> LinkChange:
+    def desired(self, node: LinkNode, held: HeldLink, link: Link) -> LinkChange:
         """What is given; what was given earlier and is no more, as it was before."""
-        settings, former = node.settings, place.former
+        settings, former = node.settings, held.former
         given = {
             "mtu": settings.mtu,
             "mac": settings.mac,
             "up": settings.up,
-            "master": created.master_index(node) or None,
+            "master": node.master_index() or None,
         }
-        if settings.master is not None and created.master_of(node, link) is None:
+        if settings.master is not None and node.master_of(link) is None:
             given["master"] = link.master
         has = {"mtu": link.mtu, "mac": link.mac, "up": link.up, "master": link.master}
         change = LinkChange()
@@ -109,46 +95,43 @@ class _Adopted:
                 setattr(change, name, former[name])
                 if former[name] == has[name]:
                     del former[name]
-        _remember(node, place)
+        _save_former(node, held)
         return change
 
-    def changes_by_itself(self, node: Node, place: Place, link: Link) -> tuple[str, ...]:
-        return ()
-
-    def release(self, node: Node, place: Place) -> None:
+    def release(self, node: LinkNode, held: HeldLink) -> None:
         """Gives it back: our addresses go, the rest becomes what it was."""
-        link = place.link
+        link = held.link
         assert link is not None
         settings = node.settings
         ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not settings.link_only]
-        back = LinkChange(index=place.index)
-        for name, value in place.former.items():
+        back = LinkChange(index=held.index)
+        for name, value in held.former.items():
             if name != "ipv6" and getattr(link, name) != value:
                 setattr(back, name, value)
         if not ours and not back:
-            if "ipv6" in place.former:
-                turn_ipv6(place.netns, link, False)
+            if "ipv6" in held.former:
+                turn_ipv6(held.netns, link, False)
             node.leave()
-            node.planner.touch(node)
+            node.scope.touch(node)
             return
-        op = node.planner.operation(node)
-        op.stage_in(place.netns)
+        op = node.scope.operation(node)
+        op.stage_in(held.netns)
         for address in ours:
-            op.delete_address(place.index, address)
+            op.delete_address(held.index, address)
         if back:
             op.change(back)
-        node.planner.submit(op)
+        node.scope.submit(op)
 
 
-def _remember(node: Node, place: Place) -> None:
+def _save_former(node: LinkNode, held: HeldLink) -> None:
     """How the link was before it was adopted is known after a restart too."""
-    known = {"where": node.planner.where(place.netns, place.index), "was": dict(place.former)}
-    node.planner.remember("former", node.key, known if place.former else None)
+    known = {"where": held.netns.location(held.index), "was": dict(held.former)}
+    save_now(node.scope.saved_state, "former", node.key, known if held.former else None)
 
 
-def _recall(node: Node, netns: Netns, link: Link) -> dict[str, object]:
-    known = node.planner.memory.memories("former").get(node.key)
-    return dict(known["was"]) if known is not None and node.planner.is_where(known["where"], netns, link.index) else {}
+def _saved_former(node: LinkNode, netns: Netns, link: Link) -> dict[str, object]:
+    known = node.scope.saved_state.saved("former").get(node.key)
+    return dict(known["was"]) if known is not None and netns.is_location(known["where"], link.index) else {}
 
 
 EXISTING = _Adopted()

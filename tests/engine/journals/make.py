@@ -66,7 +66,7 @@ def make(directory: Path) -> None:
                 journal.commit()
                 snapshot.make(directory, seq)
                 journal.take_snapshot(seq, snapshot.file_name(seq))
-        journal.remember("slot", "eth0@microservice:web", True)
+        journal.save("slot", "eth0@microservice:web", True)
 
 
 def main(target: Path) -> None:

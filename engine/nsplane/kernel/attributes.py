@@ -1,0 +1,187 @@
+"""Tables of netlink attributes: what the fields of a Struct are to the kernel, in IFLA_INFO_DATA or IFLA_INFO_SLAVE_DATA.
+
+A field's annotation says it, beside what the field is to the user:
+
+    class Vlan(LinkItem, tag="vlan"):
+        id: Annotated[int, Meta(ge=0, le=4094), Attr(IFLA_VLAN_ID, U16, REMAKE)]
+        protocol: Annotated[Literal["802.1q", "802.1ad"], Attr(IFLA_VLAN_PROTOCOL, PROTOCOL, REMAKE)] = "802.1q"
+        gvrp: Annotated[bool, Attr(IFLA_VLAN_FLAGS, MaskedBit(VLAN_FLAG_GVRP))] = False
+
+`encode`, `decode` and `differences` go by `table_of(Vlan)`. Values are the item's words, numbers and texts. A field that is another
+link (`IFINDEX`) has its logical name in the item and its ifindex here: `Table.links` lists these fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, Final, get_args
+
+import msgspec
+
+from nsplane.kernel.codecs import NLA_F_NESTED, UNTOLD, Codec, Ifindex, Payloads, WrongValue, join, split
+
+
+class Change(Enum):
+    """What a field that differs asks for."""
+
+    IN_PLACE = "changed in place"
+    REMAKE = "made anew"
+    UNSUPPORTED = "not of this kernel"
+    """The kernel does not tell of the attribute, and what is wanted is not what a new object has."""
+
+
+IN_PLACE: Final = Change.IN_PLACE
+REMAKE: Final = Change.REMAKE
+
+
+def same_family(wanted: str, has: str | None) -> Change:
+    """Of an address that can be changed in place for another one of its family only. None is of IPv4, as the kernel has it."""
+    return IN_PLACE if (":" in wanted) == (":" in (has or "")) else REMAKE
+
+
+@dataclass(frozen=True, eq=False)
+class Attr:
+    """Where a field stands in a message: the attribute's type, how its value is written, and what the kernel does with another one
+    (`change`, or a function that tells it of the value that is wanted and the one that is there).
+
+    `initial` is what a new object has by itself, where that is not the field's default; `absent` the value of an attribute that the
+    kernel leaves out, where the codec does not know."""
+
+    type: int
+    codec: Codec[Any]
+    change: Change | Callable[[Any, Any], Change] = IN_PLACE
+    initial: object = UNTOLD
+    absent: object = UNTOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A row of a table. `initial` is UNTOLD where the kernel has to be told in any case."""
+
+    name: str
+    type: int
+    codec: Codec[Any]
+    change: Change | Callable[[Any, Any], Change]
+    initial: object
+    absent: object
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The fields of a Struct that are attributes; `links` names those whose values are ifindexes."""
+
+    fields: tuple[Field, ...]
+    links: tuple[str, ...]
+
+
+@cache
+def table_of(struct: type[msgspec.Struct]) -> Table:
+    """The table that the annotations of a Struct's fields make."""
+    fields = tuple(
+        Field(
+            about.name,
+            attr.type,
+            attr.codec,
+            attr.change,
+            about.default if attr.initial is UNTOLD and not about.required else attr.initial,
+            attr.codec.absent if attr.absent is UNTOLD else attr.absent,
+        )
+        for about in msgspec.structs.fields(struct)
+        for attr in _attrs(about.type)
+    )
+    return Table(fields, tuple(field.name for field in fields if isinstance(field.codec, Ifindex)))
+
+
+def _attrs(annotation: Any) -> Iterator[Attr]:
+    """The Attr of a field: of its annotation, or of that of a type of its union."""
+    for part in (annotation, *get_args(annotation)):
+        yield from (extra for extra in getattr(part, "__metadata__", ()) if isinstance(extra, Attr))
+
+
+def encode(table: Table, values: Mapping[str, Any], only: Collection[str] | None = None) -> bytes:
+    """What a new object has to be told of these values, which leaves out what it has by itself; or `only` these fields, to change
+    one: of an attribute that the kernel takes as a whole, the fields beside them too. WrongValue names a field whose value has no
+    room."""
+    meant = {
+        field.name
+        for field in table.fields
+        if (values.get(field.name, field.initial) != field.initial if only is None else field.name in only)
+    }
+    whole = {field.type for field in table.fields if field.codec.whole and field.name in meant}
+    into: Payloads = {}
+    for field in table.fields:
+        if field.name in meant or field.type in whole:
+            _write(field, values.get(field.name, field.initial), into)
+    return join(into.items())
+
+
+def check(table: Table, values: Mapping[str, Any]) -> None:
+    """WrongValue where an attribute has no room for a value. Fields that are links are not looked at."""
+    encode(table, values, [name for name in values if name not in table.links])
+
+
+def decode(table: Table, data: bytes) -> dict[str, Any]:
+    """The fields that these attributes tell of. ValueError where the bytes are no attributes."""
+    payloads = dict(split(data))
+    found = {}
+    for field in table.fields:
+        try:
+            value = field.codec.read(field.type, payloads)
+        except ValueError as error:
+            raise ValueError(f"{field.name}: {error}") from None
+        if value is UNTOLD:
+            value = field.absent
+        if value is not UNTOLD:
+            found[field.name] = value
+    return found
+
+
+def differences(table: Table, wanted: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Change]:
+    """The fields in which an object, as `decode` tells of it, is not as wanted, and what each asks for. Another spelling of a value
+    is no difference; a field that `wanted` does not have is to be what it is in a new object. None is a wish only where the kernel
+    can tell of it (no address, no link): an object is made anew for it, where it is no value that can be told."""
+    found: dict[str, Change] = {}
+    for field in table.fields:
+        value = wanted.get(field.name, field.initial)
+        if field.name not in has:
+            if value != field.initial:
+                found[field.name] = Change.UNSUPPORTED
+            continue
+        there = has[field.name]
+        if value == there:
+            continue
+        if value is None and not field.codec.takes_none:
+            if field.absent is None:
+                found[field.name] = REMAKE
+        elif not field.codec.is_same(value, there):
+            found[field.name] = field.change if isinstance(field.change, Change) else field.change(value, there)
+    return found
+
+
+def _write(field: Field, value: Any, into: Payloads) -> None:
+    if value is None and not field.codec.takes_none:
+        return
+    try:
+        field.codec.write(field.type, value, into)
+    except WrongValue as error:
+        raise WrongValue(str(error), f"{field.name}.{error.field}" if error.field else field.name) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Nested(Codec[Mapping[str, Any]]):
+    """A nested attribute with a table of its own. The value is a Struct or a map, and a map when it is read."""
+
+    struct: type[msgspec.Struct]
+
+    def pack(self, value: Mapping[str, Any] | msgspec.Struct) -> bytes:
+        values = msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else value
+        return encode(table_of(self.struct), values, values)
+
+    def unpack(self, payload: bytes) -> Mapping[str, Any]:
+        return decode(table_of(self.struct), payload)
+
+    def write(self, attribute: int, value: Mapping[str, Any] | msgspec.Struct, into: Payloads) -> None:
+        into[attribute | NLA_F_NESTED] = self.pack(value)

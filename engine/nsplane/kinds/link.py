@@ -1,0 +1,416 @@
+"""What all links share: names, masters, addresses, the facts that they provide, and how one becomes what its item says."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+from socket import AF_INET, AF_INET6
+
+from nsplane.kernel import IPV6_MIN_MTU, KernelError, Link, LinkChange
+from nsplane.kinds.addresses import AddressChanges
+from nsplane.kinds.addresses import changes as addresses_to_change
+from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
+from nsplane.model.items import Interface, Settings, interface_key, namespace_text
+from nsplane.plan.claims import Claim
+from nsplane.plan.displaced import temporary_name
+from nsplane.plan.held import Held
+from nsplane.plan.needs import Loss, Need, there
+from nsplane.plan.node import Node, Scope
+from nsplane.world.netns import Netns
+
+FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
+"""What is looked after on a link."""
+
+
+@dataclass(slots=True, eq=False)
+class HeldLink(Held):
+    """A link that an item looks after. `ends` are the items of all links that were made together; `former` is what an adopted link
+    had before (of one made here: what has to be known of it)."""
+
+    kind: LinkKind
+    ends: tuple[LinkNode, ...] = ()
+    former: dict[str, object] = field(default_factory=dict)
+
+
+class LinkKind:
+    """What differs between the kinds of links."""
+
+    makes_link: bool
+    """Whether the link is made and deleted here, or adopted and given back."""
+
+    def lacks(self, node: LinkNode) -> list[str]:
+        """What there has to be besides its namespace for the link to be there."""
+        return []
+
+    def touch_others(self, node: LinkNode) -> None:
+        """Has others looked at which depend on what this node lacks."""
+
+    def make_way(self, node: LinkNode, netns: Netns) -> bool:
+        """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
+        return True
+
+    def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
+        """Does the link have to be made anew, though the namespace is right?"""
+        return False
+
+    def acquire(self, node: LinkNode, netns: Netns) -> None:
+        """Makes or adopts the link: starts an operation, takes the link into the node's care, or fails."""
+        raise NotImplementedError
+
+    def desired(self, node: LinkNode, held: HeldLink, link: Link) -> LinkChange:
+        """All fields as they are to be; None is not looked at."""
+        raise NotImplementedError
+
+    def changes_by_itself(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[str, ...]:
+        """Fields that the kernel may have changed by itself: it is no drift that they are other than they were."""
+        return ()
+
+    def release(self, node: LinkNode, held: HeldLink) -> None:
+        """Deletes the link or gives it back: starts an operation."""
+        raise NotImplementedError
+
+
+class LinkNode(Node):
+    """The state of one interface item."""
+
+    def __init__(self, scope: Scope, key: str) -> None:
+        super().__init__(scope, key)
+        self.settings: Settings
+        self.kind: LinkKind
+        self._held: HeldLink | None = None
+        self._watched: Claim | None = None
+        self._kept: LinkChange | None = None
+        """How the link was to be when it was so, with all its addresses."""
+
+    def want(self, item: Interface, settings: Settings, kind: LinkKind, source: str, generation: int) -> None:
+        """The item becomes exactly this."""
+        self.settings, self.kind, self._kept = settings, kind, None
+        self.wish(item, source, generation)
+
+    @property
+    def held(self) -> HeldLink | None:
+        return self._held
+
+    @property
+    def is_adopted(self) -> bool:
+        return self._held is not None and not self._held.kind.makes_link
+
+    @property
+    def wanted_name(self) -> str:
+        return self.settings.host_name
+
+    # ---- what it needs ----
+
+    def kind_needs(self) -> list[Need]:
+        """A port is a link of its own: it is made before its master, and outlives it."""
+        return [] if self.settings.master is None else [Need(there(interface_key(self.settings.master)), Loss.WAIT)]
+
+    def also_lacks(self) -> list[str]:
+        return self.kind.lacks(self)
+
+    def touch_others(self) -> None:
+        self.kind.touch_others(self)
+
+    @property
+    def master(self) -> LinkNode | None:
+        """The item of its master, where that is wanted."""
+        name = self.settings.master
+        node = self.scope.nodes.get(interface_key(name)) if name is not None else None
+        return node if isinstance(node, LinkNode) and not node.gone else None
+
+    def awaits_master(self) -> bool:
+        """Is its master just being made, or still to be looked at? Then it is looked at again behind that."""
+        master = self.master
+        if master is None or self.scope.facts.get(there(master.key)) is not None:
+            return False
+        return self.scope.awaits(self, master)
+
+    def master_index(self) -> int:
+        """The ifindex of the master; 0 for none, or where it is not there."""
+        if self.settings.master is None:
+            return 0
+        held = self.scope.held_of(there(interface_key(self.settings.master)))
+        return held.index if held is not None and held.link is not None and held.netns is self.netns else 0
+
+    def master_of(self, link: Link) -> int | None:
+        """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
+        index = self.master_index()
+        if not index and (self.awaits_master() or (self.netns is not None and self.scope.is_ending(self.netns, link.master))):
+            return None
+        return index
+
+    # ---- the link ----
+
+    def take(self, held: HeldLink) -> None:
+        """Looks after this link from now on."""
+        self._held = held
+        held.netns.users += 1
+        held.netns.holders[held.index] = self
+
+    def leave(self) -> None:
+        held, self._held = self._held, None
+        self.ending = False
+        self._kept = None
+        self.withdraw()
+        self.release_claims()
+        if held is not None:
+            if not held.kind.makes_link:
+                self.scope.saved_state.save("former", self.key, None)
+            if held.netns.holders.get(held.index) is self:
+                del held.netns.holders[held.index]
+            self.scope.drop_later(held.netns)
+
+    def notice_loss(self) -> None:
+        held = self._held
+        if held is None or held.link is not None:
+            return
+        if self._kept is not None and not self.ending and not self.gone and held.kind.makes_link:
+            self.scope.drifted(self, "missing")
+        self.leave()
+        self.failure = None  # what was refused was of that link
+
+    def holds_until_known(self) -> bool:
+        ends = self._held.ends if self._held is not None else ()
+        return any(end.namespace_is_coming() for end in ends or (self,))
+
+    def is_misplaced(self) -> bool:
+        held = self._held
+        assert held is not None
+        return held.kind is not self.kind or held.netns is not self.netns or self.kind.is_misplaced(self, held)
+
+    def acquire(self, netns: Netns) -> None:
+        self.scope.displaced.recall(self.key, netns)
+        self.kind.acquire(self, netns)
+
+    def give_up(self) -> None:
+        assert self._held is not None
+        self._held.kind.release(self, self._held)
+
+    def maintain(self) -> None:
+        held = self._held
+        assert held is not None
+        link = held.link
+        assert link is not None
+        self.keep_claims((held.netns, link.name), (held.netns, self.settings.host_name))
+        desired = self.kind.desired(self, held, link)
+        change = differences(desired, link)
+        if change.name is not None and not self.kind.make_way(self, held.netns):
+            if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
+                return
+            self.failure = None
+            change.name = temporary_name(self.key)
+        settings = self.settings
+        addresses = AddressChanges([], []) if settings.link_only else addresses_to_change(settings.addresses or (), link)
+        stale, fresh = addresses.stale, addresses.fresh
+        mtu = change.mtu or link.mtu
+        if mtu < IPV6_MIN_MTU:
+            fresh = [address for address in fresh if address.family == AF_INET]
+        if not change and not stale and not fresh:
+            self._kept = desired
+            self._rest(addresses, mtu)
+            return
+        self._tell_drift(held, desired, change, stale or fresh)
+        if not self.retries.may_repeat((held.netns, change, stale, fresh)):
+            self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
+            return
+        if change.master == 0 and held.kind.makes_link and lacks_link_local(link):
+            try:
+                make_link_local(held.netns, link)
+            except KernelError as error:
+                self.refuse(error.errno or errno.EIO, error.strerror or str(error))
+                return
+        op = self.scope.operation(self)
+        op.stage_in(held.netns)
+        for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
+            op.delete_address(link.index, address)
+            op.deletes(held.netns, change.name or link.name, address)
+        if change:
+            op.change_link(change, link)
+            op.unreported(held.netns, change.name or link.name, change)
+        for address in fresh:
+            op.add_address(link.index, address)
+            op.adds(held.netns, change.name or link.name, address)
+        self.scope.submit(op)
+
+    def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, addresses: object) -> None:
+        """Is it somebody else's doing that the link is not as it was?"""
+        kept, self._kept = self._kept, None
+        if kept is None or held.link is None:
+            return
+        excused = self.kind.changes_by_itself(self, held, held.link)
+        fields = [
+            name
+            for name in FIELDS
+            if getattr(change, name) is not None and getattr(kept, name) == getattr(desired, name) and name not in excused
+        ]
+        fields += ["addresses"] if addresses else []
+        if fields:
+            self.scope.drifted(self, "altered", fields)
+
+    def _rest(self, addresses: AddressChanges, mtu: int) -> None:
+        """The link is as it is to be, as far as can be."""
+        master, unusable = self.master, addresses.unusable
+        if addresses.clash is not None:
+            self.fail(errno.EEXIST, f"exists: the address {addresses.clash}, which nsplane did not make")
+            return
+        if addresses.fresh:
+            text = (
+                f"the address {addresses.fresh[0]} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
+            )
+            self.fail(errno.EINVAL, text)
+            return
+        if unusable is not None and unusable.unusable == "dadfailed":
+            self.fail(errno.EADDRINUSE, f"the address {unusable} is dadfailed: another host on the link has it")
+            return
+        if master is not None and master.held is not None and master.held.netns is not self.netns:
+            where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
+            self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
+        elif not self.awaits_master():
+            missing = self.lacks(Loss.WAIT)
+            if unusable is not None:
+                missing.append(f"address/{unusable}")
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second
+            self.show("pending" if missing else "configured", missing, reason)
+
+    # ---- the facts that it provides ----
+
+    def supply(self) -> None:
+        """`there/NAME` is true while the link is there and wanted, and `interface/NAME` while it is up besides: at first not before
+        its addresses are on it."""
+        facts, held = self.scope.facts, self._held
+        if held is None or self.ending or held.link is None:
+            self.withdraw()
+            return
+        facts.set(there(self.key), held)
+        if not held.link.up or self.settings.up is False:
+            facts.lose(self.key)
+        elif not self.busy or facts.get(self.key) is not None:
+            facts.set(self.key, held)
+
+    def withdraw(self) -> None:
+        self.scope.facts.lose(there(self.key))
+        self.scope.facts.lose(self.key)
+
+    # ---- what an operation's failure means ----
+
+    def excuse(self, error: int) -> bool:
+        return (error == errno.EACCES and self._enable_ipv6()) or (error == errno.EINVAL and self._has_lost_ipv6())
+
+    def _wants_ipv6(self) -> bool:
+        return any(address.family == AF_INET6 for address in self.settings.addresses or ())
+
+    def _has_lost_ipv6(self) -> bool:
+        """Has its link come to a small MTU (a bridge follows its ports), so that it has no IPv6 address? The next look says so."""
+        link = self._held.link if self._held is not None else None
+        return self._wants_ipv6() and link is not None and link.mtu < IPV6_MIN_MTU
+
+    def _enable_ipv6(self) -> bool:
+        """A container engine turns IPv6 off for all links, and somebody may do so later: on one that is to have an IPv6 address, it
+        is turned on again. Was that so?"""
+        held = self._held
+        if held is None or held.link is None or not self._wants_ipv6():
+            return False
+        held.former["ipv6"] = False
+        try:
+            turn_ipv6(held.netns, held.link, True)
+        except KernelError as error:
+            self.refuse(error.errno or errno.EIO, error.strerror or str(error))
+        return True
+
+    # ---- names ----
+
+    def claim(self, netns: Netns, name: str) -> bool:
+        self._leave_to_its_owner(netns, name)
+        return super().claim(netns, name)
+
+    def _leave_to_its_owner(self, netns: Netns, name: str) -> None:
+        """Of those who want a name, the item has it whose link bears it from an earlier life."""
+        link = netns.link(name)
+        if (
+            link is None
+            or self.scope.claims.owner((netns, name)) is not None
+            or link.index in netns.holders
+            or not self.scope.ownership.is_agents(link)
+        ):
+            return
+        node = self.scope.marked(link.alias)
+        if not isinstance(node, LinkNode) or node is self:
+            return
+        if not node.gone and node.netns is netns and node.wanted_name == name and node.held is None:
+            Node.claim(node, netns, name)
+            self.scope.touch_only(node)
+
+    def _is_in_circle(self, netns: Netns, name: str) -> bool:
+        """Do items wait for each other's names, this one among them? Then one has to take another for a moment."""
+        for _ in range(len(self.scope.claims)):
+            owner = self.scope.claims.owner((netns, name))
+            if owner is None or owner.held is None or owner.netns is not netns:
+                return False
+            if owner is self:
+                return True
+            name = owner.wanted_name
+        return False
+
+    def displace(self, netns: Netns, link: Link) -> None:
+        """Somebody else's link has the name: it gets another one until this item goes."""
+        self.scope.displaced.add(self.key, netns, link)
+        self._rename(netns, link, temporary_name(self.key))
+
+    def can_restore(self, unwanted: bool) -> bool:
+        displaced, held = self.scope.displaced.of(self.key), self._held
+        if displaced is None:
+            return False
+        name = displaced.netns, displaced.name
+        if held is not None and held.link is not None:
+            return (held.netns, held.link.name) != name and (self.netns, self.wanted_name) != name
+        return unwanted or (self.netns, self.wanted_name) != name
+
+    def restore(self) -> None:
+        displaced = self.scope.displaced.of(self.key)
+        assert displaced is not None
+        link = displaced.netns.links.get(displaced.index)
+        if link is None or link.name != temporary_name(self.key) or self.failure is not None:
+            # It has its name again or, where that failed, gets it when that is free.
+            self.scope.drop_later(self.scope.displaced.forget(self.key, has_name=self.failure is None))
+            self.scope.touch(self)
+            return
+        self._rename(displaced.netns, link, displaced.name)
+
+    def _rename(self, netns: Netns, link: Link, name: str) -> None:
+        op = self.scope.operation(self)
+        op.stage_in(netns)
+        op.change_link(LinkChange(index=link.index, name=name), link)
+        self.scope.submit(op)
+
+    def await_name(self, netns: Netns, name: str) -> None:
+        """Another look is taken when a link of this name comes, changes or goes."""
+        self._forget_name()
+        self._watched = netns, name
+        netns.watch(name, self)
+
+    @property
+    def awaited(self) -> Claim | None:
+        return self._watched
+
+    def _forget_name(self) -> None:
+        if self._watched is not None:
+            netns, name = self._watched
+            netns.unwatch(name, self)
+            self._watched = None
+
+    def dispose(self) -> None:
+        self.retries.cancel()
+        self.release_claims()
+        self._forget_name()
+        self.scope.facts.need(self, ())
+        self.withdraw()
+
+
+def differences(desired: LinkChange, link: Link) -> LinkChange:
+    """What of `desired` the link does not have."""
+    change = LinkChange(index=link.index)
+    for name in FIELDS:
+        wanted = getattr(desired, name)
+        if wanted is not None and wanted != getattr(link, name):
+            setattr(change, name, wanted)
+    return change

@@ -1,0 +1,123 @@
+"""An operation of the planner: messages about links for some nodes, and what is known when they have been carried out."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from socket import AF_INET6
+from typing import Protocol
+
+from nsplane.kernel import Address, AddressIdentity, Link, LinkChange, Op
+from nsplane.world.netns import Netns
+
+LIVE_RENAME = tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 2)
+"""Whether the kernel gives a link that is up another name (since 6.2)."""
+
+
+class Beneficiary(Protocol):
+    """For whom an operation is carried out: busy until it has ended."""
+
+    def operation_begins(self) -> None: ...
+
+    def operation_done(self, error: int, text: str) -> None:
+        """`error`: the errno of the first message that failed, or 0; `text`: the kernel's sentence about it."""
+
+
+class Operation(Op):
+    """Messages in stages, and whom they are for."""
+
+    def __init__(self, cookie: int, nodes: tuple[Beneficiary, ...]) -> None:
+        super().__init__(cookie)
+        self.cookie = cookie
+        self.nodes = nodes
+        self.reads_back = False
+        self.looks = False
+        self.confirms = False
+        self.to_confirm = False
+        """What it repairs is read once more: not where events were lost, for then somebody may still be at it."""
+        self.fills: int | None = None
+        self.empties: int | None = None
+        """The group that it has links born in, and the one that it deletes."""
+        self.restores = ""
+        """The key of a row that had replaced what it puts back."""
+        self.gives_back = ""
+        """The item that had displaced the link that gets its name again."""
+        self.removes: Netns | None = None
+        """Where it deletes links."""
+        self.namespaces: list[Netns] = []
+        self._unreported: list[tuple[Netns, str, LinkChange]] = []
+        self._added: dict[tuple[Netns, str, AddressIdentity], Address] = {}
+        self._deleted: set[tuple[Netns, str, AddressIdentity]] = set()
+        self._made: list[tuple[Netns, str, Callable[[Link], None]]] = []
+
+    def stage_in(self, netns: Netns, tries: bool = False) -> Operation:
+        """Begins a stage in this namespace, which stays open until the operation has ended."""
+        netns.users += 1
+        self.namespaces.append(netns)
+        self.stage(netns.number, tries)
+        return self
+
+    def change_link(self, change: LinkChange, link: Link) -> None:
+        """A change, with the link down for the time of it where the kernel wants that for a new name."""
+        if change.name is not None and link.up and not LIVE_RENAME:
+            self.change(LinkChange(index=link.index, up=False))
+            change.up = change.up is not False
+        self.change(change)
+
+    def makes(self, netns: Netns, name: str, take: Callable[[Link], None]) -> None:
+        """The operation makes a link of this name: `take` is told of the link when the operation has ended, whatever else fails or
+        was wished meanwhile."""
+        self._made.append((netns, name, take))
+
+    def take_made(self) -> None:
+        """Tells of the links that were made and that nobody holds."""
+        links = [netns.link(name) for netns, name, _ in self._made]
+        for (netns, _, take), link in zip(self._made, links, strict=True):
+            if link is not None and link.index not in netns.holders:
+                take(link)
+
+    def unreported(self, netns: Netns, link: str, what: LinkChange) -> None:
+        """The kernel reports a new alias or mode only of a link that is up: they are taken as there when the operation has
+        succeeded."""
+        self._unreported.append((netns, link, what))
+
+    def adds(self, netns: Netns, link: str, address: Address) -> None:
+        """The kernel reports an IPv6 address some time after it was added, and of several in any order: they are taken as there, as
+        they were added, when the operation has succeeded."""
+        self._added[netns, link, address.identity] = address
+        netns.changes.add(self)
+
+    def deletes(self, netns: Netns, link: str, address: Address) -> None:
+        """An address is deleted before others are added, this one again maybe."""
+        self._deleted.add((netns, link, address.identity))
+
+    def address_gone(self, netns: Netns, link: str, address: Address) -> None:
+        """It was deleted: here, or by somebody else, maybe after it was added here."""
+        what = netns, link, address.identity
+        if what in self._deleted:
+            self._deleted.discard(what)
+        else:
+            self._added.pop(what, None)
+
+    def ended(self, error: int, failed: int) -> set[Netns]:
+        """Takes note of what is there and will not be reported in time: of nothing after an error, and not of addresses where
+        something that was tried has failed. Returns the namespaces that have an address more by that."""
+        for netns in self.namespaces:
+            netns.changes.discard(self)
+        more = set()
+        for netns, name, what in self._unreported if not error else ():
+            link = netns.link(name)
+            if link is not None and not link.up:
+                link.alias = link.alias if what.alias is None else what.alias
+                link.addr_gen_mode = link.addr_gen_mode if what.addr_gen_mode is None else what.addr_gen_mode
+        for (netns, name, identity), address in self._added.items() if not error and not failed else ():
+            link = netns.link(name)
+            if link is None:
+                continue
+            known = link.addresses.get(identity)
+            if known is None:
+                more.add(netns)
+            elif address.family == AF_INET6:
+                link.drop_address(known)  # and is the newest now
+            link.put_address(known or address)
+        return more

@@ -1,0 +1,32 @@
+"""Whose a link is: the marks of an agent's links."""
+
+from __future__ import annotations
+
+from nsplane.kernel import Link
+from nsplane.model.identity import mark
+from nsplane.plan.link_groups import LinkGroups
+
+
+class Ownership:
+    """The marks of one agent: the alias of a link and, before that is set, the group that the link was born in."""
+
+    def __init__(self, agent_id: str) -> None:
+        self.agent_id = agent_id
+        self.groups = LinkGroups(agent_id)
+
+    def mark(self, key: str) -> str:
+        """The alias that the link of an item has."""
+        return mark(self.agent_id, key)
+
+    def is_agents(self, link: Link) -> bool:
+        """Was the link made by this agent, for whatever item? Its alias may be somebody else's by now, but not another agent's.
+        (`lo` bears the mark of a namespace.)"""
+        return not link.loopback and (link.alias.startswith(f"nsplane:{self.agent_id}:") or self.is_by_group(link))
+
+    def is_by_group(self, link: Link) -> bool:
+        """Is the link known as this agent's by its group, whatever alias somebody has given it?"""
+        return self.groups.has(link) and not link.alias.startswith("nsplane:")
+
+    def is_of(self, key: str, link: Link) -> bool:
+        """Does the link bear the mark of this item? One that has no alias yet is known by its group."""
+        return link.alias == self.mark(key) or (not link.alias and self.groups.has(link))

@@ -1,0 +1,85 @@
+"""When an item's verdict is given: not with what it lacks for a millisecond, but when what is just coming has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from nsplane.plan.claims import Claims
+from nsplane.plan.node import Node
+from nsplane.plan.slots import Slot
+from nsplane.world.references import References
+
+Waiter = Node | Slot
+
+
+class Verdicts:
+    """Who is to be told how far it has come, and behind what: a node whose operation is under way, or a fact that is coming."""
+
+    def __init__(self, nodes: Mapping[str, Node], slots: Mapping[int, Slot], claims: Claims[Node]) -> None:
+        self._nodes = nodes
+        self._slots = slots
+        self._claims = claims
+        self._due: dict[Waiter, None] = {}
+        self._behind: dict[object, dict[Waiter, None]] = {}
+
+    def expect(self, waiter: Waiter) -> None:
+        """Its verdict is given at the end of this run, unless what it waits for is just coming."""
+        if isinstance(waiter, Slot) or waiter.reports_to is not None:
+            self._due[waiter] = None
+
+    def forget(self, waiter: Waiter) -> None:
+        """Nobody waits for it any more."""
+        self._due.pop(waiter, None)
+
+    def ended(self, what: object) -> None:
+        """An operation of this node has ended, or this fact has come or will not: whoever waited is looked at again."""
+        for waiter in self._behind.pop(what, {}):
+            if isinstance(waiter, Slot):
+                if self._slots.get(waiter.number) is waiter:
+                    self._due[waiter] = None
+            elif waiter.state != "configured":
+                self.expect(waiter)
+
+    def give(self, references: References) -> None:
+        """Each verdict that is due is given, or waits for what is just being made or given up."""
+        settled, references.settled = references.settled, []
+        for fact in settled:
+            self.ended(fact)
+        due, self._due = self._due, {}
+        for waiter in due:
+            what = self._busy(waiter) or next(filter(references.is_coming, self._lacking(waiter)), None)
+            if what is not None:
+                self._behind.setdefault(what, {})[waiter] = None
+            elif isinstance(waiter, Slot):
+                waiter.settle()
+            else:
+                waiter.report(waiter.state)
+
+    def _busy(self, waiter: Waiter) -> Node | None:
+        """The node with an operation under way that changes the waiter, or has the name that it wants, or brings about what is
+        missing."""
+        return next((node for node in self._relevant(waiter) if node is not None and node.busy), None)
+
+    def _relevant(self, waiter: Waiter) -> Iterator[Node | None]:
+        if isinstance(waiter, Node):
+            yield waiter
+            if waiter.state == "failed":
+                yield waiter.blocked_by
+        owner = self._claims.owner(waiter.awaited) if waiter.awaited is not None else None
+        if owner is not waiter:
+            yield owner
+        yield from map(self._nodes.get, self._lacking(waiter))
+
+    def _lacking(self, waiter: Waiter) -> Iterable[str]:
+        """The facts that are missing, those that keep them from being brought about behind them."""
+        seen: dict[str, None] = {}
+        look = list(waiter.missing)
+        while look:
+            fact = look.pop()
+            if fact in seen:
+                continue
+            seen[fact] = None
+            yield fact
+            node = self._nodes.get(fact)
+            if node is not None:
+                look += node.missing

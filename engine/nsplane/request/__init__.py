@@ -1,0 +1,1 @@
+"""What a request does, would do, and has done."""
