@@ -25,7 +25,7 @@ def functions(header: str) -> set[str]:
 
 
 FUNCTIONS = functions(NETLINK) | functions(CORE)
-MACROS = set(re.findall(r"^#define (NSP_(?!API\b)\w+)", NETLINK + CORE, re.MULTILINE))
+MACROS = set(re.findall(r"^#define (NSP_(?!API\b)\w+) ", NETLINK + CORE, re.MULTILINE))
 
 PROGRAM = r"""
 #include <HEADER>

@@ -280,7 +280,8 @@ int nsp_core_netns_create(struct nsp_core *core, const char *name, const char *m
 	return fd;
 }
 
-long nsp_core_survey(struct nsp_core *core, uint32_t number, struct nsp_event *events, long cap, struct nsp_error *err)
+long nsp_core_survey(struct nsp_core *core, uint32_t number, struct nsp_event *events, long cap, struct nsp_room *room,
+		     struct nsp_error *err)
 {
 	struct nsp_socket sock;
 
@@ -290,7 +291,7 @@ long nsp_core_survey(struct nsp_core *core, uint32_t number, struct nsp_event *e
 	int rc = nsp_socket_open_as(&sock, fd, core->portid, err);
 	if (rc < 0)
 		return rc;
-	long count = nsp_survey(&sock, events, cap, err);
+	long count = nsp_survey(&sock, events, cap, room, err);
 	hand_over(core, number, &sock);
 	return count;
 }

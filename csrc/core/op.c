@@ -70,6 +70,11 @@ struct nsp_batch *nsp_op_room(struct nsp_op *head)
 	return op_room(head, STAGE_ROOM);
 }
 
+struct nsp_batch *nsp_op_reserve(struct nsp_op *head, uint32_t bytes)
+{
+	return op_room(head, bytes);
+}
+
 void nsp_op_readback(struct nsp_op *head)
 {
 	((struct op *)head)->reads_back = true;

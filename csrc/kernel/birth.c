@@ -85,7 +85,7 @@ static int create_inside(void *arg, struct nsp_error *err)
 		birth->nsid = nsp_monitor_watch(birth->mon, fd, err);
 		if (birth->nsid < 0)
 			return birth->nsid;
-		birth->count = nsp_survey(&sock, birth->events, birth->cap, err);
+		birth->count = nsp_survey(&sock, birth->events, birth->cap, NULL, err);
 		if (birth->count < 0)
 			return (int)birth->count;
 	}

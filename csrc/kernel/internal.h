@@ -34,10 +34,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "kernel/message.h"
 #include "nsplane/netlink.h"
-
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* ---- errors (error.c) ---- */
 
@@ -154,10 +152,16 @@ struct nsp_birth {
 /* nsp_netns_create, and what else is best done at once. */
 int nsp_netns_bear(const char *name, struct nsp_birth *birth, struct nsp_error *err);
 
+/* ---- what messages say of links (link.c) ---- */
+
+/* Moves the attributes that the link points to from the message into the room, behind what is there, or drops them where it is NULL, has no
+ * memory or is full: room->len says then what it would have taken. */
+void nsp_link_keep(struct nsp_link *link, struct nsp_room *room);
+
 /* ---- what is there (survey.c) ---- */
 
 /* nsp_monitor_survey of the socket's namespace. */
-long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_error *err);
+long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err);
 
 /* ---- what somebody else does to routes and neighbours (hear.c) ---- */
 
@@ -193,201 +197,5 @@ int nsp_batch_do(struct nsp_socket *sock, struct nsp_batch *batch, const char *w
 
 /* The kernel's sentence in a NLMSG_ERROR or NLMSG_DONE message, or "". `fixed` is the length of what is before the attributes. */
 const char *nsp_ext_ack_text(const struct nlmsghdr *head, size_t fixed);
-
-/*
- * ---- building messages ----
- *
- *   | nlmsghdr | body (rtmsg, ...) | nlattr | payload, padded to 4 bytes | nlattr | ...
- *   ^ head                                                                 ^ at          ^ end of the batch's buffer
- */
-#define NSP_ALIGN(n) (((n) + 3U) & ~3U)
-
-struct nsp_msg {
-	struct nlmsghdr *head; /* NULL once something did not fit */
-	uint8_t *at;
-	uint8_t *end;
-};
-
-/* `len` bytes, not set, with the padding behind them zero. NULL where they do not fit. */
-static inline void *nsp_msg_take(struct nsp_msg *msg, uint32_t len)
-{
-	uint32_t padded = NSP_ALIGN(len);
-	uint8_t *taken = msg->at;
-
-	if (unlikely((size_t)(msg->end - msg->at) < padded)) {
-		msg->head = NULL;
-		return NULL;
-	}
-	if (padded != len)
-		memset(taken + padded - 4, 0, 4);
-	msg->at += padded;
-	return taken;
-}
-
-/* Begins a message at the end of the batch. Returns its body, all zero, or NULL where that does not fit. */
-static inline void *nsp_msg_begin(struct nsp_msg *msg, struct nsp_batch *batch, uint16_t type, uint16_t flags, uint32_t body_len)
-{
-	uint32_t len = (uint32_t)sizeof(struct nlmsghdr) + NSP_ALIGN(body_len);
-
-	if (unlikely(batch->cap - batch->len < len)) {
-		msg->head = NULL;
-		return NULL;
-	}
-	msg->head = (struct nlmsghdr *)(void *)(batch->buf + batch->len);
-	msg->at = batch->buf + batch->len + len;
-	msg->end = batch->buf + batch->cap;
-	msg->head->nlmsg_type = type;
-	msg->head->nlmsg_flags = (uint16_t)(flags | NLM_F_REQUEST);
-	msg->head->nlmsg_seq = 0;
-	msg->head->nlmsg_pid = 0;
-	return memset(msg->head + 1, 0, len - sizeof(struct nlmsghdr));
-}
-
-/* Makes the message part of the batch. Returns its index, or -ENOSPC where a part of it did not fit. */
-static inline int nsp_msg_end(struct nsp_msg *msg, struct nsp_batch *batch)
-{
-	if (unlikely(!msg->head))
-		return -ENOSPC;
-	msg->head->nlmsg_len = (uint32_t)(msg->at - (uint8_t *)msg->head);
-	batch->last = batch->len;
-	batch->len += msg->head->nlmsg_len;
-	return (int)batch->count++;
-}
-
-static inline void nsp_attr_put(struct nsp_msg *msg, uint16_t type, const void *data, uint32_t len)
-{
-	struct nlattr *attr = nsp_msg_take(msg, (uint32_t)sizeof(*attr) + len);
-
-	if (unlikely(!attr))
-		return;
-	attr->nla_len = (uint16_t)(sizeof(*attr) + len);
-	attr->nla_type = type;
-	memcpy(attr + 1, data, len);
-}
-
-static inline void nsp_attr_put_u8(struct nsp_msg *msg, uint16_t type, uint8_t value)
-{
-	nsp_attr_put(msg, type, &value, sizeof(value));
-}
-
-static inline void nsp_attr_put_u32(struct nsp_msg *msg, uint16_t type, uint32_t value)
-{
-	nsp_attr_put(msg, type, &value, sizeof(value));
-}
-
-static inline void nsp_attr_put_s32(struct nsp_msg *msg, uint16_t type, int32_t value)
-{
-	nsp_attr_put(msg, type, &value, sizeof(value));
-}
-
-/* A string with the NUL that ends it. */
-static inline void nsp_attr_put_str(struct nsp_msg *msg, uint16_t type, const char *text)
-{
-	nsp_attr_put(msg, type, text, (uint32_t)strlen(text) + 1);
-}
-
-/* An IPv4 or IPv6 address; two branches of constant length are faster than one copy of a variable length. */
-static inline void nsp_attr_put_address(struct nsp_msg *msg, uint16_t type, uint8_t family, const uint8_t address[16])
-{
-	if (family == AF_INET)
-		nsp_attr_put(msg, type, address, 4);
-	else
-		nsp_attr_put(msg, type, address, 16);
-}
-
-/* Opens an attribute that holds attributes: put them, then close it. */
-static inline struct nlattr *nsp_attr_nest(struct nsp_msg *msg, uint16_t type)
-{
-	struct nlattr *nest = nsp_msg_take(msg, sizeof(*nest));
-
-	if (likely(nest))
-		nest->nla_type = type;
-	return nest;
-}
-
-static inline void nsp_attr_nest_end(struct nsp_msg *msg, struct nlattr *nest)
-{
-	if (likely(nest))
-		nest->nla_len = (uint16_t)(msg->at - (uint8_t *)nest);
-}
-
-/* ---- reading messages: every length is checked against what is there ---- */
-
-static inline bool nsp_msg_ok(const struct nlmsghdr *head, ptrdiff_t left)
-{
-	return left >= (ptrdiff_t)sizeof(*head) && head->nlmsg_len >= sizeof(*head) && head->nlmsg_len <= (size_t)left;
-}
-
-static inline const struct nlmsghdr *nsp_msg_next(const struct nlmsghdr *head)
-{
-	return (const struct nlmsghdr *)(const void *)((const uint8_t *)head + NSP_ALIGN((size_t)head->nlmsg_len));
-}
-
-/* All whole messages in [`from`, `from` + `len`). */
-#define NSP_MSG_EACH(head, from, len)                                                                                              \
-	for (head = (const struct nlmsghdr *)(from); nsp_msg_ok(head, (const uint8_t *)(from) + (len) - (const uint8_t *)head);    \
-	     head = nsp_msg_next(head))
-
-/* The body, or NULL where the message is too short to have it. */
-static inline const void *nsp_msg_body(const struct nlmsghdr *head, size_t body_len)
-{
-	return head->nlmsg_len >= sizeof(*head) + body_len ? head + 1 : NULL;
-}
-
-static inline bool nsp_attr_ok(const struct nlattr *attr, const void *end)
-{
-	ptrdiff_t left = (const uint8_t *)end - (const uint8_t *)attr;
-
-	return left >= (ptrdiff_t)sizeof(*attr) && attr->nla_len >= sizeof(*attr) && attr->nla_len <= left;
-}
-
-static inline const struct nlattr *nsp_attr_next(const struct nlattr *attr)
-{
-	return (const struct nlattr *)(const void *)((const uint8_t *)attr + NSP_ALIGN((size_t)attr->nla_len));
-}
-
-/* All whole attributes of a message behind a body of `body_len` bytes. */
-#define NSP_ATTR_EACH(attr, head, body_len)                                                                                        \
-	for (attr = (const struct nlattr *)(const void *)((const uint8_t *)((head) + 1) + NSP_ALIGN((size_t)(body_len)));          \
-	     nsp_attr_ok(attr, (const uint8_t *)(head) + (head)->nlmsg_len); attr = nsp_attr_next(attr))
-
-/* All whole attributes within an attribute. */
-#define NSP_ATTR_EACH_IN(attr, nest)                                                                                               \
-	for (attr = (nest) + 1; nsp_attr_ok(attr, (const uint8_t *)(nest) + (nest)->nla_len); attr = nsp_attr_next(attr))
-
-static inline uint16_t nsp_attr_type(const struct nlattr *attr)
-{
-	return (uint16_t)(attr->nla_type & NLA_TYPE_MASK);
-}
-
-static inline size_t nsp_attr_len(const struct nlattr *attr)
-{
-	return attr->nla_len - sizeof(*attr);
-}
-
-/* Copies the first `len` bytes of the payload. False, and nothing copied, where it is shorter. */
-static inline bool nsp_attr_get(const struct nlattr *attr, void *out, size_t len)
-{
-	if (unlikely(nsp_attr_len(attr) < len))
-		return false;
-	memcpy(out, attr + 1, len);
-	return true;
-}
-
-/* Copies a string, with or without a NUL of its own, and ends it; what does not fit into `cap` bytes is cut off. */
-static inline void nsp_attr_get_str(const struct nlattr *attr, char *out, size_t cap)
-{
-	size_t len = strnlen((const char *)(attr + 1), nsp_attr_len(attr));
-
-	if (len > cap - 1)
-		len = cap - 1;
-	memcpy(out, attr + 1, len);
-	out[len] = '\0';
-}
-
-static inline size_t nsp_address_len(uint8_t family)
-{
-	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
-}
 
 #endif

@@ -8,9 +8,13 @@
  *                                            | IFLA_INFO_KIND "veth" | IFLA_INFO_DATA                                    |
  *                                                                    | VETH_INFO_PEER                                    |
  *                                                                    | ifinfomsg | IFLA_IFNAME ... | IFLA_NET_NS_FD peer |
+ *
+ * What a link is of its kind (IFLA_INFO_DATA), and as a port of its master (IFLA_INFO_SLAVE_DATA), are attributes of which nothing is known
+ * here: they are put as they are given and told as they stand.
  */
 #include "kernel/internal.h"
 
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -41,9 +45,27 @@ static void attrs_put(struct nsp_msg *msg, const struct nsp_link *link)
 	if (has(link, NSP_LINK_MTU))
 		nsp_attr_put_u32(msg, IFLA_MTU, link->mtu);
 	if (has(link, NSP_LINK_MAC))
-		nsp_attr_put(msg, IFLA_ADDRESS, link->mac, sizeof(link->mac));
+		nsp_attr_put(msg, IFLA_ADDRESS, link->mac, link->mac_len ? link->mac_len : ETH_ALEN);
 	if (has(link, NSP_LINK_GROUP))
 		nsp_attr_put_u32(msg, IFLA_GROUP, link->group);
+}
+
+/* Has it what can be put? */
+static bool is_whole(const struct nsp_link *link)
+{
+	if (has(link, NSP_LINK_NAME) && !is_text(link->name, sizeof(link->name)))
+		return false;
+	if (has(link, NSP_LINK_KIND | NSP_LINK_DATA) && !is_text(link->kind, sizeof(link->kind)))
+		return false;
+	return !has(link, NSP_LINK_MAC) || link->mac_len <= sizeof(link->mac);
+}
+
+static void raw_put(struct nsp_msg *msg, const struct nsp_attrs *attrs)
+{
+	void *copy = nsp_msg_take(msg, attrs->len);
+
+	if (copy && attrs->len)
+		memcpy(copy, attrs->data, attrs->len);
 }
 
 static void addr_gen_mode_put(struct nsp_msg *msg, uint8_t mode)
@@ -58,7 +80,6 @@ static void addr_gen_mode_put(struct nsp_msg *msg, uint8_t mode)
 
 static void peer_put(struct nsp_msg *msg, const struct nsp_link *peer, int peer_netns)
 {
-	struct nlattr *data = nsp_attr_nest(msg, IFLA_INFO_DATA);
 	struct nlattr *nest = nsp_attr_nest(msg, VETH_INFO_PEER);
 	struct ifinfomsg *ifi = nsp_msg_take(msg, sizeof(*ifi));
 
@@ -70,20 +91,15 @@ static void peer_put(struct nsp_msg *msg, const struct nsp_link *peer, int peer_
 	if (peer_netns != NSP_NETNS_CURRENT)
 		nsp_attr_put_s32(msg, IFLA_NET_NS_FD, peer_netns);
 	nsp_attr_nest_end(msg, nest);
-	nsp_attr_nest_end(msg, data);
 }
 
 int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns)
 {
+	struct nlattr *info, *data;
 	struct ifinfomsg *ifi;
-	struct nlattr *info;
 	struct nsp_msg msg;
 
-	if (!has(link, NSP_LINK_NAME) || !is_text(link->name, sizeof(link->name)))
-		return -EINVAL;
-	if (!has(link, NSP_LINK_KIND) || !is_text(link->kind, sizeof(link->kind)))
-		return -EINVAL;
-	if (peer && has(peer, NSP_LINK_NAME) && !is_text(peer->name, sizeof(peer->name)))
+	if (!has(link, NSP_LINK_NAME) || !has(link, NSP_LINK_KIND) || !is_whole(link) || (peer && !is_whole(peer)))
 		return -EINVAL;
 	if (peer && peer_netns != NSP_NETNS_CURRENT && nsp_netns_check(peer_netns, NULL) < 0)
 		return -EBADF;
@@ -95,10 +111,18 @@ int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const 
 	attrs_put(&msg, link);
 	if (has(link, NSP_LINK_MASTER) && link->master)
 		nsp_attr_put_s32(&msg, IFLA_MASTER, link->master);
+	if (has(link, NSP_LINK_LINK))
+		nsp_attr_put_s32(&msg, IFLA_LINK, link->link);
+	if (has(link, NSP_LINK_LINK_NETNSID))
+		nsp_attr_put_s32(&msg, IFLA_LINK_NETNSID, link->link_netnsid);
 	info = nsp_attr_nest(&msg, IFLA_LINKINFO);
 	nsp_attr_put_str(&msg, IFLA_INFO_KIND, link->kind);
+	data = peer || has(link, NSP_LINK_DATA) ? nsp_attr_nest(&msg, IFLA_INFO_DATA) : NULL;
+	if (has(link, NSP_LINK_DATA))
+		raw_put(&msg, &link->data);
 	if (peer)
 		peer_put(&msg, peer, peer_netns);
+	nsp_attr_nest_end(&msg, data);
 	nsp_attr_nest_end(&msg, info);
 	return nsp_msg_end(&msg, batch);
 }
@@ -108,9 +132,7 @@ static int begin(struct nsp_msg *msg, struct ifinfomsg **ifi, struct nsp_batch *
 {
 	bool by_index = has(link, NSP_LINK_INDEX);
 
-	if (by_index ? link->index <= 0 : !has(link, NSP_LINK_NAME))
-		return -EINVAL;
-	if (has(link, NSP_LINK_NAME) && !is_text(link->name, sizeof(link->name)))
+	if ((by_index ? link->index <= 0 : !has(link, NSP_LINK_NAME)) || !is_whole(link))
 		return -EINVAL;
 	*ifi = nsp_msg_begin(msg, batch, type, 0, sizeof(**ifi));
 	if (!*ifi)
@@ -120,11 +142,31 @@ static int begin(struct nsp_msg *msg, struct ifinfomsg **ifi, struct nsp_batch *
 	return 0;
 }
 
+static void info_put(struct nsp_msg *msg, const struct nsp_link *link)
+{
+	struct nlattr *info = nsp_attr_nest(msg, IFLA_LINKINFO), *nest;
+
+	if (has(link, NSP_LINK_DATA)) {
+		nsp_attr_put_str(msg, IFLA_INFO_KIND, link->kind);
+		nest = nsp_attr_nest(msg, IFLA_INFO_DATA);
+		raw_put(msg, &link->data);
+		nsp_attr_nest_end(msg, nest);
+	}
+	if (has(link, NSP_LINK_SLAVE_DATA)) {
+		nest = nsp_attr_nest(msg, IFLA_INFO_SLAVE_DATA);
+		raw_put(msg, &link->slave_data);
+		nsp_attr_nest_end(msg, nest);
+	}
+	nsp_attr_nest_end(msg, info);
+}
+
 int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link)
 {
+	/* The kernel does with both the same, but with RTM_SETLINK it does not look into IFLA_LINKINFO. */
+	bool has_info = has(link, NSP_LINK_DATA | NSP_LINK_SLAVE_DATA);
 	struct ifinfomsg *ifi;
 	struct nsp_msg msg;
-	int ret = begin(&msg, &ifi, batch, RTM_SETLINK, link);
+	int ret = begin(&msg, &ifi, batch, has_info ? RTM_NEWLINK : RTM_SETLINK, link);
 
 	if (ret < 0)
 		return ret;
@@ -137,6 +179,8 @@ int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link)
 		nsp_attr_put(&msg, IFLA_IFALIAS, link->alias, (uint32_t)strnlen(link->alias, sizeof(link->alias)));
 	if (has(link, NSP_LINK_ADDR_GEN_MODE))
 		addr_gen_mode_put(&msg, link->addr_gen_mode);
+	if (has_info)
+		info_put(&msg, link);
 	return nsp_msg_end(&msg, batch);
 }
 
@@ -176,17 +220,36 @@ int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link)
 	return nsp_msg_end(&msg, batch);
 }
 
-static uint32_t kind_read(const struct nlattr *info, struct nsp_link *link)
+static uint32_t attrs_read(const struct nlattr *nest, struct nsp_attrs *attrs, uint32_t field)
+{
+	*attrs = (struct nsp_attrs){ .data = nest + 1, .len = (uint32_t)nsp_attr_len(nest) };
+	return field;
+}
+
+static uint32_t info_read(const struct nlattr *info, struct nsp_link *link)
 {
 	const struct nlattr *attr;
+	uint32_t fields = 0;
 
 	NSP_ATTR_EACH_IN(attr, info) {
-		if (nsp_attr_type(attr) == IFLA_INFO_KIND) {
+		switch (nsp_attr_type(attr)) {
+		case IFLA_INFO_KIND:
 			nsp_attr_get_str(attr, link->kind, sizeof(link->kind));
-			return NSP_LINK_KIND;
+			fields |= NSP_LINK_KIND;
+			break;
+		case IFLA_INFO_DATA:
+			fields |= attrs_read(attr, &link->data, NSP_LINK_DATA);
+			break;
+		case IFLA_INFO_SLAVE_KIND:
+			nsp_attr_get_str(attr, link->slave_kind, sizeof(link->slave_kind));
+			fields |= NSP_LINK_SLAVE_KIND;
+			break;
+		case IFLA_INFO_SLAVE_DATA:
+			fields |= attrs_read(attr, &link->slave_data, NSP_LINK_SLAVE_DATA);
+			break;
 		}
 	}
-	return 0;
+	return fields;
 }
 
 static uint32_t addr_gen_mode_read(const struct nlattr *families, struct nsp_link *link)
@@ -204,20 +267,15 @@ static uint32_t addr_gen_mode_read(const struct nlattr *families, struct nsp_lin
 	return 0;
 }
 
-static uint32_t altnames_read(const struct nlattr *properties, struct nsp_link *link)
+static uint32_t mac_read(const struct nlattr *attr, struct nsp_link *link)
 {
-	const struct nlattr *attr;
-	size_t used = 0;
+	size_t len = nsp_attr_len(attr);
 
-	NSP_ATTR_EACH_IN(attr, properties) {
-		size_t left = sizeof(link->altnames) - 1 - used, len = nsp_attr_len(attr);
-
-		if (nsp_attr_type(attr) != IFLA_ALT_IFNAME || len < 2 || len > left)
-			continue;
-		nsp_attr_get_str(attr, link->altnames + used, left);
-		used += strlen(link->altnames + used) + 1;
-	}
-	return NSP_LINK_ALTNAMES;
+	if (len == 0 || len > sizeof(link->mac))
+		return 0;
+	memcpy(link->mac, attr + 1, len);
+	link->mac_len = (uint8_t)len;
+	return NSP_LINK_MAC;
 }
 
 static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
@@ -229,10 +287,7 @@ static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 	case IFLA_MTU:
 		return nsp_attr_get(attr, &link->mtu, sizeof(link->mtu)) ? NSP_LINK_MTU : 0;
 	case IFLA_ADDRESS:
-		/* Other kinds of links have addresses of other lengths: 4 (ipip), 16 (ip6tnl), 20 (infiniband). */
-		if (nsp_attr_len(attr) != sizeof(link->mac))
-			return 0;
-		return nsp_attr_get(attr, link->mac, sizeof(link->mac)) ? NSP_LINK_MAC : 0;
+		return mac_read(attr, link);
 	case IFLA_MASTER:
 		return nsp_attr_get(attr, &link->master, sizeof(link->master)) ? NSP_LINK_MASTER : 0;
 	case IFLA_GROUP:
@@ -247,9 +302,9 @@ static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 	case IFLA_OPERSTATE:
 		return nsp_attr_get(attr, &link->operstate, sizeof(link->operstate)) ? NSP_LINK_OPERSTATE : 0;
 	case IFLA_LINKINFO:
-		return kind_read(attr, link);
+		return info_read(attr, link);
 	case IFLA_PROP_LIST:
-		return altnames_read(attr, link);
+		return attrs_read(attr, &link->altnames, NSP_LINK_ALTNAMES);
 	case IFLA_AF_SPEC:
 		return addr_gen_mode_read(attr, link);
 	default:
@@ -277,4 +332,29 @@ int nsp_link_read(const void *msg, struct nsp_link *link)
 		link->fields |= attr_read(attr, link);
 	}
 	return 0;
+}
+
+static void attrs_keep(struct nsp_link *link, uint32_t field, struct nsp_attrs *attrs, struct nsp_room *room)
+{
+	uint32_t len = NSP_ALIGN(attrs->len), at;
+
+	if (!has(link, field))
+		return;
+	if (room) {
+		at = room->len;
+		room->len += len;
+		if (room->buf && room->len <= room->cap) {
+			attrs->data = memcpy((uint8_t *)room->buf + at, attrs->data, attrs->len);
+			return;
+		}
+	}
+	link->fields &= ~field;
+	*attrs = (struct nsp_attrs){ 0 };
+}
+
+void nsp_link_keep(struct nsp_link *link, struct nsp_room *room)
+{
+	attrs_keep(link, NSP_LINK_DATA, &link->data, room);
+	attrs_keep(link, NSP_LINK_SLAVE_DATA, &link->slave_data, room);
+	attrs_keep(link, NSP_LINK_ALTNAMES, &link->altnames, room);
 }

@@ -164,6 +164,7 @@ struct reading {
 	struct nsp_event *events;
 	int count;
 	int cap;
+	struct nsp_room *room;
 	bool lost;
 };
 
@@ -176,7 +177,13 @@ static bool is_about(const struct nsp_event *event, int32_t nsid, int32_t index)
 
 static bool has_same_names(const struct nsp_link *a, const struct nsp_link *b)
 {
-	return !strcmp(a->name, b->name) && !memcmp(a->altnames, b->altnames, sizeof(a->altnames));
+	return !strcmp(a->name, b->name) && a->altnames.len == b->altnames.len &&
+	       (!a->altnames.len || !memcmp(a->altnames.data, b->altnames.data, a->altnames.len));
+}
+
+static bool has_same_mac(const struct nsp_link *a, const struct nsp_link *b)
+{
+	return a->mac_len == b->mac_len && !memcmp(a->mac, b->mac, a->mac_len);
 }
 
 /* The event that a new one about this link may be merged into, or NULL. One that gives the link another name is merged with its
@@ -225,6 +232,7 @@ static void link_take(struct reading *reading, const struct nlmsghdr *head, int3
 	/* AF_BRIDGE: a bridge about its port. With RTM_DELLINK the port leaves the bridge; the link is still there. */
 	if (!ifi || ifi->ifi_family != AF_UNSPEC || nsp_link_read(head, &link) < 0)
 		return;
+	nsp_link_keep(&link, reading->room);
 	if (head->nlmsg_type == RTM_DELLINK) {
 		event = append(reading, NSP_EVENT_LINK_GONE, nsid);
 		if (event)
@@ -238,7 +246,7 @@ static void link_take(struct reading *reading, const struct nlmsghdr *head, int3
 		saw |= NSP_SAW_LOW_MTU;
 	event = predecessor(reading, nsid, &link);
 	if (event) {
-		if (event->link.fields & link.fields & NSP_LINK_MAC && memcmp(event->link.mac, link.mac, sizeof(link.mac)) != 0)
+		if (event->link.fields & link.fields & NSP_LINK_MAC && !has_same_mac(&event->link, &link))
 			saw |= NSP_SAW_MAC;
 	} else {
 		event = append(reading, NSP_EVENT_LINK, nsid);
@@ -348,17 +356,36 @@ static int datagrams_receive(const struct nsp_monitor *mon, struct reading *read
 	return n;
 }
 
+/* As many datagrams as there is room for whatever they are. */
+static int most_datagrams(const struct reading *reading)
+{
+	uint32_t most = (uint32_t)(reading->cap - reading->count), fit;
+
+	if (most > DATAGRAMS)
+		most = DATAGRAMS;
+	if (reading->room->buf) {
+		fit = (reading->room->cap - reading->room->len) / DATAGRAM_MAX;
+		if (most > fit)
+			most = fit;
+	}
+	return (int)most;
+}
+
 int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, int cap, struct nsp_error *err)
 {
-	struct reading reading = { .events = events, .cap = cap };
+	struct reading reading = { .events = events, .cap = cap, .room = &mon->room };
 	int n, most;
 
-	if (cap < 1)
+	mon->room.len = 0;
+	if (cap < 1 || (mon->room.buf && mon->room.cap < NSP_ROOM_MIN))
 		return nsp_refuse(err, EINVAL, "read the monitor: there is no room for an event");
+	most = most_datagrams(&reading);
 	do {
-		most = cap - reading.count < DATAGRAMS ? cap - reading.count : DATAGRAMS;
 		n = datagrams_receive(mon, &reading, most);
-	} while (n == most && reading.count < cap);
+		if (n < most)
+			break;
+		most = most_datagrams(&reading);
+	} while (most > 0);
 
 	if (reading.lost || n == -ENOBUFS) {
 		queue_empty(mon->fd);

@@ -8,6 +8,7 @@ struct survey {
 	struct nsp_event *events;
 	long cap;
 	long count;
+	struct nsp_room *room;
 	long links; /* how many of them are links: a dump of addresses that begins again begins behind these */
 };
 
@@ -19,10 +20,13 @@ static void link_seen(void *arg, uint32_t index, const void *msg)
 	(void)index;
 	if (!msg) {
 		survey->count = 0;
+		if (survey->room)
+			survey->room->len = 0;
 		return;
 	}
 	if (nsp_link_read(msg, &event.link) < 0)
 		return;
+	nsp_link_keep(&event.link, survey->room);
 	if (survey->count < survey->cap)
 		survey->events[survey->count] = event;
 	survey->count++;
@@ -45,10 +49,14 @@ static void addr_seen(void *arg, uint32_t index, const void *msg)
 	survey->count++;
 }
 
-long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_error *err)
+long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err)
 {
-	struct survey survey = { .events = events, .cap = cap };
-	int rc = nsp_dump(sock, NSP_DUMP_LINKS, 0, 0, 0, link_seen, &survey, err);
+	struct survey survey = { .events = events, .cap = cap, .room = room };
+	int rc;
+
+	if (room)
+		room->len = 0;
+	rc = nsp_dump(sock, NSP_DUMP_LINKS, 0, 0, 0, link_seen, &survey, err);
 
 	survey.links = survey.count;
 	if (rc >= 0)
@@ -56,12 +64,12 @@ long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, str
 	return rc < 0 ? rc : survey.count;
 }
 
-long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_error *err)
+long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err)
 {
 	cleanup_socket struct nsp_socket sock = { .fd = -1 };
 	int rc = nsp_socket_open(&sock, netns_fd, err);
 
-	return rc < 0 ? rc : nsp_survey(&sock, events, cap, err);
+	return rc < 0 ? rc : nsp_survey(&sock, events, cap, room, err);
 }
 
 struct route_survey {

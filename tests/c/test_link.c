@@ -213,10 +213,13 @@ static struct nlattr *attr_add(struct news *news, uint16_t type, const char *pay
 	return attr;
 }
 
-/* Other names, as many as fit: each with its NUL, and an empty one behind the last. */
+/* Other names, however many and long. */
 static void test_altnames(void)
 {
 	struct news news = { .head = { .nlmsg_len = offsetof(struct news, attrs), .nlmsg_type = RTM_NEWLINK } };
+	const char *const names[] = { "uplink", NULL, NULL, "wan" };
+	const struct nlattr *attr;
+	size_t count = 0;
 	struct nlattr *nest = attr_add(&news, IFLA_PROP_LIST | NLA_F_NESTED, "", 0);
 	char longest[128] = "";
 	struct nsp_link link;
@@ -224,16 +227,57 @@ static void test_altnames(void)
 	memset(longest, 'n', 127);
 	attr_add(&news, IFLA_ALT_IFNAME, "uplink", 7);
 	attr_add(&news, IFLA_ALT_IFNAME, longest, 128);
-	attr_add(&news, IFLA_ALT_IFNAME, longest, 128); /* finds no room */
-	attr_add(&news, IFLA_ALT_IFNAME, "", 1);
+	attr_add(&news, IFLA_ALT_IFNAME, longest, 128);
 	attr_add(&news, IFLA_ALT_IFNAME, "wan", 4);
 	nest->nla_len = (uint16_t)((uint8_t *)&news + news.head.nlmsg_len - (uint8_t *)nest);
 	CHECK_EQ(nsp_link_read(&news, &link), 0);
 	CHECK(link.fields & NSP_LINK_ALTNAMES);
-	CHECK_STR(link.altnames, "uplink");
-	CHECK_STR(link.altnames + 7, longest);
-	CHECK_STR(link.altnames + 7 + 128, "wan");
-	CHECK_STR(link.altnames + 7 + 128 + 4, "");
+	NSP_ATTR_EACH_OF(attr, link.altnames.data, link.altnames.len)
+	{
+		CHECK_EQ(nsp_attr_type(attr), IFLA_ALT_IFNAME);
+		CHECK_STR((const char *)(attr + 1), names[count] ? names[count] : longest);
+		count++;
+	}
+	CHECK_EQ(count, 4);
+}
+
+/* Tunnels have an IP address for one, and some kinds have none. */
+static void test_length_of_a_mac(void)
+{
+	static const uint8_t lens[] = { 4, 6, 16, 20, 32 };
+	uint8_t mac[40];
+	struct nsp_link link;
+
+	for (size_t i = 0; i < sizeof(mac); i++)
+		mac[i] = (uint8_t)(i + 1);
+	for (size_t i = 0; i < sizeof(lens); i++) {
+		struct news news = { .head = { .nlmsg_len = offsetof(struct news, attrs), .nlmsg_type = RTM_NEWLINK } };
+		struct nsp_link sent = { .fields = NSP_LINK_INDEX | NSP_LINK_MAC, .index = 1, .mac_len = lens[i] };
+		struct nsp_batch batch;
+		uint32_t buf[64];
+
+		attr_add(&news, IFLA_ADDRESS, (const char *)mac, lens[i]);
+		CHECK_EQ(nsp_link_read(&news, &link), 0);
+		CHECK(link.fields & NSP_LINK_MAC);
+		CHECK_EQ(link.mac_len, lens[i]);
+		CHECK(memcmp(link.mac, mac, lens[i]) == 0);
+
+		memcpy(sent.mac, mac, lens[i]);
+		nsp_batch_init(&batch, buf, sizeof(buf));
+		CHECK_EQ(nsp_link_change(&batch, &sent), 0);
+		((struct nlmsghdr *)(void *)batch.buf)->nlmsg_type = RTM_NEWLINK;
+		CHECK_EQ(nsp_link_read(batch.buf, &link), 0);
+		CHECK_EQ(link.mac_len, lens[i]);
+		CHECK(memcmp(link.mac, mac, lens[i]) == 0);
+	}
+	for (size_t len = 0; len <= 33; len += 33) {
+		struct news news = { .head = { .nlmsg_len = offsetof(struct news, attrs), .nlmsg_type = RTM_NEWLINK } };
+
+		attr_add(&news, IFLA_ADDRESS, (const char *)mac, len);
+		CHECK_EQ(nsp_link_read(&news, &link), 0);
+		CHECK(!(link.fields & NSP_LINK_MAC));
+		CHECK_EQ(link.mac_len, 0);
+	}
 }
 
 static void test_refused(void)
@@ -254,6 +298,10 @@ static void test_refused(void)
 	CHECK_EQ(nsp_link_get(&world->batch, &link), -EINVAL);
 	link.fields = NSP_LINK_INDEX; /* 0: the kernel would go by other attributes, such as a group */
 	CHECK_EQ(nsp_link_delete(&world->batch, &link), -EINVAL);
+	link = (struct nsp_link){ .fields = NSP_LINK_INDEX | NSP_LINK_MAC, .index = 1, .mac_len = 33 };
+	CHECK_EQ(nsp_link_change(&world->batch, &link), -EINVAL);
+	link = (struct nsp_link){ .fields = NSP_LINK_INDEX | NSP_LINK_DATA, .index = 1 }; /* of what kind? */
+	CHECK_EQ(nsp_link_change(&world->batch, &link), -EINVAL);
 	CHECK_EQ(world->batch.len, 0);
 
 	link = (struct nsp_link){ .fields = NSP_LINK_NAME | NSP_LINK_KIND, .name = "x", .kind = "nosuchkind" };
@@ -292,6 +340,7 @@ int main(void)
 	test_addr_gen_mode();
 	test_delete_group();
 	test_altnames();
+	test_length_of_a_mac();
 	test_refused();
 	return test_end();
 }

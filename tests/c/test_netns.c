@@ -437,7 +437,7 @@ static void test_no_descriptor(void)
 		CHECK(strstr(err.text, "is not the descriptor of a network namespace"));
 		CHECK_EQ(sock.fd, -1);
 		CHECK_EQ(nsp_netns_sysctl(none[i], setting, before[0] == '0' ? "1" : "0", &err), -EBADF);
-		CHECK_EQ(nsp_monitor_survey(none[i], events, 64, &err), -EBADF);
+		CHECK_EQ(nsp_monitor_survey(none[i], events, 64, NULL, &err), -EBADF);
 		CHECK_EQ(nsp_link_create(&world->batch, &link, &peer, none[i]), -EBADF);
 		CHECK_EQ(nsp_netns_enter(none[i], &err), -EBADF);
 	}
@@ -449,7 +449,7 @@ static void test_no_descriptor(void)
 	CHECK_EQ(nsp_netns_sysctl(NSP_NETNS_CURRENT, setting, before, &err), 0);
 	CHECK_EQ(nsp_socket_open(&sock, NSP_NETNS_CURRENT, &err), 0);
 	nsp_socket_close(&sock);
-	CHECK(nsp_monitor_survey(NSP_NETNS_CURRENT, events, 64, &err) > 0);
+	CHECK(nsp_monitor_survey(NSP_NETNS_CURRENT, events, 64, NULL, &err) > 0);
 	world_free(world);
 }
 

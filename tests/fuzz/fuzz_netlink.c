@@ -14,6 +14,35 @@ struct tally {
 	size_t text;
 };
 
+/* Whatever is in them, and wherever they are. */
+static void read_attributes(const struct nsp_attrs *attrs)
+{
+	const struct nlattr *attr;
+	char text[16];
+
+	NSP_ATTR_EACH_OF(attr, attrs->data, attrs->len)
+	{
+		nsp_attr_get_str(attr, text, sizeof(text));
+		if (strnlen(text, sizeof(text)) == sizeof(text))
+			abort();
+	}
+}
+
+static void read_link(struct nsp_link *link, uint32_t cap)
+{
+	struct nsp_room room = { .buf = malloc(cap + 1), .cap = cap };
+
+	if (!room.buf)
+		return;
+	for (int i = 0; i < 2; i++) {
+		read_attributes(&link->data);
+		read_attributes(&link->slave_data);
+		read_attributes(&link->altnames);
+		nsp_link_keep(link, &room);
+	}
+	free(room.buf);
+}
+
 static void read_message(const void *msg)
 {
 	struct nsp_link link;
@@ -21,10 +50,14 @@ static void read_message(const void *msg)
 	struct nsp_route route;
 	struct nsp_neigh neigh;
 
-	if (nsp_link_read(msg, &link) == 0 && (strnlen(link.name, sizeof(link.name)) == sizeof(link.name) ||
-					       strnlen(link.kind, sizeof(link.kind)) == sizeof(link.kind) ||
-					       strnlen(link.alias, sizeof(link.alias)) == sizeof(link.alias)))
+	if (nsp_link_read(msg, &link) == 0 &&
+	    (strnlen(link.name, sizeof(link.name)) == sizeof(link.name) ||
+	     strnlen(link.kind, sizeof(link.kind)) == sizeof(link.kind) ||
+	     strnlen(link.slave_kind, sizeof(link.slave_kind)) == sizeof(link.slave_kind) ||
+	     strnlen(link.alias, sizeof(link.alias)) == sizeof(link.alias) || link.mac_len > sizeof(link.mac)))
 		abort();
+	if (nsp_link_read(msg, &link) == 0)
+		read_link(&link, ((const struct nlmsghdr *)msg)->nlmsg_seq & 255);
 	if (nsp_addr_read(msg, &addr) == 0 && addr.family != AF_INET && addr.family != AF_INET6)
 		abort();
 	if (nsp_route_read(msg, &route) == 0 && route.dst_len > (route.family == AF_INET ? 32 : 128))

@@ -134,7 +134,8 @@ NSP_API int nsp_core_netns_create(struct nsp_core *core, const char *name, const
 				  struct nsp_error *err);
 
 /* nsp_monitor_survey by a socket that the core keeps for what comes: to be called before anything is queued for the namespace. */
-NSP_API long nsp_core_survey(struct nsp_core *core, uint32_t id, struct nsp_event *events, long cap, struct nsp_error *err);
+NSP_API long nsp_core_survey(struct nsp_core *core, uint32_t id, struct nsp_event *events, long cap, struct nsp_room *room,
+			     struct nsp_error *err);
 
 /* Who wants a row: a source and the generation it was put with. The number is good until the next call or, where rows have it, as
  * long as they do. */
@@ -345,8 +346,9 @@ NSP_API void nsp_op_free(struct nsp_op *op);
  * that nsp_link_get asked for in an earlier stage: so a link can be made and given addresses at once. */
 NSP_API struct nsp_batch *nsp_op_stage(struct nsp_op *op, uint32_t netns, uint32_t flags);
 
-/* Makes room for one more message of up to 1 KiB in the current stage. */
+/* Makes room for one more message of up to 1 KiB in the current stage, or of up to so many bytes. */
 NSP_API struct nsp_batch *nsp_op_room(struct nsp_op *op);
+NSP_API struct nsp_batch *nsp_op_reserve(struct nsp_op *op, uint32_t bytes);
 
 /* Makes an operation of one stage and no messages one that reads back what the kernel has of ours in the stage's namespace - routes and
  * permanent neighbours of protocol 110 - and compares it with the rows of the slots that are ready: what differs is written again, and

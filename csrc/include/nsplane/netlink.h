@@ -179,6 +179,10 @@ typedef void (*nsp_reply_fn)(void *arg, uint32_t index, const void *msg);
 NSP_API int nsp_batch_send(struct nsp_socket *sock, struct nsp_batch *batch, nsp_failed_fn failed, nsp_reply_fn reply, void *arg,
 			   struct nsp_error *err);
 
+/* Appends a message as it is (a struct nlmsghdr with its payload, as a dump gave it) as a request of `type` with `flags`: how a
+ * remembered object is restored. */
+NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t type, uint16_t flags);
+
 #define NSP_DUMP_LINKS 1
 #define NSP_DUMP_ADDRS 2
 #define NSP_DUMP_ROUTES 3
@@ -193,6 +197,95 @@ NSP_API int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex,
 NSP_API int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
 			      struct nsp_error *err);
 
+/* ---- messages and attributes (message.c) ---------------------------------------------------------------------------------- */
+
+struct nlmsghdr; /* of linux/netlink.h */
+struct nlattr;
+
+/* A message, or attributes alone, while they are built. What does not fit is left out and leaves `head` NULL, so it is enough that
+ * the end is looked at.
+ *
+ *	struct tcmsg *tc = nsp_msg_begin(&msg, &batch, RTM_NEWQDISC, NLM_F_CREATE, sizeof(*tc));
+ *
+ *	if (tc)
+ *		tc->tcm_ifindex = index, tc->tcm_parent = TC_H_ROOT;
+ *	nsp_attr_put_str(&msg, TCA_KIND, "fq");
+ *	rc = nsp_msg_end(&msg, &batch);
+ */
+struct nsp_msg {
+	struct nlmsghdr *head;
+	uint8_t *at;
+	uint8_t *end;
+};
+
+/* Begins a message at the end of the batch, NLM_F_REQUEST being among its flags. Returns its body, all zero, or NULL where that does
+ * not fit. Until the message has ended nothing else is to be appended to the batch. */
+NSP_API void *nsp_msg_begin(struct nsp_msg *msg, struct nsp_batch *batch, uint16_t type, uint16_t flags, uint32_t body_len);
+
+/* Makes the message part of the batch. Returns its index, or -ENOSPC where a part of it did not fit: the batch is then as before. */
+NSP_API int nsp_msg_end(struct nsp_msg *msg, struct nsp_batch *batch);
+
+/* `len` bytes more of the message (not set; the padding behind them is): for what is no attribute, such as a struct rtnexthop. NULL where
+ * they do not fit. */
+NSP_API void *nsp_msg_take(struct nsp_msg *msg, uint32_t len);
+
+/* Attributes as they stand in a message, `len` bytes: NSP_ATTR_EACH_OF goes through them. */
+struct nsp_attrs {
+	const void *data;
+	uint32_t len;
+};
+
+/* Begins attributes that are to be part of a message to come, in `cap` bytes at `buf`, which stay the caller's. */
+NSP_API void nsp_attrs_begin(struct nsp_msg *msg, uint32_t *buf, uint32_t cap);
+
+/* Has `attrs` point to them. -ENOSPC where one did not fit. */
+NSP_API int nsp_attrs_end(const struct nsp_msg *msg, struct nsp_attrs *attrs);
+
+/* Append an attribute: bytes, a number in the order of the host, one given in the order of the host and put in that of the network, a
+ * string with the NUL that ends it. A flag is an attribute of no bytes. */
+NSP_API void nsp_attr_put(struct nsp_msg *msg, uint16_t type, const void *data, uint32_t len);
+NSP_API void nsp_attr_put_u8(struct nsp_msg *msg, uint16_t type, uint8_t value);
+NSP_API void nsp_attr_put_u16(struct nsp_msg *msg, uint16_t type, uint16_t value);
+NSP_API void nsp_attr_put_u32(struct nsp_msg *msg, uint16_t type, uint32_t value);
+NSP_API void nsp_attr_put_u64(struct nsp_msg *msg, uint16_t type, uint64_t value);
+NSP_API void nsp_attr_put_s32(struct nsp_msg *msg, uint16_t type, int32_t value);
+NSP_API void nsp_attr_put_be16(struct nsp_msg *msg, uint16_t type, uint16_t value);
+NSP_API void nsp_attr_put_be32(struct nsp_msg *msg, uint16_t type, uint32_t value);
+NSP_API void nsp_attr_put_str(struct nsp_msg *msg, uint16_t type, const char *text);
+
+/* Opens an attribute that holds attributes: put them, then close it. Some parts of the kernel want NLA_F_NESTED in its type. */
+NSP_API struct nlattr *nsp_attr_nest(struct nsp_msg *msg, uint16_t type);
+NSP_API void nsp_attr_nest_end(struct nsp_msg *msg, struct nlattr *nest);
+
+/* The body of a message that was received, or NULL where the message is too short to have it. */
+NSP_API const void *nsp_msg_body(const struct nlmsghdr *msg, size_t body_len);
+
+/* Is there a whole attribute before `end`? The next one: to be asked of in its turn. See NSP_ATTR_EACH. */
+NSP_API int nsp_attr_ok(const struct nlattr *attr, const void *end);
+NSP_API const struct nlattr *nsp_attr_next(const struct nlattr *attr);
+
+/* Its type without flags, and the length of its payload, which is attr + 1. */
+NSP_API uint16_t nsp_attr_type(const struct nlattr *attr);
+NSP_API size_t nsp_attr_len(const struct nlattr *attr);
+
+/* Copies the first `len` bytes of the payload. Returns 1, or 0 where it is shorter: nothing is copied then. */
+NSP_API int nsp_attr_get(const struct nlattr *attr, void *out, size_t len);
+
+/* Copies a string, with or without a NUL of its own, and ends it; what does not fit into `cap` bytes (at least 1) is cut off. */
+NSP_API void nsp_attr_get_str(const struct nlattr *attr, char *out, size_t cap);
+/* cdef: end */
+
+/* All whole attributes of a message behind a body of `body_len` bytes; of `len` bytes at `from`; within an attribute. They want
+ * linux/netlink.h. */
+#define NSP_ATTR_EACH(attr, msg, body_len)                                                                                         \
+	for (attr = (const struct nlattr *)(const void *)((const uint8_t *)((msg) + 1) + (((size_t)(body_len) + 3) & ~(size_t)3)); \
+	     nsp_attr_ok(attr, (const uint8_t *)(msg) + (msg)->nlmsg_len); attr = nsp_attr_next(attr))
+#define NSP_ATTR_EACH_OF(attr, from, len)                                                                                          \
+	for (attr = (const struct nlattr *)(const void *)(from); (len) > 0 && nsp_attr_ok(attr, (const uint8_t *)(from) + (len));  \
+	     attr = nsp_attr_next(attr))
+#define NSP_ATTR_EACH_IN(attr, nest) NSP_ATTR_EACH_OF(attr, (nest) + 1, nsp_attr_len(nest))
+
+/* cdef: begin */
 /* ---- links (link.c) ------------------------------------------------------------------------------------------------------- */
 
 #define NSP_LINK_INDEX 0x1
@@ -204,39 +297,50 @@ NSP_API int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t proto
 #define NSP_LINK_MASTER 0x40
 #define NSP_LINK_GROUP 0x80
 #define NSP_LINK_ALIAS 0x100
-#define NSP_LINK_LINK 0x200	    /* read only: the other end's or lower link's index */
-#define NSP_LINK_LINK_NETNSID 0x400 /* read only: where that is, where it is another namespace */
-#define NSP_LINK_OPERSTATE 0x800    /* read only: IF_OPER_*, RFC 2863 */
+#define NSP_LINK_LINK 0x200
+#define NSP_LINK_LINK_NETNSID 0x400
+#define NSP_LINK_OPERSTATE 0x800
 #define NSP_LINK_ADDR_GEN_MODE 0x1000
-#define NSP_LINK_ALTNAMES 0x2000 /* read only */
+#define NSP_LINK_ALTNAMES 0x2000
+#define NSP_LINK_DATA 0x4000
+#define NSP_LINK_SLAVE_KIND 0x8000
+#define NSP_LINK_SLAVE_DATA 0x10000
 
 struct nsp_link {
 	uint32_t fields; /* NSP_LINK_*: which of these are given */
 	int32_t index;
 	char name[16];
 	char kind[16];
-	uint32_t up; /* IFF_UP: 0 or 1 */
+	char slave_kind[16]; /* read only: its master's */
+	uint32_t up;	     /* IFF_UP: 0 or 1 */
 	uint32_t mtu;
-	uint8_t mac[6];
-	uint8_t operstate;
-	uint8_t loopback; /* read only: IFF_LOOPBACK */
-	int32_t master;	  /* an ifindex; 0 is none */
-	uint32_t group;
-	int32_t link;
-	int32_t link_netnsid;
-	char alias[128];
+	uint8_t mac[32];
+	uint8_t mac_len; /* 6, which may be given as 0, or what a kind other than Ethernet has: 4, 16 (tunnels), 20 (infiniband) */
 	uint8_t addr_gen_mode; /* IN6_ADDR_GEN_MODE_*: what a link-local address is made of, 1 for none */
-	char altnames[256];    /* its other names, each with its NUL, as many as fit; the empty one ends them */
+	uint8_t operstate;     /* read only: IF_OPER_*, RFC 2863 */
+	uint8_t loopback;      /* read only: IFF_LOOPBACK */
+	int32_t master;	       /* an ifindex; 0 is none */
+	uint32_t group;
+	int32_t link;		     /* the lower link's index, given at birth only; read also: the other end's */
+	int32_t link_netnsid;	     /* where that is, where it is another namespace: the number that it has in this one */
+	struct nsp_attrs data;	     /* what it is of its kind: IFLA_INFO_DATA */
+	struct nsp_attrs slave_data; /* and as a port of its master: IFLA_INFO_SLAVE_DATA */
+	struct nsp_attrs altnames;   /* read only: its other names, each IFLA_ALT_IFNAME */
+	char alias[128];
+	uint32_t reserved[32]; /* 0: the fields to come */
 };
 
-/* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth, is born in the namespace
- * `peer_netns`, a descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT. Honoured on both ends at birth:
- * NAME, MAC, MTU, GROUP. UP and MASTER only on `link`; ALIAS and ADDR_GEN_MODE on neither (the kernel ignores them in silence), so
- * follow it with nsp_link_change. */
+/* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth and its like, is born in the
+ * namespace `peer_netns`, a descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT. Honoured on both ends at
+ * birth: NAME, MAC, MTU, GROUP. UP, MASTER, LINK, LINK_NETNSID and DATA only on `link`; ALIAS, ADDR_GEN_MODE and SLAVE_DATA on neither
+ * (the kernel ignores them in silence), so follow it with nsp_link_change. */
 NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns);
 
-/* RTM_SETLINK: sets the fields given. The link is INDEX, where given, and NAME then is its new name; otherwise NAME. The kernel sets
- * UP before ADDR_GEN_MODE: of a link that goes up with the same message, the link-local address is made nevertheless. */
+/* RTM_SETLINK or, with DATA or SLAVE_DATA, which the kernel takes in no other way, RTM_NEWLINK without NLM_F_CREATE: sets the fields given.
+ * The link is INDEX, where given, and NAME then is its new name; otherwise NAME. DATA wants KIND beside it. What is not among the
+ * attributes of DATA or SLAVE_DATA stays as it is. SLAVE_DATA is for the master that the link had before the message. The kernel sets UP
+ * before ADDR_GEN_MODE: of a link that goes up with the same message, the link-local address is made nevertheless. LINK and LINK_NETNSID
+ * stay as they were at birth. */
 NSP_API int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link);
 
 /* RTM_DELLINK of INDEX or, where not given, of NAME. */
@@ -248,7 +352,8 @@ NSP_API int nsp_link_delete_group(struct nsp_batch *batch, uint32_t group);
 /* RTM_GETLINK of INDEX or NAME. */
 NSP_API int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link);
 
-/* Reads a RTM_NEWLINK or RTM_DELLINK message. -EINVAL where it is another or malformed. */
+/* Reads a RTM_NEWLINK or RTM_DELLINK message. -EINVAL where it is another or malformed. The attributes stay where they are, in the
+ * message. */
 NSP_API int nsp_link_read(const void *msg, struct nsp_link *link);
 
 /* ---- addresses (addr.c) --------------------------------------------------------------------------------------------------- */
@@ -330,24 +435,32 @@ NSP_API int nsp_neigh_get(struct nsp_batch *batch, const struct nsp_neigh *neigh
 /* Reads a RTM_NEWNEIGH or RTM_DELNEIGH message. -EINVAL where it is another or malformed. */
 NSP_API int nsp_neigh_read(const void *msg, struct nsp_neigh *neigh);
 
-/* Appends a message as it is (a struct nlmsghdr with its payload, as a dump gave it) as a request of `type` with `flags`: how a
- * remembered object is restored. */
-NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t type, uint16_t flags);
-
 /* ---- monitor (monitor.c) --------------------------------------------------------------------------------------------------- */
 
 /* What somebody did to a route or neighbour (a struct nlmsghdr; valid during the call): see nsp_core_hear in nsplane/core.h. */
 typedef void (*nsp_heard_fn)(void *arg, int32_t nsid, const void *msg);
 
+/* Where the attributes of links are put that events point to: `cap` bytes at `buf`, of which `len` are used. With `buf` NULL they are put
+ * nowhere: links have no DATA, SLAVE_DATA and ALTNAMES then. */
+struct nsp_room {
+	uint32_t *buf;
+	uint32_t cap;
+	uint32_t len;
+};
+
 /* Hears links and addresses of many namespaces on one socket (NETLINK_LISTEN_ALL_NSID). The socket lives in a namespace of its
- * own, in which the watched ones get their nsids, so nothing is left in anybody else's. */
+ * own, in which the watched ones get their nsids, so nothing is left in anybody else's. `room` has no memory when it is opened; the caller
+ * may give it some, NSP_ROOM_MIN bytes or more. */
 struct nsp_monitor {
 	int fd;
+	struct nsp_room room;  /* filled anew by each nsp_monitor_read */
 	struct nsp_socket ids; /* where nsids are given */
 	uint32_t portid;       /* whose changes are not heard */
 	nsp_heard_fn heard;    /* of a core; NULL otherwise */
 	void *heard_arg;
 };
+
+#define NSP_ROOM_MIN 16384
 
 #define NSP_EVENT_LINK 1
 #define NSP_EVENT_LINK_GONE 2
@@ -374,13 +487,14 @@ NSP_API void nsp_monitor_close(struct nsp_monitor *mon);
 /* Begins to hear a namespace. Returns its nsid (zero or more). Read its tables after this call, not before. */
 NSP_API int nsp_monitor_watch(struct nsp_monitor *mon, int netns_fd, struct nsp_error *err);
 
-/* Reads what came, without waiting. Returns the number of events, 0 where there is nothing, -ENOBUFS where some were lost: read the
- * tables of all watched namespaces again. */
+/* Reads what came, without waiting, as much as there is room for. Returns the number of events, 0 where there is nothing, -ENOBUFS
+ * where some were lost: read the tables of all watched namespaces again. */
 NSP_API int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, int cap, struct nsp_error *err);
 
-/* Reads the links and then the addresses of a namespace as events. Returns how many there are; what does not fit into `cap` is
- * left out, so call again with more where the result is larger. */
-NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_error *err);
+/* Reads the links and then the addresses of a namespace as events. Returns how many there are, and leaves in room->len how many bytes
+ * their attributes take. What does not fit is left out, so call again with more where either is larger than what was given. `room`
+ * may be NULL. */
+NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err);
 /* cdef: end */
 
 #ifdef __cplusplus

@@ -15,7 +15,7 @@ from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
 from nsplane.kernel.frames import Frame
 from nsplane.kernel.handle import Handle
-from nsplane.kernel.links import Address, Event, Monitor, address_of, event_of
+from nsplane.kernel.links import Address, Event, Monitor, Room, address_of, event_of
 from nsplane.kernel.operations import Op, OpResult
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Core(Handle):
         self._ears: list[Monitor] = []
         self._done = ffi.new("struct nsp_done *")
         self._events = ffi.new("struct nsp_event[]", 64)
+        self._room = Room(64 * 256)
         self._notices = ffi.new("struct nsp_notice[]", 256)
         self._result = ffi.new("struct nsp_result *")
         self._data = ffi.new("const uint8_t **")
@@ -110,12 +111,12 @@ class Core(Handle):
 
     def survey(self, number: int) -> list[Event]:
         """The links and then the addresses of a namespace for which nothing was queued yet."""
-        events = self._events
+        events, room = self._events, self._room
         while True:
-            count = check(lib.nsp_core_survey(self._raw, number, events, len(events), last.raw))
-            if count <= len(events):
+            count = check(lib.nsp_core_survey(self._raw, number, events, len(events), room.raw, last.raw))
+            if count <= len(events) and room.is_enough:
                 return [event_of(events[i]) for i in range(count)]
-            events = ffi.new("struct nsp_event[]", count + 64)
+            events, room = ffi.new("struct nsp_event[]", count + 64), room.larger()
 
     def drop_netns(self, number: int) -> None:
         lib.nsp_core_netns_drop(self._raw, number)

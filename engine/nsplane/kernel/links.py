@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ IFA_F_TENTATIVE = 0x40
 ADDR_GEN_MODE_EUI64 = 0
 ADDR_GEN_MODE_NONE = 1
 """linux/if_link.h: a link has a link-local address that is made of its MAC, or none."""
+
+
+IFLA_ALT_IFNAME = 53
+NLA_TYPE_MASK = 0x3FFF
 
 
 AddressIdentity = tuple[int, bytes, int, int]
@@ -77,7 +82,9 @@ class Address:
 @dataclass(slots=True)
 class Link:
     """A link as the kernel has it. `link` is the other end's or lower link's ifindex, in namespace `link_netnsid` where that
-    is another one; `master` an ifindex or 0; `addr_gen_mode` an ADDR_GEN_MODE, -1 where it has no IPv6."""
+    is another one; `master` an ifindex or 0; `addr_gen_mode` an ADDR_GEN_MODE, -1 where it has no IPv6; `mac` of 6 bytes or, for a
+    tunnel, what it has for one. `data` and `slave_data` are IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as they stand in the kernel's
+    message, empty for a link that bears no mark."""
 
     index: int
     name: str
@@ -92,6 +99,9 @@ class Link:
     link: int
     addr_gen_mode: int = -1
     altnames: tuple[str, ...] = ()
+    slave_kind: str = ""
+    data: bytes = b""
+    slave_data: bytes = b""
     addresses: dict[AddressIdentity, Address] = field(default_factory=dict)
     """The oldest first."""
     inet: int = 0
@@ -137,26 +147,43 @@ class Event:
 
 
 def _link(raw: CData) -> Link:
+    fields = raw.fields
+    alias = ffi.string(raw.alias).decode(errors="replace")
+    # Of links that nobody here has made, which may be many, these bytes are of no use.
+    is_marked = alias or raw.group
     return Link(
         index=raw.index,
         name=ffi.string(raw.name).decode(errors="surrogateescape"),
         kind=ffi.string(raw.kind).decode(errors="replace"),
         up=bool(raw.up),
         mtu=raw.mtu,
-        mac=bytes(ffi.buffer(raw.mac)),
+        mac=ffi.buffer(raw.mac, raw.mac_len)[:],
         master=raw.master,
         group=raw.group,
-        alias=ffi.string(raw.alias).decode(errors="replace"),
+        alias=alias,
         loopback=bool(raw.loopback),
         link=raw.link,
-        altnames=_altnames(raw) if raw.fields & lib.NSP_LINK_ALTNAMES else (),
-        addr_gen_mode=raw.addr_gen_mode if raw.fields & lib.NSP_LINK_ADDR_GEN_MODE else -1,
+        altnames=_altnames(_attributes(raw.altnames)) if fields & lib.NSP_LINK_ALTNAMES else (),
+        addr_gen_mode=raw.addr_gen_mode if fields & lib.NSP_LINK_ADDR_GEN_MODE else -1,
+        slave_kind=ffi.string(raw.slave_kind).decode(errors="replace") if fields & lib.NSP_LINK_SLAVE_KIND else "",
+        data=_attributes(raw.data) if is_marked and fields & lib.NSP_LINK_DATA else b"",
+        slave_data=_attributes(raw.slave_data) if is_marked and fields & lib.NSP_LINK_SLAVE_DATA else b"",
     )
 
 
-def _altnames(raw: CData) -> tuple[str, ...]:
-    names = bytes(ffi.buffer(raw.altnames)).split(b"\0")
-    return tuple(name.decode(errors="surrogateescape") for name in names if name)
+def _attributes(raw: CData) -> bytes:
+    return bytes(ffi.buffer(raw.data, raw.len))
+
+
+def _altnames(properties: bytes) -> tuple[str, ...]:
+    """Of IFLA_PROP_LIST: | u16 length, with this header | u16 type | name, with its NUL | to a multiple of 4 | ..."""
+    names, at = [], 0
+    while at < len(properties):
+        size, kind = struct.unpack_from("HH", properties, at)
+        if kind & NLA_TYPE_MASK == IFLA_ALT_IFNAME:
+            names.append(properties[at + 4 : at + size].rstrip(b"\0").decode(errors="surrogateescape"))
+        at += (size + 3) & ~3
+    return tuple(names)
 
 
 def address_of(raw: CData) -> Address:
@@ -179,6 +206,26 @@ def event_of(raw: CData) -> Event:
     return Event(raw.nsid, kind == lib.NSP_EVENT_ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr))
 
 
+class Room:
+    """Memory for what events of links point to."""
+
+    def __init__(self, size: int) -> None:
+        self._memory = _uncleared("uint32_t[]", size // 4)
+        self.raw = ffi.new("struct nsp_room *", {"buf": self._memory, "cap": size // 4 * 4})
+
+    @property
+    def is_enough(self) -> bool:
+        """Had all that was put into it its place?"""
+        return bool(self.raw.len <= self.raw.cap)
+
+    def larger(self) -> Room:
+        """One in which that would have its place, and some more."""
+        return Room(max(self.raw.len, self.raw.cap) + 4096)
+
+
+_uncleared = ffi.new_allocator(should_clear_after_alloc=False)
+
+
 class Monitor(Handle):
     """Hears links and addresses of many namespaces on one socket."""
 
@@ -189,6 +236,8 @@ class Monitor(Handle):
         check(lib.nsp_monitor_open(raw, last.raw))
         super().__init__(raw)
         self._events = ffi.new("struct nsp_event[]", self.ROOM)
+        self._room = Room(self.ROOM * 1024)
+        raw.room = self._room.raw[0]
 
     @property
     def fd(self) -> int:
@@ -209,13 +258,13 @@ class Monitor(Handle):
     @staticmethod
     def survey(netns_fd: int) -> list[Event]:
         """The links and then the addresses that a namespace has now."""
-        room = 64
+        cap, room = 64, Room(64 * 256)
         while True:
-            events = ffi.new("struct nsp_event[]", room)
-            count = check(lib.nsp_monitor_survey(netns_fd, events, room, last.raw))
-            if count <= room:
+            events = ffi.new("struct nsp_event[]", cap)
+            count = check(lib.nsp_monitor_survey(netns_fd, events, cap, room.raw, last.raw))
+            if count <= cap and room.is_enough:
                 return [event_of(events[i]) for i in range(count)]
-            room = count + 64
+            cap, room = count + 64, room.larger()
 
     def _hear_nothing(self) -> None:
         """What it heard for a core is for nobody any more."""

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class LinkChange:
-    """Fields of a link to be made or changed; None is left alone."""
+    """Fields of a link to be made or changed; None is left alone. `link` is the lower link's ifindex, of a new link.
+
+    `data` is what it is of its kind, and wants `kind` beside it; `slave_data` what it is as a port of the master that it has, so
+    not of a new link: attributes as the kernel reads them in IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA. What is left out stays."""
 
     index: int = 0
     name: str | None = None
@@ -28,11 +31,14 @@ class LinkChange:
     group: int | None = None
     alias: str | None = None
     addr_gen_mode: int | None = None
+    link: int | None = None
+    data: bytes | None = None
+    slave_data: bytes | None = None
 
     def __bool__(self) -> bool:
         """Is there anything to be changed?"""
         fields = self.name, self.kind, self.up, self.mtu, self.mac, self.master, self.group, self.alias, self.addr_gen_mode
-        return any(value is not None for value in fields)
+        return any(value is not None for value in (*fields, self.link, self.data, self.slave_data))
 
     def _fill(self) -> CData:
         raw = ffi.new("struct nsp_link *")
@@ -55,6 +61,7 @@ class LinkChange:
         if self.mac is not None:
             fields |= lib.NSP_LINK_MAC
             raw.mac = self.mac
+            raw.mac_len = len(self.mac)
         if self.master is not None:
             fields |= lib.NSP_LINK_MASTER
             raw.master = self.master
@@ -67,8 +74,22 @@ class LinkChange:
         if self.addr_gen_mode is not None:
             fields |= lib.NSP_LINK_ADDR_GEN_MODE
             raw.addr_gen_mode = self.addr_gen_mode
+        if self.link is not None:
+            fields |= lib.NSP_LINK_LINK
+            raw.link = self.link
+        if self.data is not None:
+            fields |= lib.NSP_LINK_DATA
+            _point_to(raw.data, self.data)
+        if self.slave_data is not None:
+            fields |= lib.NSP_LINK_SLAVE_DATA
+            _point_to(raw.slave_data, self.slave_data)
         raw.fields = fields
         return raw
+
+
+def _point_to(raw: CData, attributes: bytes) -> None:
+    """The bytes have to live as long as `raw` is used."""
+    raw.data, raw.len = ffi.from_buffer("char[]", attributes), len(attributes)
 
 
 @dataclass(slots=True, frozen=True)
@@ -117,10 +138,10 @@ class Op:
 
     def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = lib.NSP_NETNS_CURRENT) -> None:
         raw_peer = ffi.NULL if peer is None else peer._fill()
-        self._add(lib.nsp_link_create(self._room(), link._fill(), raw_peer, peer_netns_fd))
+        self._add(lib.nsp_link_create(self._room_for(link), link._fill(), raw_peer, peer_netns_fd))
 
     def change(self, link: LinkChange) -> None:
-        self._add(lib.nsp_link_change(self._room(), link._fill()))
+        self._add(lib.nsp_link_change(self._room_for(link), link._fill()))
 
     def ask(self, name: str) -> None:
         """Addresses for the index 0 in later stages are for the link of this name."""
@@ -157,6 +178,10 @@ class Op:
 
     def _room(self) -> CData:
         return lib.nsp_op_room(self._raw)
+
+    def _room_for(self, link: LinkChange) -> CData:
+        attributes = len(link.data or b"") + len(link.slave_data or b"")
+        return lib.nsp_op_reserve(self._raw, 1024 + attributes) if attributes else self._room()
 
     @staticmethod
     def _add(rc: int) -> None:
