@@ -67,7 +67,7 @@ ABOUT_NAMESPACES = {
 }
 
 
-def interface_rows(struct: type) -> Iterator[str]:
+def interface_rows(struct: type[msgspec.Struct]) -> Iterator[str]:
     """The fields of an interface kind; KeyError for one that has no meaning above."""
     kind = str(struct.__struct_config__.tag)
     yield row("kind", "string", "required", f"`{kind}`")

@@ -330,11 +330,12 @@ struct nsp_link {
 	uint32_t reserved[32]; /* 0: the fields to come */
 };
 
-/* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth and its like, is born in the
- * namespace `peer_netns`, a descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT. Honoured on both ends at
+/* RTM_NEWLINK that creates `link` (NAME and KIND are needed). `peer`, for a veth and its like, is born in the namespace `netns`, a
+ * descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT: where the batch is sent. Without `peer`, `link` itself
+ * is born there, and LINK is looked for where the batch is sent: so a link may stand on one of another namespace. Honoured on both ends at
  * birth: NAME, MAC, MTU, GROUP. UP, MASTER, LINK, LINK_NETNSID and DATA only on `link`; ALIAS, ADDR_GEN_MODE and SLAVE_DATA on neither
  * (the kernel ignores them in silence), so follow it with nsp_link_change. */
-NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns);
+NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int netns);
 
 /* RTM_SETLINK or, with DATA or SLAVE_DATA, which the kernel takes in no other way, RTM_NEWLINK without NLM_F_CREATE: sets the fields given.
  * The link is INDEX, where given, and NAME then is its new name; otherwise NAME. DATA wants KIND beside it. What is not among the

@@ -139,6 +139,11 @@ def decode(table: Table, data: bytes) -> dict[str, Any]:
     return found
 
 
+def merge(data: bytes, change: bytes) -> bytes:
+    """What the kernel has when these attributes have been changed."""
+    return join((dict(split(data)) | dict(split(change))).items())
+
+
 def differences(table: Table, wanted: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Change]:
     """The fields in which an object, as `decode` tells of it, is not as wanted, and what each asks for. Another spelling of a value
     is no difference; a field that `wanted` does not have is to be what it is in a new object. None is a wish only where the kernel

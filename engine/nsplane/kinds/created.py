@@ -50,7 +50,7 @@ class CreatedKind(LinkKind):
         changes = attributes.differences(self.table, self._fields(item), self._fields(now)).values()
         return super().is_made_anew(now, item) or Change.REMAKE in changes
 
-    def _fields(self, item: Interface) -> dict[str, object]:
+    def _fields(self, item: Interface) -> dict[str, Any]:
         return {field.name: getattr(item, field.name) for field in self.table.fields}
 
     def _index(self, node: LinkNode, name: str | None) -> int | None:
@@ -58,7 +58,7 @@ class CreatedKind(LinkKind):
         held = None if name is None else node.scope.held_of(there(interface_key(name)))
         return None if held is None else held.index
 
-    def _values(self, node: LinkNode) -> dict[str, object]:
+    def _values(self, node: LinkNode) -> dict[str, Any]:
         values = self._fields(node.item)
         return values | {name: self._index(node, values[name]) for name in self.table.links}
 
@@ -100,6 +100,14 @@ class CreatedKind(LinkKind):
             create(op, self, ((node, netns),), self.birth_mtu(node))
             node.scope.submit(op)
 
+    def mac(self, node: LinkNode) -> bytes | None:
+        """The MAC that the link is to have: the item's, or one that is derived from agent and key, so that one that is made again
+        keeps it (locally administered). None: as it is."""
+        if node.mac is not None:
+            return node.mac
+        digest = hashlib.sha256(f"{node.scope.ownership.agent_id}/{node.key}".encode()).digest()
+        return bytes([(digest[0] & 0xFC) | 0x02]) + digest[1:6]
+
     def birth_mtu(self, node: LinkNode) -> int | None:
         """The MTU that a link is born with before it gets its own; None: its own from the start."""
         return None
@@ -112,7 +120,7 @@ class CreatedKind(LinkKind):
         mtu = self.mtu(node, held)
         return LinkChange(
             name=node.wanted_name,
-            mac=mac(node),
+            mac=self.mac(node),
             mtu=mtu,
             up=node.item.enabled,
             master=node.master_of(link),
@@ -124,14 +132,6 @@ class CreatedKind(LinkKind):
 
     def release(self, node: LinkNode, held: HeldLink) -> None:
         node.scope.remove(held.netns, held.index, node)
-
-
-def mac(node: LinkNode) -> bytes:
-    """The item's MAC or one derived from agent and name, so that a link that is made again keeps it: locally administered."""
-    if node.mac is not None:
-        return node.mac
-    digest = hashlib.sha256(f"{node.scope.ownership.agent_id}/{node.key}".encode()).digest()
-    return bytes([(digest[0] & 0xFC) | 0x02]) + digest[1:6]
 
 
 def left_over(node: LinkNode, netns: Netns) -> Link | None:
@@ -196,9 +196,9 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
     return False
 
 
-def _at_birth(node: LinkNode, kind: str, group: int, mtu: int | None) -> LinkChange:
+def _at_birth(node: LinkNode, kind: CreatedKind, group: int, mtu: int | None) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.wanted_name, kind=kind, mac=mac(node), mtu=mtu, group=group)
+    return LinkChange(name=node.wanted_name, kind=kind.kind, mac=kind.mac(node), mtu=mtu, group=group)
 
 
 def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns], ...], other_mtu: int | None = None) -> None:
@@ -212,12 +212,12 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
     op.fills = group = node.scope.ownership.groups.born(node.source)
     born_in = kind.born_in(node, netns)
     op.stage_in(born_in)
-    birth = _at_birth(node, kind.kind, group, other_mtu or kind.mtu(node, None))
+    birth = _at_birth(node, kind, group, other_mtu or kind.mtu(node, None))
     birth.master = node.master_index() or None
     kind.at_birth(node, birth)
     if others:
         peer, peer_netns = others[0]
-        op.create(birth, _at_birth(peer, kind.kind, group, kind.mtu(peer, None)), peer_netns.fd)
+        op.create(birth, _at_birth(peer, kind, group, kind.mtu(peer, None)), peer_netns.fd)
     else:
         op.create(birth, netns_fd=None if born_in is netns else netns.fd)
     nodes = tuple(end for end, _ in ends)
