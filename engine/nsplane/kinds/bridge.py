@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from nsplane.kernel import Link
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.link import HeldLink, LinkNode
-from nsplane.model.items import Interface, Settings, parse_addresses, parse_mac, parse_mtu
+from nsplane.model.formats import says
+from nsplane.model.items import Addresses, Enabled, Interface, Mac, Mtu, Override, Settings, parse_addresses, parse_mac, parse_mtu
 
 DEFAULT_MTU = 1500
 
@@ -13,11 +16,11 @@ DEFAULT_MTU = 1500
 class Bridge(Interface, frozen=True, kw_only=True, tag="bridge"):
     """An Ethernet bridge; its ports are interfaces that name it as `master`. Without `mtu` it follows its ports."""
 
-    addresses: tuple[str, ...] = ()
-    mac: str | None = None
-    mtu: int | None = None
-    enabled: bool = True
-    override: bool = False
+    addresses: Addresses = ()
+    mac: Mac | None = None
+    mtu: Annotated[Mtu, says("68 to 65536; that of its ports where left out")] | None = None
+    enabled: Enabled = True
+    override: Override = False
 
     def settings(self) -> Settings:
         return Settings(

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from nsplane.errors import ItemError
 from nsplane.kernel import PROTOCOL, Link, LinkChange
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
-from nsplane.model.items import Interface, Settings, check_master, parse_addresses, parse_mac, parse_mtu
+from nsplane.model.formats import in_place_of, looks_like, says
+from nsplane.model.items import (
+    Addresses,
+    Enabled,
+    Interface,
+    Mac,
+    Master,
+    Mtu,
+    Settings,
+    check_master,
+    parse_addresses,
+    parse_mac,
+    parse_mtu,
+)
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import save_now
+
+NO_ADDRESSES = {
+    "if": {"properties": {"link_only": {"const": True}}, "required": ["link_only"]},
+    "then": {"properties": {"addresses": {"type": "null"}}},
+}
 
 
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     """A link that is there, or will be. `link_only` leaves its addresses alone."""
 
-    addresses: tuple[str, ...] | None = None
-    mac: str | None = None
-    mtu: int | None = None
-    enabled: bool | None = None
-    master: str | None = None
-    link_only: bool = False
+    schema_rules = (in_place_of("host_name", "name", "altname"), NO_ADDRESSES)
+
+    host_name: Annotated[str, looks_like("altname"), says("the link to be adopted; the logical name where left out")] | None = None
+    addresses: Annotated[Addresses, says("added to those that it has")] | None = None
+    mac: Annotated[Mac, says("set where given")] | None = None
+    mtu: Annotated[Mtu, says("set where given, 68 to 65536")] | None = None
+    enabled: Annotated[bool, says("set up or down where given")] | None = None
+    master: Annotated[Master, says("made its master where given")] | None = None
+    link_only: Annotated[bool, says("says that the addresses are left alone: `addresses` cannot be given with it")] = False
 
     def settings(self) -> Settings:
         if self.link_only and self.addresses is not None:
@@ -39,9 +64,12 @@ class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
 class Loopback(Interface, frozen=True, kw_only=True, tag="loopback"):
     """`lo` of a namespace."""
 
-    addresses: tuple[str, ...] | None = None
-    mtu: int | None = None
-    enabled: bool = True
+    schema_rules = ()
+
+    host_name: Annotated[str, Meta(extra_json_schema={"const": "lo"}), says("`lo`, or left out")] | None = None
+    addresses: Annotated[Addresses, says("added to those that it has")] | None = None
+    mtu: Annotated[Mtu, says("68 to 65536; as it is where left out")] | None = None
+    enabled: Enabled = True
 
     def settings(self) -> Settings:
         if self.host_name not in (None, "lo"):

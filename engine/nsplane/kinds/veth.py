@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from nsplane.errors import ItemError
 from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over
 from nsplane.kinds.link import HeldLink, LinkNode
-from nsplane.model.items import Interface, Settings, check_master, check_name, interface_key, parse_addresses, parse_mac, parse_mtu
+from nsplane.model.formats import looks_like, says
+from nsplane.model.items import (
+    Addresses,
+    Enabled,
+    Interface,
+    Mac,
+    Master,
+    Mtu,
+    Override,
+    Settings,
+    check_master,
+    check_name,
+    interface_key,
+    parse_addresses,
+    parse_mac,
+    parse_mtu,
+)
 from nsplane.plan.needs import Loss
 from nsplane.world.netns import Netns
 
@@ -15,13 +33,13 @@ DEFAULT_MTU = 1500
 class Veth(Interface, frozen=True, kw_only=True, tag="veth"):
     """One end of a pair. `peer` is the logical name of the other end, which has to name this one as its peer."""
 
-    peer: str
-    addresses: tuple[str, ...] = ()
-    mac: str | None = None
-    mtu: int | None = None
-    enabled: bool = True
-    master: str | None = None
-    override: bool = False
+    peer: Annotated[str, looks_like("name"), says("the logical name of the other end, which has to name this one")]
+    addresses: Addresses = ()
+    mac: Mac | None = None
+    mtu: Mtu | None = None
+    enabled: Enabled = True
+    master: Master | None = None
+    override: Override = False
 
     def settings(self) -> Settings:
         check_name(self.peer, "peer")

@@ -7,37 +7,44 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from nsplane.errors import ItemError
 from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address
+from nsplane.model.formats import in_place_of, looks_like, says
 
 
 class ByName(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="name"):
     """/run/netns/NAME; made when it does not exist yet."""
 
-    name: str
+    name: Annotated[str, looks_like("netns_name"), says("`/run/netns/NAME`, made where it does not exist, with `lo` up")]
 
 
 class ByPid(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="pid"):
     """The namespace of a process, bound when the item is put."""
 
-    pid: int
+    pid: Annotated[int, looks_like("pid"), says("the namespace of a process, bound when the item is put")]
 
 
 class ByFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="file"):
     """An nsfs path: of a process or thread under /proc (bound like a PID), or a bind mount."""
 
-    path: str
+    path: Annotated[
+        str,
+        looks_like("path"),
+        says("an nsfs path: a bind mount or, bound when the item is put, `/proc/PID/ns/net`, `/proc/PID/task/TID/ns/net`"),
+    ]
 
 
 class ByMicroservice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="microservice"):
     """The container or process that runs the microservice with this label."""
 
-    microservice: str
+    microservice: Annotated[str, looks_like("label"), says("that of the container or process which runs under this label")]
 
 
 Namespace = ByName | ByPid | ByFile | ByMicroservice
@@ -46,9 +53,42 @@ Namespace = ByName | ByPid | ByFile | ByMicroservice
 class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, tag_field="kind"):
     """What all interfaces have. `name` is the logical name, `host_name` the kernel's (by default the same)."""
 
-    name: str
-    namespace: Namespace | None = None
-    host_name: str | None = None
+    schema_rules: ClassVar[tuple[Mapping[str, Any], ...]] = (in_place_of("host_name", "name", "link_name"),)
+    """What the JSON Schema has of a kind besides its fields."""
+
+    name: Annotated[str, looks_like("name"), says("the logical name, and the key: `interface/NAME`")]
+    namespace: (
+        Annotated[Namespace, looks_like("namespace"), says("where the interface is to be; the agent's own where left out")] | None
+    ) = None
+    host_name: (
+        Annotated[
+            str,
+            looks_like("link_name"),
+            says("the kernel's name of the link, at most 15 bytes; the logical name where left out"),
+        ]
+        | None
+    ) = None
+
+
+# The fields that several kinds have. What one of them says otherwise stands before the rest: Annotated[Mtu, says(...)].
+Addresses = Annotated[
+    tuple[Annotated[str, looks_like("interface_address")], ...],
+    msgspec.Meta(extra_json_schema={"uniqueItems": True}),
+    says(
+        "addresses with prefix length, `10.0.0.1/24` or `fd00::1/64`; the first of a subnet is its primary one, of IPv6 the source"
+    ),
+]
+Mac = Annotated[
+    str, looks_like("own_mac"), says("six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out")
+]
+Mtu = Annotated[int, looks_like("mtu"), says("68 to 65536; 1500 where left out")]
+Enabled = Annotated[bool, says("whether the link is up; what is on one that is not is pending")]
+Master = Annotated[
+    str,
+    looks_like("name"),
+    says("the logical name of the bridge that it is a port of, which has to be in the same namespace"),
+]
+Override = Annotated[bool, says("a link of somebody else that has the host name is renamed, and gets its name back at the end")]
 
 
 @dataclass(slots=True, frozen=True)
