@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -152,3 +154,12 @@ def test_what_the_engine_takes_is_valid(at: tuple[str, str], value: Any, placed:
     item = {"kind": kind, **REQUIRED[kind], **({"namespace": {"type": "name", "name": "red"}} if placed else {}), field: value}
     if not check_frame(msgspec.msgpack.encode({"op": "put", "items": [item]})):
         VALIDATOR.validate([item])
+
+
+def test_the_command_prints_it_or_writes_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nsplane_bus", "schema"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert json.loads(printed) == SCHEMA
+    written = tmp_path / "items.schema.json"
+    quiet = subprocess.run([*command, "--output", str(written)], check=True, capture_output=True, text=True).stdout
+    assert (quiet, written.read_text()) == ("", printed)
