@@ -39,8 +39,8 @@ def type_name(schema: dict[str, Any]) -> str:
             return NAMED[name] if name in NAMED else type_name(DEFINITIONS[name])
         case {"anyOf": ways}:
             return " or ".join(type_name(way) for way in ways if way != NULL)
-        case {"type": "array", "items": items} | {"type": ["array", "null"], "items": items}:
-            return f"list of {type_name(items)}s"
+        case {"prefixItems": [one, *_]} | {"type": "array" | ["array", "null"], "items": one}:
+            return f"list of {type_name(one)}s"
         case {"type": [name, "null"]} | {"type": name}:
             return str(name)
     return "string"

@@ -146,7 +146,7 @@ def _field(made: Schema, required: bool) -> Schema:
         value = {"$ref": value["$ref"]}
     elif len(ways) == 1:
         del value["anyOf"]
-    if "items" in value:
+    if isinstance(value.get("items"), dict):
         value["items"] = _field(value["items"], True)
     value = {name: part for name, part in value.items() if name not in ("default", "discriminator")}
     if required:
