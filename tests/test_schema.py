@@ -22,7 +22,7 @@ from nsplane_bus.cli.files import documents
 from .engine import test_bad_input, test_what_publishers_mean
 
 ROOT = Path(__file__).parent.parent
-SCHEMA = json.loads(json.dumps(document_schema()))
+SCHEMA = document_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
 REQUIRED = test_what_publishers_mean.REQUIRED
 FIELDS = test_what_publishers_mean.FIELDS

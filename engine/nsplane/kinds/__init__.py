@@ -13,6 +13,7 @@ from nsplane.kinds.link import LinkKind
 from nsplane.kinds.veth import VETH, Veth
 from nsplane.model.items import ALTNAME_MAX, LINK_NAME_MAX, Namespace, Settings, check_host_name, check_name, check_namespace
 from nsplane.model.leniency import as_meant
+from nsplane.model.rules import check_wants
 
 InterfaceItem = Veth | Bridge | Loopback | Existing
 
@@ -72,4 +73,5 @@ def check(item: InterfaceItem) -> Settings:
             check_host_name(item.name, "name", most)
         else:
             check_host_name(item.host_name, most=most)
+    check_wants(item)
     return item.settings()

@@ -10,7 +10,7 @@ from nsplane.errors import ItemError
 from nsplane.kernel import PROTOCOL, Link, LinkChange
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
-from nsplane.model.formats import in_place_of, looks_like, says
+from nsplane.model.formats import looks_like, says
 from nsplane.model.items import (
     Addresses,
     Enabled,
@@ -24,22 +24,18 @@ from nsplane.model.items import (
     parse_mac,
     parse_mtu,
 )
+from nsplane.model.rules import in_place_of, wants
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import save_now
-
-NO_ADDRESSES = {
-    "if": {"properties": {"link_only": {"const": True}}, "required": ["link_only"]},
-    "then": {"properties": {"addresses": {"type": "null"}}},
-}
 
 
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     """A link that is there, or will be. `link_only` leaves its addresses alone."""
 
-    schema_rules = (in_place_of("host_name", "name", "altname"), NO_ADDRESSES)
+    schema_rules = (in_place_of("host_name", "name", "altname"),)
 
     host_name: Annotated[str, looks_like("altname"), says("the link to be adopted; the logical name where left out")] | None = None
-    addresses: Annotated[Addresses, says("added to those that it has")] | None = None
+    addresses: Annotated[Addresses, wants(link_only=False), says("added to those that it has")] | None = None
     mac: Annotated[Mac, says("set where given")] | None = None
     mtu: Annotated[Mtu, says("set where given, 68 to 65536")] | None = None
     enabled: Annotated[bool, says("set up or down where given")] | None = None
@@ -47,8 +43,6 @@ class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     link_only: Annotated[bool, says("says that the addresses are left alone: `addresses` cannot be given with it")] = False
 
     def settings(self) -> Settings:
-        if self.link_only and self.addresses is not None:
-            raise ItemError("addresses", "cannot be given together with link_only")
         check_master(self.name, self.master)
         return Settings(
             self.host_name or self.name,

@@ -54,11 +54,3 @@ def looks_like(name: str) -> Meta:
 def says(meaning: str) -> Meta:
     """For the annotation of a field: what it means, in the reference page and the schema."""
     return Meta(description=meaning)
-
-
-def in_place_of(missing: str, field: str, name: str) -> dict[str, Any]:
-    """A rule of a map: where one field is left out, another stands in for it, and has to look as it would."""
-    return {
-        "if": {"properties": {missing: {"type": "null"}}},
-        "then": {"properties": {field: {"$ref": f"#/$defs/{name}"}}},
-    }

@@ -16,7 +16,8 @@ import msgspec
 
 from nsplane.errors import ItemError
 from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address
-from nsplane.model.formats import in_place_of, looks_like, says
+from nsplane.model.formats import looks_like, says
+from nsplane.model.rules import in_place_of
 
 
 class ByName(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="name"):

@@ -15,6 +15,7 @@ from nsplane.kernel import FieldInfo, bulk_fields
 from nsplane.kinds import InterfaceItem
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
+from nsplane.model.rules import schema_rules
 
 Schema = dict[str, Any]
 
@@ -63,7 +64,7 @@ def document_schema() -> Schema:
     """A list of items, a map with `items`, or one item: what a file has, or each document of a YAML file."""
     kinds = {**_interfaces(), **_bulk()}
     items: Schema = {"type": "array", "items": {"$ref": "#/$defs/item"}}
-    return {
+    schema = {
         "$schema": DIALECT,
         "title": "nsplane items",
         "description": "What `nsplane apply` takes: a list of items, a map with `items`, or one item.",
@@ -85,13 +86,17 @@ def document_schema() -> Schema:
             **FORMATS,
         },
     }
+    made: Schema = msgspec.json.decode(msgspec.json.encode(schema))
+    return made
 
 
 def _interfaces() -> dict[str, Schema]:
     structs = get_args(InterfaceItem)
     _, made = msgspec.json.schema_components(structs, ref_template="#/$defs/{name}")
-    tags = {str(struct.__struct_config__.tag): struct for struct in structs}
-    return {tag: _map("kind", tag, made[struct.__name__], struct.schema_rules) for tag, struct in tags.items()}
+    return {
+        tag: _map("kind", tag, made[struct.__name__], [*struct.schema_rules, *schema_rules(struct)])
+        for tag, struct in ((str(struct.__struct_config__.tag), struct) for struct in structs)
+    }
 
 
 def _bulk() -> dict[str, Schema]:
