@@ -42,6 +42,11 @@ def same_family(wanted: str, has: str | None) -> Change:
     return IN_PLACE if (":" in wanted) == (":" in (has or "")) else REMAKE
 
 
+def except_for(word: str) -> Callable[[Any, Any], Change]:
+    """Of a field that can be changed in place, but neither to this value nor from it."""
+    return lambda wanted, has: REMAKE if word in (wanted, has) else IN_PLACE
+
+
 @dataclass(frozen=True, eq=False)
 class Attr:
     """Where a field stands in a message: the attribute's type, how its value is written, and what the kernel does with another one

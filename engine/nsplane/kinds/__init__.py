@@ -12,6 +12,7 @@ from nsplane.kinds.link import LinkKind
 from nsplane.model.items import Interface, Namespace, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
+from nsplane.model.rules import check_wants
 
 MODULES = (
     "bridge",
@@ -72,6 +73,7 @@ def check(item: Interface) -> None:
     check_name(item.name)
     check_namespace(item.namespace)
     item.check_link_name()
+    check_wants(item)
     item.check()
     check_link(item)
     KINDS[type(item)].check(item)

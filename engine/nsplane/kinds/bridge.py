@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from nsplane.kernel import Link
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.link import HeldLink, LinkNode
-from nsplane.model.links import LinkItem
+from nsplane.model.formats import says
+from nsplane.model.links import LinkItem, Mtu
 
 DEFAULT_MTU = 1500
 
 
 class Bridge(LinkItem, frozen=True, kw_only=True, tag="bridge"):
     """An Ethernet bridge; its ports are interfaces that name it as `master`. Without `mtu` it follows its ports."""
+
+    mtu: Annotated[Mtu, says("68 to 65536; that of its ports where left out")] | None = None
 
 
 def _ports_mtu(held: HeldLink) -> int:

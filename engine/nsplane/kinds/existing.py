@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from nsplane.errors import ItemError
+from typing import Annotated
+
 from nsplane.kernel import PROTOCOL, Link, LinkChange
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
+from nsplane.model.formats import looks_like, says
 from nsplane.model.items import ALTNAME_MAX, Interface
+from nsplane.model.links import Addresses, Mac, Master, Mtu
+from nsplane.model.rules import in_place_of, wants
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import save_now
 
@@ -14,19 +18,18 @@ from nsplane.world.saved_state import save_now
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     """A link that is there, or will be. `link_only` leaves its addresses alone."""
 
-    addresses: tuple[str, ...] | None = None
-    mac: str | None = None
-    mtu: int | None = None
-    enabled: bool | None = None
-    master: str | None = None
-    link_only: bool = False
+    schema_rules = (in_place_of("host_name", "name", "altname"),)
+
+    host_name: Annotated[str, looks_like("altname"), says("the link to be adopted; the logical name where left out")] | None = None
+    addresses: Annotated[Addresses, wants(link_only=False), says("added to those that it has")] | None = None
+    mac: Annotated[Mac, says("set where given")] | None = None
+    mtu: Annotated[Mtu, says("set where given, 68 to 65536")] | None = None
+    enabled: Annotated[bool, says("set up or down where given")] | None = None
+    master: Annotated[Master, says("made its master where given")] | None = None
+    link_only: Annotated[bool, says("says that the addresses are left alone: `addresses` cannot be given with it")] = False
 
     def check_link_name(self, most: int = ALTNAME_MAX) -> None:
         super().check_link_name(most)
-
-    def check(self) -> None:
-        if self.link_only and self.addresses is not None:
-            raise ItemError("addresses", "cannot be given together with link_only")
 
 
 class AdoptedKind(LinkKind):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from nsplane.errors import ItemError
 from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over
 from nsplane.kinds.link import HeldLink, LinkNode
+from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface, check_name, interface_key
 from nsplane.model.links import LinkItem
 from nsplane.plan.needs import Loss
@@ -16,7 +19,7 @@ DEFAULT_MTU = 1500
 class Veth(LinkItem, frozen=True, kw_only=True, tag="veth"):
     """One end of a pair. `peer` is the logical name of the other end, which has to name this one as its peer."""
 
-    peer: str
+    peer: Annotated[str, looks_like("name"), says("the logical name of the other end, which has to name this one")]
 
     def check(self) -> None:
         check_name(self.peer, "peer")

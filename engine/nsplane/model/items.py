@@ -6,10 +6,14 @@ Routes and ARP entries are items too; their fields are in csrc/wire/schema.c, th
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from nsplane.errors import ItemError
+from nsplane.model.formats import looks_like, says
+from nsplane.model.rules import in_place_of
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_LABEL = 255
@@ -21,25 +25,29 @@ ALTNAME_MAX = 127
 class ByName(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="name"):
     """/run/netns/NAME; made when it does not exist yet."""
 
-    name: str
+    name: Annotated[str, looks_like("netns_name"), says("`/run/netns/NAME`, made where it does not exist, with `lo` up")]
 
 
 class ByPid(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="pid"):
     """The namespace of a process, bound when the item is put."""
 
-    pid: int
+    pid: Annotated[int, looks_like("pid"), says("the namespace of a process, bound when the item is put")]
 
 
 class ByFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="file"):
     """An nsfs path: of a process or thread under /proc (bound like a PID), or a bind mount."""
 
-    path: str
+    path: Annotated[
+        str,
+        looks_like("path"),
+        says("an nsfs path: a bind mount or, bound when the item is put, `/proc/PID/ns/net`, `/proc/PID/task/TID/ns/net`"),
+    ]
 
 
 class ByMicroservice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="microservice"):
     """The container or process that runs the microservice with this label."""
 
-    microservice: str
+    microservice: Annotated[str, looks_like("label"), says("that of the container or process which runs under this label")]
 
 
 Namespace = ByName | ByPid | ByFile | ByMicroservice
@@ -48,9 +56,21 @@ Namespace = ByName | ByPid | ByFile | ByMicroservice
 class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, tag_field="kind"):
     """What all interfaces have. `name` is the logical name, `host_name` the kernel's (by default the same)."""
 
-    name: str
-    namespace: Namespace | None = None
-    host_name: str | None = None
+    schema_rules: ClassVar[tuple[Mapping[str, Any], ...]] = (in_place_of("host_name", "name", "link_name"),)
+    """What the JSON Schema has of a kind besides its fields."""
+
+    name: Annotated[str, looks_like("name"), says("the logical name, and the key: `interface/NAME`")]
+    namespace: (
+        Annotated[Namespace, looks_like("namespace"), says("where the interface is to be; the agent's own where left out")] | None
+    ) = None
+    host_name: (
+        Annotated[
+            str,
+            looks_like("link_name"),
+            says("the kernel's name of the link, at most 15 bytes; the logical name where left out"),
+        ]
+        | None
+    ) = None
 
     @property
     def link_name(self) -> str:

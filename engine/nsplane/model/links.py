@@ -6,24 +6,49 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6
+from typing import Annotated
+
+import msgspec
 
 from nsplane.errors import ItemError
 from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address
+from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface, check_name
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}\Z")
 _PREFIXED = re.compile(r"[^/]+/(0|[1-9][0-9]{0,2})\Z")
 
 
+# The fields that several kinds have. What one of them says otherwise stands before the rest: Annotated[Mtu, says(...)].
+Addresses = Annotated[
+    tuple[Annotated[str, looks_like("interface_address")], ...],
+    msgspec.Meta(extra_json_schema={"uniqueItems": True}),
+    says(
+        "addresses with prefix length, `10.0.0.1/24` or `fd00::1/64`; the first of a subnet is its primary one, of IPv6 the source"
+    ),
+]
+Mac = Annotated[
+    str, looks_like("own_mac"), says("six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out")
+]
+Mtu = Annotated[int, looks_like("mtu"), says("68 to 65536; 1500 where left out")]
+Enabled = Annotated[bool, says("whether the link is up; what is on one that is not is pending")]
+Master = Annotated[
+    str,
+    looks_like("name"),
+    says("the logical name of the bridge that it is a port of, which has to be in the same namespace"),
+]
+Override = Annotated[bool, says("a link of somebody else that has the host name is renamed, and gets its name back at the end")]
+
+
 class LinkItem(Interface, frozen=True, kw_only=True):
     """What all links have that are made here."""
 
-    addresses: tuple[str, ...] = ()
-    mac: str | None = None
-    mtu: int | None = None
-    enabled: bool = True
-    master: str | None = None
-    override: bool = False
+    addresses: Addresses = ()
+    mac: Mac | None = None
+    mtu: Mtu | None = None
+    enabled: Enabled = True
+    master: Master | None = None
+    override: Override = False
 
 
 @dataclass(frozen=True, slots=True)
