@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
+from nsplane.kernel.codecs import split
 from nsplane.kernel.failure import check, last
 from nsplane.kernel.handle import Handle
 
@@ -33,7 +33,6 @@ ADDR_GEN_MODE_NONE = 1
 
 
 IFLA_ALT_IFNAME = 53
-NLA_TYPE_MASK = 0x3FFF
 
 
 AddressIdentity = tuple[int, bytes, int, int]
@@ -176,14 +175,8 @@ def _attributes(raw: CData) -> bytes:
 
 
 def _altnames(properties: bytes) -> tuple[str, ...]:
-    """Of IFLA_PROP_LIST: | u16 length, with this header | u16 type | name, with its NUL | to a multiple of 4 | ..."""
-    names, at = [], 0
-    while at < len(properties):
-        size, kind = struct.unpack_from("HH", properties, at)
-        if kind & NLA_TYPE_MASK == IFLA_ALT_IFNAME:
-            names.append(properties[at + 4 : at + size].rstrip(b"\0").decode(errors="surrogateescape"))
-        at += (size + 3) & ~3
-    return tuple(names)
+    names = (payload for kind, payload in split(properties) if kind == IFLA_ALT_IFNAME)
+    return tuple(name.rstrip(b"\0").decode(errors="surrogateescape") for name in names)
 
 
 def address_of(raw: CData) -> Address:
