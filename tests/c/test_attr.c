@@ -91,6 +91,7 @@ static void test_what_is_read(void)
 static void test_malformed(void)
 {
 	struct nlattr attrs[3] = { { 4, 1 }, { 4, 2 }, { 4, 3 } };
+	const struct nsp_attrs none = { 0 };
 	const struct nlattr *attr;
 	int count = 0;
 
@@ -102,7 +103,7 @@ static void test_malformed(void)
 	NSP_ATTR_EACH_OF(attr, attrs, sizeof(attrs))
 	count++;
 	CHECK_EQ(count, 2);
-	NSP_ATTR_EACH_OF(attr, NULL, 0)
+	NSP_ATTR_EACH_OF(attr, none.data, none.len)
 	count++;
 	CHECK_EQ(count, 2);
 	CHECK(!nsp_msg_body(&(struct nlmsghdr){ .nlmsg_len = NLMSG_HDRLEN + 3 }, 4));

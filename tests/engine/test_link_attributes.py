@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-import struct
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from nsplane.kernel import Core, KernelError, Link, LinkChange, Monitor, Op, create_anonymous_netns
+from nsplane.kernel.codecs import U16, U32, Codec, join, split
 
 from .conftest import run
 
@@ -19,20 +20,13 @@ IFLA_BR_AGEING_TIME, IFLA_BR_PRIORITY, IFLA_BRPORT_COST, IFLA_MACVLAN_MODE = 4, 
 MACVLAN_MODE_BRIDGE = 4
 
 
-def attribute(kind: int, layout: str, value: int) -> bytes:
-    payload = struct.pack(layout, value)
-    return struct.pack("HH", 4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
+def attribute(kind: int, codec: Codec[int], value: int) -> bytes:
+    return join([(kind, codec.pack(value))])
 
 
 def number(data: bytes, wanted: int) -> int | None:
     """The number in an attribute, None where it is not there."""
-    at = 0
-    while at < len(data):
-        size, kind = struct.unpack_from("HH", data, at)
-        if kind == wanted:
-            return int.from_bytes(data[at + 4 : at + size], "little")
-        at += (size + 3) & ~3
-    return None
+    return next((int.from_bytes(payload, sys.byteorder) for kind, payload in split(data) if kind == wanted), None)
 
 
 class Place:
@@ -71,12 +65,12 @@ def place() -> Iterator[Place]:
 
 
 def test_a_link_is_born_with_what_it_is_and_changed_in_place(place: Place) -> None:
-    born = attribute(IFLA_BR_AGEING_TIME, "I", 12300) + attribute(IFLA_BR_PRIORITY, "H", 4096)
+    born = attribute(IFLA_BR_AGEING_TIME, U32, 12300) + attribute(IFLA_BR_PRIORITY, U16, 4096)
     place.do(LinkChange(name="br", kind="bridge", group=5, data=born), new=True)
     link = place.links()["br"]
     assert (number(link.data, IFLA_BR_AGEING_TIME), number(link.data, IFLA_BR_PRIORITY)) == (12300, 4096)
 
-    place.do(LinkChange(index=link.index, kind="bridge", mtu=1400, data=attribute(IFLA_BR_PRIORITY, "H", 8192)))
+    place.do(LinkChange(index=link.index, kind="bridge", mtu=1400, data=attribute(IFLA_BR_PRIORITY, U16, 8192)))
     changed = place.links()["br"]
     assert (number(changed.data, IFLA_BR_AGEING_TIME), number(changed.data, IFLA_BR_PRIORITY)) == (12300, 8192)
     assert (changed.index, changed.mtu) == (link.index, 1400)
@@ -86,7 +80,7 @@ def test_a_link_is_born_with_what_it_is_and_changed_in_place(place: Place) -> No
 def test_a_link_stands_on_another_one(place: Place) -> None:
     place.do(LinkChange(name="below", kind="bridge"), new=True)
     below = place.links()["below"].index
-    mode = attribute(IFLA_MACVLAN_MODE, "I", MACVLAN_MODE_BRIDGE)
+    mode = attribute(IFLA_MACVLAN_MODE, U32, MACVLAN_MODE_BRIDGE)
     place.do(LinkChange(name="above", kind="macvlan", link=below, group=5, data=mode), new=True)
     above = place.links()["above"]
     assert above.link == below
@@ -99,7 +93,7 @@ def test_a_port_has_settings_of_its_master(place: Place) -> None:
     assert (links["port"].slave_kind, links["port"].slave_data) == ("", b"")
     place.do(
         LinkChange(index=links["port"].index, master=links["br"].index),
-        LinkChange(index=links["port"].index, slave_data=attribute(IFLA_BRPORT_COST, "I", 77)),
+        LinkChange(index=links["port"].index, slave_data=attribute(IFLA_BRPORT_COST, U32, 77)),
     )
     port = place.links()["port"]
     assert (port.slave_kind, number(port.slave_data, IFLA_BRPORT_COST)) == ("bridge", 77)
@@ -128,7 +122,7 @@ def test_the_monitor_tells_them(place: Place) -> None:
     monitor = Monitor()
     monitor.watch(place.netns)
     place.do(
-        *(LinkChange(name=f"br{i}", kind="bridge", group=5, data=attribute(IFLA_BR_PRIORITY, "H", i)) for i in range(20)), new=True
+        *(LinkChange(name=f"br{i}", kind="bridge", group=5, data=attribute(IFLA_BR_PRIORITY, U16, i)) for i in range(20)), new=True
     )
     heard = [event.link for event in monitor.read() if event.link is not None]
     monitor.close()
@@ -144,7 +138,7 @@ def test_all_other_names_of_a_link_are_known(place: Place) -> None:
 
 
 def test_a_message_may_be_as_large_as_its_attributes(place: Place) -> None:
-    attributes = b"".join(attribute(IFLA_BR_PRIORITY, "H", i) for i in range(1000))
+    attributes = b"".join(attribute(IFLA_BR_PRIORITY, U16, i) for i in range(1000))
     place.do(LinkChange(name="br", kind="bridge", group=5, data=attributes), new=True)
     assert number(place.links()["br"].data, IFLA_BR_PRIORITY) == 999
 
@@ -152,4 +146,4 @@ def test_a_message_may_be_as_large_as_its_attributes(place: Place) -> None:
 def test_a_link_of_another_kind_is_refused_in_the_kernels_words(place: Place) -> None:
     place.do(LinkChange(name="br", kind="bridge"), new=True)
     with pytest.raises(KernelError, match="not supported"):
-        place.do(LinkChange(name="br", kind="macvlan", data=attribute(IFLA_MACVLAN_MODE, "I", MACVLAN_MODE_BRIDGE)))
+        place.do(LinkChange(name="br", kind="macvlan", data=attribute(IFLA_MACVLAN_MODE, U32, MACVLAN_MODE_BRIDGE)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
+from nsplane.kernel.codecs import split
 from nsplane.kernel.failure import check, last
 from nsplane.kernel.handle import Handle
 
@@ -33,7 +33,15 @@ ADDR_GEN_MODE_NONE = 1
 
 
 IFLA_ALT_IFNAME = 53
-NLA_TYPE_MASK = 0x3FFF
+
+# An attribute of `lib` is looked up anew each time.
+_LINK: int = lib.NSP_EVENT_LINK
+_LINK_GONE: int = lib.NSP_EVENT_LINK_GONE
+_ADDR_GONE: int = lib.NSP_EVENT_ADDR_GONE
+_ALTNAMES: int = lib.NSP_LINK_ALTNAMES
+_ADDR_GEN_MODE: int = lib.NSP_LINK_ADDR_GEN_MODE
+_DATA: int = lib.NSP_LINK_DATA
+_SLAVE_DATA: int = lib.NSP_LINK_SLAVE_DATA
 
 
 AddressIdentity = tuple[int, bytes, int, int]
@@ -147,27 +155,31 @@ class Event:
 
 
 def _link(raw: CData) -> Link:
-    fields = raw.fields
+    fields, group = raw.fields, raw.group
     alias = ffi.string(raw.alias).decode(errors="replace")
+    slave_kind, data, slave_data = "", b"", b""
     # Of links that nobody here has made, which may be many, these bytes are of no use.
-    is_marked = alias or raw.group
+    if fields & (_DATA | _SLAVE_DATA) and (alias or group):
+        slave_kind = ffi.string(raw.slave_kind).decode(errors="replace")
+        data = _attributes(raw.data) if fields & _DATA else b""
+        slave_data = _attributes(raw.slave_data) if fields & _SLAVE_DATA else b""
     return Link(
-        index=raw.index,
-        name=ffi.string(raw.name).decode(errors="surrogateescape"),
-        kind=ffi.string(raw.kind).decode(errors="replace"),
-        up=bool(raw.up),
-        mtu=raw.mtu,
-        mac=ffi.buffer(raw.mac, raw.mac_len)[:],
-        master=raw.master,
-        group=raw.group,
-        alias=alias,
-        loopback=bool(raw.loopback),
-        link=raw.link,
-        altnames=_altnames(_attributes(raw.altnames)) if fields & lib.NSP_LINK_ALTNAMES else (),
-        addr_gen_mode=raw.addr_gen_mode if fields & lib.NSP_LINK_ADDR_GEN_MODE else -1,
-        slave_kind=ffi.string(raw.slave_kind).decode(errors="replace") if fields & lib.NSP_LINK_SLAVE_KIND else "",
-        data=_attributes(raw.data) if is_marked and fields & lib.NSP_LINK_DATA else b"",
-        slave_data=_attributes(raw.slave_data) if is_marked and fields & lib.NSP_LINK_SLAVE_DATA else b"",
+        raw.index,
+        ffi.string(raw.name).decode(errors="surrogateescape"),
+        ffi.string(raw.kind).decode(errors="replace"),
+        bool(raw.up),
+        raw.mtu,
+        ffi.buffer(raw.mac)[: raw.mac_len],
+        raw.master,
+        group,
+        alias,
+        bool(raw.loopback),
+        raw.link,
+        raw.addr_gen_mode if fields & _ADDR_GEN_MODE else -1,
+        _altnames(_attributes(raw.altnames)) if fields & _ALTNAMES else (),
+        slave_kind,
+        data,
+        slave_data,
     )
 
 
@@ -176,14 +188,8 @@ def _attributes(raw: CData) -> bytes:
 
 
 def _altnames(properties: bytes) -> tuple[str, ...]:
-    """Of IFLA_PROP_LIST: | u16 length, with this header | u16 type | name, with its NUL | to a multiple of 4 | ..."""
-    names, at = [], 0
-    while at < len(properties):
-        size, kind = struct.unpack_from("HH", properties, at)
-        if kind & NLA_TYPE_MASK == IFLA_ALT_IFNAME:
-            names.append(properties[at + 4 : at + size].rstrip(b"\0").decode(errors="surrogateescape"))
-        at += (size + 3) & ~3
-    return tuple(names)
+    names = (payload for kind, payload in split(properties) if kind == IFLA_ALT_IFNAME)
+    return tuple(name.rstrip(b"\0").decode(errors="surrogateescape") for name in names)
 
 
 def address_of(raw: CData) -> Address:
@@ -200,10 +206,10 @@ def _network(packed: bytes, prefix_len: int) -> int:
 
 def event_of(raw: CData) -> Event:
     kind = raw.type
-    if kind == lib.NSP_EVENT_LINK or kind == lib.NSP_EVENT_LINK_GONE:
+    if kind in (_LINK, _LINK_GONE):
         link = _link(raw.link)
-        return Event(raw.nsid, kind == lib.NSP_EVENT_LINK_GONE, raw.saw, link, link.index, None)
-    return Event(raw.nsid, kind == lib.NSP_EVENT_ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr))
+        return Event(raw.nsid, kind == _LINK_GONE, raw.saw, link, link.index, None)
+    return Event(raw.nsid, kind == _ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr))
 
 
 class Room:
