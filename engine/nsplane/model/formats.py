@@ -12,8 +12,10 @@ from msgspec import Meta
 _END = r"$(?!\n)"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+# Eight groups, or fewer with one `::`; the last two may be written as an IPv4 address.
 _FULL = r"(?=.*::|(?:[^:]*:){7}[^:]*$|(?:[^:]*:){6}[^:]*\.)(?!:[^:])(?!.*::.*::)(?!.*:::)"
 _IPV6 = rf"{_FULL}(?:[0-9a-fA-F]{{0,4}}:){{2,8}}(?:{_IPV4}|[0-9a-fA-F]{{1,4}})?"
+# Neither the unspecified address nor a multicast group.
 _HOST4 = rf"(?!0\.0\.0\.0(?:/|$))(?!2(?:2[4-9]|3[0-9])\.){_IPV4}"
 _HOST6 = rf"(?![0:]+(?:/|$))(?![fF]{{2}}[0-9a-fA-F]{{2}}:){_IPV6}"
 _BITS4 = "/(?:3[0-2]|[12]?[0-9])"
