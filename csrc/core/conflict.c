@@ -9,11 +9,21 @@
  *      a neighbour that the kernel learned     replaced
  *      somebody else's                         failed, naming it; with `override` remembered and replaced
  */
-#include "core/core.h"
+#include "core/conflict.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <stdio.h>
+
+#include "core/clock.h"
+#include "core/lock.h"
+#include "core/object.h"
+#include "core/replaced.h"
+#include "core/request.h"
+#include "core/row.h"
+#include "core/slots.h"
+#include "wire/key.h"
+#include "wire/prefix.h"
 
 static int compare(const void *left, const void *right)
 {
@@ -223,7 +233,7 @@ static struct places find_places(const struct nsp_core *core, uint32_t netns)
 	struct places places = { .netns = netns };
 
 	for (uint32_t s = core->netns[netns]->first_slot; s; s = core->slots[s]->next) {
-		CORE_GROW(places.list, places.count, places.cap);
+		ARRAY_GROW(places.list, places.count, places.cap);
 		places.list[places.count++] = (struct place){ core->slots[s]->ifindex, s };
 	}
 	if (places.count)
@@ -408,7 +418,7 @@ static void settle(struct nsp_core *core, const struct places *places, struct co
 		if (replaced_take(core, row, conflict->netns, as_message(conflict->found), conflict->beside))
 			again(core, conflict, row, true);
 		else if (conflict->request) /* nsp_core_replace */
-			row_owe(core, row, conflict->request);
+			row_await_verdict(core, row, conflict->request);
 	} else {
 		describe(conflict, text, sizeof(text));
 		fail_row(core, conflict, row, text);
@@ -426,11 +436,11 @@ void conflict_resolve(struct nsp_core *core, struct nsp_socket *sock, uint32_t n
 	struct places places = find_places(core, netns);
 	for (uint32_t i = 0; i < count; i++) {
 		struct row *row = table_row(&core->table, conflicts[i].row);
-		row->flags &= (uint16_t)~(ROW_INFLIGHT | ROW_SHAKEN); /* it has just been looked at */
+		row->flags &= (uint16_t)~(ROW_SENT | ROW_UNDONE); /* it has just been looked at */
 		settle(core, &places, &conflicts[i], rc < 0 ? err->text : NULL);
 		free(conflicts[i].found);
 		if (i % SETTLED_AT_ONCE == SETTLED_AT_ONCE - 1)
-			core_breathe(core);
+			core_yield(core);
 	}
 	free(places.list);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Routes and neighbours as the kernel tells of them, in the words of a row. */
-#include "core/core.h"
+#include "core/object.h"
 
 #include <arpa/inet.h>
 #include <linux/neighbour.h>
 #include <stdio.h>
+
+#include "wire/prefix.h"
 
 static bool is_route(const struct nlmsghdr *msg)
 {

@@ -13,9 +13,20 @@
  * A look (nsp_op_look) writes in between what is to be written. So it compares nothing but rows that are held and not queued, and what
  * was written since it began counts as seen (writer.c): what the kernel has told may be older. It has a socket of its own.
  */
-#include "core/op.h"
+#include "core/readback.h"
 
-#include <time.h>
+#include <stdio.h>
+
+#include "core/changes.h"
+#include "core/clock.h"
+#include "core/connected.h"
+#include "core/lock.h"
+#include "core/misdeleted.h"
+#include "core/netns.h"
+#include "core/object.h"
+#include "core/queue.h"
+#include "core/row.h"
+#include "core/slots.h"
 
 /* A slot that was ready when the reading began. */
 struct standing {
@@ -58,7 +69,7 @@ static void find_standing(struct readback *back)
 	const struct nsp_core *core = back->core;
 
 	for (uint32_t s = core->netns[back->netns]->first_slot; s; s = core->slots[s]->next) {
-		CORE_GROW(back->standing, back->count, back->cap);
+		ARRAY_GROW(back->standing, back->count, back->cap);
 		back->standing[back->count++] = (struct standing){ core->slots[s]->ifindex, s, core->slots[s]->generation };
 	}
 	if (back->count)
@@ -132,9 +143,9 @@ static uint32_t find_row(const struct readback *back, const struct object *objec
 }
 
 /* What it had taken the place of is to be put back: it has to be written, whatever the kernel has. */
-static bool yields(const struct nsp_core *core, const struct row *row)
+static bool gives_back(const struct nsp_core *core, const struct row *row)
 {
-	return row->extra && core->table.extras[row->extra].stolen && !(row->flags & WISH_OVERRIDE);
+	return row->extra && core->table.extras[row->extra].replaced && !(row->flags & WISH_OVERRIDE);
 }
 
 /* Nobody was heard, and it was written a moment ago: the kernel makes something else of it. true: that has been said. Otherwise it is to be
@@ -146,8 +157,8 @@ static bool is_made_otherwise(const struct readback *back, uint32_t id, struct r
 	bool said = row->state == NSP_STATE_FAILED && row->error == EOPNOTSUPP;
 	char text[128];
 
-	if (!extra->doubted || !(back->op->confirms || said)) {
-		extra->doubted = true;
+	if (!extra->differed || !(back->op->confirms || said)) {
+		extra->differed = true;
 		return false;
 	}
 	if (!said) {
@@ -165,16 +176,16 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 
 	if (back->looks && (row->flags & (ROW_HELD | ROW_QUEUED | ROW_SEEN)) != ROW_HELD)
 		return;
-	row->flags = (uint16_t)((row->flags & ~ROW_SHAKEN) | ROW_SEEN | ROW_HELD);
-	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || yields(core, row)) /* its deletion is queued */
+	row->flags = (uint16_t)((row->flags & ~ROW_UNDONE) | ROW_SEEN | ROW_HELD);
+	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || gives_back(core, row)) /* its deletion is queued */
 		return;
 	if (object_is(&core->table, object, row)) {
 		row->flags &= (uint16_t)~ROW_QUEUED;
 		if (row->extra)
-			core->table.extras[row->extra].doubted = false;
+			core->table.extras[row->extra].differed = false;
 		row_state(core, id, row, NSP_STATE_CONFIGURED, 0, NULL);
-		row_pay(core, row, NSP_STATE_CONFIGURED);
-	} else if (!row_is_fought(row) &&
+		row_give_verdict(core, row, NSP_STATE_CONFIGURED);
+	} else if (!row_is_contested(row) &&
 		   (!was_held || !(row->flags & ROW_QUEUED)) && /* otherwise what is queued makes the difference */
 		   !(was_held && is_made_otherwise(back, id, row, object))) {
 		back->op->head.altered++;
@@ -182,7 +193,7 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 		if (was_held)
 			row_repair(core, id, row, "somebody else changes it");
 		else
-			row_queue(core, id, row, false);
+			queue_row(core, id, row, false);
 	}
 }
 
@@ -194,7 +205,7 @@ static void take(struct readback *back, const struct object *object)
 	if (id) {
 		take_row(back, id, object);
 	} else if ((object->plain || object->several) && find_sweep(back, object->ifindex)) {
-		CORE_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
+		ARRAY_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
 		back->unclaimed[back->unclaimed_count++] = *object;
 	}
 }
@@ -261,7 +272,7 @@ static void judge_row(struct readback *back, uint32_t id, struct row *row)
 	}
 	row->flags &= (uint16_t)~ROW_HELD;
 	/* The kernel keeps neighbours on some links under another address. */
-	if (row_is_fought(row) || (!WISH_TYPE_IS_ROUTE(row->type) && is_made_otherwise(back, id, row, NULL)))
+	if (row_is_contested(row) || (!WISH_TYPE_IS_ROUTE(row->type) && is_made_otherwise(back, id, row, NULL)))
 		return;
 	back->op->head.missing++;
 	entry_put_drift(core, row, "missing");
@@ -305,13 +316,13 @@ static bool between(void *arg)
 {
 	struct readback *back = arg;
 	struct nsp_core *core = back->core;
-	uint64_t begun = core_clock();
+	uint64_t begun = clock_ns();
 
 	core_lock(core);
 	back->give_way(back->writer);
-	bool goes_on = !core->look_spoilt && !core->stop;
+	bool goes_on = !core->look_ended && !core->stop;
 	core_unlock(core);
-	back->away += core_clock() - begun;
+	back->away += clock_ns() - begun;
 	return goes_on;
 }
 
@@ -382,7 +393,7 @@ static void put_deletion(const struct netns *netns, struct nsp_batch *batch, con
 					   .fields = wish->flags & WISH_VIA ? NSP_ROUTE_GATEWAY : 0 };
 		memcpy(route.dst, wish->dst, 16);
 		memcpy(route.gateway, wish->via, 16);
-		astray_delete(netns, batch, &route);
+		misdeleted_ask(netns, batch, &route);
 	} else {
 		struct nsp_neigh neigh = { .index = object->ifindex, .family = family };
 		memcpy(neigh.dst, wish->dst, 16);
@@ -416,7 +427,7 @@ static void deletion_failed(void *arg, uint32_t index, int error, const char *te
 static void deletion_answered(void *arg, uint32_t index, const void *msg)
 {
 	(void)index;
-	astray_note(&((struct op *)((struct deletion *)arg)->op)->astray, msg);
+	misdeleted_note(&((struct op *)((struct deletion *)arg)->op)->misdeleted, msg);
 }
 
 /* Routes of metric 0 are the last: if one has gone, what is deleted in its place has been by then, and is not put back. */
@@ -492,7 +503,7 @@ static bool look(struct readback *back, int fd, struct nsp_error *err)
 	}
 	core_lock(core);
 	core->looking = back->netns;
-	core->look_spoilt = false;
+	core->look_ended = false;
 	core->looking_type = WISH_ROUTE4;
 	core_unlock(core);
 	int rc = read_tables(back, &sock, err);
@@ -505,7 +516,7 @@ static bool look(struct readback *back, int fd, struct nsp_error *err)
 	return rc != -ECANCELED;
 }
 
-void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket, give_way_fn give_way, void *writer)
+void readback_run(struct nsp_core *core, struct op *op, give_way_fn give_way, void *writer)
 {
 	struct readback back = { .core = core,
 				 .op = op,
@@ -516,16 +527,16 @@ void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket
 	struct nsp_error err = { 0 };
 	int fd = core->netns[back.netns]->fd;
 	bool whole = fd >= 0;
-	uint64_t begun = core_clock();
+	uint64_t begun = clock_ns();
 
 	if (core->looking == back.netns)
-		core->look_spoilt = true;
+		core->look_ended = true;
 	if (whole)
 		find_standing(&back);
 	core_unlock(core);
 	if (whole && back.looks)
 		whole = look(&back, fd, &err);
-	struct nsp_socket *sock = whole ? open_socket(core, back.netns, &err) : NULL;
+	struct nsp_socket *sock = whole ? netns_socket(core, back.netns, &err) : NULL;
 	if (whole && !sock)
 		failed(&op->head, -err.code, &err);
 	if (sock && !back.looks)
@@ -541,7 +552,7 @@ void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket
 			failed(&op->head, rc, &err);
 	}
 	core_lock(core);
-	op->head.nanoseconds = core_clock() - begun - back.away;
+	op->head.nanoseconds = clock_ns() - begun - back.away;
 	free(back.standing);
 	free(back.unclaimed);
 }

@@ -7,10 +7,17 @@
  *      what a nexthop object stands for                  left out: the object's number says it
  *      how long it has to live                           counted on from when it was read (nlmsg_seq), and then it is not put back
  */
-#include "core/op.h"
+#include "core/replaced.h"
 
 #include <time.h>
 
+#include "core/completed.h"
+#include "core/entry.h"
+#include "core/lock.h"
+#include "core/object.h"
+#include "core/queue.h"
+#include "core/slots.h"
+#include "wire/key.h"
 #include "wire/text.h"
 
 #define FLAGS_KEPT (RTNH_F_ONLINK | RTNH_F_PERVASIVE)
@@ -144,21 +151,16 @@ static void tell(struct nsp_core *core, uint32_t slot, const char *key, uint32_t
 	core_notice(core, slot, NSP_NOTICE_REPLACED);
 }
 
-static void row_key(const struct nsp_core *core, const struct row *row, char key[NSP_KEY_MAX])
-{
-	key_format(key, core->slots[row->slot]->key, row->type, row->dst, row->dst_len, row->metric, row->table);
-}
-
 bool replaced_take(struct nsp_core *core, struct row *row, uint32_t netns, const struct nlmsghdr *found, bool beside)
 {
 	struct extra *extra = table_extra_make(&core->table, row);
 	char key[NSP_KEY_MAX];
 
-	free(extra->stolen);
-	extra->stolen = replaced_keep(found, beside);
+	free(extra->replaced);
+	extra->replaced = replaced_keep(found, beside);
 	row_key(core, row, key);
-	tell(core, row->slot, key, netns, extra->stolen, 0, "");
-	extra->waits = core->guards;
+	tell(core, row->slot, key, netns, extra->replaced, 0, "");
+	extra->unrecorded = core->guards;
 	return !core->guards;
 }
 
@@ -171,7 +173,7 @@ void replaced_put_back(struct nsp_core *core, uint32_t netns, const struct nlmsg
 	if (row) {
 		row_key(core, row, key);
 		((struct op *)op)->restores = row->slot;
-		((struct op *)op)->restored = core_copy(key);
+		((struct op *)op)->restored = text_copy(key);
 	}
 	if (encode(op, kept)) {
 		queue_push_op(core, &core->withdrawals, op);
@@ -194,12 +196,12 @@ void row_restore(struct nsp_core *core, struct row *row)
 {
 	struct extra *extra = table_extra(&core->table, row);
 
-	if (!extra || !extra->stolen)
+	if (!extra || !extra->replaced)
 		return;
-	replaced_put_back(core, core->slots[row->slot]->netns, extra->stolen, row);
-	free(extra->stolen);
-	extra->stolen = NULL;
-	extra->waits = false;
+	replaced_put_back(core, core->slots[row->slot]->netns, extra->replaced, row);
+	free(extra->replaced);
+	extra->replaced = NULL;
+	extra->unrecorded = false;
 }
 
 /* ---- the planner's side ---- */
@@ -244,16 +246,16 @@ static struct row *find_row(struct nsp_core *core, const char *key, uint32_t *id
 
 void nsp_core_replace(struct nsp_core *core, const char *key)
 {
-	const uint32_t flags = ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_INFLIGHT | ROW_BLOCKED | ROW_DEAD;
+	const uint32_t flags = ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT | ROW_BLOCKED | ROW_DEAD;
 	uint32_t id;
 
 	core_lock(core);
 	struct row *row = find_row(core, key, &id);
 	struct extra *extra = row ? table_extra(&core->table, row) : NULL;
-	if (extra && extra->waits && (row->flags & flags) == ROW_WANTED && core->slots[row->slot]->ready) {
-		extra->waits = false;
+	if (extra && extra->unrecorded && (row->flags & flags) == ROW_WANTED && core->slots[row->slot]->ready) {
+		extra->unrecorded = false;
 		row->flags |= ROW_HELD;
-		row_queue(core, id, row, true);
+		queue_row(core, id, row, true);
 	}
 	core_unlock(core);
 }
@@ -280,11 +282,11 @@ int nsp_core_remember(struct nsp_core *core, const char *key, const uint8_t *mes
 		rc = -ENOENT;
 	} else {
 		struct extra *extra = table_extra_make(&core->table, row);
-		if (!extra->stolen) {
-			extra->stolen = malloc(len);
-			if (!extra->stolen)
+		if (!extra->replaced) {
+			extra->replaced = malloc(len);
+			if (!extra->replaced)
 				abort();
-			memcpy(extra->stolen, message, len);
+			memcpy(extra->replaced, message, len);
 		}
 	}
 	core_unlock(core);
@@ -309,7 +311,7 @@ static void put_deletion(struct nsp_op *op, const struct nlmsghdr *kept)
 				   .metric = key.metric };
 	memcpy(route.dst, key.dst, 16);
 	nsp_route_delete(batch, &route);
-	((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO; /* for astray.c */
+	((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO; /* for misdeleted.c */
 }
 
 int nsp_op_restore(struct nsp_op *op, const uint8_t *message, size_t len)

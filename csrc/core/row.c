@@ -1,18 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens to a row: queued, judged, blocked, dropped. */
-#include "core/op.h"
+#include "core/row.h"
 
-void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express)
+#include "core/changes.h"
+#include "core/clock.h"
+#include "core/completed.h"
+#include "core/misdeleted.h"
+#include "core/op.h"
+#include "core/queue.h"
+#include "core/replaced.h"
+#include "core/request.h"
+#include "core/slots.h"
+
+enum row_due row_due(const struct row *row, bool ready, bool replaced)
 {
-	if (row->flags & ROW_QUEUED)
-		return;
-	row->flags |= ROW_QUEUED;
-	queue_push(express ? &core->express : &core->queue, ENTRY_ROW(id));
+	bool wanted = row->flags & ROW_WANTED, held = row->flags & ROW_HELD;
+
+	if (!wanted && !held)
+		return DUE_DROP;
+	if (!ready || row->flags & (ROW_DEAD | ROW_BLOCKED))
+		return DUE_NOTHING;
+	if (!wanted)
+		return DUE_DELETE;
+	if (!held)
+		return DUE_ADD;
+	if (replaced && !(row->flags & WISH_OVERRIDE))
+		return DUE_GIVE_BACK;
+	return row->flags & ROW_REFUSED ? DUE_DELETE : DUE_REPLACE;
 }
 
 void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
 {
-	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_SEEN | ROW_SHAKEN);
+	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_SEEN | ROW_UNDONE);
 	if (WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA) && core->slots[row->slot]->heads[LIST_VIA])
 		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
 	if (!(row->flags & ROW_WANTED)) {
@@ -21,21 +40,21 @@ void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
 	}
 	row->flags &= (uint16_t)~ROW_REFUSED; /* and it is not to be put again */
 	row_released(core, row);
-	row_pay(core, row, row->state);
+	row_give_verdict(core, row, row->state);
 }
 
 #define REPAIRS_AT_ONCE 5
 #define CALM_MS 10000
 
 /* Counts how often a row was undone: anew when there was calm for a while, and no more than five times in that. true: it is refused. */
-static bool is_fought(struct extra *extra, const struct row *row)
+static bool is_contested(struct extra *extra, const struct row *row)
 {
-	uint64_t now = core_now(), last = extra->repaired;
+	uint64_t now = clock_ms(), last = extra->repaired;
 
 	if (row->state == NSP_STATE_CONFIGURED && extra->configured > last) /* a retry had it for so long */
 		last = extra->configured;
-	if (now - last > CALM_MS || (extra->repairs <= REPAIRS_AT_ONCE && now - extra->fight > CALM_MS)) {
-		extra->fight = now;
+	if (now - last > CALM_MS || (extra->repairs <= REPAIRS_AT_ONCE && now - extra->contested > CALM_MS)) {
+		extra->contested = now;
 		extra->repairs = 0;
 	}
 	extra->repaired = now;
@@ -47,25 +66,18 @@ void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char 
 	if (row->flags & ROW_QUEUED) /* it will be written in any case */
 		return;
 	struct extra *extra = table_extra_make(&core->table, row);
-	if (!is_fought(extra, row)) {
-		row_queue(core, id, row, false);
+	if (!is_contested(extra, row)) {
+		queue_row(core, id, row, false);
 		return;
 	}
 	extra->tries = extra->repairs - REPAIRS_AT_ONCE - 1; /* with this one: that it was configured in between is no success */
 	row_state(core, id, row, NSP_STATE_RETRYING, 0, why);
 }
 
-void row_origin(struct nsp_core *core, struct row *row, uint32_t origin)
+void row_await_verdict(struct nsp_core *core, struct row *row, uint32_t request)
 {
-	core->origins[row->origin].rows--;
-	core->origins[origin].rows++;
-	row->origin = origin;
-}
-
-void row_owe(struct nsp_core *core, struct row *row, uint32_t request)
-{
-	if (!(row->flags & ROW_OWED)) {
-		row->flags |= ROW_OWED;
+	if (!(row->flags & ROW_VERDICT_DUE)) {
+		row->flags |= ROW_VERDICT_DUE;
 		row->request = request;
 	} else {
 		request_settle(core, request, row, NSP_STATE_SUPERSEDED);
@@ -75,8 +87,8 @@ void row_owe(struct nsp_core *core, struct row *row, uint32_t request)
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request)
 {
 	if (request)
-		row_owe(core, row, request);
-	row_queue(core, id, row, true);
+		row_await_verdict(core, row, request);
+	queue_row(core, id, row, true);
 }
 
 static void set_text(struct nsp_core *core, struct row *row, const char *text)
@@ -88,7 +100,7 @@ static void set_text(struct nsp_core *core, struct row *row, const char *text)
 		extra->text = NULL;
 	}
 	if (text && *text)
-		table_extra_make(&core->table, row)->text = core_copy(text);
+		table_extra_make(&core->table, row)->text = text_copy(text);
 }
 
 /* Is it worth trying the same again, though nothing has changed that would be heard of? */
@@ -109,7 +121,7 @@ static void count_try(struct nsp_core *core, struct row *row)
 	struct slot *slot = core->slots[row->slot];
 
 	extra->tries++;
-	extra->tried = core_now();
+	extra->tried = clock_ms();
 	if (!slot->retried)
 		core_notice(core, row->slot, NSP_NOTICE_RETRY);
 	slot->retried = true;
@@ -121,7 +133,7 @@ static void count_success(struct nsp_core *core, struct row *row, uint32_t previ
 
 	extra->tries = 0;
 	if (previous != NSP_STATE_CONFIGURED)
-		extra->configured = core_now();
+		extra->configured = clock_ms();
 }
 
 void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text)
@@ -151,7 +163,7 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 	if (previous == state && same_error)
 		return;
 	if (previous != state)
-		row->since = core_date();
+		row->since = clock_date();
 	core->rows_by_state[WISH_KIND(row->type)][previous]--;
 	core->rows_by_state[WISH_KIND(row->type)][state]++;
 	row->state = (uint8_t)state;
@@ -159,11 +171,11 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 		entry_put_change(core, row, state, previous);
 }
 
-void row_pay(struct nsp_core *core, struct row *row, uint32_t state)
+void row_give_verdict(struct nsp_core *core, struct row *row, uint32_t state)
 {
-	if (!(row->flags & ROW_OWED))
+	if (!(row->flags & ROW_VERDICT_DUE))
 		return;
-	row->flags &= (uint16_t)~ROW_OWED;
+	row->flags &= (uint16_t)~ROW_VERDICT_DUE;
 	request_settle(core, row->request, row, state);
 }
 
@@ -177,7 +189,7 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 		row_released(core, row);
 	if (row->state != NSP_STATE_NONE)
 		entry_put_change(core, row, NSP_STATE_REMOVED, row->state);
-	row_pay(core, row, NSP_STATE_REMOVED);
+	row_give_verdict(core, row, NSP_STATE_REMOVED);
 	core->rows_by_state[WISH_KIND(row->type)][row->state]--;
 	core->origins[row->origin].rows--;
 	slot_unlink(core, row);
@@ -188,20 +200,20 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 
 void row_unwant(struct nsp_core *core, uint32_t id, struct row *row, struct request *request, bool express)
 {
-	row_pay(core, row, NSP_STATE_SUPERSEDED);
+	row_give_verdict(core, row, NSP_STATE_SUPERSEDED);
 	row->flags &= (uint16_t)~ROW_WANTED;
 	row->request = request->serial;
 	if (row_may_be_held(row))
 		row->flags |= ROW_HELD;
-	if (!(row->flags & (ROW_HELD | ROW_INFLIGHT))) {
+	if (!(row->flags & (ROW_HELD | ROW_SENT))) {
 		row->flags &= (uint16_t)~ROW_QUEUED;
 		request_count(request, NSP_STATE_REMOVED);
 		row_drop(core, id, row);
 		return;
 	}
-	row->flags |= ROW_OWED;
+	row->flags |= ROW_VERDICT_DUE;
 	request->outstanding++;
-	row_queue(core, id, row, express);
+	queue_row(core, id, row, express);
 }
 
 void row_block(struct nsp_core *core, struct row *row)
@@ -224,6 +236,13 @@ void row_unblock(struct nsp_core *core, struct row *row)
 	row->flags &= (uint16_t)~ROW_BLOCKED;
 	slot->blocked--;
 	core->netns[slot->netns]->blocked--;
+}
+
+bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish)
+{
+	if ((row->flags & WISH_FLAGS) != wish->flags || row->scope != wish->scope || memcmp(row->via, wish->via, 16))
+		return false;
+	return !(wish->flags & WISH_SOURCE) || !memcmp(core->table.extras[row->extra].source, wish->source, 16);
 }
 
 int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes, int mode)
@@ -252,7 +271,7 @@ int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struc
 		}
 		struct netns *netns = core->netns[core->slots[row->slot]->netns];
 		if (deletes)
-			return astray_delete(netns, batch, &route);
+			return misdeleted_ask(netns, batch, &route);
 		netns->metrics |= family == AF_INET && route.metric;
 		return nsp_route_put(batch, &route, mode);
 	}
@@ -283,6 +302,6 @@ void row_released(struct nsp_core *core, struct row *row)
 		if (!id || !(table_row(&core->table, id)->flags & ROW_BLOCKED))
 			continue;
 		row_unblock(core, table_row(&core->table, id));
-		row_queue(core, id, table_row(&core->table, id), false);
+		queue_row(core, id, table_row(&core->table, id), false);
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows, and the index that finds one by its key. */
-#include "core/core.h"
+#include "core/table.h"
 
 #include <sys/mman.h>
 
@@ -29,24 +29,6 @@ static void pages_give(void *pages, size_t bytes)
 {
 	if (pages)
 		munmap(pages, bytes);
-}
-
-void *core_grow(void *array, uint32_t *cap, size_t size)
-{
-	*cap = *cap ? *cap * 2 : 16;
-	void *grown = realloc(array, *cap * size);
-	if (!grown)
-		abort();
-	return grown;
-}
-
-char *core_copy(const char *text)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		abort();
-	return copy;
 }
 
 struct row *table_row(const struct table *table, uint32_t id)
@@ -222,7 +204,7 @@ static void list_chunk(struct table *table, uint32_t number)
 
 	if (chunk->listed)
 		return;
-	CORE_GROW(table->open, table->open_count, table->open_cap);
+	ARRAY_GROW(table->open, table->open_count, table->open_cap);
 	table->open[table->open_count++] = number;
 	chunk->listed = true;
 }
@@ -235,7 +217,7 @@ static uint32_t open_chunk(struct table *table)
 		if (table->chunks[number].rows)
 			return number;
 	} else {
-		CORE_GROW(table->chunks, table->chunk_count, table->chunk_cap);
+		ARRAY_GROW(table->chunks, table->chunk_count, table->chunk_cap);
 		table->chunks[table->chunk_count] = (struct chunk){ 0 };
 		list_chunk(table, table->chunk_count++);
 	}
@@ -329,7 +311,7 @@ struct extra *table_extra_make(struct table *table, struct row *row)
 			table->extra_free = table->extras[row->extra].next_free;
 		} else {
 			while (table->extra_count >= table->extra_cap)
-				table->extras = core_grow(table->extras, &table->extra_cap, sizeof(*table->extras));
+				table->extras = array_grow(table->extras, &table->extra_cap, sizeof(*table->extras));
 			row->extra = table->extra_count++;
 		}
 		table->extras[row->extra] = (struct extra){ 0 };
@@ -343,7 +325,7 @@ void table_extra_drop(struct table *table, struct row *row)
 		return;
 	struct extra *extra = &table->extras[row->extra];
 	free(extra->text);
-	free(extra->stolen);
+	free(extra->replaced);
 	*extra = (struct extra){ .next_free = table->extra_free };
 	table->extra_free = row->extra;
 	row->extra = 0;
@@ -366,7 +348,7 @@ void table_free(struct table *table)
 {
 	for (uint32_t i = 1; i < table->extra_count; i++) {
 		free(table->extras[i].text);
-		free(table->extras[i].stolen);
+		free(table->extras[i].replaced);
 	}
 	for (uint32_t i = 0; i < table->chunk_count; i++)
 		pages_give(table->chunks[i].rows, CHUNK_BYTES);

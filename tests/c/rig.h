@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "core/core.h"
+#include "wire/prefix.h"
 
 #define WAIT_MS 60000 /* for what has to come; sanitizers are slow */
 

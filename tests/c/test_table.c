@@ -242,10 +242,10 @@ static void test_extras(void)
 			rows[i] = table_row(&table, ids[i]);
 			CHECK(!table_extra(&table, rows[i]));
 			struct extra *extra = table_extra_make(&table, rows[i]);
-			CHECK(!extra->text && !extra->stolen && !extra->tries);
+			CHECK(!extra->text && !extra->replaced && !extra->tries);
 			extra->tries = i;
 			extra->text = strdup("a sentence");
-			extra->stolen = malloc(20);
+			extra->replaced = malloc(20);
 		}
 		for (uint32_t i = 0; i < 100; i++)
 			CHECK_EQ(table_extra(&table, rows[i])->tries, i);

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is heard may be late, of a row that is in flight, or of somebody who fights back. */
+/* What is heard may be late, of a row that is being written, or of somebody who fights back. */
 #include "ear.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 /* Its steps by themselves: for what happens between two of them. */
-#define queue_push queue_push_by_steps
 #define writer_run writer_run_by_steps
 #include "core/writer.c"
-#undef queue_push
 #undef writer_run
 
-/* Deleted while it is in flight: was that before it was put or after? It is put as new, which is right in both cases. */
-static void test_in_flight(void)
+/* Deleted while it is being written: was that before it was put or after? It is put as new, which is right in both cases. */
+static void test_while_it_is_written(void)
 {
 	struct ear ear = ear_with_all();
 	struct nsp_core *core = ear.rig->core;
@@ -22,23 +20,23 @@ static void test_in_flight(void)
 	for (int before = 0; before < 2; before++) {
 		uint32_t id = table_find(&core->table, ear.rig->slot, WISH_ROUTE4, (uint8_t[16]){ 10 }, 8, 0, 254);
 		struct row *row = table_row(&core->table, id);
-		struct flight flight = {
-			.row = id, .netns = ear.rig->netns, .ifindex = ear.rig->link, .replaces = true, .on_link = true
+		struct sent sent = {
+			.row = id, .netns = ear.rig->netns, .ifindex = ear.rig->link, .due = DUE_REPLACE, .on_link = true
 		};
 
-		flight.generation = core->slots[row->slot]->generation;
-		row->flags |= ROW_INFLIGHT; /* the writer sleeps */
+		sent.generation = core->slots[row->slot]->generation;
+		row->flags |= ROW_SENT; /* the writer sleeps */
 		delete_route(&ear, "10.0.0.0", 8);
 		if (before)
 			replace_route(&ear, "10.0.0.0", 8, NULL, 110);
 		send_all(&ear);
 		while (nsp_monitor_read(&ear.mon, (struct nsp_event[8]){ 0 }, 8, NULL) > 0)
 			;
-		CHECK_EQ(row->flags & (ROW_HELD | ROW_INFLIGHT | ROW_SHAKEN), ROW_HELD | ROW_INFLIGHT | ROW_SHAKEN);
+		CHECK_EQ(row->flags & (ROW_HELD | ROW_SENT | ROW_UNDONE), ROW_HELD | ROW_SENT | ROW_UNDONE);
 		uint64_t written = totals(&ear).written;
 		pthread_mutex_lock(&core->lock);
-		CHECK(!land(core, &flight));
-		CHECK_EQ(row->flags & (ROW_HELD | ROW_INFLIGHT | ROW_SHAKEN | ROW_QUEUED), ROW_SHAKEN | ROW_QUEUED);
+		CHECK(!take_verdict(core, &sent));
+		CHECK_EQ(row->flags & (ROW_HELD | ROW_SENT | ROW_UNDONE | ROW_QUEUED), ROW_UNDONE | ROW_QUEUED);
 		pthread_mutex_unlock(&core->lock);
 		listen_in(&ear);
 		check_all(ear.rig);
@@ -123,7 +121,7 @@ static void test_fight(void)
 	/* Tried again, and undone again: refused at once, and counted. */
 	for (uint32_t tries = 2; tries < 5; tries++) {
 		pthread_mutex_lock(&rig->core->lock);
-		row_queue(rig->core, table_find(&rig->core->table, rig->slot, WISH_ROUTE4, row->dst, 8, 0, 254), row, false);
+		queue_row(rig->core, table_find(&rig->core->table, rig->slot, WISH_ROUTE4, row->dst, 8, 0, 254), row, false);
 		pthread_mutex_unlock(&rig->core->lock);
 		rig_quiet(rig);
 		rig_quiet(rig);
@@ -151,7 +149,7 @@ static void test_fight(void)
 	/* Five times in ten seconds, not five times in a day. */
 	for (int i = 0; i < 12; i++) {
 		pthread_mutex_lock(&rig->core->lock);
-		table_extra(&rig->core->table, row)->fight -= 3000;
+		table_extra(&rig->core->table, row)->contested -= 3000;
 		pthread_mutex_unlock(&rig->core->lock);
 		replace_route(&ear, "10.0.0.0", 8, "192.0.2.9", 110);
 		send_all(&ear);
@@ -248,7 +246,7 @@ static void test_fast_enemy(void)
 int main(void)
 {
 	test_needs_root();
-	test_in_flight();
+	test_while_it_is_written();
 	test_heard_late();
 	test_fight();
 	test_fast_enemy();

@@ -7,7 +7,12 @@
  *      of a row that does not          left so: its deletion is queued
  *      of no row (another agent's)     put back as it was
  */
-#include "core/op.h"
+#include "core/misdeleted.h"
+
+#include "core/object.h"
+#include "core/queue.h"
+#include "core/replaced.h"
+#include "core/slots.h"
 
 void messages_add(struct messages *messages, const struct nlmsghdr *msg)
 {
@@ -16,12 +21,12 @@ void messages_add(struct messages *messages, const struct nlmsghdr *msg)
 	if (!copy)
 		abort();
 	memcpy(copy, msg, msg->nlmsg_len);
-	CORE_GROW(messages->list, messages->count, messages->cap);
+	ARRAY_GROW(messages->list, messages->count, messages->cap);
 	messages->list[messages->count++] = copy;
 }
 
 /* An echo costs half as much as the deletion. */
-int astray_delete(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route)
+int misdeleted_ask(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route)
 {
 	int index = nsp_route_delete(batch, route);
 
@@ -30,12 +35,12 @@ int astray_delete(const struct netns *netns, struct nsp_batch *batch, const stru
 	return index;
 }
 
-void astray_note(struct messages *astray, const struct nlmsghdr *answer)
+void misdeleted_note(struct messages *misdeleted, const struct nlmsghdr *answer)
 {
 	struct wish key;
 
 	if (answer->nlmsg_type == RTM_DELROUTE && object_read_key(answer, &key) && key.metric)
-		messages_add(astray, answer);
+		messages_add(misdeleted, answer);
 }
 
 static struct row *find_row(const struct nsp_core *core, uint32_t netns, const struct object *object, uint32_t *id)
@@ -52,25 +57,25 @@ static struct row *find_row(const struct nsp_core *core, uint32_t netns, const s
 	return NULL;
 }
 
-void astray_restore(struct nsp_core *core, uint32_t netns, struct messages *astray)
+void misdeleted_restore(struct nsp_core *core, uint32_t netns, struct messages *misdeleted)
 {
-	for (uint32_t i = 0; i < astray->count; i++) {
+	for (uint32_t i = 0; i < misdeleted->count; i++) {
 		struct object object;
 		uint32_t id;
 
-		struct row *row = object_read(astray->list[i], &object) ? find_row(core, netns, &object, &id) : NULL;
+		struct row *row = object_read(misdeleted->list[i], &object) ? find_row(core, netns, &object, &id) : NULL;
 		if (!row) {
-			struct nlmsghdr *kept = replaced_keep(astray->list[i], false);
+			struct nlmsghdr *kept = replaced_keep(misdeleted->list[i], false);
 			replaced_put_back(core, netns, kept, NULL);
 			free(kept);
-		} else if (row->flags & ROW_INFLIGHT) {
-			row->flags |= ROW_SHAKEN; /* before or after, that is not known */
+		} else if (row->flags & ROW_SENT) {
+			row->flags |= ROW_UNDONE; /* before or after, that is not known */
 		} else if ((row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {
-			row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_SHAKEN);
-			row_queue(core, id, row, true);
+			row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_UNDONE);
+			queue_row(core, id, row, true);
 		}
-		free(astray->list[i]);
+		free(misdeleted->list[i]);
 	}
-	free(astray->list);
-	*astray = (struct messages){ 0 };
+	free(misdeleted->list);
+	*misdeleted = (struct messages){ 0 };
 }
