@@ -4,10 +4,10 @@
 
 #include "core/clock.h"
 #include "core/entry.h"
-#include "core/item.h"
 #include "core/lock.h"
 #include "core/slots.h"
-#include "wire/key.h"
+#include "kinds/item.h"
+#include "kinds/key.h"
 
 /* What nobody fetches is bounded: beyond this the changes are counted only. */
 #define CHANGES_MAX (64u << 20)
@@ -52,7 +52,7 @@ void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t sta
 
 	if (!core->watched)
 		return;
-	struct mp_out *out = change_begin(core, "item/", key, row_key(core, row, key), &at);
+	struct mp_out *out = change_begin(core, "item/", key, row_key_text(core, row, key), &at);
 	if (!out)
 		return;
 	entry_put(core, out, row, state, previous);
@@ -66,7 +66,7 @@ void entry_put_drift(struct nsp_core *core, const struct row *row, const char *f
 
 	if (!core->watched)
 		return;
-	struct mp_out *out = change_begin(core, "drift/", key, row_key(core, row, key), &at);
+	struct mp_out *out = change_begin(core, "drift/", key, row_key_text(core, row, key), &at);
 	if (!out)
 		return;
 	mp_put_map(out, ENTRY_PAIRS + 1);
@@ -79,15 +79,8 @@ void entry_put_drift(struct nsp_core *core, const struct row *row, const char *f
 /* The entry of a row that was there once, as far as the kernel's object tells. */
 static void put_stale(struct mp_out *out, const char *key, size_t len, const char *slot, const struct wish *wish)
 {
-	struct row row = { .type = wish->type,
-			   .dst_len = wish->dst_len,
-			   .metric = wish->metric,
-			   .table = wish->table,
-			   .flags = wish->flags,
-			   .scope = wish->scope };
+	struct item item = wish_item(wish);
 
-	memcpy(row.dst, wish->dst, 16);
-	memcpy(row.via, wish->via, 16);
 	mp_put_map(out, ENTRY_PAIRS + 1);
 	mp_put_literal(out, "key");
 	mp_put_str(out, key, len);
@@ -106,7 +99,7 @@ static void put_stale(struct mp_out *out, const char *key, size_t len, const cha
 	mp_put_literal(out, "tries");
 	mp_put_uint(out, 0);
 	mp_put_literal(out, "item");
-	item_put(out, slot, &row, wish->source);
+	item_put(out, slot, &item);
 	mp_put_literal(out, "found");
 	mp_put_literal(out, "stale");
 }
@@ -119,7 +112,7 @@ void entry_put_stale(struct nsp_core *core, const char *slot, const struct objec
 
 	if (!core->watched)
 		return;
-	size_t len = key_format(key, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+	size_t len = key_format(key, slot, wish->kind, wish->body);
 	struct mp_out *out = change_begin(core, "drift/", key, len, &at);
 	if (!out)
 		return;

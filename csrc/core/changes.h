@@ -3,7 +3,6 @@
 #define NSP_CHANGES_H
 
 #include "core/core.h"
-#include "core/object.h"
 
 void entry_put_change(struct nsp_core *core, const struct row *row, uint32_t state, uint32_t previous);
 /* What was found wrong with a row: "missing" or "altered". */

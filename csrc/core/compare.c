@@ -3,41 +3,26 @@
 #include "core/core.h"
 
 #include "core/entry.h"
-#include "core/item.h"
 #include "core/lock.h"
 #include "core/origin.h"
 #include "core/row.h"
 #include "core/slots.h"
-#include "wire/frame.h"
-
-static struct row as_row(const struct wish *wish)
-{
-	struct row row = {
-		.dst_len = wish->dst_len,
-		.scope = wish->scope,
-		.flags = wish->flags,
-		.type = wish->type,
-		.metric = wish->metric,
-		.table = wish->table,
-	};
-
-	memcpy(row.dst, wish->dst, 16);
-	memcpy(row.via, wish->via, 16);
-	return row;
-}
+#include "core/frame.h"
+#include "kinds/item.h"
+#include "kinds/key.h"
 
 /* One key: what is to be done with it, what there is now (or NULL), and whether there will be what `wish` says. */
 static void put_change(struct nsp_core *core, const char *action, const char *slot, const struct row *before,
 		       const struct wish *wish, bool after)
 {
 	struct mp_out *out = &core->rows_out;
-	struct row wished = wish ? as_row(wish) : (struct row){ 0 };
-	const struct row *row = before ? before : &wished;
+	struct item was = before ? row_item(&core->table, before) : (struct item){ 0 };
+	struct item wanted = wish ? wish_item(wish) : was;
 	char key[NSP_KEY_MAX];
 
 	mp_put_map(out, 8);
 	mp_put_literal(out, "key");
-	mp_put_str(out, key, key_format(key, slot, row->type, row->dst, row->dst_len, row->metric, row->table));
+	mp_put_str(out, key, key_format(key, slot, wanted.kind, wanted.body));
 	mp_put_literal(out, "action");
 	mp_put_text(out, action);
 	mp_put_literal(out, "interface");
@@ -56,12 +41,12 @@ static void put_change(struct nsp_core *core, const char *action, const char *sl
 		mp_put_nil(out);
 	mp_put_literal(out, "before");
 	if (before)
-		item_put_row(core, out, before);
+		item_put(out, slot, &was);
 	else
 		mp_put_nil(out);
 	mp_put_literal(out, "after");
 	if (after)
-		item_put(out, slot, &wished, wish->source);
+		item_put(out, slot, &wanted);
 	else
 		mp_put_nil(out);
 }
@@ -71,8 +56,7 @@ static void put_change(struct nsp_core *core, const char *action, const char *sl
 static const struct row *find_wanted(const struct nsp_core *core, const char *slot, const struct wish *wish)
 {
 	uint32_t number = slot_lookup(core, slot);
-	uint32_t id = number ? table_find(&core->table, number, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) :
-			       NIL;
+	uint32_t id = number ? table_find(&core->table, wish_key(number, wish)) : NIL;
 	const struct row *row = id ? table_row(&core->table, id) : NULL;
 
 	return row && row->flags & ROW_WANTED ? row : NULL;
@@ -118,9 +102,7 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 	for (uint32_t i = 0; frame && i < frame->wish_count; i++) {
 		const struct wish *wish = &frame->wishes[i];
 		uint32_t slot = slot_lookup(core, frame_slot(frame, wish));
-		uint32_t id =
-			slot ? table_find(&core->table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) :
-			       NIL;
+		uint32_t id = slot ? table_find(&core->table, wish_key(slot, wish)) : NIL;
 		kept[id / 8] |= (uint8_t)(1 << id % 8);
 	}
 	for (uint64_t id = 1; id < rows; id++) {
@@ -131,8 +113,8 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 			id |= CHUNK_ROWS - 1;
 			continue;
 		}
-		const struct row *row = &chunk->rows[id & (CHUNK_ROWS - 1)];
-		if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin) ||
+		const struct row *row = chunk_row(chunk, id & (CHUNK_ROWS - 1));
+		if (row->kind == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin) ||
 		    kept[id / 8] >> id % 8 & 1)
 			continue;
 		if (!frame && core->origins[row->origin].generation >= core->origins[origin].generation)

@@ -8,7 +8,7 @@
 
 #include <linux/if_addr.h>
 
-#include "core/object.h"
+#include "kinds/route.h"
 
 #define LOOPBACK 1 /* the ifindex of lo: networks of its addresses are local */
 
@@ -80,7 +80,7 @@ static void route_seen(void *arg, uint32_t index, const void *msg)
 	struct expected seen = { .there = true };
 	const struct nlmsghdr *head = msg;
 	const struct nlattr *attr;
-	struct wish key;
+	struct nsp_route key;
 
 	(void)index;
 	if (!msg) {
@@ -88,7 +88,7 @@ static void route_seen(void *arg, uint32_t index, const void *msg)
 			connected->expected[i].there &= connected->expected[i].key.family != connected->family;
 		return;
 	}
-	if (!object_read_key(head, &key))
+	if (!route_read_key(head, &key))
 		return;
 	const struct rtmsg *rtm = nsp_msg_body(head, sizeof(*rtm));
 	memset(&seen.key, 0, sizeof(seen.key));

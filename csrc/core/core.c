@@ -90,9 +90,10 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 	core->netns[core->netns_count++] = NULL;
 	core->slot_mask = 63;
 	core->slot_index = calloc(core->slot_mask + 1, sizeof(uint32_t));
+	core->slot_links = calloc(core->slot_mask + 1, sizeof(uint32_t));
 	core->request_mask = 255;
 	core->requests = calloc(core->request_mask + 1, sizeof(struct request *));
-	if (!core->slot_index || !core->requests)
+	if (!core->slot_index || !core->slot_links || !core->requests)
 		abort();
 
 	int rc = start_writer(core);
@@ -126,6 +127,7 @@ static void free_slots(struct nsp_core *core)
 	}
 	free(core->slots);
 	free(core->slot_index);
+	free(core->slot_links);
 	free(core->slot_free);
 }
 
@@ -204,10 +206,9 @@ void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 		.altered = core->altered,
 		.longest_hold = core->longest_hold,
 	};
-	memcpy(totals->rows, core->rows_by_state, sizeof(totals->rows));
-	for (int kind = 0; kind < 2; kind++) { /* without a verdict yet: shown as pending */
-		totals->rows[kind][NSP_STATE_PENDING] += totals->rows[kind][NSP_STATE_NONE];
-		totals->rows[kind][NSP_STATE_NONE] = 0;
-	}
+	for (uint8_t kind = 0; kind < kind_count(); kind++)
+		for (uint32_t state = 0; state < NSP_STATES; state++) /* without a verdict yet: shown as pending */
+			totals->rows[kind_name_index(kind)][state == NSP_STATE_NONE ? NSP_STATE_PENDING : state] +=
+				core->rows_by_state[kind][state];
 	core_unlock(core);
 }

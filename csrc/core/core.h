@@ -34,6 +34,7 @@ struct slot {
 	uint32_t blocked;
 	uint32_t touched;    /* the request that was last reported as touching it */
 	uint32_t next, prev; /* in its namespace */
+	uint32_t next_link;  /* in its bucket of `slot_links` */
 	uint32_t rejudge;    /* NSP_JUDGE_*: to be done when the queue is empty, since a route on the link came or went */
 	bool ready;
 	bool retried; /* the planner knows of rows that are to be tried again */
@@ -51,7 +52,7 @@ struct netns {
 	uint32_t refs; /* adds, slots that are ready in it, and stages of operations that are queued */
 	uint32_t first_slot;
 	uint32_t blocked; /* rows of its slots */
-	bool metrics;	  /* IPv4 routes of our protocol with a metric have been in it */
+	bool inexact;	  /* there have been objects of ours in it that an inexact deletion may hit: see misdeleted.c */
 };
 
 struct origin {
@@ -92,6 +93,7 @@ struct nsp_core {
 	struct slot **slots;
 	uint32_t slot_count, slot_cap;
 	uint32_t *slot_index; /* hash of the key -> slot */
+	uint32_t *slot_links; /* hash of namespace and ifindex -> the first slot that is ready there */
 	uint32_t slot_mask;
 	uint32_t slot_generation; /* the last that a slot was given: none has one twice, whatever its number */
 	uint32_t *slot_free;
@@ -103,7 +105,6 @@ struct nsp_core {
 
 	uint32_t *by_nsid; /* the monitor's number -> namespace */
 	uint32_t nsid_count;
-	uint32_t last_changed;	 /* the slot that was last heard of: the next is most likely of the same */
 	uint32_t *dropped_slots; /* of which the kernel has dropped rows by itself */
 	uint32_t dropped_count, dropped_cap;
 
@@ -119,7 +120,7 @@ struct nsp_core {
 	uint32_t rejudge_count, rejudge_cap;
 	uint64_t rejudged; /* when that was last done */
 	uint32_t looking;  /* the namespace that is being looked at (nsp_op_look), or 0 */
-	uint8_t looking_type;
+	uint8_t looking_kind;
 	bool look_ended; /* it was read back meanwhile */
 
 	struct nsp_done *done;
@@ -136,7 +137,7 @@ struct nsp_core {
 	struct mp_out replaced;
 	uint32_t replaced_count;
 
-	uint64_t rows_by_state[2][NSP_STATES];
+	uint64_t rows_by_state[KINDS_MAX][NSP_STATES];
 	uint64_t written, batches, dropped, missing, altered;
 };
 

@@ -15,7 +15,6 @@
 
 #include "core/changes.h"
 #include "core/lock.h"
-#include "core/object.h"
 #include "core/row.h"
 #include "core/slot.h"
 #include "core/slots.h"
@@ -25,34 +24,23 @@
 
 static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct object *object)
 {
-	const struct wish *key = &object->wish;
-	uint32_t id = table_find(&core->table, slot, key->type, key->dst, key->dst_len, key->metric, key->table);
+	uint32_t id = table_find(&core->table, wish_key(slot, &object->wish));
 
 	return id && table_row(&core->table, id)->flags & (ROW_HELD | ROW_SENT) ? id : NIL;
 }
 
-/* The row of which this was the object. */
-static uint32_t find_row(struct nsp_core *core, uint32_t number, const struct object *object)
+/* The row of which this was the object. One that replaces another may lead to another link. */
+static uint32_t find_row(const struct nsp_core *core, uint32_t number, const struct object *object)
 {
-	/* One that replaces another may lead to another link. */
-	bool here = !WISH_TYPE_IS_ROUTE(object->wish.type) || (object->gone && object->ifindex);
-	const struct slot *last = core->last_changed < core->slot_count ? core->slots[core->last_changed] : NULL;
-	uint32_t id, looked = 0;
+	bool here = kinds[object->wish.kind]->per_link || (object->gone && object->ifindex);
+	uint32_t id = NIL, looked = 0;
 
-	if (last && last->ready && last->netns == number && last->ifindex == object->ifindex &&
-	    (id = find_in(core, core->last_changed, object)))
-		return id;
-	for (uint32_t s = core->netns[number]->first_slot; s; s = core->slots[s]->next) {
-		bool same = core->slots[s]->ifindex == object->ifindex;
-		if (!same && (here || looked++ >= SLOTS_LOOKED_AT))
-			continue;
+	for (uint32_t s = slot_on_link(core, number, object->ifindex); s && !id; s = slot_next_on_link(core, s))
 		id = find_in(core, s, object);
-		if (id) {
-			core->last_changed = s;
-			return id;
-		}
-	}
-	return NIL;
+	for (uint32_t s = here ? NIL : core->netns[number]->first_slot; s && !id && looked++ < SLOTS_LOOKED_AT;
+	     s = core->slots[s]->next)
+		id = find_in(core, s, object);
+	return id;
 }
 
 static void deleted(struct nsp_core *core, uint32_t id, struct row *row, bool by_kernel)
@@ -84,7 +72,8 @@ static void changed(struct nsp_core *core, uint32_t id, struct row *row, const s
 	bool here = object->ifindex == core->slots[row->slot]->ifindex || !object->ifindex;
 	bool ours = object->protocol == NSP_PROTOCOL && here;
 
-	if (ours && object_is(&core->table, object, row))
+	struct item item = row_item(&core->table, row);
+	if (ours && object_is(object, &item))
 		return;
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED) {
 		if (!ours) /* what is there now is not to be deleted */
@@ -108,10 +97,6 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 
 	if (!object_read(head, &object))
 		return;
-	if (nsp_heard_appended(head)) { /* the new hop comes first, and ours is among the others */
-		object.protocol = NSP_PROTOCOL;
-		object.ifindex = 0;
-	}
 	core_lock(core);
 	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
 	const struct netns *netns = number ? core->netns[number] : NULL;
@@ -121,12 +106,10 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 		struct row *row = table_row(&core->table, id);
 		if (row->extra)
 			core->table.extras[row->extra].differed = false;
-		/* Of an IPv4 route that it drops the kernel says nothing. So here it is ioctl(2), for which nobody is named either. */
-		bool by_kernel = !head->nlmsg_pid && (object.wish.type == WISH_ROUTE6 || head->nlmsg_type == RTM_DELNEIGH);
 		if (row->flags & ROW_SENT)
 			row->flags |= ROW_UNDONE;
 		else if (object.gone)
-			deleted(core, id, row, by_kernel);
+			deleted(core, id, row, object.by_kernel);
 		else
 			changed(core, id, row, &object);
 	}

@@ -4,10 +4,9 @@
 
 #include <stdio.h>
 
-#include "core/item.h"
 #include "core/slots.h"
-#include "wire/key.h"
-#include "wire/prefix.h"
+#include "kinds/item.h"
+#include "kinds/key.h"
 #include "wire/text.h"
 
 static const char *const state_names[NSP_STATES] = { "none",	"configured", "pending",    "failed", "retrying",
@@ -23,9 +22,9 @@ void state_put(struct mp_out *out, uint32_t state)
 	mp_put_text(out, state_names[state]);
 }
 
-size_t row_key(const struct nsp_core *core, const struct row *row, char *key)
+size_t row_key_text(const struct nsp_core *core, const struct row *row, char *key)
 {
-	return key_format(key, core->slots[row->slot]->key, row->type, row->dst, row->dst_len, row->metric, row->table);
+	return key_format(key, core->slots[row->slot]->key, row->kind, row->body);
 }
 
 /* ["pid/123"] of eth0@pid:123: the slot itself may have been bound to another process since. */
@@ -47,21 +46,31 @@ static void put_ended(struct mp_out *out, const struct slot *slot)
 	mp_put_str(out, text, type + 1 + (size_t)n);
 }
 
+/* ["gateway/10.0.0.1"]: the field by which it goes. */
+static void put_gateway(struct mp_out *out, const struct row *row)
+{
+	const struct kind *kind = kinds[row->kind];
+	const struct field *field = kind->fields;
+	char text[96];
+
+	while (field->flag != ITEM_GATEWAY)
+		field++;
+	size_t n = (size_t)sprintf(text, "%s/", field->name);
+	mp_put_array(out, 1);
+	mp_put_str(out, text, n + field_text(field, kind->family, row->body + field->offset, text + n));
+}
+
 static void put_missing(struct mp_out *out, const struct slot *slot, const struct row *row, uint32_t state)
 {
-	char text[64] = "gateway/";
-
 	if (state != NSP_STATE_PENDING)
 		mp_put_array(out, 0);
 	else if (row->flags & ROW_DEAD)
 		put_ended(out, slot);
 	else if (!slot->ready)
 		mp_put_raw(out, slot->missing.data, slot->missing.len);
-	else if (row->flags & WISH_VIA && WISH_TYPE_IS_ROUTE(row->type) && row->error) {
-		mp_put_array(out, 1);
-		size_t n = 8 + prefix_format_ip(text + 8, WISH_TYPE_IS_V6(row->type), row->via);
-		mp_put_str(out, text, n);
-	} else
+	else if (row->flags & ITEM_GATEWAY && row->error)
+		put_gateway(out, row);
+	else
 		mp_put_array(out, 0);
 }
 
@@ -93,7 +102,7 @@ void entry_put_pairs(struct nsp_core *core, struct mp_out *out, const struct row
 	int error = !slot->ready && state == slot->state ? slot->error : row->error;
 
 	mp_put_literal(out, "key");
-	mp_put_str(out, key, row_key(core, row, key));
+	mp_put_str(out, key, row_key_text(core, row, key));
 	mp_put_literal(out, "state");
 	mp_put_text(out, state_names[state]);
 	mp_put_literal(out, "source");
@@ -118,7 +127,8 @@ void entry_put_pairs(struct nsp_core *core, struct mp_out *out, const struct row
 	mp_put_literal(out, "tries");
 	mp_put_uint(out, row->extra ? core->table.extras[row->extra].tries : 0);
 	mp_put_literal(out, "item");
-	item_put(out, slot->key, row, row->flags & WISH_SOURCE ? core->table.extras[row->extra].source : NULL);
+	struct item item = row_item(&core->table, row);
+	item_put(out, slot->key, &item);
 }
 
 void entry_put(struct nsp_core *core, struct mp_out *out, const struct row *row, uint32_t state, uint32_t previous)

@@ -3,20 +3,20 @@
 #include "core/core.h"
 
 #include "core/entry.h"
-#include "core/item.h"
 #include "core/lock.h"
 #include "core/slots.h"
-#include "wire/key.h"
+#include "kinds/item.h"
+#include "kinds/key.h"
 
 static bool matches(const struct nsp_core *core, const struct row *row, const char *prefix, size_t n, uint32_t states,
 		    const char *source)
 {
 	char key[NSP_KEY_MAX];
 
-	if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || (states && !(states >> row_shown_state(row) & 1)) ||
+	if (row->kind == FREE_ROW || !(row->flags & ROW_WANTED) || (states && !(states >> row_shown_state(row) & 1)) ||
 	    (source && strcmp(core->origins[row->origin].source, source)))
 		return false;
-	return !n || (row_key(core, row, key) >= n && !memcmp(key, prefix, n));
+	return !n || (row_key_text(core, row, key) >= n && !memcmp(key, prefix, n));
 }
 
 long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, const char *source, uint64_t *cursor, uint32_t most,
@@ -35,7 +35,7 @@ long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, c
 		for (; more && chunk->rows && at < chunk->used && (uint32_t)count < most && out->len < bytes; at++) {
 			if (number == 0 && at == 0)
 				continue;
-			const struct row *row = &chunk->rows[at];
+			const struct row *row = chunk_row(chunk, at);
 			if (matches(core, row, prefix, n, states, source)) {
 				entry_put(core, out, row, row_shown_state(row), NO_PREVIOUS);
 				count++;
@@ -65,8 +65,7 @@ long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data)
 	if (key_is_bulk(key, strlen(key)) && key_parse(key, strlen(key), &wish, &text, &fault)) {
 		core_lock(core);
 		uint32_t slot = slot_lookup(core, (char *)text.data + wish.slot);
-		uint32_t id = slot ? table_find(&core->table, slot, wish.type, wish.dst, wish.dst_len, wish.metric, wish.table) :
-				     NIL;
+		uint32_t id = slot ? table_find(&core->table, wish_key(slot, &wish)) : NIL;
 		struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (row && row->flags & ROW_WANTED)
 			entry_put(core, out, row, row_shown_state(row), NO_PREVIOUS);
@@ -75,6 +74,13 @@ long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data)
 	mp_free(&text);
 	*data = out->data;
 	return out->len ? (long)out->len : -ENOENT;
+}
+
+static void put_item(const struct nsp_core *core, struct mp_out *out, const struct row *row)
+{
+	struct item item = row_item(&core->table, row);
+
+	item_put(out, core->slots[row->slot]->key, &item);
 }
 
 long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint32_t *origin, const uint8_t **data, size_t *len)
@@ -91,13 +97,13 @@ long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint3
 			at |= CHUNK_ROWS - 1;
 			continue;
 		}
-		const struct row *row = &chunk->rows[at & (CHUNK_ROWS - 1)];
-		if (row->type == FREE_ROW || !(row->flags & ROW_WANTED))
+		const struct row *row = chunk_row(chunk, at & (CHUNK_ROWS - 1));
+		if (row->kind == FREE_ROW || !(row->flags & ROW_WANTED))
 			continue;
 		if (count && row->origin != *origin)
 			break;
 		*origin = row->origin;
-		item_put_row(core, out, row);
+		put_item(core, out, row);
 		count++;
 	}
 	*cursor = at >> CHUNK_BITS < core->table.chunk_count ? at : 0;

@@ -9,48 +9,25 @@
  */
 #include "core/misdeleted.h"
 
-#include "core/object.h"
 #include "core/queue.h"
 #include "core/replaced.h"
 #include "core/slots.h"
 
-void messages_add(struct messages *messages, const struct nlmsghdr *msg)
-{
-	struct nlmsghdr *copy = malloc(msg->nlmsg_len);
-
-	if (!copy)
-		abort();
-	memcpy(copy, msg, msg->nlmsg_len);
-	ARRAY_GROW(messages->list, messages->count, messages->cap);
-	messages->list[messages->count++] = copy;
-}
-
-/* An echo costs half as much as the deletion. */
-int misdeleted_ask(const struct netns *netns, struct nsp_batch *batch, const struct nsp_route *route)
-{
-	int index = nsp_route_delete(batch, route);
-
-	if (index >= 0 && netns->metrics && route->family == AF_INET && !route->metric)
-		((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO;
-	return index;
-}
-
 void misdeleted_note(struct messages *misdeleted, const struct nlmsghdr *answer)
 {
-	struct wish key;
+	struct object object;
 
-	if (answer->nlmsg_type == RTM_DELROUTE && object_read_key(answer, &key) && key.metric)
-		messages_add(misdeleted, answer);
+	if (!object_read(answer, &object) || answer->nlmsg_type != kinds[object.wish.kind]->del_type ||
+	    !kind_may_be_hit(object.wish.kind, object.wish.body))
+		return;
+	ARRAY_GROW(misdeleted->list, misdeleted->count, misdeleted->cap);
+	misdeleted->list[misdeleted->count++] = array_copy(answer, answer->nlmsg_len);
 }
 
 static struct row *find_row(const struct nsp_core *core, uint32_t netns, const struct object *object, uint32_t *id)
 {
-	const struct wish *key = &object->wish;
-
-	for (uint32_t s = core->netns[netns]->first_slot; s; s = core->slots[s]->next) {
-		if (core->slots[s]->ifindex != object->ifindex)
-			continue;
-		*id = table_find(&core->table, s, key->type, key->dst, key->dst_len, key->metric, key->table);
+	for (uint32_t s = slot_on_link(core, netns, object->ifindex); s; s = slot_next_on_link(core, s)) {
+		*id = table_find(&core->table, wish_key(s, &object->wish));
 		if (*id)
 			return table_row(&core->table, *id);
 	}

@@ -5,7 +5,6 @@
 #include "core/changes.h"
 #include "core/clock.h"
 #include "core/completed.h"
-#include "core/misdeleted.h"
 #include "core/op.h"
 #include "core/queue.h"
 #include "core/replaced.h"
@@ -24,7 +23,7 @@ enum row_due row_due(const struct row *row, bool ready, bool replaced)
 		return DUE_DELETE;
 	if (!held)
 		return DUE_ADD;
-	if (replaced && !(row->flags & WISH_OVERRIDE))
+	if (replaced && !(row->flags & ITEM_OVERRIDE))
 		return DUE_GIVE_BACK;
 	return row->flags & ROW_REFUSED ? DUE_DELETE : DUE_REPLACE;
 }
@@ -32,7 +31,7 @@ enum row_due row_due(const struct row *row, bool ready, bool replaced)
 void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
 {
 	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_SEEN | ROW_UNDONE);
-	if (WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA) && core->slots[row->slot]->heads[LIST_VIA])
+	if (row_is_on_link(row) && core->slots[row->slot]->heads[LIST_VIA])
 		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
 	if (!(row->flags & ROW_WANTED)) {
 		row_drop(core, id, row);
@@ -139,9 +138,9 @@ static void count_success(struct nsp_core *core, struct row *row, uint32_t previ
 void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text)
 {
 	uint32_t previous = row->state;
-	enum row_list list = state != NSP_STATE_CONFIGURED					    ? LIST_OPEN :
-			     WISH_TYPE_IS_ROUTE(row->type) && row->flags & (WISH_VIA | WISH_SOURCE) ? LIST_VIA :
-												      LIST_DIRECT;
+	enum row_list list = state != NSP_STATE_CONFIGURED	       ? LIST_OPEN :
+			     row->flags & (ITEM_GATEWAY | ITEM_SOURCE) ? LIST_VIA :
+									 LIST_DIRECT;
 	if (error > UINT8_MAX) /* ENOTSUPP and the like, which user space has no names for */
 		error = EOPNOTSUPP;
 	if (state == NSP_STATE_FAILED && is_retried(core, row, error))
@@ -164,8 +163,8 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 		return;
 	if (previous != state)
 		row->since = clock_date();
-	core->rows_by_state[WISH_KIND(row->type)][previous]--;
-	core->rows_by_state[WISH_KIND(row->type)][state]++;
+	core->rows_by_state[row->kind][previous]--;
+	core->rows_by_state[row->kind][state]++;
 	row->state = (uint8_t)state;
 	if (row->flags & ROW_WANTED)
 		entry_put_change(core, row, state, previous);
@@ -190,7 +189,7 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 	if (row->state != NSP_STATE_NONE)
 		entry_put_change(core, row, NSP_STATE_REMOVED, row->state);
 	row_give_verdict(core, row, NSP_STATE_REMOVED);
-	core->rows_by_state[WISH_KIND(row->type)][row->state]--;
+	core->rows_by_state[row->kind][row->state]--;
 	core->origins[row->origin].rows--;
 	slot_unlink(core, row);
 	table_remove(&core->table, id);
@@ -240,45 +239,22 @@ void row_unblock(struct nsp_core *core, struct row *row)
 
 bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish)
 {
-	if ((row->flags & WISH_FLAGS) != wish->flags || row->scope != wish->scope || memcmp(row->via, wish->via, 16))
-		return false;
-	return !(wish->flags & WISH_SOURCE) || !memcmp(core->table.extras[row->extra].source, wish->source, 16);
+	const struct kind *kind = kinds[row->kind];
+
+	return (row->flags & ITEM_FLAGS) == wish->flags &&
+	       bytes_are(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)) &&
+	       (!(wish->flags & ITEM_SOURCE) || !memcmp(core->table.extras[row->extra].source, wish->source, 16));
 }
 
-int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes, int mode)
+int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode)
 {
-	uint8_t family = WISH_TYPE_IS_V6(row->type) ? AF_INET6 : AF_INET;
+	struct netns *netns = core->netns[core->slots[row->slot]->netns];
+	struct item item = row_item(&core->table, row);
 
-	if (WISH_TYPE_IS_ROUTE(row->type)) {
-		struct nsp_route route = { .family = family,
-					   .dst_len = row->dst_len,
-					   .proto = NSP_PROTOCOL,
-					   .table = row->table,
-					   .metric = row->metric,
-					   .oif = ifindex,
-					   .scope = row->scope };
-		memcpy(route.dst, row->dst, 16);
-		memcpy(route.gateway, row->via, 16);
-		if (row->flags & WISH_VIA && !(deletes && mode == ROW_ANY_GATEWAY))
-			route.fields |= NSP_ROUTE_GATEWAY;
-		if (row->flags & WISH_ONLINK)
-			route.fields |= NSP_ROUTE_ONLINK;
-		if (row->flags & WISH_SCOPE)
-			route.fields |= NSP_ROUTE_SCOPE;
-		if (row->flags & WISH_SOURCE) {
-			route.fields |= NSP_ROUTE_SOURCE;
-			memcpy(route.source, core->table.extras[row->extra].source, 16);
-		}
-		struct netns *netns = core->netns[core->slots[row->slot]->netns];
-		if (deletes)
-			return misdeleted_ask(netns, batch, &route);
-		netns->metrics |= family == AF_INET && route.metric;
-		return nsp_route_put(batch, &route, mode);
-	}
-	struct nsp_neigh neigh = { .index = ifindex, .family = family, .proto = NSP_PROTOCOL, .mac_len = 6 };
-	memcpy(neigh.dst, row->dst, 16);
-	memcpy(neigh.mac, row->via, 6);
-	return deletes ? nsp_neigh_delete(batch, &neigh) : nsp_neigh_put(batch, &neigh, mode);
+	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
+		return kind_delete(batch, &item, ifindex, mode, netns->inexact);
+	netns->inexact |= kind_may_be_hit(row->kind, row->body);
+	return kinds[row->kind]->encode(batch, &item, ifindex, mode);
 }
 
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)
@@ -286,22 +262,33 @@ void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, 
 	struct nsp_op *op = op_new_unasked();
 
 	nsp_op_stage(op, netns, 0);
-	row_encode(core, nsp_op_room(op), row, ifindex, true, ROW_ANY_GATEWAY);
+	row_encode(core, nsp_op_room(op), row, ifindex, ENCODE_DELETE_ANY);
 	queue_push_op(core, &core->withdrawals, op);
+}
+
+static void unblock_on(struct nsp_core *core, uint32_t slot, const struct row *row)
+{
+	uint32_t id = table_find(&core->table, (struct row_key){ slot, row->kind, row->body });
+
+	if (!id || !(table_row(&core->table, id)->flags & ROW_BLOCKED))
+		return;
+	row_unblock(core, table_row(&core->table, id));
+	queue_row(core, id, table_row(&core->table, id), false);
 }
 
 void row_released(struct nsp_core *core, struct row *row)
 {
-	struct netns *netns = core->netns[core->slots[row->slot]->netns];
+	const struct slot *slot = core->slots[row->slot];
+	const struct netns *netns = core->netns[slot->netns];
 
 	row_restore(core, row);
-	for (uint32_t s = netns->blocked ? netns->first_slot : NIL; s; s = core->slots[s]->next) {
-		if (!core->slots[s]->blocked || s == row->slot)
-			continue;
-		uint32_t id = table_find(&core->table, s, row->type, row->dst, row->dst_len, row->metric, row->table);
-		if (!id || !(table_row(&core->table, id)->flags & ROW_BLOCKED))
-			continue;
-		row_unblock(core, table_row(&core->table, id));
-		queue_row(core, id, table_row(&core->table, id), false);
-	}
+	if (!netns->blocked)
+		return;
+	if (kinds[row->kind]->per_link)
+		for (uint32_t s = slot_on_link(core, slot->netns, slot->ifindex); s; s = slot_next_on_link(core, s))
+			unblock_on(core, s, row);
+	else
+		for (uint32_t s = netns->first_slot; s; s = core->slots[s]->next)
+			if (core->slots[s]->blocked)
+				unblock_on(core, s, row);
 }

@@ -21,7 +21,7 @@ static void queue_open(struct nsp_core *core, struct slot *slot)
 		for (uint32_t id = slot->heads[LIST_OPEN]; id;) {
 			struct row *row = table_row(&core->table, id);
 			uint32_t next = row->next;
-			if (!(row->flags & WISH_VIA) == !with_gateway && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
+			if (!(row->flags & ITEM_GATEWAY) == !with_gateway && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
 				queue_row(core, id, row, express);
 			id = next;
 		}
@@ -46,8 +46,8 @@ static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const
 		withdrawal->op = op_new_unasked();
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
-	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex, true,
-		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ROW_ANY_GATEWAY : 0);
+	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex,
+		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE);
 	withdrawal->count++;
 }
 
@@ -62,12 +62,13 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 {
 	struct withdrawal withdrawal = { 0 };
 
-	/* Routes of metric 0 last, as in readback.c. */
+	/* What may hit another last, as in readback.c. */
 	for (int i = 0; i < 2 * LISTS; i++)
 		for (uint32_t id = slot->heads[i % LISTS]; id; id = table_row(&core->table, id)->next) {
 			const struct row *row = table_row(&core->table, id);
 			/* One that was sent is in the kernel when this is carried out. */
-			if ((row->metric == 0) == (i >= LISTS) && row_may_be_held(row) && (all || is_override(core, row)))
+			if (kind_is_exact(row->kind, row->body) == (i < LISTS) && row_may_be_held(row) &&
+			    (all || is_override(core, row)))
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op)
@@ -109,7 +110,7 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 			id = next;
 		}
 	if (was_ready)
-		slot_leave_netns(core, slot);
+		slot_leave_netns(core, number);
 }
 
 void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int32_t ifindex)
@@ -129,7 +130,7 @@ void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int3
 		slot->ready = true;
 		slot->netns = netns;
 		slot->ifindex = ifindex;
-		slot_enter_netns(core, number, slot);
+		slot_enter_netns(core, number);
 		queue_open(core, slot);
 	}
 	core_unlock(core);
@@ -187,10 +188,9 @@ static bool is_judged(const struct nsp_core *core, const struct row *row, uint32
 		return true;
 	if (row->list != LIST_OPEN && which & NSP_JUDGE_DROPPED && !(row->flags & (ROW_HELD | ROW_SENT)))
 		return true;
-	if (row->list == LIST_VIA && (which & NSP_JUDGE_GATEWAYS || (which & NSP_JUDGE_SOURCES && row->flags & WISH_SOURCE)))
+	if (row->list == LIST_VIA && (which & NSP_JUDGE_GATEWAYS || (which & NSP_JUDGE_SOURCES && row->flags & ITEM_SOURCE)))
 		return true;
-	return (row->type == WISH_ROUTE4 && which & NSP_JUDGE_ROUTES4) || (row->type == WISH_ROUTE6 && which & NSP_JUDGE_ROUTES6) ||
-	       (!WISH_TYPE_IS_ROUTE(row->type) && which & NSP_JUDGE_NEIGHS);
+	return which & kinds[row->kind]->judged;
 }
 
 void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
@@ -220,9 +220,9 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
 {
 	core_lock(core);
-	for (uint32_t id = core->netns[netns]->first_slot; id; id = core->slots[id]->next)
-		if (!ifindex || core->slots[id]->ifindex == ifindex)
-			slot_rejudge(core, id, which);
+	uint32_t id = ifindex ? slot_on_link(core, netns, ifindex) : core->netns[netns]->first_slot;
+	for (; id; id = ifindex ? slot_next_on_link(core, id) : core->slots[id]->next)
+		slot_rejudge(core, id, which);
 	core_unlock(core);
 }
 
@@ -240,24 +240,39 @@ static uint64_t retry_due(const struct extra *extra)
 
 #define GATEWAYS 256
 
-/* Rows of one gateway wait for the same: one of them is tried, and when that succeeds all are. `seen` has the last row of each gateway,
- * by its hash. */
+/* Do both wait for the same, such as a gateway? */
+static bool wait_for_same(const struct row *a, const struct row *b)
+{
+	const struct kind *kind = kinds[a->kind];
+
+	if (a->kind != b->kind || (a->flags ^ b->flags) & ITEM_FLAGS)
+		return false;
+	for (const struct field *field = kind->fields; field < kind->fields + kind->field_count; field++)
+		if (field->waits && memcmp(a->body + field->offset, b->body + field->offset, field->size))
+			return false;
+	return true;
+}
+
+static uint64_t hash_waits(const struct secret *secret, const struct row *row)
+{
+	const struct kind *kind = kinds[row->kind];
+	uint64_t h = (uint64_t)row->kind << 8 | (row->flags & ITEM_FLAGS);
+
+	for (const struct field *field = kind->fields; field < kind->fields + kind->field_count; field++)
+		if (field->waits && field->size >= 4)
+			h = hash_bytes(secret, h, row->body + field->offset, field->size);
+	return h;
+}
+
+/* Of the rows that wait for the same one is tried, and when that succeeds all are. `seen` has the last row of each such group, by its
+ * hash. */
 static bool is_tried_with(const struct nsp_core *core, uint32_t seen[GATEWAYS], uint32_t id, const struct row *row)
 {
-	uint8_t key[16] = { 0 };
-
 	if (!row_is_unreachable(core, row, row->state))
 		return false;
-	if (WISH_TYPE_IS_ROUTE(row->type))
-		memcpy(key, row->via, 16);
-	uint32_t *at =
-		&seen[table_hash(&core->table, 0, row->type, key, row->flags & WISH_FLAGS, row->scope, row->table) % GATEWAYS];
-	const struct row *other = *at ? table_row(&core->table, *at) : NULL;
-	bool same = other && other->type == row->type && other->table == row->table && other->scope == row->scope &&
-		    !((other->flags ^ row->flags) & WISH_FLAGS) &&
-		    (!WISH_TYPE_IS_ROUTE(row->type) || !memcmp(other->via, row->via, 16));
+	uint32_t *at = &seen[hash_waits(&core->table.secret, row) % GATEWAYS], last = *at;
 	*at = id;
-	return same;
+	return last && wait_for_same(table_row(&core->table, last), row);
 }
 
 long nsp_slot_retry(struct nsp_core *core, uint32_t number)

@@ -40,16 +40,36 @@ static void index_remove(struct nsp_core *core, uint32_t id)
 	core->slot_index[hole] = NIL;
 }
 
+static uint32_t *link_bucket(const struct nsp_core *core, uint32_t netns, int32_t ifindex)
+{
+	return &core->slot_links[hash_mix(&core->table.secret, netns, (uint32_t)ifindex) & core->slot_mask];
+}
+
+static void link_put(struct nsp_core *core, uint32_t id)
+{
+	struct slot *slot = core->slots[id];
+	uint32_t *bucket = link_bucket(core, slot->netns, slot->ifindex);
+
+	slot->next_link = *bucket;
+	*bucket = id;
+}
+
 static void index_resize(struct nsp_core *core, uint32_t size)
 {
 	free(core->slot_index);
+	free(core->slot_links);
 	core->slot_index = calloc(size, sizeof(uint32_t));
-	if (!core->slot_index)
+	core->slot_links = calloc(size, sizeof(uint32_t));
+	if (!core->slot_index || !core->slot_links)
 		abort();
 	core->slot_mask = size - 1;
-	for (uint32_t i = 1; i < core->slot_count; i++)
-		if (core->slots[i])
-			index_put(core, i);
+	for (uint32_t i = 1; i < core->slot_count; i++) {
+		if (!core->slots[i])
+			continue;
+		index_put(core, i);
+		if (core->slots[i]->ready)
+			link_put(core, i);
+	}
 }
 
 uint32_t slot_make(struct nsp_core *core, const char *key)
@@ -105,8 +125,28 @@ void slot_unlink(struct nsp_core *core, struct row *row)
 	slot->open -= row->list == LIST_OPEN;
 }
 
-void slot_enter_netns(struct nsp_core *core, uint32_t id, struct slot *slot)
+static uint32_t same_link(const struct nsp_core *core, uint32_t id, uint32_t netns, int32_t ifindex)
 {
+	while (id && (core->slots[id]->netns != netns || core->slots[id]->ifindex != ifindex))
+		id = core->slots[id]->next_link;
+	return id;
+}
+
+uint32_t slot_on_link(const struct nsp_core *core, uint32_t netns, int32_t ifindex)
+{
+	return same_link(core, *link_bucket(core, netns, ifindex), netns, ifindex);
+}
+
+uint32_t slot_next_on_link(const struct nsp_core *core, uint32_t id)
+{
+	const struct slot *slot = core->slots[id];
+
+	return same_link(core, slot->next_link, slot->netns, slot->ifindex);
+}
+
+void slot_enter_netns(struct nsp_core *core, uint32_t id)
+{
+	struct slot *slot = core->slots[id];
 	struct netns *netns = core->netns[slot->netns];
 
 	slot->prev = NIL;
@@ -114,11 +154,18 @@ void slot_enter_netns(struct nsp_core *core, uint32_t id, struct slot *slot)
 	if (slot->next)
 		core->slots[slot->next]->prev = id;
 	netns->first_slot = id;
+	link_put(core, id);
 	netns_hold(core, slot->netns);
 }
 
-void slot_leave_netns(struct nsp_core *core, struct slot *slot)
+void slot_leave_netns(struct nsp_core *core, uint32_t id)
 {
+	struct slot *slot = core->slots[id];
+	uint32_t *at = link_bucket(core, slot->netns, slot->ifindex);
+
+	while (*at != id)
+		at = &core->slots[*at]->next_link;
+	*at = slot->next_link;
 	if (slot->next)
 		core->slots[slot->next]->prev = slot->prev;
 	if (slot->prev)
@@ -175,7 +222,7 @@ int nsp_slot_free(struct nsp_core *core, uint32_t number)
 		rc = -EBUSY;
 	if (!rc) {
 		if (slot->ready)
-			slot_leave_netns(core, slot);
+			slot_leave_netns(core, number);
 		index_remove(core, number);
 		mp_free(&slot->missing);
 		free(slot->text);

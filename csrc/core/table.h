@@ -4,15 +4,14 @@
 #define NSP_TABLE_H
 
 #include "kernel/internal.h"
-#include "nsplane/core.h"
 #include "core/array.h"
 #include "core/hash.h"
-#include "wire/wish.h"
+#include "kinds/kind.h"
 
 #define NIL 0u
 
 enum row_flag {
-	/* the low bits are enum wish_flag */
+	/* the low bits are enum item_flag */
 	ROW_WANTED = 0x20,
 	ROW_HELD = 0x40,	 /* the kernel has it, and it is ours */
 	ROW_QUEUED = 0x80,	 /* an entry of a queue refers to it */
@@ -29,27 +28,41 @@ enum row_flag {
 /* The lists of a slot: what is not configured, and what is, with and without a gateway or source that the kernel may come to refuse. */
 enum row_list { LIST_OPEN, LIST_DIRECT, LIST_VIA, LISTS };
 
+/* The head that rows of all kinds have; the body is laid out by the kind. */
 struct row {
-	uint8_t dst[16];
-	uint8_t via[16]; /* the gateway; of an ARP entry: the MAC */
-	uint64_t since;	 /* ms since the epoch: when it came into its state */
+	uint64_t since __attribute__((packed, aligned(4))); /* ms since the epoch: when it came into its state */
 	uint32_t slot;
 	uint32_t next, prev; /* in the slot's list */
 	uint32_t request;    /* that put it last */
-	uint32_t metric;
-	uint32_t table;
 	uint32_t origin;
 	uint32_t extra; /* index of what few rows have */
 	uint16_t flags;
-	uint8_t type; /* enum wish_type; of a free row: FREE_ROW */
-	uint8_t dst_len;
-	uint8_t scope;
+	uint8_t kind;  /* of a free row: FREE_ROW */
 	uint8_t state; /* NSP_STATE_* */
 	uint8_t error;
 	uint8_t list;
+	uint8_t body[]; /* key and value */
 };
 
 #define FREE_ROW 0xff
+
+/* What identifies a row; `bytes` is the body, or as much of it as the kind's key takes. */
+struct row_key {
+	uint32_t slot;
+	uint8_t kind;
+	const uint8_t *bytes;
+};
+
+static inline struct row_key wish_key(uint32_t slot, const struct wish *wish)
+{
+	return (struct row_key){ slot, wish->kind, wish->body };
+}
+
+/* Is it a row that makes the gateways of others reachable? */
+static inline bool row_is_on_link(const struct row *row)
+{
+	return kinds[row->kind]->makes_reachable && !(row->flags & ITEM_GATEWAY);
+}
 
 /* Somebody undoes it again and again: it is not put for a while. */
 static inline bool row_is_contested(const struct row *row)
@@ -57,11 +70,11 @@ static inline bool row_is_contested(const struct row *row)
 	return row->state == NSP_STATE_RETRYING && !row->error;
 }
 
-/* Is there something of it in the kernel, perhaps? What was heard last may be from before it was put again, and the deletion of a route
- * that has gone hits nobody else's. (Of a neighbour it might.) */
+/* Is there something of it in the kernel, perhaps? What was heard last may be from before it was put again, and the deletion of what
+ * has gone may hit nobody else's. */
 static inline bool row_may_be_held(const struct row *row)
 {
-	return row->flags & ROW_HELD || ((row->flags & (ROW_UNDONE | ROW_SENT)) == ROW_UNDONE && WISH_TYPE_IS_ROUTE(row->type));
+	return row->flags & ROW_HELD || ((row->flags & (ROW_UNDONE | ROW_SENT)) == ROW_UNDONE && kinds[row->kind]->deletes_ours);
 }
 
 struct extra {
@@ -79,17 +92,18 @@ struct extra {
 	uint32_t repairs;    /* since then */
 };
 
-/* Rows lie in chunks that never move; a chunk that is empty goes back to the system. */
+/* Rows lie in chunks of one kind that never move; a chunk that is empty goes back to the system. */
 #define CHUNK_BITS 12
 #define CHUNK_ROWS (1u << CHUNK_BITS)
-#define CHUNK_BYTES (CHUNK_ROWS * sizeof(struct row))
 
 struct chunk {
-	struct row *rows;
+	uint8_t *rows;
+	uint32_t stride; /* bytes a row */
 	uint32_t live;
 	uint32_t used;	     /* rows ever handed out */
 	uint32_t first_free; /* row id, chained by `next` */
-	bool listed;	     /* in `open` */
+	uint8_t kind;
+	bool listed; /* in `open` */
 };
 
 struct index_entry {
@@ -101,8 +115,10 @@ struct table {
 	struct secret secret;
 	struct chunk *chunks;
 	uint32_t chunk_count, chunk_cap;
-	uint32_t *open; /* chunks with room */
-	uint32_t open_count, open_cap;
+	struct open {
+		uint32_t *chunks; /* with room, by kind */
+		uint32_t count, cap;
+	} open[KINDS_MAX];
 	struct index_entry *index; /* open addressing, linear probing */
 	uint32_t index_mask;
 	struct index_entry *old; /* of another size: it moves over little by little, and what is in front of `moved` has */
@@ -114,16 +130,23 @@ struct table {
 	uint32_t extra_count, extra_cap, extra_free;
 };
 
-struct row *table_row(const struct table *table, uint32_t id);
-uint32_t table_hash(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
-		    uint32_t table_id);
+static inline struct row *chunk_row(const struct chunk *chunk, uint32_t at)
+{
+	return (struct row *)(void *)(chunk->rows + at * chunk->stride);
+}
+
+static inline struct row *table_row(const struct table *table, uint32_t id)
+{
+	return chunk_row(&table->chunks[id >> CHUNK_BITS], id & (CHUNK_ROWS - 1));
+}
+
 /* Is this number one of a row? (A queue may hold numbers of rows that have gone.) */
 bool table_has(const struct table *table, uint32_t id);
 /* A row of this key will soon be looked for. */
-void table_expect(const struct table *table, uint32_t slot, const struct wish *wish);
-uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
-		    uint32_t table_id);
-uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish);
+void table_expect(const struct table *table, struct row_key key);
+uint32_t table_find(const struct table *table, struct row_key key);
+/* A row of this key and of the value that follows it. */
+uint32_t table_insert(struct table *table, struct row_key key);
 /* How many entries the next index has, where a large one will soon be wanted and is not there yet; else 0. Its pages are taken without
  * the lock, and given with it. */
 uint32_t table_wants(const struct table *table);
@@ -133,6 +156,8 @@ void table_remove(struct table *table, uint32_t id);
 struct extra *table_extra(struct table *table, struct row *row); /* NULL where it has none */
 struct extra *table_extra_make(struct table *table, struct row *row);
 void table_extra_drop(struct table *table, struct row *row);
+/* What the row says of its item. */
+struct item row_item(const struct table *table, const struct row *row);
 uint64_t table_bytes(const struct table *table);
 void table_free(struct table *table);
 

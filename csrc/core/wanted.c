@@ -13,7 +13,9 @@
 #include "core/request.h"
 #include "core/row.h"
 #include "core/slots.h"
-#include "wire/frame.h"
+#include "core/frame.h"
+#include "core/refused.h"
+#include "kinds/key.h"
 
 /* An entry for an item that was refused and has no row of its own: the same shape as a row's, with `index` and `field`. */
 static void put_refusal(struct request *request, uint32_t index, const char *key, const char *field, const char *text,
@@ -77,7 +79,7 @@ static void refuse_duplicate(struct nsp_core *core, struct request *request, con
 {
 	char key[NSP_KEY_MAX];
 
-	key_format(key, core->slots[row->slot]->key, row->type, row->dst, row->dst_len, row->metric, row->table);
+	row_key_text(core, row, key);
 	put_refusal(request, index, key, "key", "is in this request twice", NULL, 0);
 }
 
@@ -89,12 +91,13 @@ static void refuse_conflict(struct nsp_core *core, struct request *request, cons
 
 static void take_wish(struct nsp_core *core, struct row *row, const struct wish *wish)
 {
-	row->flags = (uint16_t)((row->flags & ~WISH_FLAGS) | wish->flags);
-	row->scope = wish->scope;
-	memcpy(row->via, wish->via, 16);
+	const struct kind *kind = kinds[row->kind];
+
+	row->flags = (uint16_t)((row->flags & ~ITEM_FLAGS) | wish->flags);
+	bytes_copy(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size));
 	if (row->extra)
 		core->table.extras[row->extra].differed = false;
-	if (wish->flags & WISH_SOURCE)
+	if (wish->flags & ITEM_SOURCE)
 		memcpy(table_extra_make(&core->table, row)->source, wish->source, 16);
 }
 
@@ -102,17 +105,17 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 		     bool express, uint64_t now)
 {
 	struct slot *slot = core->slots[number];
-	uint32_t id = table_find(&core->table, number, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+	uint32_t id = table_find(&core->table, wish_key(number, wish));
 	struct row *row;
 
 	if (!id) {
-		id = table_insert(&core->table, number, wish);
+		id = table_insert(&core->table, wish_key(number, wish));
 		row = table_row(&core->table, id);
 		slot->rows++;
 		take_wish(core, row, wish);
 		core->origins[row->origin = origin].rows++;
 		row->since = now;
-		core->rows_by_state[WISH_KIND(row->type)][NSP_STATE_NONE]++;
+		core->rows_by_state[row->kind][NSP_STATE_NONE]++;
 		slot_link(core, id, row, LIST_OPEN);
 	} else {
 		row = table_row(&core->table, id);
@@ -154,7 +157,7 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 /* Routes on the link are queued before those with a gateway, and neighbours last: a request may have them in any order. */
 static int put_order(const struct wish *wish)
 {
-	return !WISH_TYPE_IS_ROUTE(wish->type) ? 2 : wish->flags & WISH_VIA ? 1 : 0;
+	return kinds[wish->kind]->order + (wish->flags & ITEM_GATEWAY);
 }
 
 #define AHEAD 8 /* so many puts take as long as what the index has to be waited for */
@@ -195,7 +198,7 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 				slot = slot_make(core, frame_slot(frame, wish));
 			}
 			if (i + AHEAD < frame->wish_count)
-				table_expect(&core->table, slot, wish + AHEAD); /* mostly on the same link */
+				table_expect(&core->table, wish_key(slot, wish + AHEAD)); /* mostly on the same link */
 			put_wish(core, wish, slot, request, origin, express, now);
 			if (++put % WISHES_AT_ONCE)
 				continue;
@@ -210,7 +213,7 @@ static uint32_t find_wish(const struct nsp_core *core, const struct nsp_frame *f
 {
 	uint32_t slot = slot_lookup(core, frame_slot(frame, wish));
 
-	return slot ? table_find(&core->table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) : NIL;
+	return slot ? table_find(&core->table, wish_key(slot, wish)) : NIL;
 }
 
 /* Unwanted, but its deletion has failed: who deletes it again has that tried again. */
@@ -275,8 +278,8 @@ long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uin
 		more = number < core->table.chunk_count;
 		for (uint32_t at = number == 0; more && core->table.chunks[number].rows && at < core->table.chunks[number].used;
 		     at++) {
-			struct row *row = &core->table.chunks[number].rows[at];
-			if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin))
+			struct row *row = chunk_row(&core->table.chunks[number], at);
+			if (row->kind == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin))
 				continue;
 			if (untouched ? row->request == serial :
 					core->origins[row->origin].generation >= core->origins[origin].generation)

@@ -31,7 +31,7 @@ struct sent {
 	uint32_t netns;
 	int32_t ifindex;
 	enum row_due due;
-	bool on_link; /* a route without gateway: what is behind it may be reachable now, or no more */
+	bool on_link; /* row_is_on_link: what is behind it may be reachable now, or no more */
 	int error;
 	char *text;
 };
@@ -76,7 +76,7 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct sent *sent)
 		.netns = slot->netns,
 		.ifindex = slot->ifindex,
 		.due = due,
-		.on_link = WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA),
+		.on_link = row_is_on_link(row),
 	};
 	row->flags &= (uint16_t)~(ROW_VERDICT_DUE | ROW_UNDONE);
 	row->flags |= ROW_SENT;
@@ -153,12 +153,12 @@ static void take_put_verdict(struct nsp_core *core, const struct sent *sent, str
 	bool was_unreachable = row_is_unreachable(core, row, row->state);
 
 	/* It was on the link and has got a gateway. */
-	if (WISH_TYPE_IS_ROUTE(row->type) && row->list == LIST_DIRECT && !sent->on_link)
+	if (row->list == LIST_DIRECT && kinds[row->kind]->makes_reachable && !sent->on_link)
 		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
 	if (!sent->error) {
 		row->flags |= ROW_HELD;
 		row->flags &= (uint16_t)~ROW_REFUSED;
-		if (core->looking == sent->netns && row->type >= core->looking_type)
+		if (core->looking == sent->netns && row->kind >= core->looking_kind)
 			row->flags |= ROW_SEEN;
 		if (newest)
 			row_state(core, sent->row, row, NSP_STATE_CONFIGURED, 0, NULL);
@@ -238,11 +238,11 @@ static void add_conflict(struct writer *writer, const struct sent *sent, bool lo
 		.request = sent->request,
 		.netns = sent->netns,
 		.lost = lost,
-		.key = { .type = row->type, .dst_len = row->dst_len, .metric = row->metric, .table = row->table },
+		.kind = row->kind,
+		.flags = row->flags & ITEM_FLAGS,
 		.ifindex = core->slots[row->slot]->ifindex,
-		.via = row->flags & WISH_VIA,
 	};
-	memcpy(conflict.key.dst, row->dst, 16);
+	memcpy(conflict.key, row->body, kinds[row->kind]->key_size);
 	row->flags |= ROW_SENT; /* still: nobody is to drop it */
 	ARRAY_GROW(writer->conflicts, writer->conflict_count, writer->conflict_cap);
 	writer->conflicts[writer->conflict_count++] = conflict;
@@ -274,7 +274,7 @@ static void resolve_conflicts(struct writer *writer)
 		core_unlock(core);
 		struct nsp_socket *sock = netns_socket(core, netns, &err);
 		core_lock(core);
-		conflict_resolve(core, sock, netns, conflicts + first, next - first, &err);
+		conflict_resolve(core, sock, conflicts + first, next - first, &err);
 	}
 	if (writer->conflict_cap > BATCH_ROWS) {
 		free(conflicts);
@@ -339,7 +339,7 @@ static void again_failed(void *arg, uint32_t index, int error, const char *text)
 	sent_failed(arg, writer->again[index], error, text);
 }
 
-/* An IPv6 route goes by its gateway, and its row may have been given another since it was written. Where none with that is there, it
+/* What goes by its gateway may have been given another since it was written. Where none with that is there, it
  * goes whatever gateway it has. */
 static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, uint32_t count, struct nsp_error *err)
 {
@@ -350,10 +350,10 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 	for (uint32_t i = 0; i < count; i++) {
 		struct sent *sent = &writer->sent[i];
 		const struct row *row = table_row(&core->table, sent->row);
-		if (!is_deleted(sent) || sent->error != ESRCH || row->type != WISH_ROUTE6 || sent->on_link)
+		if (!is_deleted(sent) || sent->error != ESRCH || !kinds[row->kind]->by_gateway || sent->on_link)
 			continue;
 		writer->again[batch.count] = i;
-		if (row_encode(core, &batch, row, sent->ifindex, true, ROW_ANY_GATEWAY) < 0)
+		if (row_encode(core, &batch, row, sent->ifindex, ENCODE_DELETE_ANY) < 0)
 			continue;
 		free(sent->text);
 		sent->text = NULL;
@@ -397,10 +397,10 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 		struct sent *sent = &writer->sent[batch.count];
 		if (!take_off(core, id, sent))
 			continue;
-		int index = row_encode(core, &batch, row, sent->ifindex, is_deleted(sent),
-				       is_deleted(sent)		? 0 :
-				       sent->due == DUE_REPLACE ? NSP_PUT_REPLACE :
-								  NSP_PUT_NEW);
+		int index = row_encode(core, &batch, row, sent->ifindex,
+				       is_deleted(sent)		? ENCODE_DELETE :
+				       sent->due == DUE_REPLACE ? ENCODE_REPLACE :
+								  ENCODE_NEW);
 		if (index < 0) { /* it is never sent */
 			sent->error = -index;
 			take_verdict(core, sent);

@@ -18,7 +18,7 @@ static void test_while_it_is_written(void)
 	long count;
 
 	for (int before = 0; before < 2; before++) {
-		uint32_t id = table_find(&core->table, ear.rig->slot, WISH_ROUTE4, (uint8_t[16]){ 10 }, 8, 0, 254);
+		uint32_t id = rig_find(ear.rig, "route/web0/10.0.0.0/8");
 		struct row *row = table_row(&core->table, id);
 		struct sent sent = {
 			.row = id, .netns = ear.rig->netns, .ifindex = ear.rig->link, .due = DUE_REPLACE, .on_link = true
@@ -85,7 +85,7 @@ static void test_fight(void)
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}, {kind: route, interface: web0, dst: 11.0.0.0/8}]");
 	listen_in(&ear);
 	nsp_core_watch(rig->core, 1);
-	row = table_row(&rig->core->table, table_find(&rig->core->table, rig->slot, WISH_ROUTE4, (uint8_t[16]){ 10 }, 8, 0, 254));
+	row = table_row(&rig->core->table, rig_find(rig, "route/web0/10.0.0.0/8"));
 	for (int i = 0; i < 5; i++) {
 		delete_route(&ear, "10.0.0.0", 8);
 		send_all(&ear);
@@ -121,7 +121,7 @@ static void test_fight(void)
 	/* Tried again, and undone again: refused at once, and counted. */
 	for (uint32_t tries = 2; tries < 5; tries++) {
 		pthread_mutex_lock(&rig->core->lock);
-		queue_row(rig->core, table_find(&rig->core->table, rig->slot, WISH_ROUTE4, row->dst, 8, 0, 254), row, false);
+		queue_row(rig->core, rig_find(rig, "route/web0/10.0.0.0/8"), row, false);
 		pthread_mutex_unlock(&rig->core->lock);
 		rig_quiet(rig);
 		rig_quiet(rig);

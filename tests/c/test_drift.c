@@ -324,7 +324,6 @@ static void test_many_slots(void)
 		nsp_slot_ready(rig->core, nsp_slot_find(rig->core, key), rig->netns, 1000 + i);
 	}
 	listen_in(&ear);
-	rig->core->last_changed = NIL;
 	delete_route(&ear, "10.0.0.0", 8);
 	replace_route(&ear, "11.0.0.0", 8, "192.0.2.9", RTPROT_STATIC);
 	send_all(&ear);

@@ -201,7 +201,7 @@ static void test_meanwhile(void)
 	CHECK_HAS(in_kernel(rig, "20.0.9.9/32"), "direct");
 	for (uint32_t number = 0; number < rig->core->table.chunk_count; number++)
 		for (uint32_t i = number == 0; i < rig->core->table.chunks[number].used; i++)
-			if (rig->core->table.chunks[number].rows[i].flags & ROW_SEEN)
+			if (chunk_row(&rig->core->table.chunks[number], i)->flags & ROW_SEEN)
 				test_failed++;
 	free(items);
 	free(others);
@@ -212,7 +212,7 @@ static void test_begun_anew(void)
 {
 	struct rig *rig = rig_new_ready();
 	struct op *op = (struct op *)reading(rig);
-	struct readback back = { .core = rig->core, .op = op, .netns = rig->netns, .type = WISH_ROUTE4 };
+	struct readback back = { .core = rig->core, .op = op, .netns = rig->netns };
 
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}, {kind: route, interface: web0, dst: 11.0.0.0/8}]");
 	put_route(rig, "12.0.0.0", 8, NULL, 110);
@@ -220,10 +220,10 @@ static void test_begun_anew(void)
 	change(rig);
 	rig_quiet(rig);
 	nsp_op_sweep(&op->head, rig->link, "web0");
-	find_standing(&back);
+	back.generation = rig->core->slot_generation;
 	back.unclaimed_cap = 16;
 	back.unclaimed = calloc(back.unclaimed_cap, sizeof(*back.unclaimed));
-	back.unclaimed[back.unclaimed_count++].wish.type = WISH_ARP6; /* of another table */
+	back.unclaimed[back.unclaimed_count++].wish.kind = 1; /* of another table */
 	CHECK_EQ(nsp_dump_protocol(&rig->world->sock, AF_INET, NSP_PROTOCOL, object_seen, &back, NULL), 0);
 	CHECK_EQ(back.unclaimed_count, 3);
 	object_seen(&back, 0, NULL);
@@ -240,7 +240,6 @@ static void test_begun_anew(void)
 	rig_quiet(rig);
 	rig_quiet(rig);
 	CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "direct");
-	free(back.standing);
 	free(back.unclaimed);
 	nsp_op_free(&op->head);
 	rig_free(rig);
