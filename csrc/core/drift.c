@@ -18,6 +18,7 @@
 #include "core/row.h"
 #include "core/slot.h"
 #include "core/slots.h"
+#include "kinds/filter.h"
 
 /* How many slots of a namespace are looked at for the route that was replaced by one of another link. With more, reading back finds it. */
 #define SLOTS_LOOKED_AT 256
@@ -95,7 +96,7 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 	const struct nlmsghdr *head = msg;
 	struct object object;
 
-	if (!object_read(head, &object))
+	if (!filter_passes(head, core->portid) || !object_read(head, &object))
 		return;
 	core_lock(core);
 	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
@@ -116,9 +117,14 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 	core_unlock(core);
 }
 
-int nsp_core_hear(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err)
+int nsp_core_listen(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err)
 {
-	return nsp_monitor_hear(mon, core->portid, on_message, core, err);
+	struct filter filter;
+	int groups[KINDS_MAX];
+
+	filter_build(&filter, core->portid);
+	struct sock_fprog program = { .len = (unsigned short)filter.len, .filter = filter.code };
+	return nsp_monitor_listen(mon, groups, filter_groups(groups), &program, core->portid, on_message, core, err);
 }
 
 void nsp_core_repair(struct nsp_core *core)

@@ -133,7 +133,7 @@ void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
 	core_unlock(core);
 }
 
-void nsp_core_netns_heard(struct nsp_core *core, uint32_t netns, int32_t nsid)
+void nsp_core_netns_nsid(struct nsp_core *core, uint32_t netns, int32_t nsid)
 {
 	core_lock(core);
 	if (nsid >= 0) {

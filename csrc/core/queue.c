@@ -35,14 +35,14 @@ void queue_row(struct nsp_core *core, uint32_t id, struct row *row, bool express
 	queue_push(express ? &core->express : &core->queue, ENTRY_ROW(id));
 }
 
-void nsp_core_gather(struct nsp_core *core, uint32_t on)
+void nsp_core_defer_wakeup(struct nsp_core *core, uint32_t on)
 {
 	core_lock(core);
 	core->defers_wakeup = on;
 	core_unlock(core);
 }
 
-void nsp_core_hold(struct nsp_core *core, uint32_t on)
+void nsp_core_pause(struct nsp_core *core, uint32_t on)
 {
 	core_lock(core);
 	core->paused = on;

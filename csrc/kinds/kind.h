@@ -17,6 +17,8 @@
 #include "kinds/field.h"
 #include "wire/fault.h"
 
+struct sock_filter;
+
 #define KINDS_MAX 8
 #define KIND_BODY_MAX 48
 #define KIND_FIELDS_MAX 16
@@ -102,6 +104,11 @@ struct kind {
 	/* The kernel's messages about it. */
 	uint16_t new_type, del_type;
 	bool (*read)(const struct nlmsghdr *msg, struct object *object);
+	int group; /* RTNLGRP_* */
+	/* Is it, done by somebody else, something that may undo one of ours? The same as steps of a filter: see filter.h. */
+	bool (*is_heard)(const struct nlmsghdr *msg);
+	const struct sock_filter *heard;
+	uint8_t heard_len;
 	int dump;	       /* NSP_DUMP_* */
 	uint8_t dump_protocol; /* of which alone the kernel tells, where it can; or 0 */
 	/* Somebody else's object in words; `link` is its link's name or "". */

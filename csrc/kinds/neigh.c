@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Neighbours: ARP entries and those of IPv6. */
-#include "kinds/kind.h"
+#include "kinds/filter.h"
 
 #include <linux/neighbour.h>
 #include <stdio.h>
@@ -97,6 +97,37 @@ static bool read_neigh(const struct nlmsghdr *msg, struct object *object)
 	return true;
 }
 
+/* ---- what others do ----
+ *
+ *      by nobody (port id 0)                     left out, unless of our protocol: by ioctl(2), or gone with their link
+ *      RTM_DELNEIGH of one that had failed       left out: the last word on a deletion, after RTM_NEWNEIGH has named its author
+ */
+static const struct sock_filter heard[] = {
+	FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
+	FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELNEIGH), 0, 2),
+	FILTER_LOAD16(FILTER_BODY(ndmsg, ndm_state)),
+	FILTER_IF(BPF_JEQ, FILTER_HOST16(NUD_FAILED), FILTER_DROP, 0),
+	FILTER_LOAD32(FILTER_HEAD(nlmsg_pid)),
+	FILTER_IF(BPF_JEQ, 0, 0, FILTER_PASS),
+	BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, NDA_PROTOCOL),
+	BPF_STMT(BPF_LD | BPF_W | BPF_IMM, NLMSG_HDRLEN + sizeof(struct ndmsg)),
+	FILTER_LOAD32((uint32_t)SKF_AD_OFF + SKF_AD_NLATTR),
+	FILTER_IF(BPF_JEQ, 0, FILTER_DROP, 0),
+	BPF_STMT(BPF_MISC | BPF_TAX, 0),
+	BPF_STMT(BPF_LD | BPF_B | BPF_IND, sizeof(struct nlattr)),
+	FILTER_IF(BPF_JEQ, NSP_PROTOCOL, FILTER_PASS, FILTER_DROP),
+};
+
+static bool is_heard(const struct nlmsghdr *msg)
+{
+	struct nsp_neigh neigh;
+
+	return nsp_neigh_read(msg, &neigh) == 0 && (msg->nlmsg_pid || neigh.proto == NSP_PROTOCOL) &&
+	       (msg->nlmsg_type == RTM_NEWNEIGH || neigh.state != NUD_FAILED);
+}
+
+/* ---- in words ---- */
+
 static const char *mac_text(const uint8_t *mac, char text[18])
 {
 	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
@@ -138,7 +169,8 @@ static void describe_made6(const struct object *object, char *text, size_t cap)
 	.body_size = sizeof(struct arp##version), .blank = blank, .address = 2, .fields = fields##version,                         \
 	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_NEIGHS, .order = 2,                 \
 	.per_link = true, .kept_otherwise = true, .encode = encode##version, .ask = ask##version, .new_type = RTM_NEWNEIGH,        \
-	.del_type = RTM_DELNEIGH, .read = read_neigh, .dump = NSP_DUMP_NEIGHS, .describe = describe,                               \
+	.del_type = RTM_DELNEIGH, .group = RTNLGRP_NEIGH, .is_heard = is_heard, .heard = heard,                                    \
+	.heard_len = sizeof(heard) / sizeof(*heard), .read = read_neigh, .dump = NSP_DUMP_NEIGHS, .describe = describe,            \
 	.describe_made = describe_made##version
 
 extern const struct kind arp4, arp6;

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "kinds/filter.h"
 #include "kinds/kind.h"
 #include "kinds/protocol.h"
 #include "wire/prefix.h"
@@ -288,6 +289,32 @@ static bool is_replaced6(const struct nlmsghdr *msg, uint8_t flags)
 	return (find_attr(msg, RTA_GATEWAY) || find_attr(msg, RTA_MULTIPATH)) == !!(flags & ITEM_GATEWAY);
 }
 
+/* ---- what others do ----
+ *
+ *      RTM_NEWROUTE that replaced nothing               left out, unless it was appended: an IPv6 one becomes a next hop of another
+ *      RTM_DELROUTE of another protocol than ours       left out
+ */
+static const struct sock_filter heard[] = {
+	FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
+	FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELROUTE), 2, 0),
+	FILTER_LOAD16(FILTER_HEAD(nlmsg_flags)),
+	FILTER_IF(BPF_JSET, FILTER_HOST16(NLM_F_REPLACE | NLM_F_APPEND), FILTER_PASS, FILTER_DROP),
+	FILTER_LOAD8(FILTER_BODY(rtmsg, rtm_protocol)),
+	FILTER_IF(BPF_JEQ, NSP_PROTOCOL, FILTER_PASS, FILTER_DROP),
+};
+
+static bool is_heard(const struct nlmsghdr *msg)
+{
+	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
+
+	if (!rtm)
+		return false;
+	if (msg->nlmsg_type == RTM_DELROUTE)
+		return rtm->rtm_protocol == NSP_PROTOCOL;
+	return msg->nlmsg_flags & NLM_F_REPLACE ||
+	       (rtm->rtm_family == AF_INET6 && is_appended(msg) && find_attr(msg, RTA_MULTIPATH));
+}
+
 /* ---- in words ---- */
 
 /* " blackhole", or "" for a common one. */
@@ -433,9 +460,11 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
 	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_ROUTES##version,                    \
 	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode##version,                       \
-	.table = table##version, .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .dump = NSP_DUMP_ROUTES,                      \
-	.dump_protocol = NSP_PROTOCOL, .describe = describe, .describe_made = describe_made##version, .keep = keep, .age = age
+	.table = table##version, .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard, .heard = heard,         \
+	.heard_len = sizeof(heard) / sizeof(*heard), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL, .describe = describe, \
+	.describe_made = describe_made##version, .keep = keep, .age = age
 
 extern const struct kind route4, route6;
-const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4 };
-const struct kind route6 = { ROUTE(6, AF_INET6), .read = read_route6, .by_gateway = true, .is_replaced = is_replaced6 };
+const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .group = RTNLGRP_IPV4_ROUTE };
+const struct kind route6 = { ROUTE(6, AF_INET6), .read = read_route6, .by_gateway = true, .is_replaced = is_replaced6,
+			     .group = RTNLGRP_IPV6_ROUTE };

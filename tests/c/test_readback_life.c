@@ -38,14 +38,14 @@ static void test_another_life(void)
 
 	struct nsp_op *op = reading(rig);
 	uint64_t cookie = op->cookie;
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	nsp_core_submit(rig->core, op, false);
 	rig_ready(rig);
 	uint32_t again = rig_start_as(rig, "lab", 0, items, false);
 	nap();
 	before = written(rig);
 	CHECK_EQ(before, 0);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	await(rig, cookie);
 	check_found(rig, 0, 2, 0); /* what was never written by this life is not missing, but new */
 	rig_quiet(rig);
@@ -73,17 +73,17 @@ static void test_gone_already(void)
 	delete_route(rig, "10.0.0.0", 8, 254, 0);
 	change(rig);
 	uint64_t before = written(rig);
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	nsp_core_submit(rig->core, reading(rig), false);
 	uint32_t serial = rig_start_delete(rig, "lab", "[route/web0/10.0.0.0/8]", 0);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	rig_end(rig, serial);
 	CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 1);
 	CHECK_EQ(written(rig), before);
 	CHECK_STR(rig_row(rig, "route/web0/10.0.0.0/8"), "none");
 
 	/* Refused, and the former one of it that was to be deleted is gone: it stays refused. */
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	nsp_core_submit(rig->core, reading(rig), false);
 	serial = rig_start_as(rig, "lab", 0, "[{kind: route, interface: web0, dst: 11.0.0.0/8, gateway: 192.0.2.255}]", true);
 	rig_end(rig, serial);
@@ -92,7 +92,7 @@ static void test_gone_already(void)
 	delete_route(rig, "11.0.0.0", 8, 254, 0);
 	change(rig);
 	before = written(rig);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	rig_quiet(rig);
 	CHECK_EQ(written(rig), before);
 	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "state: retrying");
@@ -280,17 +280,17 @@ static void test_closed(void)
 	carry_out(rig, op);
 	check_found(rig, 0, 0, 0);
 
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	op = reading(rig);
 	uint64_t cookie = op->cookie;
 	nsp_core_submit(rig->core, op, false);
 	CHECK_EQ(nsp_core_has_begun(rig->core, op), 0);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	await(rig, cookie);
 	CHECK_EQ(nsp_core_has_begun(rig->core, op), 1);
 
 	/* One that is never carried out is freed all the same. */
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	op = reading(rig);
 	nsp_op_sweep(op, rig->link, "web0");
 	nsp_core_submit(rig->core, op, false);

@@ -336,7 +336,7 @@ NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t ty
 
 /* ---- monitor (monitor.c) --------------------------------------------------------------------------------------------------- */
 
-/* What somebody did to a route or neighbour (a struct nlmsghdr; valid during the call): see nsp_core_hear in nsplane/core.h. */
+/* What somebody did to a route or neighbour (a struct nlmsghdr; valid during the call): see nsp_core_listen in nsplane/core.h. */
 typedef void (*nsp_heard_fn)(void *arg, int32_t nsid, const void *msg);
 
 /* Hears links and addresses of many namespaces on one socket (NETLINK_LISTEN_ALL_NSID). The socket lives in a namespace of its

@@ -7,6 +7,7 @@ from typing import get_args
 import msgspec
 
 from nsplane.errors import ItemError
+from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.bridge import BRIDGE, Bridge
 from nsplane.kinds.existing import EXISTING, LOOPBACK, Existing, Loopback
 from nsplane.kinds.link import LinkKind
@@ -17,9 +18,9 @@ from nsplane.model.leniency import as_meant
 InterfaceItem = Veth | Bridge | Loopback | Existing
 
 KINDS: dict[type, LinkKind] = {Veth: VETH, Bridge: BRIDGE, Loopback: LOOPBACK, Existing: EXISTING}
-NAMES = ("arp", "bridge", "existing", "loopback", "route", "veth")
 
 FIELDS = {str(kind.__struct_config__.tag): {*kind.__struct_fields__, "kind"} for kind in get_args(InterfaceItem)}
+NAMES = sorted((*BULK_KINDS, *FIELDS))
 INSIDE = {"namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}}
 
 _decoder: msgspec.msgpack.Decoder[InterfaceItem] = msgspec.msgpack.Decoder(InterfaceItem)
