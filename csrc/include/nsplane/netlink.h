@@ -438,7 +438,7 @@ NSP_API int nsp_neigh_read(const void *msg, struct nsp_neigh *neigh);
 
 /* ---- monitor (monitor.c) --------------------------------------------------------------------------------------------------- */
 
-/* What somebody did to a route or neighbour (a struct nlmsghdr; valid during the call): see nsp_core_hear in nsplane/core.h. */
+/* What somebody did to a route or neighbour (a struct nlmsghdr; valid during the call): see nsp_core_listen in nsplane/core.h. */
 typedef void (*nsp_heard_fn)(void *arg, int32_t nsid, const void *msg);
 
 /* Where the attributes of links are put that events point to: `cap` bytes at `buf`, of which `len` are used. With `buf` NULL they are put

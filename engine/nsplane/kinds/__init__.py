@@ -8,6 +8,7 @@ from typing import Any, Union, get_args
 import msgspec
 
 from nsplane.errors import ItemError
+from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.link import LinkKind
 from nsplane.model.items import Interface, Namespace, check_name, check_namespace
 from nsplane.model.leniency import as_meant
@@ -24,9 +25,8 @@ MODULES = (
 KINDS: dict[type[Interface], LinkKind] = {
     kind.item: kind for kind in (import_module(f"nsplane.kinds.{module}").KIND for module in MODULES)
 }
-NAMES = tuple(sorted(("arp", "route", *(str(item.__struct_config__.tag) for item in KINDS))))
-
 FIELDS = {str(item.__struct_config__.tag): {*item.__struct_fields__, "kind"} for item in KINDS}
+NAMES = sorted((*BULK_KINDS, *FIELDS))
 INSIDE = {"namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}}
 
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[tuple(KINDS)])  # noqa: UP007

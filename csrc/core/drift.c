@@ -1,51 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What others do to our routes and neighbours, heard while they do it.
+ * What others do to our routes and neighbours, told by the monitor while they do it.
  *
  *      deleted                                    missing: written anew
  *      replaced or changed, ours still            altered: written over
  *      with a next hop more (IPv6)                altered: written over
  *      replaced by something of somebody else's   altered: put as new, and conflict.c decides
  *      deleted by the kernel itself               written anew when it is known that the link has not gone
- *      while it was in flight                     put as new when it has landed: it may have been before or after
+ *      while it was being written                 put as new when its verdict is there: it may have been before or after
  *
  * Slots that are not ready have nothing in the kernel. What comes too late - it has been written again since - is written once too often.
  */
 #include "core/core.h"
+
+#include "core/changes.h"
+#include "core/lock.h"
+#include "core/row.h"
+#include "core/slot.h"
+#include "core/slots.h"
+#include "kinds/filter.h"
 
 /* How many slots of a namespace are looked at for the route that was replaced by one of another link. With more, reading back finds it. */
 #define SLOTS_LOOKED_AT 256
 
 static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct object *object)
 {
-	const struct wish *key = &object->wish;
-	uint32_t id = table_find(&core->table, slot, key->type, key->dst, key->dst_len, key->metric, key->table);
+	uint32_t id = table_find(&core->table, wish_key(slot, &object->wish));
 
-	return id && table_row(&core->table, id)->flags & (ROW_HELD | ROW_INFLIGHT) ? id : NIL;
+	return id && table_row(&core->table, id)->flags & (ROW_HELD | ROW_SENT) ? id : NIL;
 }
 
-/* The row of which this was the object. */
-static uint32_t find_row(struct nsp_core *core, uint32_t number, const struct object *object)
+/* The row of which this was the object. One that replaces another may lead to another link. */
+static uint32_t find_row(const struct nsp_core *core, uint32_t number, const struct object *object)
 {
-	/* One that replaces another may lead to another link. */
-	bool here = !WISH_TYPE_IS_ROUTE(object->wish.type) || (object->gone && object->ifindex);
-	const struct slot *last = core->last_heard < core->slot_count ? core->slots[core->last_heard] : NULL;
-	uint32_t id, looked = 0;
+	bool here = kinds[object->wish.kind]->per_link || (object->gone && object->ifindex);
+	uint32_t id = NIL, looked = 0;
 
-	if (last && last->ready && last->netns == number && last->ifindex == object->ifindex &&
-	    (id = find_in(core, core->last_heard, object)))
-		return id;
-	for (uint32_t s = core->netns[number]->first_slot; s; s = core->slots[s]->next) {
-		bool same = core->slots[s]->ifindex == object->ifindex;
-		if (!same && (here || looked++ >= SLOTS_LOOKED_AT))
-			continue;
+	for (uint32_t s = slot_on_link(core, number, object->ifindex); s && !id; s = slot_next_on_link(core, s))
 		id = find_in(core, s, object);
-		if (id) {
-			core->last_heard = s;
-			return id;
-		}
-	}
-	return NIL;
+	for (uint32_t s = here ? NIL : core->netns[number]->first_slot; s && !id && looked++ < SLOTS_LOOKED_AT;
+	     s = core->slots[s]->next)
+		id = find_in(core, s, object);
+	return id;
 }
 
 static void deleted(struct nsp_core *core, uint32_t id, struct row *row, bool by_kernel)
@@ -57,15 +53,15 @@ static void deleted(struct nsp_core *core, uint32_t id, struct row *row, bool by
 		row_gone(core, id, row);
 		return;
 	}
-	row->flags = (uint16_t)((row->flags & ~(ROW_HELD | ROW_SEEN)) | ROW_SHAKEN);
-	if (row_is_fought(row))
+	row->flags = (uint16_t)((row->flags & ~(ROW_HELD | ROW_SEEN)) | ROW_UNDONE);
+	if (row_is_contested(row))
 		return;
 	if (!by_kernel) {
 		core->missing++;
 		entry_put_drift(core, row, "missing");
 		row_repair(core, id, row, "somebody else deletes it");
 	} else if (!slot->dropped) {
-		CORE_GROW(core->dropped_slots, core->dropped_count, core->dropped_cap);
+		ARRAY_GROW(core->dropped_slots, core->dropped_count, core->dropped_cap);
 		core->dropped_slots[core->dropped_count++] = number;
 		slot->dropped = true;
 	}
@@ -77,7 +73,8 @@ static void changed(struct nsp_core *core, uint32_t id, struct row *row, const s
 	bool here = object->ifindex == core->slots[row->slot]->ifindex || !object->ifindex;
 	bool ours = object->protocol == NSP_PROTOCOL && here;
 
-	if (ours && object_is(&core->table, object, row))
+	struct item item = row_item(&core->table, row);
+	if (ours && object_is(object, &item))
 		return;
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED) {
 		if (!ours) /* what is there now is not to be deleted */
@@ -85,26 +82,22 @@ static void changed(struct nsp_core *core, uint32_t id, struct row *row, const s
 		return;
 	}
 	if (!ours)
-		row->flags = (uint16_t)((row->flags & ~(ROW_HELD | ROW_SEEN)) | ROW_SHAKEN);
-	if (row_is_fought(row))
+		row->flags = (uint16_t)((row->flags & ~(ROW_HELD | ROW_SEEN)) | ROW_UNDONE);
+	if (row_is_contested(row))
 		return;
 	core->altered++;
 	entry_put_drift(core, row, "altered");
 	row_repair(core, id, row, "somebody else changes it");
 }
 
-static void heard(void *arg, int32_t nsid, const void *msg)
+static void on_message(void *arg, int32_t nsid, const void *msg)
 {
 	struct nsp_core *core = arg;
 	const struct nlmsghdr *head = msg;
 	struct object object;
 
-	if (!object_read(head, &object))
+	if (!filter_passes(head, core->portid) || !object_read(head, &object))
 		return;
-	if (nsp_heard_appended(head)) { /* the new hop comes first, and ours is among the others */
-		object.protocol = NSP_PROTOCOL;
-		object.ifindex = 0;
-	}
 	core_lock(core);
 	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
 	const struct netns *netns = number ? core->netns[number] : NULL;
@@ -113,37 +106,25 @@ static void heard(void *arg, int32_t nsid, const void *msg)
 	if (id) {
 		struct row *row = table_row(&core->table, id);
 		if (row->extra)
-			core->table.extras[row->extra].doubted = false;
-		/* Of an IPv4 route that it drops the kernel says nothing. So here it is ioctl(2), for which nobody is named either. */
-		bool by_kernel = !head->nlmsg_pid && (object.wish.type == WISH_ROUTE6 || head->nlmsg_type == RTM_DELNEIGH);
-		if (row->flags & ROW_INFLIGHT)
-			row->flags |= ROW_SHAKEN;
+			core->table.extras[row->extra].differed = false;
+		if (row->flags & ROW_SENT)
+			row->flags |= ROW_UNDONE;
 		else if (object.gone)
-			deleted(core, id, row, by_kernel);
+			deleted(core, id, row, object.by_kernel);
 		else
 			changed(core, id, row, &object);
 	}
 	core_unlock(core);
 }
 
-int nsp_core_hear(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err)
+int nsp_core_listen(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err)
 {
-	return nsp_monitor_hear(mon, core->portid, heard, core, err);
-}
+	struct filter filter;
+	int groups[KINDS_MAX];
 
-void nsp_core_netns_heard(struct nsp_core *core, uint32_t netns, int32_t nsid)
-{
-	core_lock(core);
-	if (nsid >= 0) {
-		uint32_t before = core->nsid_count;
-		while (core->nsid_count <= (uint32_t)nsid)
-			core->by_nsid = core_grow(core->by_nsid, &core->nsid_count, sizeof(*core->by_nsid));
-		if (core->nsid_count != before)
-			memset(core->by_nsid + before, 0, (core->nsid_count - before) * sizeof(*core->by_nsid));
-		core->by_nsid[nsid] = netns;
-	}
-	core->netns[netns]->nsid = nsid;
-	core_unlock(core);
+	filter_build(&filter, core->portid);
+	struct sock_fprog program = { .len = (unsigned short)filter.len, .filter = filter.code };
+	return nsp_monitor_listen(mon, groups, filter_groups(groups), &program, core->portid, on_message, core, err);
 }
 
 void nsp_core_repair(struct nsp_core *core)

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kernel/internal.h"
-
-#include "wire/frame.h"
+/* A request as it came over the bus: one pass over its msgpack. */
+#include "core/frame.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "core/array.h"
+#include "core/duplicates.h"
+#include "core/refused.h"
+#include "kinds/item.h"
+#include "kinds/key.h"
+#include "wire/plain.h"
 #include "wire/text.h"
 
 #define FIELDS_MAX 64
@@ -36,54 +40,15 @@ void nsp_frame_free(struct nsp_frame *frame)
 	free(frame);
 }
 
-/* The next element of a growing array. */
-static void *grow(void *array, uint32_t count, uint32_t *cap, size_t size)
-{
-	if (count < *cap)
-		return array;
-	*cap = *cap ? *cap * 2 : 64;
-	void *grown = realloc(array, *cap * size);
-	if (!grown)
-		abort();
-	return grown;
-}
-
-#define SHOWN_MAX 1024
-
-void frame_refuse(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len, const struct fault *fault)
-{
-	frame->faults = grow(frame->faults, frame->fault_count, &frame->fault_cap, sizeof(*frame->faults));
-	struct frame_fault *entry = &frame->faults[frame->fault_count++];
-	*entry = (struct frame_fault){ .what.index = index };
-	if (len <= SHOWN_MAX && plain_is((struct mp_in){ data, data + len })) {
-		entry->data = data;
-		entry->len = (uint32_t)len;
-	}
-	memcpy(entry->what.field, fault->field, sizeof(entry->what.field));
-	memcpy(entry->what.text, fault->text, sizeof(entry->what.text));
-}
-
-void frame_refuse_key(struct nsp_frame *frame, const char *key, size_t len)
-{
-	frame->faults[frame->fault_count - 1].key = (uint32_t)frame->text.len + 1;
-	mp_put_raw(&frame->text, key, len);
-	mp_put_raw(&frame->text, "", 1);
-}
-
-const char *frame_fault_key(const struct nsp_frame *frame, const struct frame_fault *fault)
-{
-	return fault->key ? (const char *)frame->text.data + fault->key - 1 : NULL;
-}
-
 static void leave(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len)
 {
-	frame->others = grow(frame->others, frame->other_count, &frame->other_cap, sizeof(*frame->others));
+	ARRAY_GROW(frame->others, frame->other_count, frame->other_cap);
 	frame->others[frame->other_count++] = (struct nsp_span){ .index = index, .len = (uint32_t)len, .data = data };
 }
 
 static struct wish *next_wish(struct nsp_frame *frame)
 {
-	frame->wishes = grow(frame->wishes, frame->wish_count, &frame->wish_cap, sizeof(*frame->wishes));
+	ARRAY_GROW(frame->wishes, frame->wish_count, frame->wish_cap);
 	return &frame->wishes[frame->wish_count];
 }
 
@@ -91,11 +56,11 @@ static bool read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index,
 {
 	const uint8_t *start = in->p;
 	struct fault fault;
-	int kind = schema_kind(*in);
+	int kind = item_kind(*in);
 
 	if (kind >= 0) {
 		struct wish *wish = next_wish(frame);
-		if (schema_decode(in, kind, wish, &frame->text, memo, &fault)) {
+		if (item_decode(in, kind, wish, &frame->text, memo, &fault)) {
 			wish->index = index;
 			frame->wish_count++;
 			return true;

@@ -2,9 +2,8 @@
 #ifndef NSP_FRAME_H
 #define NSP_FRAME_H
 
-#include "wire/schema.h"
-#include "wire/plain.h"
-#include "wire/key.h"
+#include "core/hash.h"
+#include "kinds/kind.h"
 
 struct frame_fault {
 	struct nsp_fault what;
@@ -29,24 +28,12 @@ struct nsp_frame {
 	uint32_t keys;
 	struct frame_seen *seen;
 	uint32_t seen_cap;
-	uint64_t seed;
+	struct secret secret; /* of `seen` */
 };
 
 static inline const char *frame_slot(const struct nsp_frame *frame, const struct wish *wish)
 {
 	return (const char *)frame->text.data + wish->slot;
 }
-
-/* Notes that an item is refused. */
-void frame_refuse(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len, const struct fault *fault);
-
-/* Notes the key of what was refused last. */
-void frame_refuse_key(struct nsp_frame *frame, const char *key, size_t len);
-
-/* The key of what was refused, or NULL. */
-const char *frame_fault_key(const struct nsp_frame *frame, const struct frame_fault *fault);
-
-/* Refuses wishes whose key an earlier one has; `list` is where the items or keys begin. Returns how many there are. */
-uint32_t frame_refuse_duplicates(struct nsp_frame *frame, struct mp_in list);
 
 #endif

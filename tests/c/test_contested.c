@@ -1,107 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is heard may be late, of a row that is in flight, or of somebody who fights back. */
-#include "ear.h"
+/* What is heard may be late, of a row that is being written, or of somebody who fights back. */
+#include "listener.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 /* Its steps by themselves: for what happens between two of them. */
-#define queue_push queue_push_by_steps
 #define writer_run writer_run_by_steps
 #include "core/writer.c"
-#undef queue_push
 #undef writer_run
 
-/* Deleted while it is in flight: was that before it was put or after? It is put as new, which is right in both cases. */
-static void test_in_flight(void)
+/* Deleted while it is being written: was that before it was put or after? It is put as new, which is right in both cases. */
+static void test_while_it_is_written(void)
 {
-	struct ear ear = ear_with_all();
-	struct nsp_core *core = ear.rig->core;
+	struct listener listener = listener_with_all();
+	struct nsp_core *core = listener.rig->core;
 	long count;
 
 	for (int before = 0; before < 2; before++) {
-		uint32_t id = table_find(&core->table, ear.rig->slot, WISH_ROUTE4, (uint8_t[16]){ 10 }, 8, 0, 254);
+		uint32_t id = rig_find(listener.rig, "route/web0/10.0.0.0/8");
 		struct row *row = table_row(&core->table, id);
-		struct flight flight = {
-			.row = id, .netns = ear.rig->netns, .ifindex = ear.rig->link, .replaces = true, .on_link = true
+		struct sent sent = {
+			.row = id, .netns = listener.rig->netns, .ifindex = listener.rig->link, .due = DUE_REPLACE, .on_link = true
 		};
 
-		flight.generation = core->slots[row->slot]->generation;
-		row->flags |= ROW_INFLIGHT; /* the writer sleeps */
-		delete_route(&ear, "10.0.0.0", 8);
+		sent.generation = core->slots[row->slot]->generation;
+		row->flags |= ROW_SENT; /* the writer sleeps */
+		delete_route(&listener, "10.0.0.0", 8);
 		if (before)
-			replace_route(&ear, "10.0.0.0", 8, NULL, 110);
-		send_all(&ear);
-		while (nsp_monitor_read(&ear.mon, (struct nsp_event[8]){ 0 }, 8, NULL) > 0)
+			replace_route(&listener, "10.0.0.0", 8, NULL, 110);
+		send_all(&listener);
+		while (nsp_monitor_read(&listener.mon, (struct nsp_event[8]){ 0 }, 8, NULL) > 0)
 			;
-		CHECK_EQ(row->flags & (ROW_HELD | ROW_INFLIGHT | ROW_SHAKEN), ROW_HELD | ROW_INFLIGHT | ROW_SHAKEN);
-		uint64_t written = totals(&ear).written;
+		CHECK_EQ(row->flags & (ROW_HELD | ROW_SENT | ROW_UNDONE), ROW_HELD | ROW_SENT | ROW_UNDONE);
+		uint64_t written = totals(&listener).written;
 		pthread_mutex_lock(&core->lock);
-		CHECK(!land(core, &flight));
-		CHECK_EQ(row->flags & (ROW_HELD | ROW_INFLIGHT | ROW_SHAKEN | ROW_QUEUED), ROW_SHAKEN | ROW_QUEUED);
+		CHECK(!take_verdict(core, &sent));
+		CHECK_EQ(row->flags & (ROW_HELD | ROW_SENT | ROW_UNDONE | ROW_QUEUED), ROW_UNDONE | ROW_QUEUED);
 		pthread_mutex_unlock(&core->lock);
-		listen_in(&ear);
-		check_all(ear.rig);
-		CHECK_EQ(totals(&ear).written, written + 1 + (uint64_t)before);
+		listen_in(&listener);
+		check_all(listener.rig);
+		CHECK_EQ(totals(&listener).written, written + 1 + (uint64_t)before);
 	}
-	rig_changes(ear.rig, &count);
+	rig_changes(listener.rig, &count);
 	CHECK_EQ(count, 0);
-	ear_free(&ear);
+	listener_free(&listener);
 }
 /* Deleted and put back before it was heard: what is not wanted any more by then, or withdrawn, is deleted all the same. */
 static void test_heard_late(void)
 {
-	struct ear ear = ear_with_all();
+	struct listener listener = listener_with_all();
 
 	for (int withdrawn = 0; withdrawn < 2; withdrawn++) {
-		nsp_core_hold(ear.rig->core, 1);
-		delete_route(&ear, "10.0.0.0", 8);
-		replace_route(&ear, "10.0.0.0", 8, NULL, 110);
-		send_all(&ear);
-		while (nsp_monitor_read(&ear.mon, (struct nsp_event[8]){ 0 }, 8, NULL) > 0)
+		nsp_core_pause(listener.rig->core, 1);
+		delete_route(&listener, "10.0.0.0", 8);
+		replace_route(&listener, "10.0.0.0", 8, NULL, 110);
+		send_all(&listener);
+		while (nsp_monitor_read(&listener.mon, (struct nsp_event[8]){ 0 }, 8, NULL) > 0)
 			;
 		if (withdrawn) {
-			rig_lost(ear.rig, "[interface/web0]", NSP_SLOT_WITHDRAW);
-			nsp_core_hold(ear.rig->core, 0);
-			rig_quiet(ear.rig);
-			CHECK_EQ(ours_in_kernel(ear.rig), 0);
+			rig_lost(listener.rig, "[interface/web0]", NSP_SLOT_WITHDRAW);
+			nsp_core_pause(listener.rig->core, 0);
+			rig_quiet(listener.rig);
+			CHECK_EQ(ours_in_kernel(listener.rig), 0);
 			continue;
 		}
-		uint32_t serial = rig_start_delete(ear.rig, "lab", "[route/web0/10.0.0.0/8]", 0);
-		nsp_core_hold(ear.rig->core, 0);
-		rig_end(ear.rig, serial);
-		CHECK_EQ(ear.rig->counts[NSP_STATE_REMOVED], 1);
-		CHECK_STR(in_kernel(ear.rig, "10.0.0.0/8"), "");
-		rig_put(ear.rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
+		uint32_t serial = rig_start_delete(listener.rig, "lab", "[route/web0/10.0.0.0/8]", 0);
+		nsp_core_pause(listener.rig->core, 0);
+		rig_end(listener.rig, serial);
+		CHECK_EQ(listener.rig->counts[NSP_STATE_REMOVED], 1);
+		CHECK_STR(in_kernel(listener.rig, "10.0.0.0/8"), "");
+		rig_put(listener.rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
 	}
-	ear_free(&ear);
+	listener_free(&listener);
 }
 
 static void test_fight(void)
 {
-	struct ear ear = ear_new();
-	struct rig *rig = ear.rig;
+	struct listener listener = listener_new();
+	struct rig *rig = listener.rig;
 	struct row *row;
 	long count;
 
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}, {kind: route, interface: web0, dst: 11.0.0.0/8}]");
-	listen_in(&ear);
+	listen_in(&listener);
 	nsp_core_watch(rig->core, 1);
-	row = table_row(&rig->core->table, table_find(&rig->core->table, rig->slot, WISH_ROUTE4, (uint8_t[16]){ 10 }, 8, 0, 254));
+	row = table_row(&rig->core->table, rig_find(rig, "route/web0/10.0.0.0/8"));
 	for (int i = 0; i < 5; i++) {
-		delete_route(&ear, "10.0.0.0", 8);
-		send_all(&ear);
-		listen_in(&ear);
+		delete_route(&listener, "10.0.0.0", 8);
+		send_all(&listener);
+		listen_in(&listener);
 		CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "direct");
 		CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: configured");
 	}
-	delete_route(&ear, "10.0.0.0", 8);
-	send_all(&ear);
-	uint64_t before = totals(&ear).written;
-	listen_in(&ear);
+	delete_route(&listener, "10.0.0.0", 8);
+	send_all(&listener);
+	uint64_t before = totals(&listener).written;
+	listen_in(&listener);
 	CHECK_STR(in_kernel(rig, "10.0.0.0/8"), "");
-	CHECK_EQ(totals(&ear).written, before);
-	CHECK_EQ(totals(&ear).rows[0][NSP_STATE_RETRYING], 1);
+	CHECK_EQ(totals(&listener).written, before);
+	CHECK_EQ(totals(&listener).rows[0][NSP_STATE_RETRYING], 1);
 	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"),
 		  "state: retrying, source: lab, missing: [], errno: nil, message: somebody else deletes it,");
 	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "tries: 1, item:");
@@ -112,9 +110,9 @@ static void test_fight(void)
 	CHECK_HAS(text, "tries: 1, item: {kind: route, interface: web0, dst: 10.0.0.0/8}, previous: configured}");
 
 	/* Nothing that is judged again takes it along: it waits for its time. */
-	delete_route(&ear, "11.0.0.0", 8);
-	send_all(&ear);
-	listen_in(&ear);
+	delete_route(&listener, "11.0.0.0", 8);
+	send_all(&listener);
+	listen_in(&listener);
 	nsp_core_rejudge(rig->core, rig->netns, 0, NSP_JUDGE_REFUSED);
 	rig_quiet(rig);
 	CHECK_HAS(in_kernel(rig, "11.0.0.0/8"), "direct");
@@ -123,14 +121,14 @@ static void test_fight(void)
 	/* Tried again, and undone again: refused at once, and counted. */
 	for (uint32_t tries = 2; tries < 5; tries++) {
 		pthread_mutex_lock(&rig->core->lock);
-		row_queue(rig->core, table_find(&rig->core->table, rig->slot, WISH_ROUTE4, row->dst, 8, 0, 254), row, false);
+		queue_row(rig->core, rig_find(rig, "route/web0/10.0.0.0/8"), row, false);
 		pthread_mutex_unlock(&rig->core->lock);
 		rig_quiet(rig);
 		rig_quiet(rig);
 		CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: configured");
-		delete_route(&ear, "10.0.0.0", 8);
-		send_all(&ear);
-		listen_in(&ear);
+		delete_route(&listener, "10.0.0.0", 8);
+		send_all(&listener);
+		listen_in(&listener);
 		CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: retrying");
 		CHECK_EQ(table_extra(&rig->core->table, row)->tries, tries);
 	}
@@ -142,28 +140,28 @@ static void test_fight(void)
 	table_extra(&rig->core->table, row)->configured -= 11000;
 	table_extra(&rig->core->table, row)->repaired -= 11000;
 	pthread_mutex_unlock(&rig->core->lock);
-	replace_route(&ear, "10.0.0.0", 8, "192.0.2.9", 110);
-	send_all(&ear);
-	listen_in(&ear);
+	replace_route(&listener, "10.0.0.0", 8, "192.0.2.9", 110);
+	send_all(&listener);
+	listen_in(&listener);
 	CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "direct");
 	CHECK_EQ(table_extra(&rig->core->table, row)->repairs, 1);
 
 	/* Five times in ten seconds, not five times in a day. */
 	for (int i = 0; i < 12; i++) {
 		pthread_mutex_lock(&rig->core->lock);
-		table_extra(&rig->core->table, row)->fight -= 3000;
+		table_extra(&rig->core->table, row)->contested -= 3000;
 		pthread_mutex_unlock(&rig->core->lock);
-		replace_route(&ear, "10.0.0.0", 8, "192.0.2.9", 110);
-		send_all(&ear);
-		listen_in(&ear);
+		replace_route(&listener, "10.0.0.0", 8, "192.0.2.9", 110);
+		send_all(&listener);
+		listen_in(&listener);
 		CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "direct");
 	}
 
 	/* One that is changed again and again. */
 	for (int i = 0; i < 6; i++) {
-		replace_route(&ear, "11.0.0.0", 8, "192.0.2.9", 110);
-		send_all(&ear);
-		listen_in(&ear);
+		replace_route(&listener, "11.0.0.0", 8, "192.0.2.9", 110);
+		send_all(&listener);
+		listen_in(&listener);
 	}
 	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "state: retrying");
 	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "message: somebody else changes it,");
@@ -171,7 +169,7 @@ static void test_fight(void)
 	rig_delete(rig, "[route/web0/10.0.0.0/8, route/web0/11.0.0.0/8]");
 	CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 2);
 	CHECK_EQ(ours_in_kernel(rig), 0);
-	ear_free(&ear);
+	listener_free(&listener);
 }
 struct enemy {
 	struct rig *rig;
@@ -216,8 +214,8 @@ static void *undo(void *arg)
  * are there. */
 static void test_fast_enemy(void)
 {
-	struct ear ear = ear_new();
-	struct rig *rig = ear.rig;
+	struct listener listener = listener_new();
+	struct rig *rig = listener.rig;
 	struct enemy enemy = { .rig = rig };
 	char *items = routes(0, 500, "");
 	pthread_t thread;
@@ -226,29 +224,29 @@ static void test_fast_enemy(void)
 	while (!atomic_load(&enemy.ready))
 		nap();
 	rig_put(rig, items);
-	for (int waited = 0; waited < WAIT_MS && totals(&ear).rows[0][NSP_STATE_RETRYING] < 500; waited += 50)
-		listen_in(&ear);
-	CHECK_EQ(totals(&ear).rows[0][NSP_STATE_RETRYING], 500);
+	for (int waited = 0; waited < WAIT_MS && totals(&listener).rows[0][NSP_STATE_RETRYING] < 500; waited += 50)
+		listen_in(&listener);
+	CHECK_EQ(totals(&listener).rows[0][NSP_STATE_RETRYING], 500);
 	CHECK_EQ(ours_in_kernel(rig), 0);
-	uint64_t before = totals(&ear).written;
-	listen_in(&ear);
-	CHECK_EQ(totals(&ear).written, before);
+	uint64_t before = totals(&listener).written;
+	listen_in(&listener);
+	CHECK_EQ(totals(&listener).written, before);
 	CHECK(before <= 500 * 20);
 	atomic_store(&enemy.stop, true);
 	pthread_join(thread, NULL);
 	CHECK(atomic_load(&enemy.deleted) >= 500 * 6);
 	rig_put(rig, items);
-	listen_in(&ear);
-	CHECK_EQ(totals(&ear).rows[0][NSP_STATE_CONFIGURED], 500);
+	listen_in(&listener);
+	CHECK_EQ(totals(&listener).rows[0][NSP_STATE_CONFIGURED], 500);
 	CHECK_EQ(ours_in_kernel(rig), 500);
 	free(items);
-	ear_free(&ear);
+	listener_free(&listener);
 }
 
 int main(void)
 {
 	test_needs_root();
-	test_in_flight();
+	test_while_it_is_written();
 	test_heard_late();
 	test_fight();
 	test_fast_enemy();

@@ -1,49 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys that stand in a frame twice: the second is a fault of the frame, whatever is to be done with it. */
-#include "wire/frame.h"
+#include "core/duplicates.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
-#define STEP 0x9e3779b97f4a7c15u
+#include "core/refused.h"
+#include "kinds/key.h"
 
-static uint64_t mix(uint64_t h, uint64_t word)
+static uint32_t hash_wish(const struct nsp_frame *frame, uint32_t slot, const struct wish *wish)
 {
-	h = (h ^ word) * STEP;
-	return h ^ h >> 32;
-}
+	uint64_t h = hash_bytes(&frame->secret, (uint64_t)slot << 8 | wish->kind, wish->body, kinds[wish->kind]->key_size);
 
-static uint64_t hash_text(uint64_t h, const char *text)
-{
-	uint64_t word = 0;
-
-	for (unsigned n = 1; *text; text++, n++) {
-		word = word << 8 | (uint8_t)*text;
-		if (n % 8 == 0)
-			h = mix(h, word);
-	}
-	return mix(h, word);
-}
-
-static uint32_t hash_wish(uint64_t slot, const struct wish *wish)
-{
-	uint64_t words[2];
-
-	memcpy(words, wish->dst, 16);
-	uint64_t h = mix(mix(slot, words[0]), words[1]);
-	h = mix(h, (uint64_t)wish->metric << 32 | wish->table);
-	h = mix(h, (uint64_t)wish->type << 8 | wish->dst_len);
-	return (uint32_t)h | 1; /* 0 is an empty place */
+	return (uint32_t)(h >> 16) | 1; /* 0 is an empty place */
 }
 
 static bool same_key(const struct nsp_frame *frame, const struct wish *a, const struct wish *b)
 {
-	return a->type == b->type && a->dst_len == b->dst_len && a->metric == b->metric && a->table == b->table &&
-	       !memcmp(a->dst, b->dst, 16) && (a->slot == b->slot || !strcmp(frame_slot(frame, a), frame_slot(frame, b)));
+	return a->kind == b->kind && !memcmp(a->body, b->body, kinds[a->kind]->key_size) &&
+	       (a->slot == b->slot || !strcmp(frame_slot(frame, a), frame_slot(frame, b)));
 }
 
-/* An empty set of the wishes seen so far, with room for all. Who sends a frame does not know the seed, and so not what collides. */
+/* An empty set of the wishes seen so far, with room for all. Who sends a frame does not know the secret, and so not what collides. */
 static struct frame_seen *seen_begin(struct nsp_frame *frame, uint32_t *mask)
 {
 	uint32_t size = 64;
@@ -57,19 +34,24 @@ static struct frame_seen *seen_begin(struct nsp_frame *frame, uint32_t *mask)
 			abort();
 		frame->seen_cap = size;
 	}
-	if (!frame->seed && getrandom(&frame->seed, sizeof(frame->seed), GRND_NONBLOCK) < 0)
-		frame->seed = (uint64_t)(uintptr_t)frame->seen;
+	if (!frame->secret.a) {
+		struct secret secret = { (uint64_t)(uintptr_t)frame->seen, 0 };
+		if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) < 0) /* at boot: it stays the address */
+			secret.b = secret.a;
+		frame->secret = secret;
+	}
 	memset(frame->seen, 0, size * sizeof(*frame->seen));
 	*mask = size - 1;
 	return frame->seen;
 }
 
-/* One kind on one link in the order of their destinations, as most are sent: none is there twice. */
+/* One kind on one link in the order of their keys, as most are sent: none is there twice. */
 static bool in_order(const struct nsp_frame *frame)
 {
 	for (uint32_t i = 1; i < frame->wish_count; i++) {
 		const struct wish *last = &frame->wishes[i - 1], *wish = &frame->wishes[i];
-		if (wish->slot != last->slot || wish->type != last->type || memcmp(last->dst, wish->dst, 16) >= 0)
+		if (wish->slot != last->slot || wish->kind != last->kind ||
+		    memcmp(last->body, wish->body, kinds[wish->kind]->key_size) >= 0)
 			return false;
 	}
 	return true;
@@ -78,8 +60,7 @@ static bool in_order(const struct nsp_frame *frame)
 uint32_t frame_refuse_duplicates(struct nsp_frame *frame, struct mp_in list)
 {
 	struct fault fault = { .field = "key", .text = "is in this request twice" };
-	uint32_t mask, kept = 0, last_slot = UINT32_MAX, position = 0;
-	uint64_t slot = 0;
+	uint32_t mask, kept = 0, last_slot = UINT32_MAX, position = 0, slot = 0;
 
 	if (in_order(frame))
 		return 0;
@@ -88,9 +69,9 @@ uint32_t frame_refuse_duplicates(struct nsp_frame *frame, struct mp_in list)
 		const struct wish *wish = &frame->wishes[i];
 		if (wish->slot != last_slot) {
 			last_slot = wish->slot;
-			slot = hash_text(frame->seed, frame_slot(frame, wish));
+			slot = hash_text(&frame->secret, frame_slot(frame, wish));
 		}
-		uint32_t hash = hash_wish(slot, wish), at = hash & mask;
+		uint32_t hash = hash_wish(frame, slot, wish), at = hash & mask;
 		while (seen[at].hash && !(seen[at].hash == hash && same_key(frame, &frame->wishes[seen[at].wish], wish)))
 			at = (at + 1) & mask;
 		if (!seen[at].hash) {
@@ -101,8 +82,7 @@ uint32_t frame_refuse_duplicates(struct nsp_frame *frame, struct mp_in list)
 			continue;
 		}
 		char key[NSP_KEY_MAX];
-		size_t len =
-			key_format(key, frame_slot(frame, wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+		size_t len = key_format(key, frame_slot(frame, wish), wish->kind, wish->body);
 		while (position < wish->index && mp_skip(&list))
 			position++;
 		struct mp_in item = list;
