@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from jsonschema import Draft202012Validator
 
@@ -148,6 +148,7 @@ VALUES = (
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.sampled_from(sorted((kind, field) for kind in REQUIRED for field in FIELDS[kind])), VALUES, some.booleans())
 def test_what_the_engine_takes_is_valid(at: tuple[str, str], value: Any, placed: bool) -> None:
     kind, field = at

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from msgspec import Meta
 
@@ -285,6 +285,7 @@ def test_what_the_kernel_does_not_know_can_only_be_wanted_as_it_is() -> None:
     assert differences(TUNNEL, {**NEW, "mvrp": True}, has) == {"mvrp": Change.UNSUPPORTED}
 
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MACS = some.binary(min_size=6, max_size=6).map(lambda packed: packed.hex(":"))
 HOSTS = some.one_of(
     *(
@@ -323,6 +324,7 @@ def test_what_is_encoded_is_decoded(codec: Codec[Any], values: some.SearchStrate
     fields = [("value", Annotated[Any, Attr(7, codec)]), ("other", Annotated[bool, Attr(beside, MaskedBit(1))])]
     table = table_of(msgspec.defstruct("Item", fields))
 
+    @UNHURRIED
     @given(values, some.booleans())
     def both_ways(value: Any, other: bool) -> None:
         data = encode(table, {"value": value, "other": other})
@@ -332,6 +334,7 @@ def test_what_is_encoded_is_decoded(codec: Codec[Any], values: some.SearchStrate
     both_ways()
 
 
+@UNHURRIED
 @given(some.binary(max_size=64))
 def test_whatever_comes_is_decoded_or_refused(data: bytes) -> None:
     try:
