@@ -57,6 +57,8 @@ static bool is_whole(const struct nsp_link *link)
 		return false;
 	if (has(link, NSP_LINK_KIND | NSP_LINK_DATA) && !is_text(link->kind, sizeof(link->kind)))
 		return false;
+	if (has(link, NSP_LINK_NETNS) && nsp_netns_check(link->netns, NULL) < 0)
+		return false;
 	return !has(link, NSP_LINK_MAC) || link->mac_len <= sizeof(link->mac);
 }
 
@@ -115,6 +117,8 @@ int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const 
 		nsp_attr_put_s32(&msg, IFLA_LINK, link->link);
 	if (has(link, NSP_LINK_LINK_NETNSID))
 		nsp_attr_put_s32(&msg, IFLA_LINK_NETNSID, link->link_netnsid);
+	if (has(link, NSP_LINK_NETNS))
+		nsp_attr_put_s32(&msg, IFLA_NET_NS_FD, link->netns);
 	info = nsp_attr_nest(&msg, IFLA_LINKINFO);
 	nsp_attr_put_str(&msg, IFLA_INFO_KIND, link->kind);
 	data = peer || has(link, NSP_LINK_DATA) ? nsp_attr_nest(&msg, IFLA_INFO_DATA) : NULL;
@@ -162,11 +166,10 @@ static void info_put(struct nsp_msg *msg, const struct nsp_link *link)
 
 int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link)
 {
-	/* The kernel does with both the same, but with RTM_SETLINK it does not look into IFLA_LINKINFO. */
-	bool has_info = has(link, NSP_LINK_DATA | NSP_LINK_SLAVE_DATA);
 	struct ifinfomsg *ifi;
 	struct nsp_msg msg;
-	int ret = begin(&msg, &ifi, batch, has_info ? RTM_NEWLINK : RTM_SETLINK, link);
+	/* RTM_SETLINK does the same at the same cost, but that it does not look into IFLA_LINKINFO. */
+	int ret = begin(&msg, &ifi, batch, RTM_NEWLINK, link);
 
 	if (ret < 0)
 		return ret;
@@ -174,12 +177,14 @@ int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link)
 	attrs_put(&msg, link);
 	if (has(link, NSP_LINK_MASTER))
 		nsp_attr_put_s32(&msg, IFLA_MASTER, link->master);
+	if (has(link, NSP_LINK_NETNS))
+		nsp_attr_put_s32(&msg, IFLA_NET_NS_FD, link->netns);
 	/* Without its NUL: an alias of length 0 is how one is taken away. */
 	if (has(link, NSP_LINK_ALIAS))
 		nsp_attr_put(&msg, IFLA_IFALIAS, link->alias, (uint32_t)strnlen(link->alias, sizeof(link->alias)));
 	if (has(link, NSP_LINK_ADDR_GEN_MODE))
 		addr_gen_mode_put(&msg, link->addr_gen_mode);
-	if (has_info)
+	if (has(link, NSP_LINK_DATA | NSP_LINK_SLAVE_DATA))
 		info_put(&msg, link);
 	return nsp_msg_end(&msg, batch);
 }
