@@ -3,7 +3,7 @@
  * nsplane/netlink.h - Linux network namespaces and rtnetlink at high rate, for agents in C.
  *
  * Stable: a program that was compiled with this header runs with every later library of the same soname. The functions have symbol
- * versions (NSPLANE_0.1: since release 0.1); csrc/nsplane.map lists them.
+ * versions (NSPLANE_0.1: since release 0.1), and structs keep their layout: what is reserved in them is 0, for what is to come.
  *
  * Errors
  * ------
