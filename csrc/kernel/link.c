@@ -57,6 +57,8 @@ static bool is_whole(const struct nsp_link *link)
 		return false;
 	if (has(link, NSP_LINK_KIND | NSP_LINK_DATA) && !is_text(link->kind, sizeof(link->kind)))
 		return false;
+	if (has(link, NSP_LINK_NETNS) && nsp_netns_check(link->netns, NULL) < 0)
+		return false;
 	return !has(link, NSP_LINK_MAC) || link->mac_len <= sizeof(link->mac);
 }
 
@@ -93,7 +95,7 @@ static void peer_put(struct nsp_msg *msg, const struct nsp_link *peer, int peer_
 	nsp_attr_nest_end(msg, nest);
 }
 
-int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int netns)
+int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns)
 {
 	struct nlattr *info, *data;
 	struct ifinfomsg *ifi;
@@ -101,7 +103,7 @@ int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const 
 
 	if (!has(link, NSP_LINK_NAME) || !has(link, NSP_LINK_KIND) || !is_whole(link) || (peer && !is_whole(peer)))
 		return -EINVAL;
-	if (netns != NSP_NETNS_CURRENT && nsp_netns_check(netns, NULL) < 0)
+	if (peer && peer_netns != NSP_NETNS_CURRENT && nsp_netns_check(peer_netns, NULL) < 0)
 		return -EBADF;
 	ifi = nsp_msg_begin(&msg, batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifi));
 	if (!ifi)
@@ -115,15 +117,15 @@ int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const 
 		nsp_attr_put_s32(&msg, IFLA_LINK, link->link);
 	if (has(link, NSP_LINK_LINK_NETNSID))
 		nsp_attr_put_s32(&msg, IFLA_LINK_NETNSID, link->link_netnsid);
-	if (!peer && netns != NSP_NETNS_CURRENT)
-		nsp_attr_put_s32(&msg, IFLA_NET_NS_FD, netns);
+	if (has(link, NSP_LINK_NETNS))
+		nsp_attr_put_s32(&msg, IFLA_NET_NS_FD, link->netns);
 	info = nsp_attr_nest(&msg, IFLA_LINKINFO);
 	nsp_attr_put_str(&msg, IFLA_INFO_KIND, link->kind);
 	data = peer || has(link, NSP_LINK_DATA) ? nsp_attr_nest(&msg, IFLA_INFO_DATA) : NULL;
 	if (has(link, NSP_LINK_DATA))
 		raw_put(&msg, &link->data);
 	if (peer)
-		peer_put(&msg, peer, netns);
+		peer_put(&msg, peer, peer_netns);
 	nsp_attr_nest_end(&msg, data);
 	nsp_attr_nest_end(&msg, info);
 	return nsp_msg_end(&msg, batch);
@@ -164,11 +166,10 @@ static void info_put(struct nsp_msg *msg, const struct nsp_link *link)
 
 int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link)
 {
-	/* The kernel does with both the same, but with RTM_SETLINK it does not look into IFLA_LINKINFO. */
-	bool has_info = has(link, NSP_LINK_DATA | NSP_LINK_SLAVE_DATA);
 	struct ifinfomsg *ifi;
 	struct nsp_msg msg;
-	int ret = begin(&msg, &ifi, batch, has_info ? RTM_NEWLINK : RTM_SETLINK, link);
+	/* RTM_SETLINK does the same at the same cost, but that it does not look into IFLA_LINKINFO. */
+	int ret = begin(&msg, &ifi, batch, RTM_NEWLINK, link);
 
 	if (ret < 0)
 		return ret;
@@ -176,12 +177,14 @@ int nsp_link_change(struct nsp_batch *batch, const struct nsp_link *link)
 	attrs_put(&msg, link);
 	if (has(link, NSP_LINK_MASTER))
 		nsp_attr_put_s32(&msg, IFLA_MASTER, link->master);
+	if (has(link, NSP_LINK_NETNS))
+		nsp_attr_put_s32(&msg, IFLA_NET_NS_FD, link->netns);
 	/* Without its NUL: an alias of length 0 is how one is taken away. */
 	if (has(link, NSP_LINK_ALIAS))
 		nsp_attr_put(&msg, IFLA_IFALIAS, link->alias, (uint32_t)strnlen(link->alias, sizeof(link->alias)));
 	if (has(link, NSP_LINK_ADDR_GEN_MODE))
 		addr_gen_mode_put(&msg, link->addr_gen_mode);
-	if (has_info)
+	if (has(link, NSP_LINK_DATA | NSP_LINK_SLAVE_DATA))
 		info_put(&msg, link);
 	return nsp_msg_end(&msg, batch);
 }

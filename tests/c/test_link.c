@@ -265,7 +265,6 @@ static void test_length_of_a_mac(void)
 		memcpy(sent.mac, mac, lens[i]);
 		nsp_batch_init(&batch, buf, sizeof(buf));
 		CHECK_EQ(nsp_link_change(&batch, &sent), 0);
-		((struct nlmsghdr *)(void *)batch.buf)->nlmsg_type = RTM_NEWLINK;
 		CHECK_EQ(nsp_link_read(batch.buf, &link), 0);
 		CHECK_EQ(link.mac_len, lens[i]);
 		CHECK(memcmp(link.mac, mac, lens[i]) == 0);

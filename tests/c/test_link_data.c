@@ -170,13 +170,47 @@ static void test_upper_link(void)
 
 	CHECK_EQ(nsid_of(above, below->netns, 7), 0);
 	link.fields |= NSP_LINK_LINK_NETNSID;
+	snprintf(link.name, sizeof(link.name),
+		 "other"); /* older kernels make it there, and then move it: the name has to be free */
 	link.link_netnsid = 7;
 	CHECK_EQ(nsp_link_create(&above->batch, &link, NULL, NSP_NETNS_CURRENT), 0);
 	CHECK_EQ(world_send(above, NULL), 0);
-	CHECK(world_link(above, "up", &read) > 0);
+	CHECK(world_link(above, "other", &read) > 0);
 	CHECK_EQ(read.link, link.link);
 	CHECK(read.fields & NSP_LINK_LINK_NETNSID);
 	CHECK_EQ(read.link_netnsid, 7);
+	world_free(above);
+	world_free(below);
+}
+
+/* Born elsewhere than what it stands on, and moved on from there, under another name. */
+static void test_namespace_of_a_link(void)
+{
+	struct world *below = world_new(), *above = world_new(), *further = world_new();
+	struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_LINK | NSP_LINK_NETNS,
+				 .name = "up",
+				 .kind = "macvlan" };
+	struct nsp_link read;
+
+	link.link = world_veth(below, "v0");
+	link.netns = above->netns;
+	CHECK_EQ(nsp_link_create(&below->batch, &link, NULL, NSP_NETNS_CURRENT), 0);
+	CHECK_EQ(world_send(below, NULL), 0);
+	CHECK(world_link(above, "up", &read) > 0);
+	CHECK_EQ(read.link, link.link);
+	CHECK(read.fields & NSP_LINK_LINK_NETNSID);
+
+	link = (struct nsp_link){ .fields = NSP_LINK_INDEX | NSP_LINK_NAME | NSP_LINK_NETNS,
+				  .index = read.index,
+				  .name = "moved",
+				  .netns = further->netns };
+	CHECK_EQ(nsp_link_change(&above->batch, &link), 0);
+	CHECK_EQ(world_send(above, NULL), 0);
+	CHECK_EQ(world_link(above, "up", &read), -ENODEV);
+	CHECK(world_link(further, "moved", &read) > 0);
+	link.netns = -1;
+	CHECK_EQ(nsp_link_change(&above->batch, &link), -EINVAL);
+	world_free(further);
 	world_free(above);
 	world_free(below);
 }
@@ -314,6 +348,7 @@ int main(void)
 	test_bridge();
 	test_port();
 	test_upper_link();
+	test_namespace_of_a_link();
 	test_monitor();
 	test_survey();
 	test_altnames();

@@ -87,6 +87,18 @@ def test_a_link_stands_on_another_one(place: Place) -> None:
     assert number(above.data, IFLA_MACVLAN_MODE) == MACVLAN_MODE_BRIDGE
 
 
+def test_a_link_is_born_in_another_namespace_than_what_it_stands_on(place: Place) -> None:
+    elsewhere = create_anonymous_netns()
+    place.do(LinkChange(name="below", kind="bridge"), new=True)
+    below = place.links()["below"].index
+    place.do(LinkChange(name="above", kind="macvlan", link=below, netns_fd=elsewhere), new=True)
+    assert "above" not in place.links()
+    assert [event.link.link for event in Monitor.survey(elsewhere) if event.link is not None and event.link.name == "above"] == [
+        below
+    ]
+    os.close(elsewhere)
+
+
 def test_a_port_has_settings_of_its_master(place: Place) -> None:
     place.do(LinkChange(name="br", kind="bridge"), LinkChange(name="port", kind="ifb", group=5), new=True)
     links = place.links()
