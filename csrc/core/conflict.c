@@ -107,7 +107,8 @@ static int ask(struct nsp_socket *sock, struct conflict *conflicts, uint32_t cou
 			if (!kind->ask)
 				continue;
 			asked[batch.count] = &conflicts[i];
-			kind->ask(&batch, conflicts[i].key, conflicts[i].ifindex);
+			struct item item = { conflicts[i].kind, conflicts[i].flags, conflicts[i].key, NULL };
+			kind->ask(&batch, &item, conflicts[i].ifindex);
 		}
 		if (batch.count)
 			rc = nsp_batch_send(sock, &batch, NULL, answer_seen, asked, err);

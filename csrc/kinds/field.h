@@ -11,8 +11,9 @@ enum field_type {
 	FIELD_KIND,
 	FIELD_INTERFACE,
 	FIELD_NAMESPACE,
-	FIELD_PREFIX, /* a network: an address, and its length in the byte behind it */
-	FIELD_HOST,   /* an address of one host */
+	FIELD_PREFIX,  /* a network: an address, and its length in the byte behind it */
+	FIELD_HOST,    /* an address of one host, of the kind's family */
+	FIELD_ADDRESS, /* the same of either family, IPv4 as ::ffff:0:0/96 */
 	FIELD_MAC,
 	FIELD_NUMBER,
 	FIELD_FLAG, /* only its bit is kept */

@@ -86,14 +86,16 @@ struct kind {
 	bool makes_reachable; /* without a gateway of its own it may be the way to those of others */
 	bool by_gateway;      /* its deletion names the gateway */
 	bool deletes_ours;    /* its deletion names our protocol, and hits nobody else's object */
+	bool unmarked;	      /* the kernel keeps no protocol: whose an object is that no row holds nobody can tell */
 	bool kept_otherwise;  /* on some links the kernel keeps it under another key than it was put with */
 
 	/* Completes and checks what was decoded, each field for itself being right. */
 	bool (*settle)(struct wish *wish, struct fault *fault);
 	/* Appends the message; its index, or -ENOSPC. */
 	int (*encode)(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode);
-	/* Appends the question for the one object of a key, where the kernel has such a question; or NULL: a table is read. */
-	int (*ask)(struct nsp_batch *batch, const uint8_t *key, int32_t ifindex);
+	/* Appends the question for the one object of an item's key (and flags: the value is not there), where the kernel has such a question;
+	 * or NULL: a table is read. */
+	int (*ask)(struct nsp_batch *batch, const struct item *item, int32_t ifindex);
 	/* Does a deletion with this key hit no other object? NULL: it never does. */
 	bool (*is_exact)(const uint8_t *key);
 	/* The routing table that the key is in, by which a dump can pick; or NULL. */

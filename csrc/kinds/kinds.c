@@ -6,7 +6,12 @@
 
 #include "wire/text.h"
 
-#define KINDS(x) x(route4) x(route6) x(arp4) x(arp6)
+/* clang-format off */
+#define KINDS(x) \
+	x(route4) x(route6) \
+	x(arp4) x(arp6)
+
+/* clang-format on */
 
 #define DECLARE(name) extern const struct kind name;
 #define LIST(name) &name,

@@ -65,16 +65,16 @@ static int encode6(struct nsp_batch *batch, const struct item *item, int32_t ifi
 	return encode(batch, item, AF_INET6, ifindex, mode);
 }
 
-static int ask4(struct nsp_batch *batch, const uint8_t *key, int32_t ifindex)
+static int ask4(struct nsp_batch *batch, const struct item *item, int32_t ifindex)
 {
-	struct nsp_neigh neigh = neigh_of(AF_INET, key, ifindex);
+	struct nsp_neigh neigh = neigh_of(AF_INET, item->body, ifindex);
 
 	return nsp_neigh_get(batch, &neigh);
 }
 
-static int ask6(struct nsp_batch *batch, const uint8_t *key, int32_t ifindex)
+static int ask6(struct nsp_batch *batch, const struct item *item, int32_t ifindex)
 {
-	struct nsp_neigh neigh = neigh_of(AF_INET6, key, ifindex);
+	struct nsp_neigh neigh = neigh_of(AF_INET6, item->body, ifindex);
 
 	return nsp_neigh_get(batch, &neigh);
 }
