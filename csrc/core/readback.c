@@ -102,7 +102,7 @@ static bool gives_back(const struct nsp_core *core, const struct row *row)
 }
 
 /* Nobody was heard, and it was written a moment ago: the kernel makes something else of it. true: that has been said. Otherwise it is to be
- * repaired, and doubted. */
+ * repaired, and that it differed is noted. */
 static bool is_made_otherwise(const struct readback *back, uint32_t id, struct row *row, const struct object *object)
 {
 	struct nsp_core *core = back->core;
