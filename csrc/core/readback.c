@@ -116,7 +116,7 @@ static bool is_made_otherwise(const struct readback *back, uint32_t id, struct r
 	}
 	if (!said) {
 		if (object)
-			kinds[row->kind]->describe_made(object, text, sizeof(text));
+			kinds[row->kind]->describe_made(kinds[row->kind], object, text, sizeof(text));
 		row_state(core, id, row, NSP_STATE_FAILED, EOPNOTSUPP, text);
 	}
 	return true;

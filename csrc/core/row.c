@@ -248,7 +248,7 @@ int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struc
 	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
 		return kind_delete(batch, &item, ifindex, mode, netns->inexact);
 	netns->inexact |= kind_may_be_hit(row->kind, row->body);
-	return kinds[row->kind]->encode(batch, &item, ifindex, mode);
+	return kinds[row->kind]->encode(kinds[row->kind], batch, &item, ifindex, mode);
 }
 
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)
