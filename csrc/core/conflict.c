@@ -107,7 +107,8 @@ static int ask(struct nsp_socket *sock, struct conflict *conflicts, uint32_t cou
 			if (!kind->ask)
 				continue;
 			asked[batch.count] = &conflicts[i];
-			kind->ask(&batch, conflicts[i].key, conflicts[i].ifindex);
+			struct item item = { conflicts[i].kind, conflicts[i].flags, conflicts[i].key, NULL };
+			kind->ask(kind, &batch, &item, conflicts[i].ifindex);
 		}
 		if (batch.count)
 			rc = nsp_batch_send(sock, &batch, NULL, answer_seen, asked, err);
@@ -168,10 +169,10 @@ static int find_names(struct nsp_socket *sock, struct conflict *conflicts, uint3
 static uint32_t one_table(const struct conflict *conflicts, uint32_t count)
 {
 	const struct kind *kind = kinds[conflicts->kind];
-	uint32_t table = kind->table ? kind->table(conflicts->key) : 0;
+	uint32_t table = kind->table ? kind->table(kind, conflicts->key) : 0;
 
 	for (uint32_t i = 1; i < count && table && conflicts[i].kind == conflicts->kind; i++)
-		if (kind->table(conflicts[i].key) != table)
+		if (kind->table(kind, conflicts[i].key) != table)
 			return 0;
 	return table;
 }

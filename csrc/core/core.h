@@ -30,12 +30,13 @@ struct slot {
 	int32_t ifindex;
 	uint32_t heads[LISTS];
 	uint32_t rows;
-	uint32_t open; /* rows on LIST_OPEN */
-	uint32_t blocked;
-	uint32_t touched;    /* the request that was last reported as touching it */
-	uint32_t next, prev; /* in its namespace */
-	uint32_t next_link;  /* in its bucket of `slot_links` */
-	uint32_t rejudge;    /* NSP_JUDGE_*: to be done when the queue is empty, since a route on the link came or went */
+	uint32_t open;			     /* rows on LIST_OPEN */
+	uint32_t blocked;		     /* rows */
+	uint32_t next_blocked, prev_blocked; /* of the slots of its namespace that have such */
+	uint32_t touched;		     /* the request that was last reported as touching it */
+	uint32_t next, prev;		     /* in its namespace */
+	uint32_t next_link;		     /* in its bucket of `slot_links` */
+	uint32_t rejudge; /* NSP_JUDGE_*: to be done when the queue is empty, since a route on the link came or went */
 	bool ready;
 	bool retried; /* the planner knows of rows that are to be tried again */
 	bool dropped; /* listed in the core's `dropped_slots` */
@@ -51,8 +52,8 @@ struct netns {
 	uint64_t used; /* the writer's batch count at the last use */
 	uint32_t refs; /* adds, slots that are ready in it, and stages of operations that are queued */
 	uint32_t first_slot;
-	uint32_t blocked; /* rows of its slots */
-	bool inexact;	  /* there have been objects of ours in it that an inexact deletion may hit: see misdeleted.c */
+	uint32_t first_blocked; /* of the slots that have rows which are blocked */
+	bool inexact;		/* there have been objects of ours in it that an inexact deletion may hit: see misdeleted.c */
 };
 
 struct origin {

@@ -71,7 +71,7 @@ static void changed(struct nsp_core *core, uint32_t id, struct row *row, const s
 {
 	/* One of several links has been made of ours, and can be written over. */
 	bool here = object->ifindex == core->slots[row->slot]->ifindex || !object->ifindex;
-	bool ours = object->protocol == NSP_PROTOCOL && here;
+	bool ours = here && (object->protocol == NSP_PROTOCOL || kinds[row->kind]->unmarked);
 
 	struct item item = row_item(&core->table, row);
 	if (ours && object_is(object, &item))

@@ -102,7 +102,7 @@ static bool gives_back(const struct nsp_core *core, const struct row *row)
 }
 
 /* Nobody was heard, and it was written a moment ago: the kernel makes something else of it. true: that has been said. Otherwise it is to be
- * repaired, and doubted. */
+ * repaired, and that it differed is noted. */
 static bool is_made_otherwise(const struct readback *back, uint32_t id, struct row *row, const struct object *object)
 {
 	struct nsp_core *core = back->core;
@@ -116,7 +116,7 @@ static bool is_made_otherwise(const struct readback *back, uint32_t id, struct r
 	}
 	if (!said) {
 		if (object)
-			kinds[row->kind]->describe_made(object, text, sizeof(text));
+			kinds[row->kind]->describe_made(kinds[row->kind], object, text, sizeof(text));
 		row_state(core, id, row, NSP_STATE_FAILED, EOPNOTSUPP, text);
 	}
 	return true;
@@ -152,14 +152,24 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 	}
 }
 
+/* Of an object that may be anybody's, and that the row does not hold, it is found out when the row is written whether it is in the way. */
+static bool is_taken(const struct nsp_core *core, uint32_t id, const struct object *object)
+{
+	const struct row *row = table_row(&core->table, id);
+	struct item item = row_item(&core->table, row);
+
+	return object->protocol == NSP_PROTOCOL || row->flags & ROW_HELD || object_is(object, &item);
+}
+
 static void take(struct readback *back, const struct object *object)
 {
 	uint32_t id = find_row(back, object);
 
 	back->core->netns[back->netns]->inexact |= kind_may_be_hit(object->wish.kind, object->wish.body);
 	if (id) {
-		take_row(back, id, object);
-	} else if ((object->plain || object->several) && find_sweep(back, object->ifindex)) {
+		if (is_taken(back->core, id, object))
+			take_row(back, id, object);
+	} else if (object->protocol == NSP_PROTOCOL && (object->plain || object->several) && find_sweep(back, object->ifindex)) {
 		ARRAY_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
 		back->unclaimed[back->unclaimed_count++] = *object;
 	}
@@ -202,7 +212,8 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 	struct object object;
 
 	(void)index;
-	if (msg && (!object_read(msg, &object) || object.gone || object.protocol != NSP_PROTOCOL || object.wish.kind != back->kind))
+	if (msg && (!object_read(msg, &object) || object.gone || object.wish.kind != back->kind ||
+		    !(object.protocol == NSP_PROTOCOL || kinds[back->kind]->unmarked)))
 		return;
 	core_lock(back->core);
 	if (msg)

@@ -217,24 +217,18 @@ void row_unwant(struct nsp_core *core, uint32_t id, struct row *row, struct requ
 
 void row_block(struct nsp_core *core, struct row *row)
 {
-	struct slot *slot = core->slots[row->slot];
-
 	if (row->flags & ROW_BLOCKED)
 		return;
 	row->flags |= ROW_BLOCKED;
-	slot->blocked++;
-	core->netns[slot->netns]->blocked++;
+	slot_block(core, row->slot);
 }
 
 void row_unblock(struct nsp_core *core, struct row *row)
 {
-	struct slot *slot = core->slots[row->slot];
-
 	if (!(row->flags & ROW_BLOCKED))
 		return;
 	row->flags &= (uint16_t)~ROW_BLOCKED;
-	slot->blocked--;
-	core->netns[slot->netns]->blocked--;
+	slot_unblock(core, row->slot);
 }
 
 bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish)
@@ -254,7 +248,7 @@ int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struc
 	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
 		return kind_delete(batch, &item, ifindex, mode, netns->inexact);
 	netns->inexact |= kind_may_be_hit(row->kind, row->body);
-	return kinds[row->kind]->encode(batch, &item, ifindex, mode);
+	return kinds[row->kind]->encode(kinds[row->kind], batch, &item, ifindex, mode);
 }
 
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)
@@ -282,13 +276,15 @@ void row_released(struct nsp_core *core, struct row *row)
 	const struct netns *netns = core->netns[slot->netns];
 
 	row_restore(core, row);
-	if (!netns->blocked)
+	if (!netns->first_blocked)
 		return;
-	if (kinds[row->kind]->per_link)
+	if (kinds[row->kind]->per_link) {
 		for (uint32_t s = slot_on_link(core, slot->netns, slot->ifindex); s; s = slot_next_on_link(core, s))
 			unblock_on(core, s, row);
-	else
-		for (uint32_t s = netns->first_slot; s; s = core->slots[s]->next)
-			if (core->slots[s]->blocked)
-				unblock_on(core, s, row);
+		return;
+	}
+	for (uint32_t s = netns->first_blocked, next; s; s = next) {
+		next = core->slots[s]->next_blocked;
+		unblock_on(core, s, row);
+	}
 }

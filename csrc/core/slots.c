@@ -175,6 +175,34 @@ void slot_leave_netns(struct nsp_core *core, uint32_t id)
 	netns_release(core, slot->netns);
 }
 
+void slot_block(struct nsp_core *core, uint32_t id)
+{
+	struct slot *slot = core->slots[id];
+	uint32_t *first = &core->netns[slot->netns]->first_blocked;
+
+	if (slot->blocked++)
+		return;
+	slot->prev_blocked = NIL;
+	slot->next_blocked = *first;
+	if (*first)
+		core->slots[*first]->prev_blocked = id;
+	*first = id;
+}
+
+void slot_unblock(struct nsp_core *core, uint32_t id)
+{
+	struct slot *slot = core->slots[id];
+
+	if (--slot->blocked)
+		return;
+	if (slot->next_blocked)
+		core->slots[slot->next_blocked]->prev_blocked = slot->prev_blocked;
+	if (slot->prev_blocked)
+		core->slots[slot->prev_blocked]->next_blocked = slot->next_blocked;
+	else
+		core->netns[slot->netns]->first_blocked = slot->next_blocked;
+}
+
 void slot_rejudge_later(struct nsp_core *core, uint32_t number, uint32_t which)
 {
 	struct slot *slot = core->slots[number];

@@ -15,6 +15,9 @@ void slot_leave_netns(struct nsp_core *core, uint32_t slot);
 /* The slots that are ready on a link of a namespace, one after another; NIL behind the last. */
 uint32_t slot_on_link(const struct nsp_core *core, uint32_t netns, int32_t ifindex);
 uint32_t slot_next_on_link(const struct nsp_core *core, uint32_t slot);
+/* One more of its rows is blocked, or one less. */
+void slot_block(struct nsp_core *core, uint32_t slot);
+void slot_unblock(struct nsp_core *core, uint32_t slot);
 /* slot_rejudge when the queue is empty. */
 void slot_rejudge_later(struct nsp_core *core, uint32_t slot, uint32_t which);
 

@@ -187,7 +187,7 @@ static int one_link_dump(struct nsp_socket *sock, const struct dump *dump, struc
 /* Until the table holds still. */
 static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family, struct nsp_error *err)
 {
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	static const uint8_t families[] = { AF_INET, AF_INET6, AF_BRIDGE };
 
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		int ret = 0;
@@ -196,7 +196,7 @@ static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family
 			ret = family_dump(sock, dump, AF_UNSPEC, err);
 		} else {
 			for (size_t i = 0; i < sizeof(families) && ret == 0; i++)
-				if (family == 0 || family == families[i])
+				if (family == families[i] || (family == 0 && families[i] != AF_BRIDGE))
 					ret = family_dump(sock, dump, families[i], err);
 		}
 		if (ret <= 0)
@@ -215,7 +215,7 @@ int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_
 
 	if (what < NSP_DUMP_LINKS || what > NSP_DUMP_NEIGHS)
 		return nsp_refuse(err, EINVAL, "%d is not a table that can be dumped", what);
-	if (family != 0 && family != AF_INET && family != AF_INET6)
+	if (family != 0 && family != AF_INET && family != AF_INET6 && !(family == AF_BRIDGE && what == NSP_DUMP_NEIGHS))
 		return nsp_refuse(err, EINVAL, "%d is neither of the address families that can be dumped", family);
 	if (ifindex < 0)
 		return nsp_refuse(err, EINVAL, "%d is not the index of a link", ifindex);

@@ -7,6 +7,8 @@
 
 #include "wire/prefix.h"
 
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
 uint32_t field_number(const struct field *field, const uint8_t *body)
 {
 	uint32_t number = 0;
@@ -37,6 +39,9 @@ size_t field_text(const struct field *field, uint8_t family, const uint8_t *at, 
 {
 	if (field->type == FIELD_MAC)
 		return (size_t)sprintf(out, "%02x:%02x:%02x:%02x:%02x:%02x", at[0], at[1], at[2], at[3], at[4], at[5]);
+	if (field->type == FIELD_ADDRESS)
+		return !memcmp(at, mapped, sizeof(mapped)) ? prefix_format_ip(out, false, at + 12) :
+							     prefix_format_ip(out, true, at);
 	size_t n = prefix_format_ip(out, family == AF_INET6, at);
 	if (field->type == FIELD_PREFIX)
 		n += (size_t)sprintf(out + n, "/%u", at[field->size]);

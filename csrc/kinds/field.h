@@ -11,8 +11,9 @@ enum field_type {
 	FIELD_KIND,
 	FIELD_INTERFACE,
 	FIELD_NAMESPACE,
-	FIELD_PREFIX, /* a network: an address, and its length in the byte behind it */
-	FIELD_HOST,   /* an address of one host */
+	FIELD_PREFIX,  /* a network: an address, and its length in the byte behind it */
+	FIELD_HOST,    /* an address of one host, of the kind's family */
+	FIELD_ADDRESS, /* the same of either family, IPv4 as ::ffff:0:0/96 */
 	FIELD_MAC,
 	FIELD_NUMBER,
 	FIELD_FLAG, /* only its bit is kept */
@@ -37,6 +38,14 @@ struct field {
 };
 #define FIELD_NAME(text) .name = text, .name_len = sizeof(text) - 1
 #define FIELD_AT(layout, member) .offset = offsetof(layout, member), .size = sizeof(((layout *)0)->member)
+
+/* What items of all kinds begin with, and where their interface may be. */
+#define FIELDS_HEAD(kind)                                                                                                          \
+	{ FIELD_NAME("kind"), FIELD_KIND, true, .shown = "\"" kind "\"", .about = "what the item is" },                            \
+		{ FIELD_NAME("interface"), FIELD_INTERFACE, true, .shown = "string",                                               \
+		  .about = "the logical name of an interface item or, with `namespace`, the kernel's name of a link there" }
+#define FIELDS_NAMESPACE                                                                                                           \
+	{ FIELD_NAME("namespace"), FIELD_NAMESPACE, .shown = "namespace", .about = "where `interface` is a link of the kernel" }
 
 /* Numbers of 1, 2 or 4 bytes; of a field that the body does not have, 0 and nothing. */
 uint32_t field_number(const struct field *field, const uint8_t *body);

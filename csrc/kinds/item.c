@@ -95,6 +95,7 @@ static bool decode_field(struct mp_in *in, const struct field *field, struct val
 		return fault_want(in, &token, MP_STR, field->name, fault) &&
 		       prefix_parse(token.data, token.len, field->name, value->bytes, &value->prefix_len, &value->family, fault);
 	case FIELD_HOST:
+	case FIELD_ADDRESS:
 		return fault_want(in, &token, MP_STR, field->name, fault) && decode_host(&token, field, value, fault);
 	case FIELD_MAC:
 		if (!fault_want(in, &token, MP_STR, field->name, fault))
@@ -128,6 +129,12 @@ static void store(const struct field *field, const struct value *value, struct w
 		else
 			memcpy(field->size ? at : wish->source, value->bytes, 16);
 		return;
+	case FIELD_ADDRESS:
+		memset(at, 0, 16);
+		if (value->family == 4)
+			at[10] = at[11] = 0xff;
+		memcpy(value->family == 4 ? at + 12 : at, value->bytes, value->family == 4 ? 4 : 16);
+		return;
 	case FIELD_MAC:
 		memcpy(at, value->bytes, 6);
 		return;
@@ -153,8 +160,7 @@ static bool store_all(const struct kind *kind, const struct value *values, unsig
 	for (; given; given &= given - 1) {
 		unsigned at = (unsigned)__builtin_ctz(given);
 		const struct field *field = &kind->fields[at];
-		if (field->type == FIELD_HOST && values[at].family != family &&
-		    (kind->family == AF_INET || kind->family == AF_INET6))
+		if (field->type == FIELD_HOST && values[at].family != family)
 			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", values[at].family, family);
 		store(field, &values[at], wish);
 	}

@@ -86,18 +86,21 @@ struct kind {
 	bool makes_reachable; /* without a gateway of its own it may be the way to those of others */
 	bool by_gateway;      /* its deletion names the gateway */
 	bool deletes_ours;    /* its deletion names our protocol, and hits nobody else's object */
+	bool unmarked;	      /* the kernel keeps no protocol: whose an object is that no row holds nobody can tell */
 	bool kept_otherwise;  /* on some links the kernel keeps it under another key than it was put with */
 
 	/* Completes and checks what was decoded, each field for itself being right. */
 	bool (*settle)(struct wish *wish, struct fault *fault);
 	/* Appends the message; its index, or -ENOSPC. */
-	int (*encode)(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode);
-	/* Appends the question for the one object of a key, where the kernel has such a question; or NULL: a table is read. */
-	int (*ask)(struct nsp_batch *batch, const uint8_t *key, int32_t ifindex);
+	int (*encode)(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex,
+		      enum encode_mode mode);
+	/* Appends the question for the one object of an item's key (and flags: the value is not there), where the kernel has such a question;
+	 * or NULL: a table is read. */
+	int (*ask)(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex);
 	/* Does a deletion with this key hit no other object? NULL: it never does. */
 	bool (*is_exact)(const uint8_t *key);
 	/* The routing table that the key is in, by which a dump can pick; or NULL. */
-	uint32_t (*table)(const uint8_t *key);
+	uint32_t (*table)(const struct kind *kind, const uint8_t *key);
 	/* Of several objects of one key: is this the one that an item with these flags replaces? NULL: the first. */
 	bool (*is_replaced)(const struct nlmsghdr *msg, uint8_t flags);
 
@@ -114,7 +117,7 @@ struct kind {
 	/* Somebody else's object in words; `link` is its link's name or "". */
 	void (*describe)(const struct nlmsghdr *msg, const char *link, char *text, size_t cap);
 	/* What the kernel has made of an item, in words. */
-	void (*describe_made)(const struct object *object, char *text, size_t cap);
+	void (*describe_made)(const struct kind *kind, const struct object *object, char *text, size_t cap);
 	/* Appends what puts back an object that was told of by `msg`; NULL: the message as it is. */
 	void (*keep)(struct nsp_batch *batch, const struct nlmsghdr *msg, uint16_t flags);
 	/* Takes off the time that has passed from what it has to live. false: that is over. NULL: it has no end. */

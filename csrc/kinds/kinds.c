@@ -6,7 +6,12 @@
 
 #include "wire/text.h"
 
-#define KINDS(x) x(route4) x(route6) x(arp4) x(arp6)
+/* clang-format off */
+#define KINDS(x) \
+	x(route4) x(route6) \
+	x(arp4) x(arp6)
+
+/* clang-format on */
 
 #define DECLARE(name) extern const struct kind name;
 #define LIST(name) &name,
@@ -71,7 +76,7 @@ bool kind_may_be_hit(uint8_t kind, const uint8_t *key)
 
 int kind_delete(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode, bool told)
 {
-	int index = kinds[item->kind]->encode(batch, item, ifindex, mode);
+	int index = kinds[item->kind]->encode(kinds[item->kind], batch, item, ifindex, mode);
 
 	if (index >= 0 && told && !kind_is_exact(item->kind, item->body))
 		((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO;

@@ -19,14 +19,12 @@ static const uint8_t blank[KIND_BODY_MAX];
 
 /* clang-format off */
 #define FIELDS(layout) {                                                                                                           \
-	{ FIELD_NAME("kind"), FIELD_KIND, true, .shown = "\"arp\"", .about = "what the item is" },                                 \
-	{ FIELD_NAME("interface"), FIELD_INTERFACE, true, .shown = "string",                                                       \
-	  .about = "the logical name of an interface item or, with `namespace`, the kernel's name of a link there" },              \
+	FIELDS_HEAD("arp"),                                                                                                        \
 	{ FIELD_NAME("ip"), FIELD_HOST, true, FIELD_AT(layout, ip), .shown = "address",                                            \
 	  .about = "the neighbour's address, IPv4 or IPv6" },                                                                      \
 	{ FIELD_NAME("mac"), FIELD_MAC, true, FIELD_AT(layout, mac), .shown = "mac",                                               \
 	  .about = "the neighbour's link-layer address, six bytes" },                                                              \
-	{ FIELD_NAME("namespace"), FIELD_NAMESPACE, .shown = "namespace", .about = "where `interface` is a link of the kernel" },  \
+	FIELDS_NAMESPACE,                                                                                                          \
 	{ FIELD_NAME("override"), FIELD_FLAG, .flag = ITEM_OVERRIDE, .shown = "boolean",                                           \
 	  .about = "take the place of somebody else's permanent entry, which is put back at the end" },                            \
 }
@@ -43,38 +41,21 @@ static struct nsp_neigh neigh_of(uint8_t family, const uint8_t *key, int32_t ifi
 	return neigh;
 }
 
-static int encode(struct nsp_batch *batch, const struct item *item, uint8_t family, int32_t ifindex, enum encode_mode mode)
+static int encode(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
 {
-	struct nsp_neigh neigh = neigh_of(family, item->body, ifindex);
+	struct nsp_neigh neigh = neigh_of(kind->family, item->body, ifindex);
 
 	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
 		return nsp_neigh_delete(batch, &neigh);
 	neigh.proto = NSP_PROTOCOL;
 	neigh.mac_len = 6;
-	memcpy(neigh.mac, item->body + nsp_address_len(family), 6);
+	memcpy(neigh.mac, item->body + kind->key_size, 6);
 	return nsp_neigh_put(batch, &neigh, mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE);
 }
 
-static int encode4(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
+static int ask(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex)
 {
-	return encode(batch, item, AF_INET, ifindex, mode);
-}
-
-static int encode6(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
-{
-	return encode(batch, item, AF_INET6, ifindex, mode);
-}
-
-static int ask4(struct nsp_batch *batch, const uint8_t *key, int32_t ifindex)
-{
-	struct nsp_neigh neigh = neigh_of(AF_INET, key, ifindex);
-
-	return nsp_neigh_get(batch, &neigh);
-}
-
-static int ask6(struct nsp_batch *batch, const uint8_t *key, int32_t ifindex)
-{
-	struct nsp_neigh neigh = neigh_of(AF_INET6, key, ifindex);
+	struct nsp_neigh neigh = neigh_of(kind->family, item->body, ifindex);
 
 	return nsp_neigh_get(batch, &neigh);
 }
@@ -146,32 +127,22 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 		 mac_text(neigh.mac, mac));
 }
 
-static void describe_made(const struct object *object, const uint8_t *mac, char *text, size_t cap)
+static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)
 {
-	char buf[18];
+	char mac[18];
 
 	snprintf(text, cap, "the kernel makes another entry of it: %s, MAC %s", object->plain ? "permanent" : "not permanent",
-		 mac_text(mac, buf));
-}
-
-static void describe_made4(const struct object *object, char *text, size_t cap)
-{
-	describe_made(object, ((const struct arp4 *)object->wish.body)->mac, text, cap);
-}
-
-static void describe_made6(const struct object *object, char *text, size_t cap)
-{
-	describe_made(object, ((const struct arp6 *)object->wish.body)->mac, text, cap);
+		 mac_text(object->wish.body + kind->key_size, mac));
 }
 
 #define ARP(version, its_family)                                                                                                   \
 	.name = "arp", .key_form = "ADDRESS", .family = its_family, .key_size = offsetof(struct arp##version, mac),                \
 	.body_size = sizeof(struct arp##version), .blank = blank, .address = 2, .fields = fields##version,                         \
 	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_NEIGHS, .order = 2,                 \
-	.per_link = true, .kept_otherwise = true, .encode = encode##version, .ask = ask##version, .new_type = RTM_NEWNEIGH,        \
+	.per_link = true, .kept_otherwise = true, .encode = encode, .ask = ask, .new_type = RTM_NEWNEIGH,                          \
 	.del_type = RTM_DELNEIGH, .group = RTNLGRP_NEIGH, .is_heard = is_heard, .heard = heard,                                    \
 	.heard_len = sizeof(heard) / sizeof(*heard), .read = read_neigh, .dump = NSP_DUMP_NEIGHS, .describe = describe,            \
-	.describe_made = describe_made##version
+	.describe_made = describe_made
 
 extern const struct kind arp4, arp6;
 const struct kind arp4 = { ARP(4, AF_INET) };

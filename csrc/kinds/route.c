@@ -41,9 +41,7 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 
 /* clang-format off */
 #define FIELDS(layout, scope_at, scope_size) {                                                                                     \
-	{ FIELD_NAME("kind"), FIELD_KIND, true, .shown = "\"route\"", .about = "what the item is" },                               \
-	{ FIELD_NAME("interface"), FIELD_INTERFACE, true, .shown = "string",                                                       \
-	  .about = "the logical name of an interface item or, with `namespace`, the kernel's name of a link there" },              \
+	FIELDS_HEAD("route"),                                                                                                      \
 	{ FIELD_NAME("dst"), FIELD_PREFIX, true, FIELD_AT(layout, dst), .shown = "prefix",                                         \
 	  .about = "the destination network, 10.0.0.0/8 or fd00::/8; an address alone is a host route" },                          \
 	{ FIELD_NAME("gateway"), FIELD_HOST, FIELD_AT(layout, gateway), .flag = ITEM_GATEWAY, .waits = true,                       \
@@ -52,7 +50,7 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 	  .about = "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },                                                     \
 	{ FIELD_NAME("table"), FIELD_NUMBER, FIELD_AT(layout, table), .min = 1, .max = UINT32_MAX, .waits = true,                  \
 	  .shown = "integer", .about = "the routing table, 1 to 4294967295; 254 (main) where left out" },                          \
-	{ FIELD_NAME("namespace"), FIELD_NAMESPACE, .shown = "namespace", .about = "where `interface` is a link of the kernel" },  \
+	FIELDS_NAMESPACE,                                                                                                          \
 	{ FIELD_NAME("prefsrc"), FIELD_HOST, .flag = ITEM_SOURCE, .shown = "address", .about = "the preferred source address" },   \
 	{ FIELD_NAME("scope"), FIELD_NUMBER, .offset = scope_at, .size = scope_size, .flag = ROUTE_SCOPE, .max = 254,              \
 	  .words = scopes, .waits = true, .shown = "string or integer",                                                            \
@@ -94,64 +92,46 @@ static bool settle6(struct wish *wish, struct fault *fault)
 	return settle(wish, fault);
 }
 
-static void unpack4(const uint8_t *body, struct nsp_route *route)
+static void unpack(const struct kind *kind, const uint8_t *body, struct nsp_route *route)
 {
-	const struct route4 *from = (const struct route4 *)body;
+	const struct route4 *from4 = (const struct route4 *)body;
+	const struct route6 *from6 = (const struct route6 *)body;
 
-	route->family = AF_INET;
-	route->dst_len = from->dst_len;
-	route->metric = from->metric;
-	route->table = from->table;
-	memcpy(route->dst, from->dst, 4);
-	memcpy(route->gateway, from->gateway, 4);
-	route->scope = from->scope;
-}
-
-static void unpack6(const uint8_t *body, struct nsp_route *route)
-{
-	const struct route6 *from = (const struct route6 *)body;
-
-	route->family = AF_INET6;
-	route->dst_len = from->dst_len;
-	route->metric = from->metric;
-	route->table = from->table;
-	memcpy(route->dst, from->dst, 16);
-	memcpy(route->gateway, from->gateway, 16);
-}
-
-static int encode(struct nsp_batch *batch, struct nsp_route *route, const struct item *item, int32_t ifindex, enum encode_mode mode)
-{
-	route->proto = NSP_PROTOCOL;
-	route->oif = ifindex;
-	if (item->flags & ITEM_GATEWAY && mode != ENCODE_DELETE_ANY)
-		route->fields |= NSP_ROUTE_GATEWAY;
-	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
-		return nsp_route_delete(batch, route);
-	if (item->flags & ROUTE_ONLINK)
-		route->fields |= NSP_ROUTE_ONLINK;
-	if (item->flags & ROUTE_SCOPE)
-		route->fields |= NSP_ROUTE_SCOPE;
-	if (item->flags & ITEM_SOURCE) {
-		route->fields |= NSP_ROUTE_SOURCE;
-		memcpy(route->source, item->source, 16);
+	route->family = kind->family;
+	if (kind->family == AF_INET) {
+		route->dst_len = from4->dst_len;
+		route->metric = from4->metric;
+		route->table = from4->table;
+		route->scope = from4->scope;
+		memcpy(route->dst, from4->dst, 4);
+		memcpy(route->gateway, from4->gateway, 4);
+	} else {
+		route->dst_len = from6->dst_len;
+		route->metric = from6->metric;
+		route->table = from6->table;
+		memcpy(route->dst, from6->dst, 16);
+		memcpy(route->gateway, from6->gateway, 16);
 	}
-	return nsp_route_put(batch, route, mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE);
 }
 
-static int encode4(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
+static int encode(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
 {
-	struct nsp_route route = { 0 };
+	struct nsp_route route = { .proto = NSP_PROTOCOL, .oif = ifindex };
 
-	unpack4(item->body, &route);
-	return encode(batch, &route, item, ifindex, mode);
-}
-
-static int encode6(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
-{
-	struct nsp_route route = { 0 };
-
-	unpack6(item->body, &route);
-	return encode(batch, &route, item, ifindex, mode);
+	unpack(kind, item->body, &route);
+	if (item->flags & ITEM_GATEWAY && mode != ENCODE_DELETE_ANY)
+		route.fields |= NSP_ROUTE_GATEWAY;
+	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
+		return nsp_route_delete(batch, &route);
+	if (item->flags & ROUTE_ONLINK)
+		route.fields |= NSP_ROUTE_ONLINK;
+	if (item->flags & ROUTE_SCOPE)
+		route.fields |= NSP_ROUTE_SCOPE;
+	if (item->flags & ITEM_SOURCE) {
+		route.fields |= NSP_ROUTE_SOURCE;
+		memcpy(route.source, item->source, 16);
+	}
+	return nsp_route_put(batch, &route, mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE);
 }
 
 /* Of metric 0 the kernel deletes the first of any metric: it has no way to say 0. */
@@ -160,14 +140,9 @@ static bool is_exact4(const uint8_t *key)
 	return ((const struct route4 *)key)->metric;
 }
 
-static uint32_t table4(const uint8_t *key)
+static uint32_t table_of(const struct kind *kind, const uint8_t *key)
 {
-	return ((const struct route4 *)key)->table;
-}
-
-static uint32_t table6(const uint8_t *key)
-{
-	return ((const struct route6 *)key)->table;
+	return kind->family == AF_INET ? ((const struct route4 *)key)->table : ((const struct route6 *)key)->table;
 }
 
 /* ---- what the kernel tells ---- */
@@ -356,30 +331,16 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 		snprintf(text + n, cap - n, ", link %s", link);
 }
 
-static void describe_made(const struct object *object, struct nsp_route *route, char *text, size_t cap)
+static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)
 {
 	char gateway[INET6_ADDRSTRLEN], source[INET6_ADDRSTRLEN];
+	struct nsp_route route = { 0 };
 
+	unpack(kind, object->wish.body, &route);
 	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s",
-		 ip_text(route->family, route->gateway, object->wish.flags & ITEM_GATEWAY, gateway),
-		 ip_text(route->family, object->wish.source, object->wish.flags & ITEM_SOURCE, source), route->scope,
+		 ip_text(route.family, route.gateway, object->wish.flags & ITEM_GATEWAY, gateway),
+		 ip_text(route.family, object->wish.source, object->wish.flags & ITEM_SOURCE, source), route.scope,
 		 object->plain ? "" : ", of another type");
-}
-
-static void describe_made4(const struct object *object, char *text, size_t cap)
-{
-	struct nsp_route route = { 0 };
-
-	unpack4(object->wish.body, &route);
-	describe_made(object, &route, text, cap);
-}
-
-static void describe_made6(const struct object *object, char *text, size_t cap)
-{
-	struct nsp_route route = { 0 };
-
-	unpack6(object->wish.body, &route);
-	describe_made(object, &route, text, cap);
 }
 
 /* ---- put back as it was: the kernel tells more of a route than it takes ----
@@ -459,10 +420,10 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	.name = "route", .key_form = "NETWORK/LENGTH", .family = its_family, .key_size = offsetof(struct route##version, gateway), \
 	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
 	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_ROUTES##version,                    \
-	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode##version,                       \
-	.table = table##version, .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard, .heard = heard,         \
+	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode, .table = table_of,             \
+	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard, .heard = heard,                                  \
 	.heard_len = sizeof(heard) / sizeof(*heard), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL, .describe = describe, \
-	.describe_made = describe_made##version, .keep = keep, .age = age
+	.describe_made = describe_made, .keep = keep, .age = age
 
 extern const struct kind route4, route6;
 const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .group = RTNLGRP_IPV4_ROUTE };

@@ -204,6 +204,34 @@ static void test_by_protocol(void)
 	world_free(world);
 }
 
+static void count_bridged(void *arg, uint32_t index, const void *msg)
+{
+	const struct ndmsg *ndm = msg ? NLMSG_DATA((const struct nlmsghdr *)msg) : NULL;
+
+	(void)index;
+	*(uint32_t *)arg = ndm ? *(uint32_t *)arg + (ndm->ndm_family == AF_BRIDGE) : 0;
+}
+
+/* The entry of its own MAC, which every port of a bridge has in the forwarding table. */
+static void test_forwarding_tables(void)
+{
+	struct world *world = world_new();
+	struct nsp_link bridge = { .fields = NSP_LINK_NAME | NSP_LINK_KIND, .name = "br0", .kind = "bridge" };
+	struct nsp_link port = { .fields = NSP_LINK_INDEX | NSP_LINK_MASTER, .index = world_veth(world, "v0") };
+	uint32_t of_bridges = 0, of_all = 0;
+
+	NEED(nsp_link_create(&world->batch, &bridge, NULL, NSP_NETNS_CURRENT));
+	NEED(-abs(world_send(world, NULL)));
+	port.master = world_link(world, "br0", &bridge);
+	NEED(nsp_link_change(&world->batch, &port));
+	NEED(-abs(world_send(world, NULL)));
+	CHECK_EQ(nsp_dump(&world->sock, NSP_DUMP_NEIGHS, AF_BRIDGE, 0, 0, count_bridged, &of_bridges, NULL), 0);
+	CHECK_EQ(nsp_dump(&world->sock, NSP_DUMP_NEIGHS, 0, 0, 0, count_bridged, &of_all, NULL), 0);
+	CHECK(of_bridges > 0);
+	CHECK_EQ(of_all, 0);
+	world_free(world);
+}
+
 static void test_refused(void)
 {
 	struct world *world = world_new();
@@ -286,6 +314,7 @@ int main(void)
 	test_needs_root();
 	test_filters();
 	test_by_protocol();
+	test_forwarding_tables();
 	test_refused();
 	test_changes_meanwhile();
 	return test_end();

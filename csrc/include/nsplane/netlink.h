@@ -189,7 +189,8 @@ NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t ty
 #define NSP_DUMP_NEIGHS 4
 
 /* Reads a whole table; repeated (see nsp_reply_fn) when the kernel says that it changed meanwhile, at most 100 times (-EINTR).
- * `family` is 0 for both, AF_INET or AF_INET6; `ifindex` 0 for all; `table` 0 for all (routes only). */
+ * `family` is 0 for both, AF_INET or AF_INET6 or, of neighbours, AF_BRIDGE for forwarding tables; `ifindex` 0 for all; `table` 0 for all
+ * (routes only). */
 NSP_API int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
 		     struct nsp_error *err);
 
