@@ -73,12 +73,18 @@ def tables() -> dict[str, str]:
 
 
 def filled(page: str, made: dict[str, str]) -> str:
-    """The page with these tables between its markers. SystemExit where the page lacks one, or has one too many."""
+    """The page with these tables between its markers, and a section for each kind that has none. SystemExit where a table is there
+    twice, or of nothing."""
     marker = re.compile(r"<!-- table: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+    others = re.compile(r"<!-- other kinds -->\n.*<!-- end of other kinds -->", re.DOTALL)
     found = marker.findall(page)
-    if sorted(found) != sorted(made):
-        raise SystemExit(f"{PAGE.name} has the tables {sorted(found)} and not {sorted(made)}")
-    return marker.sub(lambda match: f"<!-- table: {match[1]} -->\n{made[match[1]]}<!-- end -->", page)
+    if len(found) != len(set(found)) or not made.keys() >= set(found) or len(others.findall(page)) != 1:
+        raise SystemExit(f"{PAGE.name} has the tables {sorted(found)}, of {sorted(made)}")
+    page = marker.sub(lambda match: f"<!-- table: {match[1]} -->\n{made[match[1]]}<!-- end -->", page)
+    rest = "".join(
+        f"### {kind}\n\n{DEFINITIONS[kind]['description']}\n\n{lines}\n" for kind, lines in made.items() if kind not in found
+    )
+    return others.sub(lambda match: f"<!-- other kinds -->\n{rest}<!-- end of other kinds -->", page)
 
 
 def main() -> None:

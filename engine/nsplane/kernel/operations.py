@@ -141,11 +141,9 @@ class Op:
         lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
         return self
 
-    def create(self, link: LinkChange, peer: LinkChange | None = None, netns_fd: int | None = None) -> None:
-        """`peer`, or without one the link itself, is born in the namespace `netns_fd`, where that is not the stage's."""
-        where = lib.NSP_NETNS_CURRENT if netns_fd is None else netns_fd
+    def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = lib.NSP_NETNS_CURRENT) -> None:
         raw_peer = ffi.NULL if peer is None else peer._fill()
-        self._add(lib.nsp_link_create(self._room_for(link), link._fill(), raw_peer, where))
+        self._add(lib.nsp_link_create(self._room_for(link), link._fill(), raw_peer, peer_netns_fd))
 
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))

@@ -47,7 +47,8 @@ class CreatedKind(LinkKind):
         return tuple(name for name in names if name is not None)
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
-        changes = attributes.differences(self.table, self._fields(item), self._fields(now)).values()
+        links = dict.fromkeys(self.table.links)  # these are names here
+        changes = attributes.differences(self.table, self._fields(item) | links, self._fields(now) | links).values()
         return super().is_made_anew(now, item) or Change.REMAKE in changes
 
     def _fields(self, item: Interface) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class CreatedKind(LinkKind):
     def mac(self, node: LinkNode) -> bytes | None:
         """The MAC that the link is to have: the item's, or one that is derived from agent and key, so that one that is made again
         keeps it (locally administered). None: as it is."""
-        if node.mac is not None:
+        if node.mac is not None or not node.item.has_own_mac:
             return node.mac
         digest = hashlib.sha256(f"{node.scope.ownership.agent_id}/{node.key}".encode()).digest()
         return bytes([(digest[0] & 0xFC) | 0x02]) + digest[1:6]
@@ -219,7 +220,8 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
         peer, peer_netns = others[0]
         op.create(birth, _at_birth(peer, kind, group, kind.mtu(peer, None)), peer_netns.fd)
     else:
-        op.create(birth, netns_fd=None if born_in is netns else netns.fd)
+        birth.netns_fd = None if born_in is netns else netns.fd
+        op.create(birth)
     nodes = tuple(end for end, _ in ends)
     for end, where in ends:
         name = end.wanted_name

@@ -88,6 +88,11 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return None
 
     @property
+    def has_own_mac(self) -> bool:
+        """Has its link a MAC of its own, and not that of another one?"""
+        return True
+
+    @property
     def mtu(self) -> int | None:
         return None
 
