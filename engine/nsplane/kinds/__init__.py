@@ -20,6 +20,7 @@ MODULES = (
     "existing",
     "ifb",
     "loopback",
+    "macvlan",
     "veth",
 )
 
