@@ -21,6 +21,7 @@ MODULES = (
     "ifb",
     "loopback",
     "macvlan",
+    "macvtap",
     "veth",
 )
 
