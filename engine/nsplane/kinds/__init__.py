@@ -23,6 +23,7 @@ MODULES = (
     "macvlan",
     "macvtap",
     "veth",
+    "vxlan",
 )
 
 KINDS: dict[type[Interface], LinkKind] = {
