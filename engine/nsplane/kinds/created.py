@@ -49,7 +49,13 @@ class CreatedKind(LinkKind):
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         links = dict.fromkeys(self.table.links)  # these are names here
         changes = attributes.differences(self.table, self._fields(item) | links, self._fields(now) | links).values()
-        return super().is_made_anew(now, item) or Change.REMAKE in changes
+        return super().is_made_anew(now, item) or Change.REMAKE in changes or self.withdraws(now, item)
+
+    def withdraws(self, now: Interface, item: Interface) -> bool:
+        return any(
+            getattr(item, field.name) is None and getattr(now, field.name) is not None and not field.codec.takes_none
+            for field in self.table.fields
+        )
 
     def _fields(self, item: Interface) -> dict[str, Any]:
         return {field.name: getattr(item, field.name) for field in self.table.fields}

@@ -59,6 +59,10 @@ class LinkKind:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
         return self.rests_on(now) != self.rests_on(item)
 
+    def withdraws(self, now: Interface, item: Interface) -> bool:
+        """Does the new item leave a field out that the kernel cannot be told to have as in a new link?"""
+        return False
+
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
         """The fields of the kind that are not as they are to be, and what each asks for."""
         return {}
@@ -108,11 +112,15 @@ class LinkNode(Node):
         self.addresses: tuple[Address, ...] | None = None
         self._held: HeldLink | None = None
         self._watched: Claim | None = None
+        self._is_outdated = False
+        """Has the link something of an earlier item that the kernel cannot be told to forget?"""
         self._kept: LinkChange | None = None
         """How the link was to be when it was so, with all its addresses."""
 
     def want(self, item: Interface, kind: LinkKind, source: str, generation: int) -> None:
         """The item, which was checked, becomes exactly this."""
+        is_same_kind = self._held is not None and type(self.item) is type(item)
+        self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
         self.kind, self._kept = kind, None
         self.mac = parse_mac(item.mac)
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
@@ -182,7 +190,7 @@ class LinkNode(Node):
 
     def leave(self) -> None:
         held, self._held = self._held, None
-        self.ending = False
+        self.ending = self._is_outdated = False
         self._kept = None
         self.withdraw()
         self.release_claims()
@@ -209,7 +217,7 @@ class LinkNode(Node):
     def is_misplaced(self) -> bool:
         held = self._held
         assert held is not None
-        if held.kind is not self.kind or held.netns is not self.netns or self.kind.is_misplaced(self, held):
+        if self._is_outdated or held.kind is not self.kind or held.netns is not self.netns or self.kind.is_misplaced(self, held):
             return True
         remade = [field for field, change in self._differences(held).items() if change is Change.REMAKE]
         return bool(remade) and self.retries.may_repeat((held.netns, "made anew", *remade))
