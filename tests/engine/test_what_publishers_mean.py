@@ -19,11 +19,14 @@ from .wishes import Item, by_name
 encode = msgspec.msgpack.encode
 PLACE = by_name("place")
 
+
+def tag_of(item: type[msgspec.Struct]) -> str:
+    return str(item.__struct_config__.tag)
+
+
 REQUIRED: dict[str, Item] = {
     **{
-        str(item.__struct_config__.tag): {
-            field.name: f"n{i}" for i, field in enumerate(msgspec.structs.fields(item)) if field.required
-        }
+        tag_of(item): {field.name: f"n{i}" for i, field in enumerate(msgspec.structs.fields(item)) if field.required}
         for item in KINDS
     },
     "route": {"interface": "b", "dst": "10.1.0.0/16"},
