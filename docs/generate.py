@@ -1,4 +1,4 @@
-"""The tables of items.md, from where the fields are defined: the Structs of the interfaces, the decoder of route and arp.
+"""The tables of items.md, from the schema of items.
 
 python docs/generate.py             prints the tables
 python docs/generate.py --check     fails where the page has others
@@ -7,97 +7,43 @@ python docs/generate.py --write     puts them into the page, between its markers
 
 import argparse
 import difflib
+import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import msgspec
-
-from nsplane.kernel import FieldInfo, bulk_fields
-from nsplane.kinds import KINDS
-from nsplane.model.items import Namespace
+from nsplane.request.schema import NULL, document_schema
 
 PAGE = Path(__file__).parent / "items.md"
 
-MEANINGS = {
-    "name": "the logical name, and the key: `interface/NAME`",
-    "namespace": "where the interface is to be; the agent's own where left out",
-    "host_name": "the kernel's name of the link, at most 15 bytes; the logical name where left out",
-    "peer": "the logical name of the other end, which has to name this one",
-    "addresses": "addresses with prefix length, `10.0.0.1/24` or `fd00::1/64`; the first of a subnet is its primary one, of "
-    "IPv6 the source",
-    "mac": "six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out",
-    "mtu": "68 to 65536; 1500 where left out",
-    "enabled": "whether the link is up; what is on one that is not is pending",
-    "master": "the logical name of the bridge that it is a port of, which has to be in the same namespace",
-    "override": "a link of somebody else that has the host name is renamed, and gets its name back at the end",
-    "link_only": "says that the addresses are left alone: `addresses` cannot be given with it",
-}
-"""What a field means in the kinds that do not say otherwise below."""
+NAMED = {name: name for name in ("address", "mac", "prefix")} | {"namespace": "[namespace](#namespaces)"}
+"""Definitions of the schema that the page calls by a name."""
 
-OF_KIND = {
-    ("bridge", "mtu"): "68 to 65536; that of its ports where left out",
-    ("bridge", "master"): "refused: a bridge is no port",
-    ("loopback", "host_name"): "`lo`, or left out",
-    ("loopback", "addresses"): "added to those that it has",
-    ("loopback", "mtu"): "68 to 65536; as it is where left out",
-    ("existing", "host_name"): "the link to be adopted; the logical name where left out",
-    ("existing", "addresses"): "added to those that it has",
-    ("existing", "mac"): "set where given",
-    ("existing", "mtu"): "set where given, 68 to 65536",
-    ("existing", "enabled"): "set up or down where given",
-    ("existing", "master"): "made its master where given",
-}
-"""What a field means in one kind."""
-
-TYPES = {
-    msgspec.inspect.StrType: "string",
-    msgspec.inspect.IntType: "integer",
-    msgspec.inspect.BoolType: "boolean",
-    msgspec.inspect.VarTupleType: "list of strings",
-    msgspec.inspect.UnionType: "[namespace](#namespaces)",
-}
-ABOUT_NAMESPACES = {
-    "name": "`/run/netns/NAME`, made where it does not exist, with `lo` up",
-    "pid": "the namespace of a process, bound when the item is put",
-    "file": "an nsfs path: a bind mount or, bound when the item is put, `/proc/PID/ns/net`, `/proc/PID/task/TID/ns/net`",
-    "microservice": "that of the container or process which runs under this label",
-}
+DEFINITIONS = document_schema()["$defs"]
 
 
-def interface_rows(struct: type) -> Iterator[str]:
-    """The fields of an interface kind; KeyError for one that has no meaning above."""
-    kind = str(struct.__struct_config__.tag)  # type: ignore[attr-defined]
-    yield row("kind", "string", "required", f"`{kind}`")
-    for field in msgspec.structs.fields(struct):
-        meaning = OF_KIND.get((kind, field.name)) or MEANINGS[field.name]
-        default = "required" if field.required else shown(field.default)
-        yield row(field.name, type_name(field.type), default, meaning)
+def field_row(name: str, field: dict[str, Any], required: bool) -> str:
+    if "const" in field:
+        return row(name, "string", "required", f"`{field['const']}`")
+    default = "required" if required else f"`{json.dumps(field['default'])}`" if "default" in field else ""
+    return row(name, type_name(field), default, field["description"])
 
 
-def bulk_row(field: FieldInfo) -> str:
-    """A field of route or arp, in the words of its decoder."""
-    if field.name == "kind":
-        return row("kind", "string", "required", f"`{field.kind}`")
-    default = "required" if field.required else "`false`" if field.type == "boolean" else ""
-    return row(field.name, field.type.replace("namespace", "[namespace](#namespaces)"), default, field.about)
-
-
-def type_name(annotation: object) -> str:
+def type_name(schema: dict[str, Any]) -> str:
     """How JSON and YAML would call it; that it may be null is said by its default."""
-    info = msgspec.inspect.type_info(annotation)
-    if isinstance(info, msgspec.inspect.UnionType):
-        some = [one for one in info.types if not isinstance(one, msgspec.inspect.NoneType)]
-        info = some[0] if len(some) == 1 else info
-    return TYPES[type(info)]
-
-
-def shown(default: object) -> str:
-    if default is None:
-        return ""
-    return f"`{msgspec.json.encode(default).decode()}`"
+    match schema:
+        case {"$ref": reference}:
+            name = reference.rpartition("/")[2]
+            return NAMED[name] if name in NAMED else type_name(DEFINITIONS[name])
+        case {"anyOf": ways}:
+            return " or ".join(type_name(way) for way in ways if way != NULL)
+        case {"prefixItems": [one, *_]} | {"type": "array" | ["array", "null"], "items": one}:
+            return f"list of {type_name(one)}s"
+        case {"type": [name, "null"]} | {"type": name}:
+            return str(name)
+    return "string"
 
 
 def row(field: str, *cells: str) -> str:
@@ -110,16 +56,18 @@ def table(rows: Iterable[str]) -> str:
 
 def tables() -> dict[str, str]:
     """All tables by the name of their marker."""
-    made = {str(struct.__struct_config__.tag): table(interface_rows(struct)) for struct in KINDS}  # type: ignore[attr-defined]
-    for kind, fields in groupby(bulk_fields(), key=lambda field: field.kind):
-        made[kind] = table(map(bulk_row, fields))
-    info = msgspec.inspect.type_info(Namespace)
-    assert isinstance(info, msgspec.inspect.UnionType)
+    kinds = [way["$ref"].rpartition("/")[2] for way in DEFINITIONS["item"]["anyOf"]]
+    made = {
+        kind: table(
+            field_row(name, field, name in DEFINITIONS[kind]["required"]) for name, field in DEFINITIONS[kind]["properties"].items()
+        )
+        for kind in kinds
+    }
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(
-        row(str(one.tag), f"`{field.name}`", TYPES[type(field.type)], ABOUT_NAMESPACES[str(one.tag)])
-        for one in info.types
-        if isinstance(one, msgspec.inspect.StructType)
-        for field in one.fields
+        row(way["title"], f"`{name}`", type_name(field), field["description"])
+        for way in DEFINITIONS["namespace"]["anyOf"]
+        for name, field in way["properties"].items()
+        if name != "type"
     )
     return made
 

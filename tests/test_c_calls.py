@@ -12,7 +12,7 @@ CSRC = Path(__file__).parent.parent / "csrc"
 COMMENT = re.compile(r"/\*.*?\*/|\"(?:\\.|[^\"\n])*\"", re.DOTALL)
 DEFINITION = re.compile(r"^(?!static\b|typedef\b)[a-z][\w *]*?\b(\w+)\([^;{}]*\)\n\{", re.MULTILINE)
 INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
-FLOORS = ("kernel", "wire", "core")
+FLOORS = ("kernel", "wire", "kinds", "core")
 """The folders, the lowest first."""
 
 
@@ -33,7 +33,7 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("folder", ["kernel"])
+@pytest.mark.parametrize("folder", FLOORS)
 def test_the_files_of_a_folder_call_one_way(folder: str) -> None:
     assert circle(calls(folder)) == []
 

@@ -14,6 +14,7 @@ import zmq
 from msgspec import msgpack
 
 from nsplane import Engine
+from nsplane.kernel import BULK_KINDS
 
 from .door import Reserve, open_door
 from .protocol import HEARTBEAT, PART, SYNC
@@ -23,7 +24,7 @@ log = logging.getLogger("nsplane.agent")
 QUEUE = 50_000
 """Events that wait for one slow subscriber before it loses some."""
 
-ROW_TOPICS = tuple(f"{topic}/{kind}/".encode() for topic in ("item", "drift") for kind in ("route", "arp"))
+ROW_TOPICS = tuple(f"{topic}/{kind}/".encode() for topic in ("item", "drift") for kind in BULK_KINDS)
 """What the core notes only where somebody wants to hear of it."""
 
 TURN = 2_000

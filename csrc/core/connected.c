@@ -4,9 +4,11 @@
  * delete the latter alone, and the address shows nothing of that. So both are looked for, and a network's is put back as the kernel made
  * it, in the table that has the address's own or (local) in the main one.
  */
-#include "core/op.h"
+#include "core/connected.h"
 
 #include <linux/if_addr.h>
+
+#include "kinds/route.h"
 
 #define LOOPBACK 1 /* the ifindex of lo: networks of its addresses are local */
 
@@ -51,7 +53,7 @@ static void addr_seen(void *arg, uint32_t index, const void *msg)
 	if (nsp_addr_read(msg, &addr) < 0 || addr.proto != NSP_PROTOCOL || addr.index == LOOPBACK ||
 	    addr.flags & (IFA_F_SECONDARY | IFA_F_NOPREFIXROUTE) || (addr.family == AF_INET && addr.prefix_len == 32))
 		return;
-	CORE_GROW(connected->addrs, connected->count, connected->cap);
+	ARRAY_GROW(connected->addrs, connected->count, connected->cap);
 	connected->addrs[connected->count++] = addr;
 }
 
@@ -78,7 +80,7 @@ static void route_seen(void *arg, uint32_t index, const void *msg)
 	struct expected seen = { .there = true };
 	const struct nlmsghdr *head = msg;
 	const struct nlattr *attr;
-	struct wish key;
+	struct nsp_route key;
 
 	(void)index;
 	if (!msg) {
@@ -86,7 +88,7 @@ static void route_seen(void *arg, uint32_t index, const void *msg)
 			connected->expected[i].there &= connected->expected[i].key.family != connected->family;
 		return;
 	}
-	if (!object_read_key(head, &key))
+	if (!route_read_key(head, &key))
 		return;
 	const struct rtmsg *rtm = nsp_msg_body(head, sizeof(*rtm));
 	memset(&seen.key, 0, sizeof(seen.key));
@@ -159,7 +161,7 @@ static int put_back(const struct connected *connected, struct op *op, struct nsp
 		rc = batch.count ? nsp_batch_send(sock, &batch, put_failed, NULL, failed, err) : 0;
 		for (uint32_t k = 0; k < batch.count && rc >= 0; k++)
 			if (!failed[k]) {
-				CORE_GROW(op->lost, op->lost_count, op->lost_cap);
+				ARRAY_GROW(op->lost, op->lost_count, op->lost_cap);
 				op->lost[op->lost_count++] = connected->addrs[which[k]];
 				op->head.missing++;
 			}

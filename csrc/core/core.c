@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The core's life, its namespaces and origins. */
+/* The core's life, and what it counts. */
 #include "core/core.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <time.h>
+
+#include "core/clock.h"
+#include "core/lock.h"
+#include "core/op.h"
+#include "core/queue.h"
+#include "core/writer.h"
 
 #define WRITER_STACK (1024 * 1024) /* of which a batch and a dump take a fifth; pages that are not touched cost nothing */
 
@@ -25,7 +29,7 @@ static uint64_t random_number(void)
 	uint64_t number;
 
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) /* it is not there, or an interrupted sleep at boot */
-		number = core_now() * 0x9e3779b97f4a7c15u ^ (uint64_t)getpid() << 16;
+		number = clock_ms() * 0x9e3779b97f4a7c15u ^ (uint64_t)getpid() << 16;
 	return number;
 }
 
@@ -80,15 +84,16 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 	core->table.secret = (struct secret){ random_number(), random_number() };
 
 	/* Number 0 of each stands for none. */
-	CORE_GROW(core->slots, core->slot_count, core->slot_cap);
+	ARRAY_GROW(core->slots, core->slot_count, core->slot_cap);
 	core->slots[core->slot_count++] = NULL;
-	CORE_GROW(core->netns, core->netns_count, core->netns_cap);
+	ARRAY_GROW(core->netns, core->netns_count, core->netns_cap);
 	core->netns[core->netns_count++] = NULL;
 	core->slot_mask = 63;
 	core->slot_index = calloc(core->slot_mask + 1, sizeof(uint32_t));
+	core->slot_links = calloc(core->slot_mask + 1, sizeof(uint32_t));
 	core->request_mask = 255;
 	core->requests = calloc(core->request_mask + 1, sizeof(struct request *));
-	if (!core->slot_index || !core->requests)
+	if (!core->slot_index || !core->slot_links || !core->requests)
 		abort();
 
 	int rc = start_writer(core);
@@ -122,6 +127,7 @@ static void free_slots(struct nsp_core *core)
 	}
 	free(core->slots);
 	free(core->slot_index);
+	free(core->slot_links);
 	free(core->slot_free);
 }
 
@@ -187,159 +193,6 @@ int nsp_core_fd(const struct nsp_core *core)
 	return core->event;
 }
 
-/* A known namespace by its identity, or one whose number is free. */
-static uint32_t find_netns(const struct nsp_core *core, const struct nsp_netns_id *id, uint32_t *vacant)
-{
-	*vacant = NIL;
-	for (uint32_t i = 1; i < core->netns_count; i++) {
-		const struct netns *netns = core->netns[i];
-		if (netns->fd < 0 && !netns->refs)
-			*vacant = i;
-		else if (netns->fd >= 0 && netns->id.ino == id->ino && netns->id.dev == id->dev)
-			return i;
-	}
-	return NIL;
-}
-
-int nsp_core_netns_add(struct nsp_core *core, int fd, uint32_t *number, struct nsp_error *err)
-{
-	struct nsp_netns_id id;
-	uint32_t vacant;
-	int rc = nsp_netns_identify(fd, &id, err);
-
-	if (rc < 0)
-		return rc;
-	core_lock(core);
-	*number = find_netns(core, &id, &vacant);
-	if (!*number) {
-		int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (own < 0) {
-			rc = nsp_fail(err, errno, "keep a namespace open");
-		} else {
-			if (!vacant) {
-				CORE_GROW(core->netns, core->netns_count, core->netns_cap);
-				vacant = core->netns_count++;
-				core->netns[vacant] = malloc(sizeof(struct netns));
-				if (!core->netns[vacant])
-					abort();
-			}
-			*core->netns[vacant] = (struct netns){ .fd = own, .id = id, .nsid = -1 };
-			*number = vacant;
-		}
-	}
-	if (rc == 0)
-		netns_hold(core, *number);
-	core_unlock(core);
-	return rc;
-}
-
-void netns_connected(struct nsp_core *core, struct netns *netns)
-{
-	if (netns->sock.portid != core->portid) /* somebody else has it there: whoever hears has to know this one */
-		netns->portid = netns->sock.portid;
-	netns->connected = true;
-	core->sockets_open++;
-}
-
-/* To the writer, which uses it when it has something to do there; unless it has one already, or enough of them. */
-static void hand_over(struct nsp_core *core, uint32_t number, struct nsp_socket *sock)
-{
-	core_lock(core);
-	struct netns *netns = core->netns[number];
-	bool wanted = !netns->connected && core->sockets_open < core->sockets_kept;
-	if (wanted) {
-		netns->sock = *sock;
-		netns->used = core->batches;
-		netns_connected(core, netns);
-	}
-	core_unlock(core);
-	if (!wanted)
-		nsp_socket_close(sock);
-}
-
-int nsp_core_netns_create(struct nsp_core *core, const char *name, const char *mark, struct nsp_monitor *mon, uint32_t *number,
-			  int *nsid, uint64_t *cookie, struct nsp_event *events, long cap, long *count, struct nsp_error *err)
-{
-	struct nsp_socket sock = { .fd = -1, .portid = core->portid };
-	struct nsp_birth birth = { .mark = mark, .mon = mon, .events = events, .cap = cap, .sock = &sock };
-	int fd = nsp_netns_bear(name, &birth, err);
-
-	if (fd < 0)
-		return fd;
-	int rc = nsp_core_netns_add(core, fd, number, err);
-	if (rc < 0) {
-		nsp_netns_delete(name, NULL);
-		nsp_socket_close(&sock);
-		close(fd);
-		return rc;
-	}
-	hand_over(core, *number, &sock);
-	*nsid = birth.nsid;
-	*cookie = birth.cookie;
-	*count = birth.count;
-	return fd;
-}
-
-long nsp_core_survey(struct nsp_core *core, uint32_t number, struct nsp_event *events, long cap, struct nsp_room *room,
-		     struct nsp_error *err)
-{
-	struct nsp_socket sock;
-
-	core_lock(core);
-	int fd = core->netns[number]->fd;
-	core_unlock(core);
-	int rc = nsp_socket_open_as(&sock, fd, core->portid, err);
-	if (rc < 0)
-		return rc;
-	long count = nsp_survey(&sock, events, cap, room, err);
-	hand_over(core, number, &sock);
-	return count;
-}
-
-void netns_hold(struct nsp_core *core, uint32_t number)
-{
-	core->netns[number]->refs++;
-}
-
-void netns_release(struct nsp_core *core, uint32_t number)
-{
-	if (--core->netns[number]->refs == 0) /* the writer may be using it, so it closes it, unless it is held again by then */
-		queue_push(&core->queue, ENTRY_CLOSE(number));
-}
-
-void nsp_core_netns_drop(struct nsp_core *core, uint32_t number)
-{
-	core_lock(core);
-	netns_release(core, number);
-	core_unlock(core);
-}
-
-#define SOURCES_KEPT 256 /* more of them that have no rows make way for others */
-
-uint32_t nsp_core_origin(struct nsp_core *core, const char *source, uint64_t generation)
-{
-	core_lock(core);
-	uint32_t i, vacant = core->origin_count;
-	for (i = 0; i < core->origin_count; i++) {
-		if (core->origins[i].generation == generation && !strcmp(core->origins[i].source, source))
-			break;
-		if (!core->origins[i].rows && (core->origins[i].generation || core->origin_count > SOURCES_KEPT))
-			vacant = i;
-	}
-	if (i == core->origin_count) {
-		i = vacant;
-		if (i == core->origin_count) {
-			CORE_GROW(core->origins, core->origin_count, core->origin_cap);
-			core->origin_count++;
-		} else {
-			free(core->origins[i].source);
-		}
-		core->origins[i] = (struct origin){ .source = core_copy(source), .generation = generation };
-	}
-	core_unlock(core);
-	return i;
-}
-
 void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 {
 	core_lock(core);
@@ -353,10 +206,9 @@ void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 		.altered = core->altered,
 		.longest_hold = core->longest_hold,
 	};
-	memcpy(totals->rows, core->rows_by_state, sizeof(totals->rows));
-	for (int kind = 0; kind < 2; kind++) { /* without a verdict yet: shown as pending */
-		totals->rows[kind][NSP_STATE_PENDING] += totals->rows[kind][NSP_STATE_NONE];
-		totals->rows[kind][NSP_STATE_NONE] = 0;
-	}
+	for (uint8_t kind = 0; kind < kind_count(); kind++)
+		for (uint32_t state = 0; state < NSP_STATES; state++) /* without a verdict yet: shown as pending */
+			totals->rows[kind_name_index(kind)][state == NSP_STATE_NONE ? NSP_STATE_PENDING : state] +=
+				core->rows_by_state[kind][state];
 	core_unlock(core);
 }

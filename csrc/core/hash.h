@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/bytes.h"
+
 struct secret {
 	uint64_t a, b;
 };
@@ -33,6 +35,19 @@ static inline uint64_t hash_fold(uint64_t x, uint64_t y)
 static inline uint64_t hash_mix(const struct secret *secret, uint64_t x, uint64_t y)
 {
 	return hash_fold(x ^ secret->a ^ 0x9e3779b97f4a7c15u, y ^ secret->b ^ 0xe7037ed1a0b428dbu);
+}
+
+/* Of four bytes or more. */
+static inline uint64_t hash_bytes(const struct secret *secret, uint64_t seed, const uint8_t *bytes, size_t len)
+{
+	uint64_t h = hash_mix(secret, seed, len);
+
+	if (len < 8)
+		return hash_mix(secret, h, (uint64_t)bytes_load4(bytes) << 32 | bytes_load4(bytes + len - 4));
+	const uint8_t *last = bytes + len - 8;
+	for (; last - bytes > 8; bytes += 16)
+		h = hash_mix(secret, h ^ bytes_load8(bytes), bytes_load8(bytes + 8));
+	return last < bytes ? h : hash_mix(secret, h ^ bytes_load8(bytes), bytes_load8(last));
 }
 
 static inline uint32_t hash_text(const struct secret *secret, const char *text)

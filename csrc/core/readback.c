@@ -13,38 +13,33 @@
  * A look (nsp_op_look) writes in between what is to be written. So it compares nothing but rows that are held and not queued, and what
  * was written since it began counts as seen (writer.c): what the kernel has told may be older. It has a socket of its own.
  */
-#include "core/op.h"
+#include "core/readback.h"
 
-#include <time.h>
+#include <stdio.h>
 
-/* A slot that was ready when the reading began. */
-struct standing {
-	int32_t ifindex;
-	uint32_t slot;
-	uint32_t generation;
-};
+#include "core/changes.h"
+#include "core/clock.h"
+#include "core/connected.h"
+#include "core/lock.h"
+#include "core/misdeleted.h"
+#include "core/netns.h"
+#include "core/queue.h"
+#include "core/row.h"
+#include "core/slots.h"
 
 struct readback {
 	struct nsp_core *core;
 	struct op *op;
 	uint32_t netns;
-	struct standing *standing; /* by link */
-	uint32_t count, cap;
+	uint32_t generation;	  /* the last that a slot had when the reading began: those with a later one are not looked at */
 	struct object *unclaimed; /* of no row, on links to be swept */
 	uint32_t unclaimed_count, unclaimed_cap;
-	uint8_t type; /* enum wish_type of what is being read */
+	uint8_t kind; /* of what is being read */
 	bool looks;   /* it gives way */
 	give_way_fn give_way;
 	void *writer;
 	uint64_t away; /* ns that it gave way for */
 };
-
-static int by_link(const void *left, const void *right)
-{
-	int32_t a = ((const struct standing *)left)->ifindex, b = ((const struct standing *)right)->ifindex;
-
-	return (a > b) - (a < b);
-}
 
 static int sweep_by_link(const void *left, const void *right)
 {
@@ -53,40 +48,10 @@ static int sweep_by_link(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-static void find_standing(struct readback *back)
+/* Is the slot ready where it was when the reading began? */
+static bool stands(const struct readback *back, uint32_t number)
 {
-	const struct nsp_core *core = back->core;
-
-	for (uint32_t s = core->netns[back->netns]->first_slot; s; s = core->slots[s]->next) {
-		CORE_GROW(back->standing, back->count, back->cap);
-		back->standing[back->count++] = (struct standing){ core->slots[s]->ifindex, s, core->slots[s]->generation };
-	}
-	if (back->count)
-		qsort(back->standing, back->count, sizeof(*back->standing), by_link);
-	if (back->op->sweep_count)
-		qsort(back->op->sweeps, back->op->sweep_count, sizeof(*back->op->sweeps), sweep_by_link);
-}
-
-/* The slot, if it still stands where it stood. */
-static struct slot *still(const struct readback *back, const struct standing *standing)
-{
-	struct slot *slot = back->core->slots[standing->slot];
-
-	return slot && slot->ready && slot->generation == standing->generation && slot->netns == back->netns ? slot : NULL;
-}
-
-static uint32_t first_standing(const struct readback *back, int32_t ifindex)
-{
-	uint32_t low = 0, high = back->count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (back->standing[middle].ifindex < ifindex)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return back->core->slots[number]->generation <= back->generation;
 }
 
 static const struct sweep *find_sweep(const struct readback *back, int32_t ifindex)
@@ -103,38 +68,37 @@ static const struct sweep *find_sweep(const struct readback *back, int32_t ifind
 	return low < back->op->sweep_count && back->op->sweeps[low].ifindex == ifindex ? &back->op->sweeps[low] : NULL;
 }
 
-static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct wish *key)
+/* The row of a slot that an object is of: the one that holds it or else one that wants it. */
+static void claim(const struct readback *back, uint32_t slot, const struct object *object, uint32_t *holding, uint32_t *wanting)
 {
-	return table_find(&core->table, slot, key->type, key->dst, key->dst_len, key->metric, key->table);
+	const struct table *table = &back->core->table;
+	uint32_t id = stands(back, slot) ? table_find(table, wish_key(slot, &object->wish)) : NIL;
+	uint32_t flags = id ? table_row(table, id)->flags : 0;
+
+	if (flags & ROW_HELD)
+		*holding = id;
+	else if (object->ifindex && flags & ROW_WANTED && !(flags & (ROW_BLOCKED | ROW_DEAD)) && !*wanting)
+		*wanting = id;
 }
 
-/* The row that the object is of: the one that holds it or else one that wants it. */
 static uint32_t find_row(const struct readback *back, const struct object *object)
 {
 	const struct nsp_core *core = back->core;
-	uint32_t wanting = NIL;
+	uint32_t holding = NIL, wanting = NIL;
 
-	/* A route on no link was made of one of ours by somebody else. */
-	for (uint32_t i = object->ifindex ? first_standing(back, object->ifindex) : 0; i < back->count; i++) {
-		const struct standing *standing = &back->standing[i];
-		if (object->ifindex && standing->ifindex != object->ifindex)
-			break;
-		uint32_t id = still(back, standing) ? find_in(core, standing->slot, &object->wish) : NIL;
-		if (!id)
-			continue;
-		const struct row *row = table_row(&core->table, id);
-		if (row->flags & ROW_HELD)
-			return id;
-		if (object->ifindex && row->flags & ROW_WANTED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) && !wanting)
-			wanting = id;
-	}
-	return wanting;
+	if (object->ifindex)
+		for (uint32_t s = slot_on_link(core, back->netns, object->ifindex); s && !holding; s = slot_next_on_link(core, s))
+			claim(back, s, object, &holding, &wanting);
+	else /* one of ours, of which somebody else made a route on no link */
+		for (uint32_t s = core->netns[back->netns]->first_slot; s && !holding; s = core->slots[s]->next)
+			claim(back, s, object, &holding, &wanting);
+	return holding ? holding : wanting;
 }
 
 /* What it had taken the place of is to be put back: it has to be written, whatever the kernel has. */
-static bool yields(const struct nsp_core *core, const struct row *row)
+static bool gives_back(const struct nsp_core *core, const struct row *row)
 {
-	return row->extra && core->table.extras[row->extra].stolen && !(row->flags & WISH_OVERRIDE);
+	return row->extra && core->table.extras[row->extra].replaced && !(row->flags & ITEM_OVERRIDE);
 }
 
 /* Nobody was heard, and it was written a moment ago: the kernel makes something else of it. true: that has been said. Otherwise it is to be
@@ -144,14 +108,15 @@ static bool is_made_otherwise(const struct readback *back, uint32_t id, struct r
 	struct nsp_core *core = back->core;
 	struct extra *extra = table_extra_make(&core->table, row);
 	bool said = row->state == NSP_STATE_FAILED && row->error == EOPNOTSUPP;
-	char text[128];
+	char text[128] = "the kernel took it, and has it not";
 
-	if (!extra->doubted || !(back->op->confirms || said)) {
-		extra->doubted = true;
+	if (!extra->differed || !(back->op->confirms || said)) {
+		extra->differed = true;
 		return false;
 	}
 	if (!said) {
-		object_describe(object, text, sizeof(text));
+		if (object)
+			kinds[row->kind]->describe_made(object, text, sizeof(text));
 		row_state(core, id, row, NSP_STATE_FAILED, EOPNOTSUPP, text);
 	}
 	return true;
@@ -165,16 +130,17 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 
 	if (back->looks && (row->flags & (ROW_HELD | ROW_QUEUED | ROW_SEEN)) != ROW_HELD)
 		return;
-	row->flags = (uint16_t)((row->flags & ~ROW_SHAKEN) | ROW_SEEN | ROW_HELD);
-	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || yields(core, row)) /* its deletion is queued */
+	row->flags = (uint16_t)((row->flags & ~ROW_UNDONE) | ROW_SEEN | ROW_HELD);
+	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || gives_back(core, row)) /* its deletion is queued */
 		return;
-	if (object_is(&core->table, object, row)) {
+	struct item item = row_item(&core->table, row);
+	if (object_is(object, &item)) {
 		row->flags &= (uint16_t)~ROW_QUEUED;
 		if (row->extra)
-			core->table.extras[row->extra].doubted = false;
+			core->table.extras[row->extra].differed = false;
 		row_state(core, id, row, NSP_STATE_CONFIGURED, 0, NULL);
-		row_pay(core, row, NSP_STATE_CONFIGURED);
-	} else if (!row_is_fought(row) &&
+		row_give_verdict(core, row, NSP_STATE_CONFIGURED);
+	} else if (!row_is_contested(row) &&
 		   (!was_held || !(row->flags & ROW_QUEUED)) && /* otherwise what is queued makes the difference */
 		   !(was_held && is_made_otherwise(back, id, row, object))) {
 		back->op->head.altered++;
@@ -182,7 +148,7 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 		if (was_held)
 			row_repair(core, id, row, "somebody else changes it");
 		else
-			row_queue(core, id, row, false);
+			queue_row(core, id, row, false);
 	}
 }
 
@@ -190,11 +156,11 @@ static void take(struct readback *back, const struct object *object)
 {
 	uint32_t id = find_row(back, object);
 
-	back->core->netns[back->netns]->metrics |= object->wish.type == WISH_ROUTE4 && object->wish.metric;
+	back->core->netns[back->netns]->inexact |= kind_may_be_hit(object->wish.kind, object->wish.body);
 	if (id) {
 		take_row(back, id, object);
 	} else if ((object->plain || object->several) && find_sweep(back, object->ifindex)) {
-		CORE_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
+		ARRAY_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
 		back->unclaimed[back->unclaimed_count++] = *object;
 	}
 }
@@ -204,12 +170,12 @@ static void each_row(struct readback *back, void (*fn)(struct readback *back, ui
 	/* Routes on the link first: those with a gateway want to find it reachable. */
 	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
 
-	for (uint32_t i = 0; i < back->count; i++)
-		for (int list = 0; list < LISTS && still(back, &back->standing[i]); list++)
-			for (uint32_t id = still(back, &back->standing[i])->heads[order[list]]; id;) {
+	for (uint32_t s = back->core->netns[back->netns]->first_slot; s; s = back->core->slots[s]->next)
+		for (int list = 0; list < LISTS && stands(back, s); list++)
+			for (uint32_t id = back->core->slots[s]->heads[order[list]]; id;) {
 				struct row *row = table_row(&back->core->table, id);
 				uint32_t next = row->next;
-				if (row->type == back->type)
+				if (row->kind == back->kind)
 					fn(back, id, row);
 				id = next;
 			}
@@ -226,7 +192,7 @@ static void forget_row(struct readback *back, uint32_t id, struct row *row)
 static void forget(struct readback *back)
 {
 	each_row(back, forget_row);
-	while (back->unclaimed_count && back->unclaimed[back->unclaimed_count - 1].wish.type == back->type)
+	while (back->unclaimed_count && back->unclaimed[back->unclaimed_count - 1].wish.kind == back->kind)
 		back->unclaimed_count--;
 }
 
@@ -236,7 +202,7 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 	struct object object;
 
 	(void)index;
-	if (msg && (!object_read(msg, &object) || object.gone || object.protocol != NSP_PROTOCOL || object.wish.type != back->type))
+	if (msg && (!object_read(msg, &object) || object.gone || object.protocol != NSP_PROTOCOL || object.wish.kind != back->kind))
 		return;
 	core_lock(back->core);
 	if (msg)
@@ -260,8 +226,7 @@ static void judge_row(struct readback *back, uint32_t id, struct row *row)
 		return;
 	}
 	row->flags &= (uint16_t)~ROW_HELD;
-	/* The kernel keeps neighbours on some links under another address. */
-	if (row_is_fought(row) || (!WISH_TYPE_IS_ROUTE(row->type) && is_made_otherwise(back, id, row, NULL)))
+	if (row_is_contested(row) || (kinds[row->kind]->kept_otherwise && is_made_otherwise(back, id, row, NULL)))
 		return;
 	back->op->head.missing++;
 	entry_put_drift(core, row, "missing");
@@ -280,8 +245,8 @@ static void judge_chunks(struct readback *back)
 			more = number < core->table.chunk_count;
 			for (uint32_t at = number == 0;
 			     more && core->table.chunks[number].rows && at < core->table.chunks[number].used; at++) {
-				struct row *row = &core->table.chunks[number].rows[at];
-				const struct slot *slot = row->type == back->type ? core->slots[row->slot] : NULL;
+				struct row *row = chunk_row(&core->table.chunks[number], at);
+				const struct slot *slot = row->kind == back->kind ? core->slots[row->slot] : NULL;
 				if (slot && slot->ready && slot->netns == back->netns && (row->list == LIST_VIA) == via)
 					judge_row(back, number << CHUNK_BITS | at, row);
 			}
@@ -296,8 +261,8 @@ static bool has_most_rows(const struct readback *back)
 {
 	uint64_t rows = 0;
 
-	for (uint32_t i = 0; i < back->count; i++)
-		rows += still(back, &back->standing[i]) ? still(back, &back->standing[i])->rows : 0;
+	for (uint32_t s = back->core->netns[back->netns]->first_slot; s; s = back->core->slots[s]->next)
+		rows += stands(back, s) ? back->core->slots[s]->rows : 0;
 	return rows > MANY_ROWS && rows * 8 > back->core->table.live;
 }
 
@@ -305,27 +270,26 @@ static bool between(void *arg)
 {
 	struct readback *back = arg;
 	struct nsp_core *core = back->core;
-	uint64_t begun = core_clock();
+	uint64_t begun = clock_ns();
 
 	core_lock(core);
 	back->give_way(back->writer);
-	bool goes_on = !core->look_spoilt && !core->stop;
+	bool goes_on = !core->look_ended && !core->stop;
 	core_unlock(core);
-	back->away += core_clock() - begun;
+	back->away += clock_ns() - begun;
 	return goes_on;
 }
 
 /* One table of one family. */
-static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t type, struct nsp_error *err)
+static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t number, struct nsp_error *err)
 {
-	int family = WISH_TYPE_IS_V6(type) ? AF_INET6 : AF_INET;
-	bool route = WISH_TYPE_IS_ROUTE(type);
+	const struct kind *kind = kinds[number];
 
-	back->type = type;
+	back->kind = number;
 	if (back->looks)
-		back->core->looking_type = type;
-	int rc = nsp_dump_paced(sock, route ? NSP_DUMP_ROUTES : NSP_DUMP_NEIGHS, family, route ? NSP_PROTOCOL : 0, object_seen,
-				back, back->looks ? between : NULL, err);
+		back->core->looking_kind = number;
+	int rc = nsp_dump_paced(sock, kind->dump, kind->family, kind->dump_protocol, object_seen, back,
+				back->looks ? between : NULL, err);
 	core_lock(back->core);
 	bool chunks = rc >= 0 && has_most_rows(back);
 	if (rc < 0)
@@ -342,7 +306,7 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t ty
 
 static bool wants(const struct nsp_core *core, uint32_t slot, const struct object *object)
 {
-	uint32_t id = find_in(core, slot, &object->wish);
+	uint32_t id = table_find(&core->table, wish_key(slot, &object->wish));
 
 	return id && table_row(&core->table, id)->flags & ROW_WANTED && !(table_row(&core->table, id)->flags & ROW_DEAD);
 }
@@ -359,35 +323,10 @@ static bool is_stale(const struct readback *back, const struct object *object)
 		if (slot && wants(core, slot, object))
 			return false;
 	}
-	for (uint32_t i = first_standing(back, object->ifindex); i < back->count && back->standing[i].ifindex == object->ifindex;
-	     i++)
-		if (core->slots[back->standing[i].slot] && wants(core, back->standing[i].slot, object))
+	for (uint32_t s = slot_on_link(core, back->netns, object->ifindex); s; s = slot_next_on_link(core, s))
+		if (wants(core, s, object))
 			return false;
 	return true;
-}
-
-/* Deletes it if it is ours still; a neighbour's message has no place for that. */
-static void put_deletion(const struct netns *netns, struct nsp_batch *batch, const struct object *object)
-{
-	const struct wish *wish = &object->wish;
-	uint8_t family = WISH_TYPE_IS_V6(wish->type) ? AF_INET6 : AF_INET;
-
-	if (WISH_TYPE_IS_ROUTE(wish->type)) {
-		struct nsp_route route = { .family = family,
-					   .dst_len = wish->dst_len,
-					   .proto = NSP_PROTOCOL,
-					   .table = wish->table,
-					   .metric = wish->metric,
-					   .oif = object->ifindex,
-					   .fields = wish->flags & WISH_VIA ? NSP_ROUTE_GATEWAY : 0 };
-		memcpy(route.dst, wish->dst, 16);
-		memcpy(route.gateway, wish->via, 16);
-		astray_delete(netns, batch, &route);
-	} else {
-		struct nsp_neigh neigh = { .index = object->ifindex, .family = family };
-		memcpy(neigh.dst, wish->dst, 16);
-		nsp_neigh_delete(batch, &neigh);
-	}
 }
 
 #define DELETED_AT_ONCE 256
@@ -416,13 +355,15 @@ static void deletion_failed(void *arg, uint32_t index, int error, const char *te
 static void deletion_answered(void *arg, uint32_t index, const void *msg)
 {
 	(void)index;
-	astray_note(&((struct op *)((struct deletion *)arg)->op)->astray, msg);
+	misdeleted_note(&((struct op *)((struct deletion *)arg)->op)->misdeleted, msg);
 }
 
-/* Routes of metric 0 are the last: if one has gone, what is deleted in its place has been by then, and is not put back. */
-static int metric_last(const void *left, const void *right)
+/* What may hit another is deleted last: what it would hit has gone by then, and is not put back. */
+static int inexact_last(const void *left, const void *right)
 {
-	return !((const struct object *)left)->wish.metric - !((const struct object *)right)->wish.metric;
+	const struct wish *a = &((const struct object *)left)->wish, *b = &((const struct object *)right)->wish;
+
+	return kind_is_exact(b->kind, b->body) - kind_is_exact(a->kind, a->body);
 }
 
 static int delete_stale(struct readback *back, struct nsp_socket *sock, struct nsp_error *err)
@@ -432,14 +373,16 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 	struct nsp_batch batch;
 	int rc = 0;
 
-	qsort(back->unclaimed, back->unclaimed_count, sizeof(*back->unclaimed), metric_last);
+	qsort(back->unclaimed, back->unclaimed_count, sizeof(*back->unclaimed), inexact_last);
 	for (uint32_t at = 0; at < back->unclaimed_count && rc >= 0;) {
 		nsp_batch_init(&batch, deletion.buf, sizeof(deletion.buf));
 		core_lock(core);
 		for (; at < back->unclaimed_count && batch.count < DELETED_AT_ONCE; at++)
 			if (is_stale(back, &back->unclaimed[at])) {
 				deletion.objects[batch.count] = &back->unclaimed[at];
-				put_deletion(core->netns[back->netns], &batch, &back->unclaimed[at]);
+				struct item item = wish_item(&back->unclaimed[at].wish);
+				kind_delete(&batch, &item, back->unclaimed[at].ifindex, ENCODE_DELETE,
+					    core->netns[back->netns]->inexact);
 			}
 		core_unlock(core);
 		if (batch.count)
@@ -472,8 +415,8 @@ static int read_tables(struct readback *back, struct nsp_socket *sock, struct ns
 {
 	int rc = 0;
 
-	for (uint8_t type = WISH_ROUTE4; type <= WISH_ARP6 && rc != -ECANCELED; type++) {
-		rc = read_table(back, sock, type, err);
+	for (uint8_t kind = 0; kind < kind_count() && rc != -ECANCELED; kind++) {
+		rc = read_table(back, sock, kind, err);
 		if (rc < 0 && rc != -ECANCELED)
 			failed(&back->op->head, rc, err);
 	}
@@ -492,40 +435,41 @@ static bool look(struct readback *back, int fd, struct nsp_error *err)
 	}
 	core_lock(core);
 	core->looking = back->netns;
-	core->look_spoilt = false;
-	core->looking_type = WISH_ROUTE4;
+	core->look_ended = false;
+	core->looking_kind = 0;
 	core_unlock(core);
 	int rc = read_tables(back, &sock, err);
 	nsp_socket_close(&sock);
 	core_lock(core);
 	core->looking = NIL;
-	for (; rc == -ECANCELED && back->type <= WISH_ARP6; back->type++)
+	for (; rc == -ECANCELED && back->kind < kind_count(); back->kind++)
 		forget(back);
 	core_unlock(core);
 	return rc != -ECANCELED;
 }
 
-void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket, give_way_fn give_way, void *writer)
+void readback_run(struct nsp_core *core, struct op *op, give_way_fn give_way, void *writer)
 {
 	struct readback back = { .core = core,
 				 .op = op,
 				 .netns = op->stages[0].netns,
 				 .looks = op->looks && !core->looking,
 				 .give_way = give_way,
-				 .writer = writer };
+				 .writer = writer,
+				 .generation = core->slot_generation };
 	struct nsp_error err = { 0 };
 	int fd = core->netns[back.netns]->fd;
 	bool whole = fd >= 0;
-	uint64_t begun = core_clock();
+	uint64_t begun = clock_ns();
 
 	if (core->looking == back.netns)
-		core->look_spoilt = true;
-	if (whole)
-		find_standing(&back);
+		core->look_ended = true;
+	if (op->sweep_count)
+		qsort(op->sweeps, op->sweep_count, sizeof(*op->sweeps), sweep_by_link);
 	core_unlock(core);
 	if (whole && back.looks)
 		whole = look(&back, fd, &err);
-	struct nsp_socket *sock = whole ? open_socket(core, back.netns, &err) : NULL;
+	struct nsp_socket *sock = whole ? netns_socket(core, back.netns, &err) : NULL;
 	if (whole && !sock)
 		failed(&op->head, -err.code, &err);
 	if (sock && !back.looks)
@@ -541,7 +485,6 @@ void readback_run(struct nsp_core *core, struct op *op, op_socket_fn open_socket
 			failed(&op->head, rc, &err);
 	}
 	core_lock(core);
-	op->head.nanoseconds = core_clock() - begun - back.away;
-	free(back.standing);
+	op->head.nanoseconds = clock_ns() - begun - back.away;
 	free(back.unclaimed);
 }

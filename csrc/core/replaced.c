@@ -1,89 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Objects of others that are put back as they were: what an override has taken the place of, and what a deletion hit by mistake. The
- * kernel tells more of a route than it takes:
- *
- *      flags that it sets itself, such as linkdown       left out, of each next hop too
- *      what a nexthop object stands for                  left out: the object's number says it
- *      how long it has to live                           counted on from when it was read (nlmsg_seq), and then it is not put back
- */
-#include "core/op.h"
+/* Objects of others that are put back as they were: what an override has taken the place of, and what a deletion hit by mistake. */
+#include "core/replaced.h"
 
-#include <time.h>
-
+#include "core/clock.h"
+#include "core/completed.h"
+#include "core/entry.h"
+#include "core/lock.h"
+#include "core/queue.h"
+#include "core/slots.h"
+#include "kinds/key.h"
 #include "wire/text.h"
-
-#define FLAGS_KEPT (RTNH_F_ONLINK | RTNH_F_PERVASIVE)
-#define CLOCK_TICKS 100 /* USER_HZ */
 
 static uint32_t boot_seconds(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint32_t)now.tv_sec;
+	return (uint32_t)(clock_nanoseconds(CLOCK_BOOTTIME) / 1000000000);
 }
 
-static void clear_hop_flags(uint8_t *hops, size_t len)
-{
-	struct rtnexthop hop;
-
-	for (size_t at = 0; at + sizeof(hop) <= len; at += NSP_ALIGN((size_t)hop.rtnh_len)) {
-		memcpy(&hop, hops + at, sizeof(hop));
-		if (hop.rtnh_len < sizeof(hop))
-			return;
-		hop.rtnh_flags &= FLAGS_KEPT;
-		memcpy(hops + at, &hop, sizeof(hop));
-	}
-}
-
-static void copy_attr(struct nsp_msg *msg, const struct nlattr *attr, bool by_object)
-{
-	const struct rta_cacheinfo *info = (const struct rta_cacheinfo *)(const void *)(attr + 1);
-	uint8_t *data = msg->at + sizeof(*attr);
-
-	switch (nsp_attr_type(attr)) {
-	case RTA_CACHEINFO:
-		if (nsp_attr_len(attr) >= sizeof(*info) && info->rta_expires > 0)
-			nsp_attr_put_u32(msg, RTA_EXPIRES, ((uint32_t)info->rta_expires + CLOCK_TICKS - 1) / CLOCK_TICKS);
-		return;
-	case RTA_OIF:
-	case RTA_GATEWAY:
-	case RTA_VIA:
-	case RTA_MULTIPATH:
-	case RTA_ENCAP:
-	case RTA_ENCAP_TYPE:
-		if (by_object)
-			return;
-	}
-	nsp_attr_put(msg, attr->nla_type, attr + 1, (uint32_t)nsp_attr_len(attr));
-	if (nsp_attr_type(attr) == RTA_MULTIPATH && msg->head)
-		clear_hop_flags(data, nsp_attr_len(attr));
-}
-
+/* How long it has to live is counted on from when it was read: nlmsg_seq. */
 struct nlmsghdr *replaced_keep(const struct nlmsghdr *msg, bool beside)
 {
 	/* Where there are others of its destination and metric it was the first of them. */
 	uint16_t flags = beside ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_EXCL;
+	const struct kind *kind = kinds[kind_of_message(msg)];
 	uint32_t cap = NSP_ALIGN(msg->nlmsg_len) + 16;
 	struct nlmsghdr *copy = malloc(cap);
-	const struct nlattr *attr;
 	struct nsp_batch batch;
-	struct nsp_msg built;
 
 	if (!copy)
 		abort();
 	nsp_batch_init(&batch, copy, cap);
-	if (msg->nlmsg_type != RTM_NEWROUTE && msg->nlmsg_type != RTM_DELROUTE) {
-		nsp_batch_copy(&batch, msg, RTM_NEWNEIGH, flags);
-		return copy;
-	}
-	struct rtmsg *rtm = nsp_msg_begin(&built, &batch, RTM_NEWROUTE, flags, sizeof(*rtm));
-	memcpy(rtm, msg + 1, sizeof(*rtm));
-	rtm->rtm_flags &= FLAGS_KEPT;
-	NSP_ATTR_EACH(attr, msg, sizeof(*rtm))
-		copy_attr(&built, attr, route_has_attr(msg, RTA_NH_ID));
-	nsp_msg_end(&built, &batch);
+	if (kind->keep)
+		kind->keep(&batch, msg, flags);
+	else
+		nsp_batch_copy(&batch, msg, kind->new_type, flags);
 	copy->nlmsg_seq = boot_seconds();
 	return copy;
 }
@@ -91,27 +40,16 @@ struct nlmsghdr *replaced_keep(const struct nlmsghdr *msg, bool beside)
 /* Appends the message that puts it back. false: it has outlived its time. */
 static bool encode(struct nsp_op *op, const struct nlmsghdr *kept)
 {
+	const struct kind *kind = kinds[kind_of_message(kept)];
 	struct nsp_batch *batch = op_room(op, NSP_ALIGN(kept->nlmsg_len));
-	uint32_t before = batch->len, passed = boot_seconds() - kept->nlmsg_seq, left;
-	struct nlattr *attr;
+	uint32_t before = batch->len;
 
 	nsp_batch_copy(batch, kept, kept->nlmsg_type, kept->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL));
-	struct nlmsghdr *head = (struct nlmsghdr *)(void *)(batch->buf + before);
-	if (kept->nlmsg_type == RTM_NEWROUTE)
-		for (attr = (struct nlattr *)(void *)((struct rtmsg *)NLMSG_DATA(head) + 1);
-		     nsp_attr_ok(attr, (uint8_t *)head + head->nlmsg_len);
-		     attr = (struct nlattr *)(void *)((uint8_t *)attr + NSP_ALIGN((size_t)attr->nla_len))) {
-			if (nsp_attr_type(attr) != RTA_EXPIRES || !nsp_attr_get(attr, &left, sizeof(left)))
-				continue;
-			if (left <= passed) {
-				batch->len = before;
-				batch->count--;
-				return false;
-			}
-			left -= passed;
-			memcpy(attr + 1, &left, sizeof(left));
-		}
-	return true;
+	if (!kind->age || kind->age((struct nlmsghdr *)(void *)(batch->buf + before), boot_seconds() - kept->nlmsg_seq))
+		return true;
+	batch->len = before;
+	batch->count--;
+	return false;
 }
 
 /* For the planner, where it wants to know: {key, netns, message, errno, text}. */
@@ -144,21 +82,16 @@ static void tell(struct nsp_core *core, uint32_t slot, const char *key, uint32_t
 	core_notice(core, slot, NSP_NOTICE_REPLACED);
 }
 
-static void row_key(const struct nsp_core *core, const struct row *row, char key[NSP_KEY_MAX])
-{
-	key_format(key, core->slots[row->slot]->key, row->type, row->dst, row->dst_len, row->metric, row->table);
-}
-
 bool replaced_take(struct nsp_core *core, struct row *row, uint32_t netns, const struct nlmsghdr *found, bool beside)
 {
 	struct extra *extra = table_extra_make(&core->table, row);
 	char key[NSP_KEY_MAX];
 
-	free(extra->stolen);
-	extra->stolen = replaced_keep(found, beside);
-	row_key(core, row, key);
-	tell(core, row->slot, key, netns, extra->stolen, 0, "");
-	extra->waits = core->guards;
+	free(extra->replaced);
+	extra->replaced = replaced_keep(found, beside);
+	row_key_text(core, row, key);
+	tell(core, row->slot, key, netns, extra->replaced, 0, "");
+	extra->unrecorded = core->guards;
 	return !core->guards;
 }
 
@@ -169,9 +102,9 @@ void replaced_put_back(struct nsp_core *core, uint32_t netns, const struct nlmsg
 
 	nsp_op_stage(op, netns, 0);
 	if (row) {
-		row_key(core, row, key);
+		row_key_text(core, row, key);
 		((struct op *)op)->restores = row->slot;
-		((struct op *)op)->restored = core_copy(key);
+		((struct op *)op)->restored = text_copy(key);
 	}
 	if (encode(op, kept)) {
 		queue_push_op(core, &core->withdrawals, op);
@@ -194,12 +127,12 @@ void row_restore(struct nsp_core *core, struct row *row)
 {
 	struct extra *extra = table_extra(&core->table, row);
 
-	if (!extra || !extra->stolen)
+	if (!extra || !extra->replaced)
 		return;
-	replaced_put_back(core, core->slots[row->slot]->netns, extra->stolen, row);
-	free(extra->stolen);
-	extra->stolen = NULL;
-	extra->waits = false;
+	replaced_put_back(core, core->slots[row->slot]->netns, extra->replaced, row);
+	free(extra->replaced);
+	extra->replaced = NULL;
+	extra->unrecorded = false;
 }
 
 /* ---- the planner's side ---- */
@@ -236,7 +169,7 @@ static struct row *find_row(struct nsp_core *core, const char *key, uint32_t *id
 	*id = NIL;
 	if (key_is_bulk(key, strlen(key)) && key_parse(key, strlen(key), &wish, &text, &fault)) {
 		uint32_t slot = slot_lookup(core, (char *)text.data + wish.slot);
-		*id = slot ? table_find(&core->table, slot, wish.type, wish.dst, wish.dst_len, wish.metric, wish.table) : NIL;
+		*id = slot ? table_find(&core->table, wish_key(slot, &wish)) : NIL;
 	}
 	mp_free(&text);
 	return *id ? table_row(&core->table, *id) : NULL;
@@ -244,16 +177,16 @@ static struct row *find_row(struct nsp_core *core, const char *key, uint32_t *id
 
 void nsp_core_replace(struct nsp_core *core, const char *key)
 {
-	const uint32_t flags = ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_INFLIGHT | ROW_BLOCKED | ROW_DEAD;
+	const uint32_t flags = ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT | ROW_BLOCKED | ROW_DEAD;
 	uint32_t id;
 
 	core_lock(core);
 	struct row *row = find_row(core, key, &id);
 	struct extra *extra = row ? table_extra(&core->table, row) : NULL;
-	if (extra && extra->waits && (row->flags & flags) == ROW_WANTED && core->slots[row->slot]->ready) {
-		extra->waits = false;
+	if (extra && extra->unrecorded && (row->flags & flags) == ROW_WANTED && core->slots[row->slot]->ready) {
+		extra->unrecorded = false;
 		row->flags |= ROW_HELD;
-		row_queue(core, id, row, true);
+		queue_row(core, id, row, true);
 	}
 	core_unlock(core);
 }
@@ -262,9 +195,10 @@ void nsp_core_replace(struct nsp_core *core, const char *key)
 static bool is_message(const uint8_t *message, size_t len)
 {
 	const struct nlmsghdr *head = (const struct nlmsghdr *)(const void *)message;
+	struct object object;
 
-	return len >= sizeof(*head) + sizeof(struct rtmsg) && head->nlmsg_len == len &&
-	       (head->nlmsg_type == RTM_NEWROUTE || head->nlmsg_type == RTM_NEWNEIGH);
+	return len >= sizeof(*head) && head->nlmsg_len == len && object_read(head, &object) &&
+	       head->nlmsg_type == kinds[object.wish.kind]->new_type;
 }
 
 int nsp_core_remember(struct nsp_core *core, const char *key, const uint8_t *message, size_t len)
@@ -280,36 +214,23 @@ int nsp_core_remember(struct nsp_core *core, const char *key, const uint8_t *mes
 		rc = -ENOENT;
 	} else {
 		struct extra *extra = table_extra_make(&core->table, row);
-		if (!extra->stolen) {
-			extra->stolen = malloc(len);
-			if (!extra->stolen)
-				abort();
-			memcpy(extra->stolen, message, len);
+		if (!extra->replaced) {
+			extra->replaced = array_copy(message, len);
 		}
 	}
 	core_unlock(core);
 	return rc;
 }
 
-/* Of what an earlier life has put in its place nothing is known but that it is ours. */
+/* Of what an earlier life has put in its place nothing is known but that it is ours. So is the object itself, where it is ours by now:
+ * replaced, it would keep our protocol. */
 static void put_deletion(struct nsp_op *op, const struct nlmsghdr *kept)
 {
-	struct nsp_batch *batch = nsp_op_room(op);
-	struct nsp_neigh neigh;
-	struct wish key;
+	struct object object;
 
-	if (nsp_neigh_read(kept, &neigh) == 0) /* replaced, it would keep our protocol */
-		nsp_neigh_delete(batch, &neigh);
-	if (!object_read_key(kept, &key))
-		return;
-	struct nsp_route route = { .family = WISH_TYPE_IS_V6(key.type) ? AF_INET6 : AF_INET,
-				   .dst_len = key.dst_len,
-				   .proto = NSP_PROTOCOL,
-				   .table = key.table,
-				   .metric = key.metric };
-	memcpy(route.dst, key.dst, 16);
-	nsp_route_delete(batch, &route);
-	((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO; /* for astray.c */
+	object_read(kept, &object);
+	struct item item = wish_item(&object.wish);
+	kind_delete(nsp_op_room(op), &item, kinds[item.kind]->per_link ? object.ifindex : 0, ENCODE_DELETE_ANY, true);
 }
 
 int nsp_op_restore(struct nsp_op *op, const uint8_t *message, size_t len)

@@ -1,19 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens to a row: queued, judged, blocked, dropped. */
-#include "core/op.h"
+#include "core/row.h"
 
-void row_queue(struct nsp_core *core, uint32_t id, struct row *row, bool express)
+#include "core/changes.h"
+#include "core/clock.h"
+#include "core/completed.h"
+#include "core/op.h"
+#include "core/queue.h"
+#include "core/replaced.h"
+#include "core/request.h"
+#include "core/slots.h"
+
+enum row_due row_due(const struct row *row, bool ready, bool replaced)
 {
-	if (row->flags & ROW_QUEUED)
-		return;
-	row->flags |= ROW_QUEUED;
-	queue_push(express ? &core->express : &core->queue, ENTRY_ROW(id));
+	bool wanted = row->flags & ROW_WANTED, held = row->flags & ROW_HELD;
+
+	if (!wanted && !held)
+		return DUE_DROP;
+	if (!ready || row->flags & (ROW_DEAD | ROW_BLOCKED))
+		return DUE_NOTHING;
+	if (!wanted)
+		return DUE_DELETE;
+	if (!held)
+		return DUE_ADD;
+	if (replaced && !(row->flags & ITEM_OVERRIDE))
+		return DUE_GIVE_BACK;
+	return row->flags & ROW_REFUSED ? DUE_DELETE : DUE_REPLACE;
 }
 
 void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
 {
-	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_SEEN | ROW_SHAKEN);
-	if (WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA) && core->slots[row->slot]->heads[LIST_VIA])
+	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_SEEN | ROW_UNDONE);
+	if (row_is_on_link(row) && core->slots[row->slot]->heads[LIST_VIA])
 		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
 	if (!(row->flags & ROW_WANTED)) {
 		row_drop(core, id, row);
@@ -21,21 +39,21 @@ void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
 	}
 	row->flags &= (uint16_t)~ROW_REFUSED; /* and it is not to be put again */
 	row_released(core, row);
-	row_pay(core, row, row->state);
+	row_give_verdict(core, row, row->state);
 }
 
 #define REPAIRS_AT_ONCE 5
 #define CALM_MS 10000
 
 /* Counts how often a row was undone: anew when there was calm for a while, and no more than five times in that. true: it is refused. */
-static bool is_fought(struct extra *extra, const struct row *row)
+static bool is_contested(struct extra *extra, const struct row *row)
 {
-	uint64_t now = core_now(), last = extra->repaired;
+	uint64_t now = clock_ms(), last = extra->repaired;
 
 	if (row->state == NSP_STATE_CONFIGURED && extra->configured > last) /* a retry had it for so long */
 		last = extra->configured;
-	if (now - last > CALM_MS || (extra->repairs <= REPAIRS_AT_ONCE && now - extra->fight > CALM_MS)) {
-		extra->fight = now;
+	if (now - last > CALM_MS || (extra->repairs <= REPAIRS_AT_ONCE && now - extra->contested > CALM_MS)) {
+		extra->contested = now;
 		extra->repairs = 0;
 	}
 	extra->repaired = now;
@@ -47,25 +65,18 @@ void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char 
 	if (row->flags & ROW_QUEUED) /* it will be written in any case */
 		return;
 	struct extra *extra = table_extra_make(&core->table, row);
-	if (!is_fought(extra, row)) {
-		row_queue(core, id, row, false);
+	if (!is_contested(extra, row)) {
+		queue_row(core, id, row, false);
 		return;
 	}
 	extra->tries = extra->repairs - REPAIRS_AT_ONCE - 1; /* with this one: that it was configured in between is no success */
 	row_state(core, id, row, NSP_STATE_RETRYING, 0, why);
 }
 
-void row_origin(struct nsp_core *core, struct row *row, uint32_t origin)
+void row_await_verdict(struct nsp_core *core, struct row *row, uint32_t request)
 {
-	core->origins[row->origin].rows--;
-	core->origins[origin].rows++;
-	row->origin = origin;
-}
-
-void row_owe(struct nsp_core *core, struct row *row, uint32_t request)
-{
-	if (!(row->flags & ROW_OWED)) {
-		row->flags |= ROW_OWED;
+	if (!(row->flags & ROW_VERDICT_DUE)) {
+		row->flags |= ROW_VERDICT_DUE;
 		row->request = request;
 	} else {
 		request_settle(core, request, row, NSP_STATE_SUPERSEDED);
@@ -75,8 +86,8 @@ void row_owe(struct nsp_core *core, struct row *row, uint32_t request)
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request)
 {
 	if (request)
-		row_owe(core, row, request);
-	row_queue(core, id, row, true);
+		row_await_verdict(core, row, request);
+	queue_row(core, id, row, true);
 }
 
 static void set_text(struct nsp_core *core, struct row *row, const char *text)
@@ -88,7 +99,7 @@ static void set_text(struct nsp_core *core, struct row *row, const char *text)
 		extra->text = NULL;
 	}
 	if (text && *text)
-		table_extra_make(&core->table, row)->text = core_copy(text);
+		table_extra_make(&core->table, row)->text = text_copy(text);
 }
 
 /* Is it worth trying the same again, though nothing has changed that would be heard of? */
@@ -109,7 +120,7 @@ static void count_try(struct nsp_core *core, struct row *row)
 	struct slot *slot = core->slots[row->slot];
 
 	extra->tries++;
-	extra->tried = core_now();
+	extra->tried = clock_ms();
 	if (!slot->retried)
 		core_notice(core, row->slot, NSP_NOTICE_RETRY);
 	slot->retried = true;
@@ -121,15 +132,15 @@ static void count_success(struct nsp_core *core, struct row *row, uint32_t previ
 
 	extra->tries = 0;
 	if (previous != NSP_STATE_CONFIGURED)
-		extra->configured = core_now();
+		extra->configured = clock_ms();
 }
 
 void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t state, int error, const char *text)
 {
 	uint32_t previous = row->state;
-	enum row_list list = state != NSP_STATE_CONFIGURED					    ? LIST_OPEN :
-			     WISH_TYPE_IS_ROUTE(row->type) && row->flags & (WISH_VIA | WISH_SOURCE) ? LIST_VIA :
-												      LIST_DIRECT;
+	enum row_list list = state != NSP_STATE_CONFIGURED	       ? LIST_OPEN :
+			     row->flags & (ITEM_GATEWAY | ITEM_SOURCE) ? LIST_VIA :
+									 LIST_DIRECT;
 	if (error > UINT8_MAX) /* ENOTSUPP and the like, which user space has no names for */
 		error = EOPNOTSUPP;
 	if (state == NSP_STATE_FAILED && is_retried(core, row, error))
@@ -151,19 +162,19 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 	if (previous == state && same_error)
 		return;
 	if (previous != state)
-		row->since = core_date();
-	core->rows_by_state[WISH_KIND(row->type)][previous]--;
-	core->rows_by_state[WISH_KIND(row->type)][state]++;
+		row->since = clock_date();
+	core->rows_by_state[row->kind][previous]--;
+	core->rows_by_state[row->kind][state]++;
 	row->state = (uint8_t)state;
 	if (row->flags & ROW_WANTED)
 		entry_put_change(core, row, state, previous);
 }
 
-void row_pay(struct nsp_core *core, struct row *row, uint32_t state)
+void row_give_verdict(struct nsp_core *core, struct row *row, uint32_t state)
 {
-	if (!(row->flags & ROW_OWED))
+	if (!(row->flags & ROW_VERDICT_DUE))
 		return;
-	row->flags &= (uint16_t)~ROW_OWED;
+	row->flags &= (uint16_t)~ROW_VERDICT_DUE;
 	request_settle(core, row->request, row, state);
 }
 
@@ -177,8 +188,8 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 		row_released(core, row);
 	if (row->state != NSP_STATE_NONE)
 		entry_put_change(core, row, NSP_STATE_REMOVED, row->state);
-	row_pay(core, row, NSP_STATE_REMOVED);
-	core->rows_by_state[WISH_KIND(row->type)][row->state]--;
+	row_give_verdict(core, row, NSP_STATE_REMOVED);
+	core->rows_by_state[row->kind][row->state]--;
 	core->origins[row->origin].rows--;
 	slot_unlink(core, row);
 	table_remove(&core->table, id);
@@ -188,20 +199,20 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 
 void row_unwant(struct nsp_core *core, uint32_t id, struct row *row, struct request *request, bool express)
 {
-	row_pay(core, row, NSP_STATE_SUPERSEDED);
+	row_give_verdict(core, row, NSP_STATE_SUPERSEDED);
 	row->flags &= (uint16_t)~ROW_WANTED;
 	row->request = request->serial;
 	if (row_may_be_held(row))
 		row->flags |= ROW_HELD;
-	if (!(row->flags & (ROW_HELD | ROW_INFLIGHT))) {
+	if (!(row->flags & (ROW_HELD | ROW_SENT))) {
 		row->flags &= (uint16_t)~ROW_QUEUED;
 		request_count(request, NSP_STATE_REMOVED);
 		row_drop(core, id, row);
 		return;
 	}
-	row->flags |= ROW_OWED;
+	row->flags |= ROW_VERDICT_DUE;
 	request->outstanding++;
-	row_queue(core, id, row, express);
+	queue_row(core, id, row, express);
 }
 
 void row_block(struct nsp_core *core, struct row *row)
@@ -226,40 +237,24 @@ void row_unblock(struct nsp_core *core, struct row *row)
 	core->netns[slot->netns]->blocked--;
 }
 
-int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, bool deletes, int mode)
+bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish)
 {
-	uint8_t family = WISH_TYPE_IS_V6(row->type) ? AF_INET6 : AF_INET;
+	const struct kind *kind = kinds[row->kind];
 
-	if (WISH_TYPE_IS_ROUTE(row->type)) {
-		struct nsp_route route = { .family = family,
-					   .dst_len = row->dst_len,
-					   .proto = NSP_PROTOCOL,
-					   .table = row->table,
-					   .metric = row->metric,
-					   .oif = ifindex,
-					   .scope = row->scope };
-		memcpy(route.dst, row->dst, 16);
-		memcpy(route.gateway, row->via, 16);
-		if (row->flags & WISH_VIA && !(deletes && mode == ROW_ANY_GATEWAY))
-			route.fields |= NSP_ROUTE_GATEWAY;
-		if (row->flags & WISH_ONLINK)
-			route.fields |= NSP_ROUTE_ONLINK;
-		if (row->flags & WISH_SCOPE)
-			route.fields |= NSP_ROUTE_SCOPE;
-		if (row->flags & WISH_SOURCE) {
-			route.fields |= NSP_ROUTE_SOURCE;
-			memcpy(route.source, core->table.extras[row->extra].source, 16);
-		}
-		struct netns *netns = core->netns[core->slots[row->slot]->netns];
-		if (deletes)
-			return astray_delete(netns, batch, &route);
-		netns->metrics |= family == AF_INET && route.metric;
-		return nsp_route_put(batch, &route, mode);
-	}
-	struct nsp_neigh neigh = { .index = ifindex, .family = family, .proto = NSP_PROTOCOL, .mac_len = 6 };
-	memcpy(neigh.dst, row->dst, 16);
-	memcpy(neigh.mac, row->via, 6);
-	return deletes ? nsp_neigh_delete(batch, &neigh) : nsp_neigh_put(batch, &neigh, mode);
+	return (row->flags & ITEM_FLAGS) == wish->flags &&
+	       bytes_are(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)) &&
+	       (!(wish->flags & ITEM_SOURCE) || !memcmp(core->table.extras[row->extra].source, wish->source, 16));
+}
+
+int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode)
+{
+	struct netns *netns = core->netns[core->slots[row->slot]->netns];
+	struct item item = row_item(&core->table, row);
+
+	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
+		return kind_delete(batch, &item, ifindex, mode, netns->inexact);
+	netns->inexact |= kind_may_be_hit(row->kind, row->body);
+	return kinds[row->kind]->encode(batch, &item, ifindex, mode);
 }
 
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)
@@ -267,22 +262,33 @@ void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, 
 	struct nsp_op *op = op_new_unasked();
 
 	nsp_op_stage(op, netns, 0);
-	row_encode(core, nsp_op_room(op), row, ifindex, true, ROW_ANY_GATEWAY);
+	row_encode(core, nsp_op_room(op), row, ifindex, ENCODE_DELETE_ANY);
 	queue_push_op(core, &core->withdrawals, op);
+}
+
+static void unblock_on(struct nsp_core *core, uint32_t slot, const struct row *row)
+{
+	uint32_t id = table_find(&core->table, (struct row_key){ slot, row->kind, row->body });
+
+	if (!id || !(table_row(&core->table, id)->flags & ROW_BLOCKED))
+		return;
+	row_unblock(core, table_row(&core->table, id));
+	queue_row(core, id, table_row(&core->table, id), false);
 }
 
 void row_released(struct nsp_core *core, struct row *row)
 {
-	struct netns *netns = core->netns[core->slots[row->slot]->netns];
+	const struct slot *slot = core->slots[row->slot];
+	const struct netns *netns = core->netns[slot->netns];
 
 	row_restore(core, row);
-	for (uint32_t s = netns->blocked ? netns->first_slot : NIL; s; s = core->slots[s]->next) {
-		if (!core->slots[s]->blocked || s == row->slot)
-			continue;
-		uint32_t id = table_find(&core->table, s, row->type, row->dst, row->dst_len, row->metric, row->table);
-		if (!id || !(table_row(&core->table, id)->flags & ROW_BLOCKED))
-			continue;
-		row_unblock(core, table_row(&core->table, id));
-		row_queue(core, id, table_row(&core->table, id), false);
-	}
+	if (!netns->blocked)
+		return;
+	if (kinds[row->kind]->per_link)
+		for (uint32_t s = slot_on_link(core, slot->netns, slot->ifindex); s; s = slot_next_on_link(core, s))
+			unblock_on(core, s, row);
+	else
+		for (uint32_t s = netns->first_slot; s; s = core->slots[s]->next)
+			if (core->slots[s]->blocked)
+				unblock_on(core, s, row);
 }

@@ -1,129 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots: where rows meet the world. */
+/* What happens to a slot: its interface is there, goes, or has lost what it had. */
+#include "core/slot.h"
+
+#include "core/clock.h"
+#include "core/lock.h"
 #include "core/op.h"
-
-uint32_t slot_lookup(const struct nsp_core *core, const char *key)
-{
-	for (uint32_t at = hash_text(&core->table.secret, key) & core->slot_mask; core->slot_index[at];
-	     at = (at + 1) & core->slot_mask)
-		if (!strcmp(core->slots[core->slot_index[at]]->key, key))
-			return core->slot_index[at];
-	return NIL;
-}
-
-static void index_put(struct nsp_core *core, uint32_t id)
-{
-	uint32_t at = core->slots[id]->hash & core->slot_mask;
-
-	while (core->slot_index[at])
-		at = (at + 1) & core->slot_mask;
-	core->slot_index[at] = id;
-}
-
-/* Takes a slot out and moves up those that it had pushed aside (as table.c does with rows). */
-static void index_remove(struct nsp_core *core, uint32_t id)
-{
-	uint32_t mask = core->slot_mask, hole = core->slots[id]->hash & mask;
-
-	while (core->slot_index[hole] != id)
-		hole = (hole + 1) & mask;
-	for (uint32_t at = (hole + 1) & mask; core->slot_index[at]; at = (at + 1) & mask) {
-		uint32_t home = core->slots[core->slot_index[at]]->hash & mask;
-		if (((at - home) & mask) >= ((at - hole) & mask)) {
-			core->slot_index[hole] = core->slot_index[at];
-			hole = at;
-		}
-	}
-	core->slot_index[hole] = NIL;
-}
-
-static void index_resize(struct nsp_core *core, uint32_t size)
-{
-	free(core->slot_index);
-	core->slot_index = calloc(size, sizeof(uint32_t));
-	if (!core->slot_index)
-		abort();
-	core->slot_mask = size - 1;
-	for (uint32_t i = 1; i < core->slot_count; i++)
-		if (core->slots[i])
-			index_put(core, i);
-}
-
-uint32_t slot_make(struct nsp_core *core, const char *key)
-{
-	uint32_t id = slot_lookup(core, key);
-
-	if (id)
-		return id;
-	if (core->slot_free_count) {
-		id = core->slot_free[--core->slot_free_count];
-	} else {
-		CORE_GROW(core->slots, core->slot_count, core->slot_cap);
-		id = core->slot_count++;
-	}
-	struct slot *slot = calloc(1, sizeof(*slot));
-	if (!slot)
-		abort();
-	slot->key = core_copy(key);
-	slot->state = NSP_STATE_PENDING;
-	mp_put_array(&slot->missing, 0);
-	slot->hash = hash_text(&core->table.secret, key);
-	core->slots[id] = slot;
-	if (core->slot_count * 2 > core->slot_mask)
-		index_resize(core, (core->slot_mask + 1) * 2);
-	else
-		index_put(core, id);
-	return id;
-}
-
-void slot_link(struct nsp_core *core, uint32_t id, struct row *row, enum row_list list)
-{
-	struct slot *slot = core->slots[row->slot];
-
-	row->list = (uint8_t)list;
-	row->prev = NIL;
-	row->next = slot->heads[list];
-	if (row->next)
-		table_row(&core->table, row->next)->prev = id;
-	slot->heads[list] = id;
-	slot->open += list == LIST_OPEN;
-}
-
-void slot_unlink(struct nsp_core *core, struct row *row)
-{
-	struct slot *slot = core->slots[row->slot];
-
-	if (row->next)
-		table_row(&core->table, row->next)->prev = row->prev;
-	if (row->prev)
-		table_row(&core->table, row->prev)->next = row->next;
-	else
-		slot->heads[row->list] = row->next;
-	slot->open -= row->list == LIST_OPEN;
-}
-
-static void enter_netns(struct nsp_core *core, uint32_t id, struct slot *slot)
-{
-	struct netns *netns = core->netns[slot->netns];
-
-	slot->prev = NIL;
-	slot->next = netns->first_slot;
-	if (slot->next)
-		core->slots[slot->next]->prev = id;
-	netns->first_slot = id;
-	netns_hold(core, slot->netns);
-}
-
-static void leave_netns(struct nsp_core *core, struct slot *slot)
-{
-	if (slot->next)
-		core->slots[slot->next]->prev = slot->prev;
-	if (slot->prev)
-		core->slots[slot->prev]->next = slot->next;
-	else
-		core->netns[slot->netns]->first_slot = slot->next;
-	netns_release(core, slot->netns);
-}
+#include "core/queue.h"
+#include "core/row.h"
+#include "core/slots.h"
 
 #define EXPRESS_ROWS 16
 
@@ -131,14 +15,14 @@ static void leave_netns(struct nsp_core *core, struct slot *slot)
  * they are put; but not an operation that is to find them. */
 static void queue_open(struct nsp_core *core, struct slot *slot)
 {
-	bool express = slot->rows <= EXPRESS_ROWS && !core->held;
+	bool express = slot->rows <= EXPRESS_ROWS && !core->paused;
 
 	for (int with_gateway = 0; with_gateway < 2; with_gateway++)
 		for (uint32_t id = slot->heads[LIST_OPEN]; id;) {
 			struct row *row = table_row(&core->table, id);
 			uint32_t next = row->next;
-			if (!(row->flags & WISH_VIA) == !with_gateway && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
-				row_queue(core, id, row, express);
+			if (!(row->flags & ITEM_GATEWAY) == !with_gateway && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
+				queue_row(core, id, row, express);
 			id = next;
 		}
 }
@@ -162,14 +46,14 @@ static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const
 		withdrawal->op = op_new_unasked();
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
-	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex, true,
-		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_INFLIGHT) ? ROW_ANY_GATEWAY : 0);
+	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex,
+		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE);
 	withdrawal->count++;
 }
 
 static bool is_override(const struct nsp_core *core, const struct row *row)
 {
-	return row->extra && core->table.extras[row->extra].stolen;
+	return row->extra && core->table.extras[row->extra].replaced;
 }
 
 /* Queued before anything that takes these rows' places: another slot's rows, and what an override had put aside. That would be
@@ -178,12 +62,13 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 {
 	struct withdrawal withdrawal = { 0 };
 
-	/* Routes of metric 0 last, as in readback.c. */
+	/* What may hit another last, as in readback.c. */
 	for (int i = 0; i < 2 * LISTS; i++)
 		for (uint32_t id = slot->heads[i % LISTS]; id; id = table_row(&core->table, id)->next) {
 			const struct row *row = table_row(&core->table, id);
-			/* One that is in flight is in the kernel when this is carried out. */
-			if ((row->metric == 0) == (i >= LISTS) && row_may_be_held(row) && (all || is_override(core, row)))
+			/* One that was sent is in the kernel when this is carried out. */
+			if (kind_is_exact(row->kind, row->body) == (i < LISTS) && row_may_be_held(row) &&
+			    (all || is_override(core, row)))
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op)
@@ -195,18 +80,18 @@ static void lose_row(struct nsp_core *core, const struct slot *slot, uint32_t id
 	struct row *row = table_row(&core->table, id);
 
 	row_unblock(core, row);
-	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_REFUSED | ROW_SEEN | ROW_SHAKEN);
+	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_REFUSED | ROW_SEEN | ROW_UNDONE);
 	if (was_ready)
 		row_released(core, row);
 	if (!(row->flags & ROW_WANTED)) {
-		if (!(row->flags & ROW_INFLIGHT))
+		if (!(row->flags & ROW_SENT))
 			row_drop(core, id, row);
 		return;
 	}
 	if (flags & NSP_SLOT_DEAD)
 		row->flags |= ROW_DEAD;
 	row_state(core, id, row, slot->state, slot->error, NULL);
-	row_pay(core, row, slot->state);
+	row_give_verdict(core, row, slot->state);
 }
 
 static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
@@ -225,20 +110,7 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 			id = next;
 		}
 	if (was_ready)
-		leave_netns(core, slot);
-}
-
-uint32_t nsp_slot_find(struct nsp_core *core, const char *key)
-{
-	core_lock(core);
-	uint32_t id = slot_make(core, key);
-	core_unlock(core);
-	return id;
-}
-
-const char *nsp_slot_key(const struct nsp_core *core, uint32_t slot)
-{
-	return slot < core->slot_count && core->slots[slot] ? core->slots[slot]->key : NULL;
+		slot_leave_netns(core, number);
 }
 
 void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int32_t ifindex)
@@ -258,7 +130,7 @@ void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int3
 		slot->ready = true;
 		slot->netns = netns;
 		slot->ifindex = ifindex;
-		enter_netns(core, number, slot);
+		slot_enter_netns(core, number);
 		queue_open(core, slot);
 	}
 	core_unlock(core);
@@ -277,7 +149,7 @@ void nsp_slot_lost(struct nsp_core *core, uint32_t number, uint32_t state, const
 	slot->missing.len = 0;
 	mp_put_raw(&slot->missing, missing_len ? missing : nothing, missing_len ? missing_len : 1);
 	free(slot->text);
-	slot->text = text && *text ? core_copy(text) : NULL;
+	slot->text = text && *text ? text_copy(text) : NULL;
 	if (changed)
 		lose(core, number, flags);
 	core_unlock(core);
@@ -289,12 +161,12 @@ void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 	struct slot *slot = core->slots[number];
 	for (uint32_t id = slot->ready ? NIL : slot->heads[LIST_OPEN]; id;) {
 		struct row *row = table_row(&core->table, id);
-		if (!(row->flags & ROW_OWED)) /* what was put last is in front */
+		if (!(row->flags & ROW_VERDICT_DUE)) /* what was put last is in front */
 			break;
 		uint32_t next = row->next;
-		if (row->flags & ROW_WANTED) { /* otherwise its deletion is owed, behind what is in flight */
+		if (row->flags & ROW_WANTED) { /* otherwise its deletion is waited for, behind what was sent */
 			row_state(core, id, row, slot->state, slot->error, NULL);
-			row_pay(core, row, slot->state);
+			row_give_verdict(core, row, slot->state);
 		}
 		id = next;
 	}
@@ -305,20 +177,20 @@ static bool is_judged(const struct nsp_core *core, const struct row *row, uint32
 {
 	const struct extra *extra = row->extra ? &core->table.extras[row->extra] : NULL;
 
-	if (extra && extra->waits)
+	if (extra && extra->unrecorded)
 		return false;
 	/* What the kernel makes otherwise it makes so again. */
-	if (extra && extra->doubted && row->error == EOPNOTSUPP)
+	if (extra && extra->differed && row->error == EOPNOTSUPP)
 		which &= ~(uint32_t)NSP_JUDGE_REFUSED;
 	/* What somebody else undoes again and again waits for its time. */
-	if (row->list == LIST_OPEN && which & NSP_JUDGE_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) && !row_is_fought(row))
+	if (row->list == LIST_OPEN && which & NSP_JUDGE_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) &&
+	    !row_is_contested(row))
 		return true;
-	if (row->list != LIST_OPEN && which & NSP_JUDGE_DROPPED && !(row->flags & (ROW_HELD | ROW_INFLIGHT)))
+	if (row->list != LIST_OPEN && which & NSP_JUDGE_DROPPED && !(row->flags & (ROW_HELD | ROW_SENT)))
 		return true;
-	if (row->list == LIST_VIA && (which & NSP_JUDGE_GATEWAYS || (which & NSP_JUDGE_SOURCES && row->flags & WISH_SOURCE)))
+	if (row->list == LIST_VIA && (which & NSP_JUDGE_GATEWAYS || (which & NSP_JUDGE_SOURCES && row->flags & ITEM_SOURCE)))
 		return true;
-	return (row->type == WISH_ROUTE4 && which & NSP_JUDGE_ROUTES4) || (row->type == WISH_ROUTE6 && which & NSP_JUDGE_ROUTES6) ||
-	       (!WISH_TYPE_IS_ROUTE(row->type) && which & NSP_JUDGE_NEIGHS);
+	return which & kinds[row->kind]->judged;
 }
 
 void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
@@ -338,30 +210,19 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 			uint32_t next = row->next;
 			if (is_judged(core, row, which)) {
 				row->flags &= (uint16_t)~ROW_REFUSED; /* what was refused may be in the queue, as a deletion */
-				row_queue(core, id, row, false);
+				queue_row(core, id, row, false);
 			}
 			id = next;
 		}
 	}
 }
 
-void slot_rejudge_later(struct nsp_core *core, uint32_t number, uint32_t which)
-{
-	struct slot *slot = core->slots[number];
-
-	if (!slot->rejudge) {
-		CORE_GROW(core->rejudge, core->rejudge_count, core->rejudge_cap);
-		core->rejudge[core->rejudge_count++] = number;
-	}
-	slot->rejudge |= which;
-}
-
 void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
 {
 	core_lock(core);
-	for (uint32_t id = core->netns[netns]->first_slot; id; id = core->slots[id]->next)
-		if (!ifindex || core->slots[id]->ifindex == ifindex)
-			slot_rejudge(core, id, which);
+	uint32_t id = ifindex ? slot_on_link(core, netns, ifindex) : core->netns[netns]->first_slot;
+	for (; id; id = ifindex ? slot_next_on_link(core, id) : core->slots[id]->next)
+		slot_rejudge(core, id, which);
 	core_unlock(core);
 }
 
@@ -379,29 +240,44 @@ static uint64_t retry_due(const struct extra *extra)
 
 #define GATEWAYS 256
 
-/* Rows of one gateway wait for the same: one of them is tried, and when that succeeds all are. `seen` has the last row of each gateway,
- * by its hash. */
+/* Do both wait for the same, such as a gateway? */
+static bool wait_for_same(const struct row *a, const struct row *b)
+{
+	const struct kind *kind = kinds[a->kind];
+
+	if (a->kind != b->kind || (a->flags ^ b->flags) & ITEM_FLAGS)
+		return false;
+	for (const struct field *field = kind->fields; field < kind->fields + kind->field_count; field++)
+		if (field->waits && memcmp(a->body + field->offset, b->body + field->offset, field->size))
+			return false;
+	return true;
+}
+
+static uint64_t hash_waits(const struct secret *secret, const struct row *row)
+{
+	const struct kind *kind = kinds[row->kind];
+	uint64_t h = (uint64_t)row->kind << 8 | (row->flags & ITEM_FLAGS);
+
+	for (const struct field *field = kind->fields; field < kind->fields + kind->field_count; field++)
+		if (field->waits && field->size >= 4)
+			h = hash_bytes(secret, h, row->body + field->offset, field->size);
+	return h;
+}
+
+/* Of the rows that wait for the same one is tried, and when that succeeds all are. `seen` has the last row of each such group, by its
+ * hash. */
 static bool is_tried_with(const struct nsp_core *core, uint32_t seen[GATEWAYS], uint32_t id, const struct row *row)
 {
-	uint8_t key[16] = { 0 };
-
 	if (!row_is_unreachable(core, row, row->state))
 		return false;
-	if (WISH_TYPE_IS_ROUTE(row->type))
-		memcpy(key, row->via, 16);
-	uint32_t *at =
-		&seen[table_hash(&core->table, 0, row->type, key, row->flags & WISH_FLAGS, row->scope, row->table) % GATEWAYS];
-	const struct row *other = *at ? table_row(&core->table, *at) : NULL;
-	bool same = other && other->type == row->type && other->table == row->table && other->scope == row->scope &&
-		    !((other->flags ^ row->flags) & WISH_FLAGS) &&
-		    (!WISH_TYPE_IS_ROUTE(row->type) || !memcmp(other->via, row->via, 16));
+	uint32_t *at = &seen[hash_waits(&core->table.secret, row) % GATEWAYS], last = *at;
 	*at = id;
-	return same;
+	return last && wait_for_same(table_row(&core->table, last), row);
 }
 
 long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 {
-	uint64_t now = core_now(), next = UINT64_MAX;
+	uint64_t now = clock_ms(), next = UINT64_MAX;
 	uint32_t seen[GATEWAYS] = { 0 };
 
 	if (!nsp_slot_key(core, number))
@@ -410,14 +286,14 @@ long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 	struct slot *slot = core->slots[number];
 	for (uint32_t id = slot->heads[LIST_OPEN]; id; id = table_row(&core->table, id)->next) {
 		struct row *row = table_row(&core->table, id);
-		if (row->flags & (ROW_QUEUED | ROW_INFLIGHT) ||
+		if (row->flags & (ROW_QUEUED | ROW_SENT) ||
 		    (row->state != NSP_STATE_RETRYING && !row_is_unreachable(core, row, row->state)))
 			continue;
 		struct extra *extra = table_extra(&core->table, row);
 		uint64_t soon = row->state == NSP_STATE_PENDING ? now + RETRY_TOGETHER : now;
 		if (retry_due(extra) <= soon && slot->ready) {
 			if (!is_tried_with(core, seen, id, row)) {
-				row_queue(core, id, row, false);
+				queue_row(core, id, row, false);
 				continue;
 			}
 			extra->tries++;
@@ -429,41 +305,4 @@ long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 	slot->retried = next != UINT64_MAX;
 	core_unlock(core);
 	return next == UINT64_MAX ? -1 : (long)(next - now);
-}
-
-int nsp_slot_info(const struct nsp_core *core, uint32_t number, struct nsp_slot_info *info)
-{
-	if (!nsp_slot_key(core, number))
-		return -ENOENT;
-	core_lock((struct nsp_core *)core);
-	const struct slot *slot = core->slots[number];
-	*info = (struct nsp_slot_info){ slot->ready, slot->netns, slot->ifindex, slot->rows, slot->open };
-	core_unlock((struct nsp_core *)core);
-	return 0;
-}
-
-int nsp_slot_free(struct nsp_core *core, uint32_t number)
-{
-	int rc = 0;
-
-	core_lock(core);
-	struct slot *slot = number < core->slot_count ? core->slots[number] : NULL;
-	if (!slot)
-		rc = -ENOENT;
-	else if (slot->rows)
-		rc = -EBUSY;
-	if (!rc) {
-		if (slot->ready)
-			leave_netns(core, slot);
-		index_remove(core, number);
-		mp_free(&slot->missing);
-		free(slot->text);
-		free(slot->key);
-		free(slot);
-		core->slots[number] = NULL;
-		CORE_GROW(core->slot_free, core->slot_free_count, core->slot_free_cap);
-		core->slot_free[core->slot_free_count++] = number;
-	}
-	core_unlock(core);
-	return rc;
 }

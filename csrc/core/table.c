@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows, and the index that finds one by its key. */
-#include "core/core.h"
+#include "core/table.h"
 
 #include <sys/mman.h>
 
@@ -31,81 +31,47 @@ static void pages_give(void *pages, size_t bytes)
 		munmap(pages, bytes);
 }
 
-void *core_grow(void *array, uint32_t *cap, size_t size)
-{
-	*cap = *cap ? *cap * 2 : 16;
-	void *grown = realloc(array, *cap * size);
-	if (!grown)
-		abort();
-	return grown;
-}
-
-char *core_copy(const char *text)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		abort();
-	return copy;
-}
-
-struct row *table_row(const struct table *table, uint32_t id)
-{
-	return &table->chunks[id >> CHUNK_BITS].rows[id & (CHUNK_ROWS - 1)];
-}
-
 bool table_has(const struct table *table, uint32_t id)
 {
 	const struct chunk *chunk = &table->chunks[id >> CHUNK_BITS];
 
-	return chunk->rows && (id & (CHUNK_ROWS - 1)) < chunk->used && table_row(table, id)->type != FREE_ROW;
+	return chunk->rows && (id & (CHUNK_ROWS - 1)) < chunk->used && table_row(table, id)->kind != FREE_ROW;
 }
 
-uint32_t table_hash(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
-		    uint32_t table_id)
+static uint32_t key_hash(const struct table *table, struct row_key key)
 {
-	uint64_t words[2];
+	uint64_t h = hash_bytes(&table->secret, (uint64_t)key.slot << 8 | key.kind, key.bytes, kinds[key.kind]->key_size);
 
-	memcpy(words, dst, 16);
-	uint64_t h = hash_mix(&table->secret, words[0], words[1]);
-	h = hash_mix(&table->secret, h, (uint64_t)slot << 32 | metric);
-	h = hash_mix(&table->secret, h, (uint64_t)table_id << 16 | (uint64_t)type << 8 | dst_len);
 	return (uint32_t)(h >> 16) | 1; /* 0 is an empty place */
 }
 
 static uint32_t row_hash(const struct table *table, const struct row *row)
 {
-	return table_hash(table, row->slot, row->type, row->dst, row->dst_len, row->metric, row->table);
+	return key_hash(table, (struct row_key){ row->slot, row->kind, row->body });
 }
 
-void table_expect(const struct table *table, uint32_t slot, const struct wish *wish)
+void table_expect(const struct table *table, struct row_key key)
 {
-	if (!table->index)
-		return;
-	uint32_t hash = table_hash(table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
-	__builtin_prefetch(&table->index[hash & table->index_mask], 1);
+	if (table->index)
+		__builtin_prefetch(&table->index[key_hash(table, key) & table->index_mask], 1);
 }
 
-static bool is_row(const struct row *row, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
-		   uint32_t table_id)
+static bool is_row(const struct row *row, struct row_key key)
 {
-	return row->slot == slot && row->type == type && row->dst_len == dst_len && row->metric == metric &&
-	       row->table == table_id && !memcmp(row->dst, dst, 16);
+	return row->slot == key.slot && row->kind == key.kind && bytes_are(row->body, key.bytes, kinds[key.kind]->key_size);
 }
 
-uint32_t table_find(const struct table *table, uint32_t slot, uint8_t type, const uint8_t dst[16], uint8_t dst_len, uint32_t metric,
-		    uint32_t table_id)
+uint32_t table_find(const struct table *table, struct row_key key)
 {
 	if (!table->index)
 		return NIL;
-	uint32_t hash = table_hash(table, slot, type, dst, dst_len, metric, table_id);
+	uint32_t hash = key_hash(table, key);
 	for (uint32_t at = hash & table->index_mask; table->index[at].hash; at = (at + 1) & table->index_mask)
-		if (table->index[at].hash == hash &&
-		    is_row(table_row(table, table->index[at].row), slot, type, dst, dst_len, metric, table_id))
+		if (table->index[at].hash == hash && is_row(table_row(table, table->index[at].row), key))
 			return table->index[at].row;
 	for (uint32_t at = hash & table->old_mask; table->old && table->old[at].hash; at = (at + 1) & table->old_mask)
 		if (table->old[at].hash == hash && table->old[at].row && at >= table->moved &&
-		    is_row(table_row(table, table->old[at].row), slot, type, dst, dst_len, metric, table_id))
+		    is_row(table_row(table, table->old[at].row), key))
 			return table->old[at].row;
 	return NIL;
 }
@@ -216,41 +182,49 @@ static void index_remove(struct table *table, uint32_t hash, uint32_t id)
 	table->index[hole] = (struct index_entry){ 0 };
 }
 
+static uint32_t row_stride(uint8_t kind)
+{
+	return (uint32_t)(offsetof(struct row, body) + kinds[kind]->body_size + 3) & ~3u;
+}
+
 static void list_chunk(struct table *table, uint32_t number)
 {
 	struct chunk *chunk = &table->chunks[number];
+	struct open *open = &table->open[chunk->kind];
 
 	if (chunk->listed)
 		return;
-	CORE_GROW(table->open, table->open_count, table->open_cap);
-	table->open[table->open_count++] = number;
+	ARRAY_GROW(open->chunks, open->count, open->cap);
+	open->chunks[open->count++] = number;
 	chunk->listed = true;
 }
 
 /* A chunk with room: one that is open, or an empty number, or a new one. */
-static uint32_t open_chunk(struct table *table)
+static uint32_t open_chunk(struct table *table, uint8_t kind)
 {
-	if (table->open_count) {
-		uint32_t number = table->open[table->open_count - 1];
+	struct open *open = &table->open[kind];
+
+	if (open->count) {
+		uint32_t number = open->chunks[open->count - 1];
 		if (table->chunks[number].rows)
 			return number;
 	} else {
-		CORE_GROW(table->chunks, table->chunk_count, table->chunk_cap);
-		table->chunks[table->chunk_count] = (struct chunk){ 0 };
+		ARRAY_GROW(table->chunks, table->chunk_count, table->chunk_cap);
+		table->chunks[table->chunk_count] = (struct chunk){ .kind = kind, .stride = row_stride(kind) };
 		list_chunk(table, table->chunk_count++);
 	}
-	uint32_t number = table->open[table->open_count - 1];
+	uint32_t number = open->chunks[open->count - 1];
 	struct chunk *chunk = &table->chunks[number];
-	chunk->rows = pages_take(CHUNK_BYTES);
+	chunk->rows = pages_take(CHUNK_ROWS * chunk->stride);
 	chunk->used = number == 0 ? 1 : 0; /* row 0 is NIL */
 	chunk->first_free = NIL;
 	chunk->live = 0;
 	return number;
 }
 
-static uint32_t take_row(struct table *table)
+static uint32_t take_row(struct table *table, uint8_t kind)
 {
-	uint32_t number = open_chunk(table);
+	uint32_t number = open_chunk(table, kind);
 	struct chunk *chunk = &table->chunks[number];
 	uint32_t id;
 
@@ -263,12 +237,12 @@ static uint32_t take_row(struct table *table)
 	chunk->live++;
 	if (!chunk->first_free && chunk->used == CHUNK_ROWS) {
 		chunk->listed = false;
-		table->open_count--;
+		table->open[kind].count--;
 	}
 	return id;
 }
 
-uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wish)
+uint32_t table_insert(struct table *table, struct row_key key)
 {
 	index_move(table);
 	if (!table->index)
@@ -276,18 +250,11 @@ uint32_t table_insert(struct table *table, uint32_t slot, const struct wish *wis
 	else if (!table->old && (uint64_t)table->live * 10 >= (uint64_t)table->index_mask * 7)
 		index_resize(table, (table->index_mask + 1) * 2);
 
-	uint32_t id = take_row(table);
+	uint32_t id = take_row(table, key.kind);
 	struct row *row = table_row(table, id);
-	*row = (struct row){
-		.slot = slot,
-		.metric = wish->metric,
-		.table = wish->table,
-		.type = wish->type,
-		.dst_len = wish->dst_len,
-		.list = LISTS,
-	};
-	memcpy(row->dst, wish->dst, 16);
-	index_put(table->index, table->index_mask, (struct index_entry){ row_hash(table, row), id });
+	*row = (struct row){ .slot = key.slot, .kind = key.kind, .list = LISTS };
+	bytes_copy(row->body, key.bytes, kinds[key.kind]->body_size);
+	index_put(table->index, table->index_mask, (struct index_entry){ key_hash(table, key), id });
 	table->live++;
 	return id;
 }
@@ -299,12 +266,12 @@ void table_remove(struct table *table, uint32_t id)
 
 	table_extra_drop(table, row);
 	index_remove(table, row_hash(table, row), id);
-	row->type = FREE_ROW;
+	row->kind = FREE_ROW;
 	row->next = chunk->first_free;
 	chunk->first_free = id;
 	table->live--;
 	if (--chunk->live == 0) {
-		pages_give(chunk->rows, CHUNK_BYTES);
+		pages_give(chunk->rows, CHUNK_ROWS * chunk->stride);
 		chunk->rows = NULL;
 	}
 	list_chunk(table, id >> CHUNK_BITS);
@@ -312,6 +279,11 @@ void table_remove(struct table *table, uint32_t id)
 	/* By much, and so to little, which is soon filled in. */
 	if (!table->old && table->index_mask >= 4096 && (uint64_t)table->live * 32 < table->index_mask)
 		index_resize(table, (table->index_mask + 1) / 8);
+}
+
+struct item row_item(const struct table *table, const struct row *row)
+{
+	return (struct item){ row->kind, row->flags & ITEM_FLAGS, row->body, row->extra ? table->extras[row->extra].source : NULL };
 }
 
 struct extra *table_extra(struct table *table, struct row *row)
@@ -329,7 +301,7 @@ struct extra *table_extra_make(struct table *table, struct row *row)
 			table->extra_free = table->extras[row->extra].next_free;
 		} else {
 			while (table->extra_count >= table->extra_cap)
-				table->extras = core_grow(table->extras, &table->extra_cap, sizeof(*table->extras));
+				table->extras = array_grow(table->extras, &table->extra_cap, sizeof(*table->extras));
 			row->extra = table->extra_count++;
 		}
 		table->extras[row->extra] = (struct extra){ 0 };
@@ -343,7 +315,7 @@ void table_extra_drop(struct table *table, struct row *row)
 		return;
 	struct extra *extra = &table->extras[row->extra];
 	free(extra->text);
-	free(extra->stolen);
+	free(extra->replaced);
 	*extra = (struct extra){ .next_free = table->extra_free };
 	table->extra_free = row->extra;
 	row->extra = 0;
@@ -358,7 +330,7 @@ uint64_t table_bytes(const struct table *table)
 		bytes += ((uint64_t)table->old_mask + 1) * sizeof(struct index_entry);
 
 	for (uint32_t i = 0; i < table->chunk_count; i++)
-		bytes += table->chunks[i].rows ? CHUNK_BYTES : 0;
+		bytes += table->chunks[i].rows ? CHUNK_ROWS * table->chunks[i].stride : 0;
 	return bytes;
 }
 
@@ -366,12 +338,13 @@ void table_free(struct table *table)
 {
 	for (uint32_t i = 1; i < table->extra_count; i++) {
 		free(table->extras[i].text);
-		free(table->extras[i].stolen);
+		free(table->extras[i].replaced);
 	}
 	for (uint32_t i = 0; i < table->chunk_count; i++)
-		pages_give(table->chunks[i].rows, CHUNK_BYTES);
+		pages_give(table->chunks[i].rows, CHUNK_ROWS * table->chunks[i].stride);
 	free(table->chunks);
-	free(table->open);
+	for (int kind = 0; kind < KINDS_MAX; kind++)
+		free(table->open[kind].chunks);
 	index_free(table->index, table->index_mask);
 	index_free(table->old, table->old_mask);
 	if (table->spare)

@@ -4,6 +4,19 @@
 
 #include <stdio.h>
 
+#include "core/clock.h"
+#include "core/completed.h"
+#include "core/entry.h"
+#include "core/lock.h"
+#include "core/origin.h"
+#include "core/queue.h"
+#include "core/request.h"
+#include "core/row.h"
+#include "core/slots.h"
+#include "core/frame.h"
+#include "core/refused.h"
+#include "kinds/key.h"
+
 /* An entry for an item that was refused and has no row of its own: the same shape as a row's, with `index` and `field`. */
 static void put_refusal(struct request *request, uint32_t index, const char *key, const char *field, const char *text,
 			const uint8_t *item, size_t len)
@@ -30,7 +43,7 @@ static void put_refusal(struct request *request, uint32_t index, const char *key
 	mp_put_literal(out, "message");
 	mp_put_text(out, message);
 	mp_put_literal(out, "since");
-	mp_put_float(out, (double)core_date() / 1000);
+	mp_put_float(out, (double)clock_date() / 1000);
 	mp_put_literal(out, "tries");
 	mp_put_uint(out, 0);
 	mp_put_literal(out, "index");
@@ -46,10 +59,10 @@ static void put_refusal(struct request *request, uint32_t index, const char *key
 
 #define WISHES_AT_ONCE 1024 /* the writer is not kept waiting for a whole request */
 
-static void breathe_now_and_then(struct nsp_core *core, uint32_t i)
+static void yield_now_and_then(struct nsp_core *core, uint32_t i)
 {
 	if (i % WISHES_AT_ONCE == WISHES_AT_ONCE - 1)
-		core_breathe(core);
+		core_yield(core);
 }
 
 static void refuse_faults(struct nsp_core *core, const struct nsp_frame *frame, struct request *request)
@@ -58,7 +71,7 @@ static void refuse_faults(struct nsp_core *core, const struct nsp_frame *frame, 
 		const struct frame_fault *fault = &frame->faults[i];
 		put_refusal(request, fault->what.index, frame_fault_key(frame, fault), fault->what.field, fault->what.text,
 			    fault->data, fault->len);
-		breathe_now_and_then(core, i);
+		yield_now_and_then(core, i);
 	}
 }
 
@@ -66,13 +79,8 @@ static void refuse_duplicate(struct nsp_core *core, struct request *request, con
 {
 	char key[NSP_KEY_MAX];
 
-	key_format(key, core->slots[row->slot]->key, row->type, row->dst, row->dst_len, row->metric, row->table);
+	row_key_text(core, row, key);
 	put_refusal(request, index, key, "key", "is in this request twice", NULL, 0);
-}
-
-bool row_is_of_source(const struct nsp_core *core, const struct row *row, uint32_t origin)
-{
-	return row->origin == origin || !strcmp(core->origins[row->origin].source, core->origins[origin].source);
 }
 
 static void refuse_conflict(struct nsp_core *core, struct request *request, const struct row *row)
@@ -81,21 +89,15 @@ static void refuse_conflict(struct nsp_core *core, struct request *request, cons
 	entry_put(core, request_entry(request), row, NSP_STATE_CONFLICT, NO_PREVIOUS);
 }
 
-bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish)
-{
-	if ((row->flags & WISH_FLAGS) != wish->flags || row->scope != wish->scope || memcmp(row->via, wish->via, 16))
-		return false;
-	return !(wish->flags & WISH_SOURCE) || !memcmp(core->table.extras[row->extra].source, wish->source, 16);
-}
-
 static void take_wish(struct nsp_core *core, struct row *row, const struct wish *wish)
 {
-	row->flags = (uint16_t)((row->flags & ~WISH_FLAGS) | wish->flags);
-	row->scope = wish->scope;
-	memcpy(row->via, wish->via, 16);
+	const struct kind *kind = kinds[row->kind];
+
+	row->flags = (uint16_t)((row->flags & ~ITEM_FLAGS) | wish->flags);
+	bytes_copy(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size));
 	if (row->extra)
-		core->table.extras[row->extra].doubted = false;
-	if (wish->flags & WISH_SOURCE)
+		core->table.extras[row->extra].differed = false;
+	if (wish->flags & ITEM_SOURCE)
 		memcpy(table_extra_make(&core->table, row)->source, wish->source, 16);
 }
 
@@ -103,17 +105,17 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 		     bool express, uint64_t now)
 {
 	struct slot *slot = core->slots[number];
-	uint32_t id = table_find(&core->table, number, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+	uint32_t id = table_find(&core->table, wish_key(number, wish));
 	struct row *row;
 
 	if (!id) {
-		id = table_insert(&core->table, number, wish);
+		id = table_insert(&core->table, wish_key(number, wish));
 		row = table_row(&core->table, id);
 		slot->rows++;
 		take_wish(core, row, wish);
 		core->origins[row->origin = origin].rows++;
 		row->since = now;
-		core->rows_by_state[WISH_KIND(row->type)][NSP_STATE_NONE]++;
+		core->rows_by_state[row->kind][NSP_STATE_NONE]++;
 		slot_link(core, id, row, LIST_OPEN);
 	} else {
 		row = table_row(&core->table, id);
@@ -126,25 +128,25 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 			return;
 		}
 		row_origin(core, row, origin);
-		bool settled = row->state == NSP_STATE_CONFIGURED && !(row->flags & (ROW_QUEUED | ROW_INFLIGHT));
+		bool settled = row->state == NSP_STATE_CONFIGURED && !(row->flags & (ROW_QUEUED | ROW_SENT));
 		if (settled && row->flags & ROW_WANTED && row_is_as(core, row, wish)) {
 			row->request = request->serial;
 			request_count(request, NSP_STATE_CONFIGURED);
 			return;
 		}
-		row_pay(core, row, NSP_STATE_SUPERSEDED);
+		row_give_verdict(core, row, NSP_STATE_SUPERSEDED);
 		take_wish(core, row, wish);
 		row_unblock(core, row);
 		row->flags &= (uint16_t)~(ROW_REFUSED | ROW_DEAD | ROW_AGAIN);
 	}
-	row->flags |= ROW_WANTED | ROW_OWED;
+	row->flags |= ROW_WANTED | ROW_VERDICT_DUE;
 	row->request = request->serial;
 	request->outstanding++;
 	if (slot->ready) {
-		row_queue(core, id, row, express);
+		queue_row(core, id, row, express);
 		return;
 	}
-	slot_unlink(core, row); /* what is owed a verdict is in front: see nsp_slot_settle */
+	slot_unlink(core, row); /* those whose verdict is waited for are in front: see nsp_slot_settle */
 	slot_link(core, id, row, LIST_OPEN);
 	if (slot->touched != request->serial) {
 		slot->touched = request->serial;
@@ -155,7 +157,7 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 /* Routes on the link are queued before those with a gateway, and neighbours last: a request may have them in any order. */
 static int put_order(const struct wish *wish)
 {
-	return !WISH_TYPE_IS_ROUTE(wish->type) ? 2 : wish->flags & WISH_VIA ? 1 : 0;
+	return kinds[wish->kind]->order + (wish->flags & ITEM_GATEWAY);
 }
 
 #define AHEAD 8 /* so many puts take as long as what the index has to be waited for */
@@ -183,7 +185,7 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 		return;
 	}
 	refuse_faults(core, frame, request);
-	uint64_t now = core_date();
+	uint64_t now = clock_date();
 	uint32_t put = 0;
 	for (int order = 0; order < 3; order++) {
 		uint32_t last = UINT32_MAX, slot = NIL;
@@ -196,11 +198,11 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 				slot = slot_make(core, frame_slot(frame, wish));
 			}
 			if (i + AHEAD < frame->wish_count)
-				table_expect(&core->table, slot, wish + AHEAD); /* mostly on the same link */
+				table_expect(&core->table, wish_key(slot, wish + AHEAD)); /* mostly on the same link */
 			put_wish(core, wish, slot, request, origin, express, now);
 			if (++put % WISHES_AT_ONCE)
 				continue;
-			core_breathe(core);
+			core_yield(core);
 			make_room(core);
 		}
 	}
@@ -211,13 +213,13 @@ static uint32_t find_wish(const struct nsp_core *core, const struct nsp_frame *f
 {
 	uint32_t slot = slot_lookup(core, frame_slot(frame, wish));
 
-	return slot ? table_find(&core->table, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table) : NIL;
+	return slot ? table_find(&core->table, wish_key(slot, wish)) : NIL;
 }
 
 /* Unwanted, but its deletion has failed: who deletes it again has that tried again. */
 static bool is_stuck(const struct row *row)
 {
-	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_INFLIGHT)) == ROW_HELD;
+	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT)) == ROW_HELD;
 }
 
 void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
@@ -239,7 +241,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 			refuse_conflict(core, request, row);
 		else
 			row_unwant(core, id, row, request, express);
-		breathe_now_and_then(core, i);
+		yield_now_and_then(core, i);
 	}
 	core_unlock(core);
 }
@@ -258,7 +260,7 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 			refuse_conflict(core, request, row);
 			refused++;
 		}
-		breathe_now_and_then(core, i);
+		yield_now_and_then(core, i);
 	}
 	core_unlock(core);
 	return refused;
@@ -276,8 +278,8 @@ long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uin
 		more = number < core->table.chunk_count;
 		for (uint32_t at = number == 0; more && core->table.chunks[number].rows && at < core->table.chunks[number].used;
 		     at++) {
-			struct row *row = &core->table.chunks[number].rows[at];
-			if (row->type == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin))
+			struct row *row = chunk_row(&core->table.chunks[number], at);
+			if (row->kind == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin))
 				continue;
 			if (untouched ? row->request == serial :
 					core->origins[row->origin].generation >= core->origins[origin].generation)

@@ -1,34 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer: a thread that takes rows and operations from the queues, sends them to the kernel and writes the verdicts down. */
+#include "core/writer.h"
+
+#include "core/changes.h"
+#include "core/clock.h"
+#include "core/completed.h"
+#include "core/conflict.h"
+#include "core/lock.h"
+#include "core/misdeleted.h"
+#include "core/netns.h"
 #include "core/op.h"
+#include "core/queue.h"
+#include "core/readback.h"
+#include "core/replaced.h"
+#include "core/request.h"
+#include "core/row.h"
+#include "core/run_op.h"
+#include "core/slot.h"
+#include "core/slots.h"
 
 #define BATCH_ROWS 256
 #define BATCH_BYTES (BATCH_ROWS * 256)
 #define REJUDGE_MS 1000 /* while the queue does not run empty */
 
-/* A row on its way through the kernel. */
-struct flight {
+/* A row that was sent to the kernel, and its verdict. */
+struct sent {
 	uint32_t row;
 	uint32_t generation; /* of its slot */
-	uint32_t request;    /* that is owed the verdict, or 0 */
+	uint32_t request;    /* that waits for the verdict, or 0 */
 	uint32_t netns;
 	int32_t ifindex;
-	bool deletes;
-	bool replaces;
-	bool yields;  /* what it had taken the place of is put back, and it is tried again without override */
-	bool on_link; /* a route without gateway: what is behind it may be reachable now, or no more */
+	enum row_due due;
+	bool on_link; /* row_is_on_link: what is behind it may be reachable now, or no more */
 	int error;
 	char *text;
 };
+
+static bool is_deleted(const struct sent *sent)
+{
+	return sent->due == DUE_DELETE || sent->due == DUE_GIVE_BACK;
+}
 
 struct writer {
 	struct nsp_core *core;
 	uint32_t picked[BATCH_ROWS];
 	uint32_t picked_netns[BATCH_ROWS];
-	struct flight flights[BATCH_ROWS];
-	struct messages astray;
-	uint32_t again[BATCH_ROWS]; /* flights that are sent once more */
-	struct conflict *conflicts; /* that are still to be resolved: their rows are in flight until then */
+	struct sent sent[BATCH_ROWS];
+	struct messages misdeleted;
+	uint32_t again[BATCH_ROWS]; /* of `sent`: once more */
+	struct conflict *conflicts; /* that are still to be resolved: their rows are in sent until then */
 	uint32_t conflict_count, conflict_cap;
 	bool conflicts_due;   /* one of their rows is wanted */
 	uint64_t resolved_at; /* ns: when that was done last */
@@ -36,137 +56,45 @@ struct writer {
 	uint8_t buf[BATCH_BYTES];
 };
 
-void queue_push(struct queue *queue, uint64_t entry)
-{
-	if (queue->count == queue->cap) {
-		uint32_t old = queue->cap;
-		queue->entries = core_grow(queue->entries, &queue->cap, sizeof(*queue->entries));
-		for (uint32_t i = 0; i < queue->head; i++) /* what had wrapped comes behind */
-			queue->entries[old + i] = queue->entries[i];
-	}
-	queue->entries[(queue->head + queue->count++) & (queue->cap - 1)] = entry;
-}
-
-static uint64_t queue_pop(struct queue *queue)
-{
-	uint64_t entry = queue->entries[queue->head];
-
-	queue->head = (queue->head + 1) & (queue->cap - 1);
-	if (--queue->count == 0 && queue->cap > 65536) {
-		free(queue->entries);
-		*queue = (struct queue){ 0 };
-	}
-	return entry;
-}
-
-static void disconnect(struct nsp_core *core, struct netns *netns)
-{
-	if (!netns->connected)
-		return;
-	nsp_socket_close(&netns->sock);
-	netns->connected = false;
-	core->sockets_open--;
-}
-
-/* Closes the socket that was not used for the longest time. */
-static void close_oldest(struct nsp_core *core)
-{
-	struct netns *oldest = NULL;
-
-	for (uint32_t i = 1; i < core->netns_count; i++)
-		if (core->netns[i]->connected && (!oldest || core->netns[i]->used < oldest->used))
-			oldest = core->netns[i];
-	if (oldest)
-		disconnect(core, oldest);
-}
-
-/* The command socket of a namespace, opened where it is not. Only the writer uses and closes these, but the planner may hand one over. */
-static struct nsp_socket *open_socket(struct nsp_core *core, uint32_t number, struct nsp_error *err)
-{
-	struct nsp_socket sock;
-
-	core_lock(core);
-	struct netns *netns = core->netns[number];
-	int fd = netns->fd;
-	bool connected = netns->connected;
-	netns->used = core->batches;
-	if (!connected && core->sockets_open >= core->sockets_kept)
-		close_oldest(core);
-	core_unlock(core);
-
-	if (connected)
-		return &netns->sock;
-	if (fd < 0) {
-		nsp_refuse(err, ENODEV, "the namespace has been closed");
-		return NULL;
-	}
-	if (nsp_socket_open_as(&sock, fd, core->portid, err) < 0)
-		return NULL;
-	core_lock(core);
-	if (netns->connected) {
-		nsp_socket_close(&sock);
-	} else {
-		netns->sock = sock;
-		netns_connected(core, netns);
-	}
-	core_unlock(core);
-	return &netns->sock;
-}
-
-static void close_netns(struct nsp_core *core, uint32_t number)
-{
-	struct netns *netns = core->netns[number];
-
-	if (netns->refs || netns->fd < 0)
-		return;
-	disconnect(core, netns);
-	close(netns->fd);
-	*netns = (struct netns){ .fd = -1, .nsid = -1 };
-}
-
-/* What a row that comes out of the queue wants of the kernel. false: nothing. */
-static bool take_off(struct nsp_core *core, uint32_t id, struct flight *flight)
+/* false: there is nothing to be sent of it. */
+static bool take_off(struct nsp_core *core, uint32_t id, struct sent *sent)
 {
 	struct row *row = table_row(&core->table, id);
-	struct slot *slot = core->slots[row->slot];
+	const struct slot *slot = core->slots[row->slot];
+	const struct extra *extra = table_extra(&core->table, row);
+	enum row_due due = row_due(row, slot->ready, extra && extra->replaced);
 
 	row->flags &= (uint16_t)~ROW_QUEUED;
-	if (!(row->flags & ROW_WANTED) && !(row->flags & ROW_HELD)) {
+	if (due == DUE_DROP)
 		row_drop(core, id, row);
+	if (due == DUE_DROP || due == DUE_NOTHING)
 		return false;
-	}
-	if (!slot->ready || row->flags & (ROW_DEAD | ROW_BLOCKED))
-		return false;
-	const struct extra *extra = table_extra(&core->table, row);
-	bool yields = extra && extra->stolen && row->flags & ROW_HELD && !(row->flags & WISH_OVERRIDE);
-	*flight = (struct flight){
+	*sent = (struct sent){
 		.row = id,
 		.generation = slot->generation,
-		.request = row->flags & ROW_OWED ? row->request : 0,
+		.request = row->flags & ROW_VERDICT_DUE ? row->request : 0,
 		.netns = slot->netns,
 		.ifindex = slot->ifindex,
-		.yields = yields,
-		.deletes = yields || !(row->flags & ROW_WANTED) || (row->flags & ROW_REFUSED && row->flags & ROW_HELD),
-		.replaces = row->flags & ROW_HELD,
-		.on_link = WISH_TYPE_IS_ROUTE(row->type) && !(row->flags & WISH_VIA),
+		.due = due,
+		.on_link = row_is_on_link(row),
 	};
-	row->flags &= (uint16_t)~(ROW_OWED | ROW_SHAKEN);
-	row->flags |= ROW_INFLIGHT;
+	row->flags &= (uint16_t)~(ROW_VERDICT_DUE | ROW_UNDONE);
+	row->flags |= ROW_SENT;
 	return true;
 }
 
-static void flight_failed(void *arg, uint32_t index, int error, const char *text)
+static void sent_failed(void *arg, uint32_t index, int error, const char *text)
 {
-	struct flight *flight = &((struct writer *)arg)->flights[index];
+	struct sent *sent = &((struct writer *)arg)->sent[index];
 
-	flight->error = error;
-	flight->text = *text ? core_copy(text) : NULL;
+	sent->error = error;
+	sent->text = *text ? text_copy(text) : NULL;
 }
 
-static void flight_answered(void *arg, uint32_t index, const void *msg)
+static void sent_answered(void *arg, uint32_t index, const void *msg)
 {
 	(void)index;
-	astray_note(&((struct writer *)arg)->astray, msg);
+	misdeleted_note(&((struct writer *)arg)->misdeleted, msg);
 }
 
 static void run_rejudges(struct nsp_core *core)
@@ -179,10 +107,10 @@ static void run_rejudges(struct nsp_core *core)
 		slot->rejudge = 0;
 	}
 	core->rejudge_count = 0;
-	core->rejudged = core_now();
+	core->rejudged = clock_ms();
 }
 
-static void pay(struct nsp_core *core, uint32_t request, struct row *row, uint32_t state)
+static void give_verdict(struct nsp_core *core, uint32_t request, struct row *row, uint32_t state)
 {
 	if (request)
 		request_settle(core, request, row, state);
@@ -193,130 +121,130 @@ static bool is_unreachable(int error)
 	return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == ENODEV;
 }
 
-static void land_deletion(struct nsp_core *core, const struct flight *flight, struct row *row)
+static void take_deletion_verdict(struct nsp_core *core, const struct sent *sent, struct row *row)
 {
-	bool gone = !flight->error || flight->error == ESRCH || flight->error == ENODEV || flight->error == ENOENT;
+	bool gone = !sent->error || sent->error == ESRCH || sent->error == ENODEV || sent->error == ENOENT;
 
 	if (gone) {
 		row->flags &= (uint16_t)~ROW_HELD;
 		if (!(row->flags & ROW_WANTED && row->flags & ROW_QUEUED)) /* otherwise it comes again, and takes the place anew */
 			row_released(core, row);
-		if (flight->on_link && core->slots[row->slot]->heads[LIST_VIA])
+		if (sent->on_link && core->slots[row->slot]->heads[LIST_VIA])
 			slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
 	} else {
-		row_state(core, flight->row, row, NSP_STATE_FAILED, flight->error, flight->text);
+		row_state(core, sent->row, row, NSP_STATE_FAILED, sent->error, sent->text);
 	}
 	if (row->flags & ROW_WANTED) { /* refused, or put again meanwhile */
 		row->flags &= (uint16_t)~ROW_REFUSED;
-		if (flight->yields && gone)
-			row_retry(core, flight->row, row, flight->request);
+		if (sent->due == DUE_GIVE_BACK && gone)
+			row_retry(core, sent->row, row, sent->request);
 		else
-			pay(core, flight->request, row, row->flags & ROW_QUEUED ? NSP_STATE_REMOVED : row->state);
+			give_verdict(core, sent->request, row, row->flags & ROW_QUEUED ? NSP_STATE_REMOVED : row->state);
 		return;
 	}
-	pay(core, flight->request, row, gone ? NSP_STATE_REMOVED : NSP_STATE_FAILED);
+	give_verdict(core, sent->request, row, gone ? NSP_STATE_REMOVED : NSP_STATE_FAILED);
 	if (gone && !(row->flags & ROW_QUEUED))
-		row_drop(core, flight->row, row);
+		row_drop(core, sent->row, row);
 }
 
-static void land_put(struct nsp_core *core, const struct flight *flight, struct row *row)
+static void take_put_verdict(struct nsp_core *core, const struct sent *sent, struct row *row)
 {
 	bool newest = row->flags & ROW_WANTED && !(row->flags & ROW_QUEUED);
 	bool was_unreachable = row_is_unreachable(core, row, row->state);
 
 	/* It was on the link and has got a gateway. */
-	if (WISH_TYPE_IS_ROUTE(row->type) && row->list == LIST_DIRECT && !flight->on_link)
+	if (row->list == LIST_DIRECT && kinds[row->kind]->makes_reachable && !sent->on_link)
 		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
-	if (!flight->error) {
+	if (!sent->error) {
 		row->flags |= ROW_HELD;
 		row->flags &= (uint16_t)~ROW_REFUSED;
-		if (core->looking == flight->netns && row->type >= core->looking_type)
+		if (core->looking == sent->netns && row->kind >= core->looking_kind)
 			row->flags |= ROW_SEEN;
 		if (newest)
-			row_state(core, flight->row, row, NSP_STATE_CONFIGURED, 0, NULL);
-		pay(core, flight->request, row, NSP_STATE_CONFIGURED);
-		if ((flight->on_link || was_unreachable) && core->slots[row->slot]->open)
+			row_state(core, sent->row, row, NSP_STATE_CONFIGURED, 0, NULL);
+		give_verdict(core, sent->request, row, NSP_STATE_CONFIGURED);
+		if ((sent->on_link || was_unreachable) && core->slots[row->slot]->open)
 			slot_rejudge_later(core, row->slot, NSP_JUDGE_REFUSED);
 		return;
 	}
-	if (row->flags & ROW_WANTED && row->flags & ROW_QUEUED && !(row->flags & ROW_OWED)) { /* judged again already */
-		row_retry(core, flight->row, row, flight->request);
+	if (row->flags & ROW_WANTED && row->flags & ROW_QUEUED && !(row->flags & ROW_VERDICT_DUE)) { /* judged again already */
+		row_retry(core, sent->row, row, sent->request);
 		return;
 	}
-	uint32_t state = is_unreachable(flight->error) ? NSP_STATE_PENDING : NSP_STATE_FAILED;
+	uint32_t state = is_unreachable(sent->error) ? NSP_STATE_PENDING : NSP_STATE_FAILED;
 	if (newest) {
-		row_state(core, flight->row, row, state, flight->error, flight->text);
+		row_state(core, sent->row, row, state, sent->error, sent->text);
 		if (row->flags & ROW_HELD) { /* the kernel still has what it held before */
 			row->flags |= ROW_REFUSED;
-			row_queue(core, flight->row, row, false);
+			queue_row(core, sent->row, row, false);
 		} else {
 			row_released(core, row);
 		}
 	}
-	pay(core, flight->request, row, newest ? state : NSP_STATE_SUPERSEDED);
+	give_verdict(core, sent->request, row, newest ? state : NSP_STATE_SUPERSEDED);
 }
 
 /* Writes one verdict down. true: the row met EEXIST, and it is to be found out who is there. */
-static bool land(struct nsp_core *core, struct flight *flight)
+static bool take_verdict(struct nsp_core *core, struct sent *sent)
 {
-	struct row *row = table_row(&core->table, flight->row);
-	bool shaken = row->flags & ROW_SHAKEN;
+	struct row *row = table_row(&core->table, sent->row);
+	bool undone = row->flags & ROW_UNDONE;
 
-	row->flags &= (uint16_t)~(ROW_INFLIGHT | ROW_SHAKEN);
-	if (core->slots[row->slot]->generation != flight->generation) { /* the interface went meanwhile */
+	row->flags &= (uint16_t)~(ROW_SENT | ROW_UNDONE);
+	if (core->slots[row->slot]->generation != sent->generation) { /* the interface went meanwhile */
 		bool wanted = row->flags & ROW_WANTED;
-		if (!flight->deletes && !flight->error) /* where the link lives on, what was just put is not to stay */
-			row_withdraw(core, row, flight->netns, flight->ifindex);
-		pay(core, flight->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_REMOVED);
+		if (!is_deleted(sent) && !sent->error) /* where the link lives on, what was just put is not to stay */
+			row_withdraw(core, row, sent->netns, sent->ifindex);
+		give_verdict(core, sent->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_REMOVED);
 		if (!wanted && !(row->flags & ROW_QUEUED))
-			row_drop(core, flight->row, row);
+			row_drop(core, sent->row, row);
 		return false;
 	}
-	if (flight->deletes) {
-		land_deletion(core, flight, row);
+	if (is_deleted(sent)) {
+		take_deletion_verdict(core, sent, row);
 		return false;
 	}
-	if (flight->error == EEXIST && !flight->replaces && row->flags & ROW_WANTED)
+	if (sent->error == EEXIST && sent->due == DUE_ADD && row->flags & ROW_WANTED)
 		return true;
-	land_put(core, flight, row);
-	if (shaken && (row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {
-		row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_SHAKEN); /* perhaps it has gone again: as new it finds out */
-		row_repair(core, flight->row, row, "somebody else deletes it");
+	take_put_verdict(core, sent, row);
+	if (undone && (row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {
+		row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_UNDONE); /* perhaps it has gone again: as new it finds out */
+		row_repair(core, sent->row, row, "somebody else deletes it");
 	}
 	return false;
 }
 
 /* The verdict was lost. Over our own it is tried again; of what was new it is to be found out whether it is there, and whose. */
-static bool land_unknown(struct nsp_core *core, struct flight *flight)
+static bool lose_verdict(struct nsp_core *core, struct sent *sent)
 {
-	struct row *row = table_row(&core->table, flight->row);
+	struct row *row = table_row(&core->table, sent->row);
 
-	if (core->slots[row->slot]->generation != flight->generation)
-		return land(core, flight);
-	row->flags &= (uint16_t)~(ROW_INFLIGHT | ROW_SHAKEN);
-	if (!flight->deletes && !flight->replaces)
+	if (core->slots[row->slot]->generation != sent->generation)
+		return take_verdict(core, sent);
+	row->flags &= (uint16_t)~(ROW_SENT | ROW_UNDONE);
+	if (sent->due == DUE_ADD)
 		return true;
-	row_retry(core, flight->row, row, flight->request);
+	row_retry(core, sent->row, row, sent->request);
 	return false;
 }
 
-static void add_conflict(struct writer *writer, const struct flight *flight, bool lost)
+static void add_conflict(struct writer *writer, const struct sent *sent, bool lost)
 {
 	struct nsp_core *core = writer->core;
-	struct row *row = table_row(&core->table, flight->row);
+	struct row *row = table_row(&core->table, sent->row);
 	struct conflict conflict = {
-		.row = flight->row,
-		.generation = flight->generation,
-		.request = flight->request,
-		.netns = flight->netns,
+		.row = sent->row,
+		.generation = sent->generation,
+		.request = sent->request,
+		.netns = sent->netns,
 		.lost = lost,
-		.key = { .type = row->type, .dst_len = row->dst_len, .metric = row->metric, .table = row->table },
+		.kind = row->kind,
+		.flags = row->flags & ITEM_FLAGS,
 		.ifindex = core->slots[row->slot]->ifindex,
-		.via = row->flags & WISH_VIA,
 	};
-	memcpy(conflict.key.dst, row->dst, 16);
-	row->flags |= ROW_INFLIGHT; /* still: nobody is to drop it */
-	CORE_GROW(writer->conflicts, writer->conflict_count, writer->conflict_cap);
+	memcpy(conflict.key, row->body, kinds[row->kind]->key_size);
+	row->flags |= ROW_SENT; /* still: nobody is to drop it */
+	ARRAY_GROW(writer->conflicts, writer->conflict_count, writer->conflict_cap);
 	writer->conflicts[writer->conflict_count++] = conflict;
 }
 
@@ -333,7 +261,7 @@ static void resolve_conflicts(struct writer *writer)
 	struct nsp_core *core = writer->core;
 	struct conflict *conflicts = writer->conflicts;
 	uint32_t count = writer->conflict_count;
-	uint64_t began = core_clock();
+	uint64_t began = clock_ns();
 
 	writer->conflict_count = 0;
 	writer->conflicts_due = false;
@@ -344,16 +272,16 @@ static void resolve_conflicts(struct writer *writer)
 		for (next = first; next < count && conflicts[next].netns == netns; next++)
 			;
 		core_unlock(core);
-		struct nsp_socket *sock = open_socket(core, netns, &err);
+		struct nsp_socket *sock = netns_socket(core, netns, &err);
 		core_lock(core);
-		conflict_resolve(core, sock, netns, conflicts + first, next - first, &err);
+		conflict_resolve(core, sock, conflicts + first, next - first, &err);
 	}
 	if (writer->conflict_cap > BATCH_ROWS) {
 		free(conflicts);
 		writer->conflicts = NULL;
 		writer->conflict_cap = 0;
 	}
-	writer->resolved_at = core_clock();
+	writer->resolved_at = clock_ns();
 	writer->resolving_took = writer->resolved_at - began;
 }
 
@@ -364,10 +292,10 @@ static void resolve_conflicts(struct writer *writer)
 static bool conflicts_wait(const struct writer *writer)
 {
 	const struct nsp_core *core = writer->core;
-	bool busy = core->express.count || (core->queue.count && !core->held);
+	bool busy = core->express.count || (core->queue.count && !core->paused);
 
 	return busy && !writer->conflicts_due && writer->conflict_count < CONFLICTS_AT_ONCE &&
-	       core_clock() - writer->resolved_at < CONFLICT_PAUSES * writer->resolving_took;
+	       clock_ns() - writer->resolved_at < CONFLICT_PAUSES * writer->resolving_took;
 }
 
 static void give_way(void *writer);
@@ -378,14 +306,14 @@ static void run_op(struct writer *writer, struct nsp_op *op)
 
 	((struct op *)op)->begun = true;
 	if (((struct op *)op)->reads_back) {
-		readback_run(core, (struct op *)op, open_socket, give_way, writer);
+		readback_run(core, (struct op *)op, give_way, writer);
 	} else {
 		core_unlock(core);
-		op_run(core, op, open_socket);
+		op_run(core, op);
 		core_lock(core);
 	}
-	if (((struct op *)op)->astray.count)
-		astray_restore(core, ((struct op *)op)->stages[0].netns, &((struct op *)op)->astray);
+	if (((struct op *)op)->misdeleted.count)
+		misdeleted_restore(core, ((struct op *)op)->stages[0].netns, &((struct op *)op)->misdeleted);
 	replaced_ended(core, (struct op *)op);
 	op_release(core, op);
 	core->batches++;
@@ -408,10 +336,10 @@ static void again_failed(void *arg, uint32_t index, int error, const char *text)
 {
 	const struct writer *writer = arg;
 
-	flight_failed(arg, writer->again[index], error, text);
+	sent_failed(arg, writer->again[index], error, text);
 }
 
-/* An IPv6 route goes by its gateway, and its row may have been given another since it was written. Where none with that is there, it
+/* What goes by its gateway may have been given another since it was written. Where none with that is there, it
  * goes whatever gateway it has. */
 static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, uint32_t count, struct nsp_error *err)
 {
@@ -420,21 +348,21 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 
 	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
 	for (uint32_t i = 0; i < count; i++) {
-		struct flight *flight = &writer->flights[i];
-		const struct row *row = table_row(&core->table, flight->row);
-		if (!flight->deletes || flight->error != ESRCH || row->type != WISH_ROUTE6 || flight->on_link)
+		struct sent *sent = &writer->sent[i];
+		const struct row *row = table_row(&core->table, sent->row);
+		if (!is_deleted(sent) || sent->error != ESRCH || !kinds[row->kind]->by_gateway || sent->on_link)
 			continue;
 		writer->again[batch.count] = i;
-		if (row_encode(core, &batch, row, flight->ifindex, true, ROW_ANY_GATEWAY) < 0)
+		if (row_encode(core, &batch, row, sent->ifindex, ENCODE_DELETE_ANY) < 0)
 			continue;
-		free(flight->text);
-		flight->text = NULL;
-		flight->error = 0;
+		free(sent->text);
+		sent->text = NULL;
+		sent->error = 0;
 	}
 	if (!batch.count)
 		return 0;
 	core_unlock(core);
-	int rc = nsp_batch_send(sock, &batch, again_failed, flight_answered, writer, err);
+	int rc = nsp_batch_send(sock, &batch, again_failed, sent_answered, writer, err);
 	core_lock(core);
 	return rc;
 }
@@ -455,56 +383,56 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 		struct row *row = table_row(&core->table, id);
 		if (!(row->flags & ROW_QUEUED))
 			continue;
-		if (row->flags & ROW_INFLIGHT) { /* what it met is still to be looked at */
+		if (row->flags & ROW_SENT) { /* what it met is still to be looked at */
 			row->flags &= (uint16_t)~ROW_QUEUED;
-			row_queue(core, id, row, true);
+			queue_row(core, id, row, true);
 			writer->conflicts_due = true;
 			continue;
 		}
 		if (core->slots[row->slot]->ready && core->slots[row->slot]->netns != netns) { /* it moved since it was picked */
 			row->flags &= (uint16_t)~ROW_QUEUED;
-			row_queue(core, id, row, false);
+			queue_row(core, id, row, false);
 			continue;
 		}
-		struct flight *flight = &writer->flights[batch.count];
-		if (!take_off(core, id, flight))
+		struct sent *sent = &writer->sent[batch.count];
+		if (!take_off(core, id, sent))
 			continue;
-		int index = row_encode(core, &batch, row, flight->ifindex, flight->deletes,
-				       flight->deletes	? 0 :
-				       flight->replaces ? NSP_PUT_REPLACE :
-							  NSP_PUT_NEW);
-		if (index < 0) { /* it never flies */
-			flight->error = -index;
-			land(core, flight);
+		int index = row_encode(core, &batch, row, sent->ifindex,
+				       is_deleted(sent)		? ENCODE_DELETE :
+				       sent->due == DUE_REPLACE ? ENCODE_REPLACE :
+								  ENCODE_NEW);
+		if (index < 0) { /* it is never sent */
+			sent->error = -index;
+			take_verdict(core, sent);
 		}
 	}
 	if (!batch.count)
 		return;
 	core_unlock(core);
-	struct nsp_socket *sock = open_socket(core, netns, &err);
-	int rc = sock ? nsp_batch_send(sock, &batch, flight_failed, flight_answered, writer, &err) : -err.code;
+	struct nsp_socket *sock = netns_socket(core, netns, &err);
+	int rc = sock ? nsp_batch_send(sock, &batch, sent_failed, sent_answered, writer, &err) : -err.code;
 	core_lock(core);
 	if (rc >= 0)
 		rc = delete_any_gateway(writer, sock, batch.count, &err);
-	if (writer->astray.count)
-		astray_restore(core, netns, &writer->astray);
+	if (writer->misdeleted.count)
+		misdeleted_restore(core, netns, &writer->misdeleted);
 
 	core->batches++;
 	core->written += batch.count;
 	for (uint32_t i = 0; i < batch.count; i++) {
-		struct flight *flight = &writer->flights[i];
-		bool unknown = rc < 0 && !flight->error, lost = unknown && sock && rc == -ENOBUFS;
+		struct sent *sent = &writer->sent[i];
+		bool unknown = rc < 0 && !sent->error, lost = unknown && sock && rc == -ENOBUFS;
 		if (unknown &&
 		    !lost) { /* the socket has failed: what was carried out all the same is found when it is tried again */
-			flight->error = -rc;
-			flight->text = core_copy(err.text);
+			sent->error = -rc;
+			sent->text = text_copy(err.text);
 		}
-		if (lost ? land_unknown(core, flight) : land(core, flight))
-			add_conflict(writer, flight, lost);
-		free(flight->text);
+		if (lost ? lose_verdict(core, sent) : take_verdict(core, sent))
+			add_conflict(writer, sent, lost);
+		free(sent->text);
 	}
 	if (rc < 0 && rc != -ENOBUFS && sock)
-		disconnect(core, core->netns[netns]);
+		netns_disconnect(core, core->netns[netns]);
 }
 
 static void write_rows(struct writer *writer, uint32_t picked)
@@ -544,7 +472,7 @@ static void serve(struct writer *writer, struct queue *queue)
 			writer->picked[picked++] = (uint32_t)(entry >> 2);
 		} else if (entry & 2) {
 			run_withdrawals(writer); /* they may be of this namespace */
-			close_netns(writer->core, (uint32_t)(entry >> 2));
+			netns_close(writer->core, (uint32_t)(entry >> 2));
 			return;
 		} else {
 			run_op(writer, (struct nsp_op *)(uintptr_t)entry);
@@ -570,7 +498,7 @@ static bool work(struct writer *writer)
 {
 	struct nsp_core *core = writer->core;
 
-	if (core->rejudge_count && (!core->queue.count || core_now() > core->rejudged + REJUDGE_MS))
+	if (core->rejudge_count && (!core->queue.count || clock_ms() > core->rejudged + REJUDGE_MS))
 		run_rejudges(core);
 	if (writer->conflict_count && !conflicts_wait(writer)) {
 		resolve_conflicts(writer);
@@ -580,10 +508,10 @@ static bool work(struct writer *writer)
 		run_withdrawals(writer);
 		return true;
 	}
-	if ((!core->queue.count || core->held) && !core->express.count)
+	if ((!core->queue.count || core->paused) && !core->express.count)
 		return false;
 	serve(writer, &core->express); /* a small request waits for one batch, not for the queue */
-	if (!core->held)
+	if (!core->paused)
 		serve(writer, &core->queue);
 	return true;
 }

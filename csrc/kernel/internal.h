@@ -9,7 +9,7 @@
  *	socket.c                            datagrams
  *	batch.c                             messages, and a verdict for each
  *	link.c addr.c route.c neigh.c       what messages say
- *	dump.c hear.c                       whole tables; what others do
+ *	dump.c                              whole tables
  *	monitor.c survey.c                  what happens; what there is
  *	netns.c sysctl.c                    namespaces, and their settings
  *	birth.c                             how a namespace is made
@@ -163,20 +163,14 @@ void nsp_link_keep(struct nsp_link *link, struct nsp_room *room);
 /* nsp_monitor_survey of the socket's namespace. */
 long nsp_survey(struct nsp_socket *sock, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err);
 
-/* ---- what somebody else does to routes and neighbours (hear.c) ---- */
+/* ---- what somebody else does (monitor.c) ---- */
 
-/* Lets nothing but that through to a socket. Returns -1 and sets errno where it cannot. */
-int nsp_hear_filter(int fd, uint32_t portid);
+struct sock_fprog;
 
-/* Has `heard` called, by nsp_monitor_read, with each message about a route or neighbour that is not of this port id and may be about one
- * of ours; of links and addresses nothing is heard any more. */
-int nsp_monitor_hear(struct nsp_monitor *mon, uint32_t portid, nsp_heard_fn heard, void *arg, struct nsp_error *err);
-
-/* Has somebody appended a next hop to an IPv6 route? */
-bool nsp_heard_appended(const struct nlmsghdr *msg);
-
-/* Is it such a message? */
-bool nsp_heard_matters(const struct nlmsghdr *msg, uint32_t portid);
+/* Has `heard` called, by nsp_monitor_read, with each message of these multicast groups that is not of this port id and that the filter lets
+ * through; of links and addresses nothing is heard any more. */
+int nsp_monitor_listen(struct nsp_monitor *mon, const int *groups, unsigned count, const struct sock_fprog *filter, uint32_t portid,
+		       nsp_heard_fn heard, void *arg, struct nsp_error *err);
 
 /* The answers to one chunk of a batch. */
 struct nsp_verdicts {

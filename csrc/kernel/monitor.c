@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * monitor.c - what happens to the links and addresses (or, with hear.c, routes and neighbours) of many namespaces, on one socket.
+ * monitor.c - what happens to the links and addresses (or, for a core, whatever else) of many namespaces, on one socket.
  *
  * A netlink socket with NETLINK_LISTEN_ALL_NSID hears every namespace to which its own one has given a number (nsid), and gets that
  * number with each datagram. Numbers are visible and never taken back while both namespaces live, so they are given in a private
@@ -9,6 +9,7 @@
  */
 #include "kernel/internal.h"
 
+#include <linux/filter.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 
@@ -27,11 +28,11 @@
 /* ---- opening and watching ---- */
 
 static const int link_groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
-static const int route_groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEIGH };
+#define LINK_GROUPS (sizeof(link_groups) / sizeof(*link_groups))
 
-static int set_groups(int fd, int option, const int *groups, struct nsp_error *err)
+static int set_groups(int fd, int option, const int *groups, unsigned count, struct nsp_error *err)
 {
-	for (int i = 0; i < 3; i++)
+	for (unsigned i = 0; i < count; i++)
 		if (setsockopt(fd, SOL_NETLINK, option, &groups[i], sizeof(groups[i])) < 0)
 			return nsp_fail(err, errno, "join or leave multicast group %d", groups[i]);
 	return 0;
@@ -54,7 +55,7 @@ static int open_inside(void *arg, struct nsp_error *err)
 		return nsp_fail(err, errno, "make the monitor hear other namespaces");
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return nsp_fail(err, errno, "bind the monitor's socket");
-	ret = set_groups(fd, NETLINK_ADD_MEMBERSHIP, link_groups, err);
+	ret = set_groups(fd, NETLINK_ADD_MEMBERSHIP, link_groups, LINK_GROUPS, err);
 	if (ret < 0)
 		return ret;
 	ret = nsp_socket_open(&mon->ids, NSP_NETNS_CURRENT, err);
@@ -70,16 +71,17 @@ int nsp_monitor_open(struct nsp_monitor *mon, struct nsp_error *err)
 	return nsp_in_new_netns(open_inside, mon, err);
 }
 
-int nsp_monitor_hear(struct nsp_monitor *mon, uint32_t portid, nsp_heard_fn heard, void *arg, struct nsp_error *err)
+int nsp_monitor_listen(struct nsp_monitor *mon, const int *groups, unsigned count, const struct sock_fprog *filter, uint32_t portid,
+		       nsp_heard_fn heard, void *arg, struct nsp_error *err)
 {
 	int ret;
 
 	/* Before the groups are joined: nothing comes unfiltered. */
-	if (nsp_hear_filter(mon->fd, portid) < 0)
+	if (setsockopt(mon->fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) < 0)
 		return nsp_fail(err, errno, "filter what the monitor hears");
-	ret = set_groups(mon->fd, NETLINK_ADD_MEMBERSHIP, route_groups, err);
+	ret = set_groups(mon->fd, NETLINK_ADD_MEMBERSHIP, groups, count, err);
 	if (ret == 0)
-		ret = set_groups(mon->fd, NETLINK_DROP_MEMBERSHIP, link_groups, err);
+		ret = set_groups(mon->fd, NETLINK_DROP_MEMBERSHIP, link_groups, LINK_GROUPS, err);
 	mon->portid = portid;
 	mon->heard = heard;
 	mon->heard_arg = arg;
@@ -284,7 +286,7 @@ static void datagram_take(const struct nsp_monitor *mon, struct reading *reading
 			addr_take(reading, head, nsid);
 			break;
 		default:
-			if (mon->heard && nsp_heard_matters(head, mon->portid))
+			if (mon->heard && head->nlmsg_pid != mon->portid)
 				mon->heard(mon->heard_arg, nsid, head);
 		}
 	}

@@ -18,14 +18,15 @@ static bool mask(uint8_t ip[16], unsigned bits)
 	return clear;
 }
 
-bool prefix_parse(const uint8_t *data, size_t len, const char *field, struct wish *wish, int *family, struct fault *fault)
+bool prefix_parse(const uint8_t *data, size_t len, const char *field, uint8_t ip[16], uint8_t *prefix_len, uint8_t *family,
+		  struct fault *fault)
 {
 	const uint8_t *slash = memchr(data, '/', len);
 	size_t address = slash ? (size_t)(slash - data) : len;
 	char text[64], network[46];
 	uint64_t bits;
 
-	*family = text_parse_ip(data, address, wish->dst);
+	*family = (uint8_t)text_parse_ip(data, address, ip);
 	if (!*family)
 		return fault_set(fault, field, "'%s' is not a network such as 10.0.0.0/8", fault_text(text, data, len));
 	unsigned most = *family == 4 ? 32 : 128;
@@ -33,11 +34,11 @@ bool prefix_parse(const uint8_t *data, size_t len, const char *field, struct wis
 		bits = most;
 	else if (!text_parse_number((const char *)slash + 1, len - address - 1, most, &bits))
 		return fault_set(fault, field, "'%s' wants a prefix length of 0 to %u", fault_text(text, data, len), most);
-	wish->dst_len = (uint8_t)bits;
-	if (!mask(wish->dst, wish->dst_len)) {
-		prefix_format_ip(network, *family == 6, wish->dst);
+	*prefix_len = (uint8_t)bits;
+	if (!mask(ip, *prefix_len)) {
+		prefix_format_ip(network, *family == 6, ip);
 		return fault_set(fault, field, "'%s' has host bits set: the network is %s/%u", fault_text(text, data, len), network,
-				 wish->dst_len);
+				 *prefix_len);
 	}
 	return true;
 }

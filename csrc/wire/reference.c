@@ -123,15 +123,15 @@ static bool same_as_last(const struct slot_memo *memo, const struct mp_token *na
 }
 
 /* Writes the slot's key: NAME, or LINK@TYPE:REFERENCE. */
-bool reference_decode(struct mp_token *name, struct mp_in *namespace, struct wish *wish, struct mp_out *text,
-		      struct slot_memo *memo, struct fault *fault)
+bool reference_decode(struct mp_token *name, struct mp_in *namespace, uint32_t *slot, struct mp_out *text, struct slot_memo *memo,
+		      struct fault *fault)
 {
 	struct reference ref;
 	char part[64];
 
 	if (!namespace) {
 		if (same_as_last(memo, name)) {
-			wish->slot = memo->offset;
+			*slot = memo->offset;
 			return true;
 		}
 		if (!text_is_name(name->data, name->len))
@@ -139,10 +139,10 @@ bool reference_decode(struct mp_token *name, struct mp_in *namespace, struct wis
 				fault, "interface",
 				"'%s' is not a name of 1 to 255 bytes without '/', '@', ';', spaces and control characters",
 				fault_text(part, name->data, name->len));
-		wish->slot = (uint32_t)text->len;
+		*slot = (uint32_t)text->len;
 		mp_put_raw(text, name->data, name->len);
 		mp_put_byte(text, 0);
-		*memo = (struct slot_memo){ name->data, name->len, wish->slot };
+		*memo = (struct slot_memo){ name->data, name->len, *slot };
 		return true;
 	}
 	if (!text_is_link(name->data, name->len))
@@ -150,7 +150,7 @@ bool reference_decode(struct mp_token *name, struct mp_in *namespace, struct wis
 				 fault_text(part, name->data, name->len));
 	if (!decode_reference(namespace, &ref, fault))
 		return false;
-	wish->slot = (uint32_t)text->len;
+	*slot = (uint32_t)text->len;
 	text->len += write_slot((char *)mp_room(text, NSP_KEY_MAX), name->data, name->len, &ref) + 1;
 	return true;
 }

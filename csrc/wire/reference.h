@@ -4,7 +4,6 @@
 #define NSP_REFERENCE_H
 
 #include "wire/fault.h"
-#include "wire/wish.h"
 
 #define NSP_KEY_MAX 1400 /* of a row, with its NUL */
 
@@ -15,9 +14,9 @@ struct slot_memo {
 	uint32_t offset;
 };
 
-/* Writes the key of an item's interface behind `text`, and where into the wish. `namespace` is the field's value, or NULL. */
-bool reference_decode(struct mp_token *name, struct mp_in *namespace, struct wish *wish, struct mp_out *text,
-		      struct slot_memo *memo, struct fault *fault);
+/* Writes the key of an item's interface behind `text`, and where into `slot`. `namespace` is the field's value, or NULL. */
+bool reference_decode(struct mp_token *name, struct mp_in *namespace, uint32_t *slot, struct mp_out *text, struct slot_memo *memo,
+		      struct fault *fault);
 
 /* Is this as reference_decode writes it? */
 bool reference_is_slot(const char *slot, size_t len);

@@ -213,10 +213,10 @@ class Engine:
         try:
             taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
             numbers = self._recorder.record(frames, taken, self._note_next)
-            self._core.gather(True)
+            self._core.defer_wakeup(True)
             return [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
         finally:
-            self._core.gather(False)
+            self._core.defer_wakeup(False)
             for frame in decoders:
                 frame.release()
 

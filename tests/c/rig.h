@@ -13,7 +13,10 @@
 #include <sched.h>
 #include <time.h>
 
-#include "core/core.h"
+#include "core/frame.h"
+#include "core/slots.h"
+#include "kinds/key.h"
+#include "wire/prefix.h"
 
 #define WAIT_MS 60000 /* for what has to come; sanitizers are slow */
 
@@ -234,6 +237,20 @@ static inline uint32_t rig_ballast(struct rig *rig, uint32_t count)
 }
 
 /* ---- what became of it ---- */
+
+/* The number of the row of this key. */
+static inline uint32_t rig_find(struct rig *rig, const char *key)
+{
+	struct mp_out text = { 0 };
+	struct fault fault;
+	struct wish wish;
+	uint32_t id = NIL;
+
+	if (key_parse(key, strlen(key), &wish, &text, &fault))
+		id = table_find(&rig->core->table, wish_key(slot_lookup(rig->core, (char *)text.data + wish.slot), &wish));
+	mp_free(&text);
+	return id;
+}
 
 /* The entry of a row, or "none". */
 static inline const char *rig_row(struct rig *rig, const char *key)

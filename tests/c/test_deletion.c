@@ -45,12 +45,12 @@ static void test_siblings_of_one_batch(void)
 		rig_put(rig,
 			"[{kind: route, interface: web0, dst: " P "}, {kind: route, interface: web0, dst: " P ", metric: 100}]");
 		by_ip(rig, "route del " P " metric 0");
-		nsp_core_hold(rig->core, 1);
+		nsp_core_pause(rig->core, 1);
 		uint32_t put = 0, gone = i ? rig_start_delete(rig, "lab", "[route/web0/" P "]", 0) : 0;
 		put = rig_start(rig, "[{kind: route, interface: web0, dst: " P ", metric: 100, prefsrc: 192.0.2.1}]");
 		if (!gone)
 			gone = rig_start_delete(rig, "lab", "[route/web0/" P "]", 0);
-		nsp_core_hold(rig->core, 0);
+		nsp_core_pause(rig->core, 0);
 		rig_quiet(rig);
 		rig_quiet(rig);
 		CHECK_EQ(rig_result(rig, put) + rig_result(rig, gone), 0);
@@ -180,10 +180,10 @@ static void test_next_hops(void)
 	rig_quiet(rig);
 	CHECK_STR(by_ip_shown(rig, "-6 route show " P6), "");
 	rig_put(rig, "[{kind: route, interface: web0, dst: " P6 ", gateway: 2001:db8::9}]");
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	uint32_t put = rig_start(rig, "[{kind: route, interface: web0, dst: " P6 ", gateway: 2001:db8::8}]");
 	uint32_t gone = rig_start_delete(rig, "lab", "[route/web0/" P6 "]", 0);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	rig_end(rig, gone);
 	CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 1);
 	rig_result(rig, put);

@@ -4,7 +4,10 @@
 
 #include <math.h>
 
-#include "wire/frame.h"
+#include "bodies.h"
+
+#include "core/frame.h"
+#include "kinds/key.h"
 #include "wire/prefix.h"
 
 static struct nsp_frame *frame;
@@ -93,75 +96,70 @@ static void test_route(void)
 {
 	const struct wish *wish = item("{kind: route, interface: web0, dst: 10.0.0.0/8}");
 
-	CHECK_EQ(wish->type, WISH_ROUTE4);
+	CHECK_EQ(wish->kind, kind_id("route", AF_INET));
 	CHECK_STR(slot(wish), "web0");
-	CHECK_STR(ip(wish->dst, false), "10.0.0.0");
-	CHECK_EQ(wish->dst_len, 8);
+	CHECK_STR(text_in(wish, "dst"), "10.0.0.0/8");
 	CHECK_EQ(wish->flags, 0);
-	CHECK_EQ(wish->metric, 0);
-	CHECK_EQ(wish->table, 254);
+	CHECK_EQ(number_in(wish, "metric"), 0);
+	CHECK_EQ(number_in(wish, "table"), 254);
 	CHECK_EQ(wish->index, 0);
 
 	wish = item("{kind: route, interface: web0, dst: 0.0.0.0/0, gateway: 10.0.0.1, metric: 4294967295, table: 4294967295,"
 		    " scope: site, prefsrc: 10.0.0.2, onlink: true, override: true}");
-	CHECK_EQ(wish->dst_len, 0);
-	CHECK_STR(ip(wish->via, false), "10.0.0.1");
+	CHECK_STR(text_in(wish, "dst"), "0.0.0.0/0");
+	CHECK_STR(text_in(wish, "gateway"), "10.0.0.1");
 	CHECK_STR(ip(wish->source, false), "10.0.0.2");
-	CHECK_EQ(wish->metric, 4294967295);
-	CHECK_EQ(wish->table, 4294967295);
-	CHECK_EQ(wish->scope, RT_SCOPE_SITE);
-	CHECK_EQ(wish->flags, WISH_VIA | WISH_ONLINK | WISH_SOURCE | WISH_SCOPE | WISH_OVERRIDE);
+	CHECK_EQ(number_in(wish, "metric"), 4294967295);
+	CHECK_EQ(number_in(wish, "table"), 4294967295);
+	CHECK_EQ(number_in(wish, "scope"), RT_SCOPE_SITE);
+	CHECK_EQ(wish->flags, ITEM_FLAGS);
 
 	/* In any order, `kind` last, and what is given as its default is as if left out. */
 	wish = item("{override: false, onlink: false, table: 254, metric: 0, dst: 10.1.2.3, interface: web0, kind: route}");
 	CHECK_EQ(wish->flags, 0);
-	CHECK_EQ(wish->dst_len, 32);
-	CHECK_EQ(wish->table, 254);
+	CHECK_STR(text_in(wish, "dst"), "10.1.2.3/32");
+	CHECK_EQ(number_in(wish, "table"), 254);
 
-	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: global}")->scope, RT_SCOPE_UNIVERSE);
-	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: link}")->scope, RT_SCOPE_LINK);
-	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: host}")->scope, RT_SCOPE_HOST);
-	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: 254}")->scope, 254);
-	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: 0}")->flags, WISH_SCOPE);
-	CHECK_EQ(item("{kind: route, interface: a, dst: 224.0.0.0/4}")->dst_len, 4);
+	CHECK_EQ(number_in(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: global}"), "scope"), RT_SCOPE_UNIVERSE);
+	CHECK_EQ(number_in(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: link}"), "scope"), RT_SCOPE_LINK);
+	CHECK_EQ(number_in(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: host}"), "scope"), RT_SCOPE_HOST);
+	CHECK_EQ(number_in(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: 254}"), "scope"), 254);
+	CHECK_EQ(item("{kind: route, interface: a, dst: 10.0.0.0/8, scope: 0}")->flags, ITEM_SAID);
+	CHECK_STR(text_in(item("{kind: route, interface: a, dst: 224.0.0.0/4}"), "dst"), "224.0.0.0/4");
 }
 
 static void test_route6(void)
 {
 	const struct wish *wish = item("{kind: route, interface: web0, dst: fd00::/8, gateway: fe80::1, prefsrc: fd00::2}");
 
-	CHECK_EQ(wish->type, WISH_ROUTE6);
-	CHECK_STR(ip(wish->dst, true), "fd00::");
-	CHECK_EQ(wish->dst_len, 8);
-	CHECK_STR(ip(wish->via, true), "fe80::1");
+	CHECK_EQ(wish->kind, kind_id("route", AF_INET6));
+	CHECK_STR(text_in(wish, "dst"), "fd00::/8");
+	CHECK_STR(text_in(wish, "gateway"), "fe80::1");
 	CHECK_STR(ip(wish->source, true), "fd00::2");
-	CHECK_EQ(wish->metric, 1024);
-	CHECK_EQ(item("{kind: route, interface: a, dst: ::/0, metric: 0}")->metric, 1024);
-	CHECK_EQ(item("{kind: route, interface: a, dst: ::/0, metric: 1}")->metric, 1);
-	CHECK_EQ(item("{kind: route, interface: a, dst: fd00::1}")->dst_len, 128);
-	CHECK_EQ(item("{kind: route, interface: a, dst: ::ffff:1.2.3.4/128}")->type, WISH_ROUTE6);
+	CHECK_EQ(number_in(wish, "metric"), 1024);
+	CHECK_EQ(number_in(item("{kind: route, interface: a, dst: ::/0, metric: 0}"), "metric"), 1024);
+	CHECK_EQ(number_in(item("{kind: route, interface: a, dst: ::/0, metric: 1}"), "metric"), 1);
+	CHECK_STR(text_in(item("{kind: route, interface: a, dst: fd00::1}"), "dst"), "fd00::1/128");
+	CHECK_EQ(item("{kind: route, interface: a, dst: ::ffff:1.2.3.4/128}")->kind, kind_id("route", AF_INET6));
 }
 
 static void test_arp(void)
 {
-	static const uint8_t mac[6] = { 0x02, 0, 0, 0, 0xab, 0xCD };
 	const struct wish *wish = item("{kind: arp, interface: web0, ip: 10.0.0.9, mac: 02:00:00:00:ab:CD}");
 
-	CHECK_EQ(wish->type, WISH_ARP4);
+	CHECK_EQ(wish->kind, kind_id("arp", AF_INET));
 	CHECK_STR(slot(wish), "web0");
-	CHECK_STR(ip(wish->dst, false), "10.0.0.9");
-	CHECK_EQ(wish->dst_len, 32);
-	CHECK_EQ(wish->flags, WISH_VIA);
-	CHECK_EQ(wish->table, 0);
-	CHECK(!memcmp(wish->via, mac, 6));
+	CHECK_STR(text_in(wish, "ip"), "10.0.0.9");
+	CHECK_EQ(wish->flags, 0);
+	CHECK_STR(text_in(wish, "mac"), "02:00:00:00:ab:cd");
 
 	wish = item("{mac: 02-00-00-00-AB-cd, override: true, ip: fd00::9, namespace: {type: name, name: red}, interface: eth0, "
 		    "kind: arp}");
-	CHECK_EQ(wish->type, WISH_ARP6);
+	CHECK_EQ(wish->kind, kind_id("arp", AF_INET6));
 	CHECK_STR(slot(wish), "eth0@name:red");
-	CHECK_EQ(wish->dst_len, 128);
-	CHECK_EQ(wish->flags, WISH_VIA | WISH_OVERRIDE);
-	CHECK(!memcmp(wish->via, mac, 6));
+	CHECK_STR(text_in(wish, "ip"), "fd00::9");
+	CHECK_EQ(wish->flags, ITEM_OVERRIDE);
+	CHECK_STR(text_in(wish, "mac"), "02:00:00:00:ab:cd");
 }
 
 static const char *slot_of(const char *interface, const char *namespace)
@@ -291,7 +289,7 @@ static void test_nil(void)
 				       " override: nil, namespace: nil}");
 
 	CHECK_EQ(wish->flags, 0);
-	CHECK_EQ(wish->table, 254);
+	CHECK_EQ(number_in(wish, "table"), 254);
 	CHECK_STR(slot(wish), "web0");
 	wish = item("{" ROUTE ", namespace: {pid: nil, type: name, path: nil, name: red, microservice: nil}}");
 	CHECK_STR(slot(wish), "web0@name:red");
@@ -493,7 +491,7 @@ static void test_items_of_other_kinds(void)
 
 /* ---- keys ---- */
 
-static void key_round_trip(const char *key, const char *of_slot, uint8_t type)
+static void key_round_trip(const char *key, const char *of_slot, uint8_t kind)
 {
 	char request[4096], text[NSP_KEY_MAX];
 
@@ -507,9 +505,9 @@ static void key_round_trip(const char *key, const char *of_slot, uint8_t type)
 		return;
 	}
 	const struct wish *wish = &frame->wishes[0];
-	CHECK_EQ(wish->type, type);
+	CHECK_EQ(wish->kind, kind);
 	CHECK_STR(slot(wish), of_slot);
-	CHECK_EQ(key_format(text, slot(wish), wish->type, wish->dst, wish->dst_len, wish->metric, wish->table), strlen(key));
+	CHECK_EQ(key_format(text, slot(wish), wish->kind, wish->body), strlen(key));
 	CHECK_STR(text, key);
 }
 
@@ -528,19 +526,22 @@ static void bad_key(const char *key, const char *sentence)
 
 static void test_keys(void)
 {
-	key_round_trip("route/web0/10.0.0.0/8", "web0", WISH_ROUTE4);
-	key_round_trip("route/web0/0.0.0.0/0", "web0", WISH_ROUTE4);
-	key_round_trip("route/web0/10.0.0.0/8;metric=100", "web0", WISH_ROUTE4);
-	key_round_trip("route/web0/10.0.0.0/8;table=7", "web0", WISH_ROUTE4);
-	key_round_trip("route/web0/10.0.0.0/8;metric=4294967295;table=4294967295", "web0", WISH_ROUTE4);
-	key_round_trip("route/web0/fd00::/8", "web0", WISH_ROUTE6);
-	key_round_trip("route/web0/fd00::1/128;metric=1;table=7", "web0", WISH_ROUTE6);
-	key_round_trip("arp/web0/10.0.0.9", "web0", WISH_ARP4);
-	key_round_trip("arp/web0/fd00::9", "web0", WISH_ARP6);
-	key_round_trip("arp/eth0@microservice:web/10.0.0.9", "eth0@microservice:web", WISH_ARP4);
-	key_round_trip("route/eth0@pid:17/10.0.0.0/8", "eth0@pid:17", WISH_ROUTE4);
-	key_round_trip("route/a%3Bb%40c%25@file:%2Frun%2Fa/::/0", "a%3Bb%40c%25@file:%2Frun%2Fa", WISH_ROUTE6);
-	key_round_trip("route/\xc3\xa9@name:\xe2\x82\xac/10.0.0.0/8", "\xc3\xa9@name:\xe2\x82\xac", WISH_ROUTE4);
+	uint8_t route4 = kind_id("route", AF_INET), route6 = kind_id("route", AF_INET6);
+	uint8_t arp4 = kind_id("arp", AF_INET), arp6 = kind_id("arp", AF_INET6);
+
+	key_round_trip("route/web0/10.0.0.0/8", "web0", route4);
+	key_round_trip("route/web0/0.0.0.0/0", "web0", route4);
+	key_round_trip("route/web0/10.0.0.0/8;metric=100", "web0", route4);
+	key_round_trip("route/web0/10.0.0.0/8;table=7", "web0", route4);
+	key_round_trip("route/web0/10.0.0.0/8;metric=4294967295;table=4294967295", "web0", route4);
+	key_round_trip("route/web0/fd00::/8", "web0", route6);
+	key_round_trip("route/web0/fd00::1/128;metric=1;table=7", "web0", route6);
+	key_round_trip("arp/web0/10.0.0.9", "web0", arp4);
+	key_round_trip("arp/web0/fd00::9", "web0", arp6);
+	key_round_trip("arp/eth0@microservice:web/10.0.0.9", "eth0@microservice:web", arp4);
+	key_round_trip("route/eth0@pid:17/10.0.0.0/8", "eth0@pid:17", route4);
+	key_round_trip("route/a%3Bb%40c%25@file:%2Frun%2Fa/::/0", "a%3Bb%40c%25@file:%2Frun%2Fa", route6);
+	key_round_trip("route/\xc3\xa9@name:\xe2\x82\xac/10.0.0.0/8", "\xc3\xa9@name:\xe2\x82\xac", route4);
 }
 
 static void test_bad_keys(void)
@@ -761,7 +762,7 @@ static void test_widths(void)
 		mp_put_raw(&bytes, metrics[i], lens[i]);
 		CHECK_EQ(read_frame(bytes.data, bytes.len), 0);
 		CHECK_EQ(frame->wish_count, 1);
-		CHECK_EQ(frame->wishes[0].metric, 7);
+		CHECK_EQ(number_in(&frame->wishes[0], "metric"), 7);
 	}
 }
 

@@ -114,7 +114,7 @@ static void test_changed_meanwhile(void)
 		CHECK_HAS(in_kernel(rig, "20.0.10.0/32"), "proto 110 ");
 		CHECK_EQ(ours_in_kernel(rig), 500 + 2000 + 2);
 		for (uint32_t at = 1; at < rig->core->table.chunks[0].used; at++)
-			CHECK(!(rig->core->table.chunks[0].rows[at].flags & (ROW_INFLIGHT | ROW_QUEUED | ROW_OWED)));
+			CHECK(!(table_row(&rig->core->table, at)->flags & (ROW_SENT | ROW_QUEUED | ROW_VERDICT_DUE)));
 		nsp_core_request_close(rig->core, ballast);
 		nsp_core_request_close(rig->core, first);
 		nsp_core_request_close(rig->core, second);

@@ -235,8 +235,8 @@ static void test_namespace_that_comes_and_goes(void)
 
 	for (int express = 0; express < 2; express++) {
 		/* The writer sleeps until all of it is queued. */
-		nsp_core_hold(rig->core, 1);
-		nsp_core_gather(rig->core, 1);
+		nsp_core_pause(rig->core, 1);
+		nsp_core_defer_wakeup(rig->core, 1);
 		CHECK_EQ(nsp_core_netns_add(rig->core, there->netns, &far, &err), 0);
 		nsp_core_netns_drop(rig->core, far);
 		CHECK_EQ(nsp_core_netns_add(rig->core, there->netns, &again, &err), 0);
@@ -246,8 +246,8 @@ static void test_namespace_that_comes_and_goes(void)
 			queue_pair(rig, first + i, again, express);
 		nsp_core_netns_drop(rig->core, again);
 		CHECK_EQ(nsp_core_netns_add(rig->core, other->netns, &third, &err), 0);
-		nsp_core_gather(rig->core, 0);
-		nsp_core_hold(rig->core, 0);
+		nsp_core_defer_wakeup(rig->core, 0);
+		nsp_core_pause(rig->core, 0);
 		for (uint64_t i = 0; i < 3; i++) {
 			CHECK_EQ(rig_next(rig), 0);
 			CHECK_EQ(rig->op->cookie, first + i);

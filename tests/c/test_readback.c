@@ -188,10 +188,10 @@ static void test_override_given_up(void)
 	foreign_route(rig, "10.0.0.0", 8, "192.0.2.77");
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8, override: true}]");
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 1);
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	nsp_core_submit(rig->core, reading(rig), false);
 	uint32_t serial = rig_start(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]");
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	rig_end(rig, serial);
 	CHECK_EQ(rig->counts[NSP_STATE_FAILED], 1);
 	CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "via 192.0.2.77");
@@ -206,13 +206,13 @@ static void test_two_slots(void)
 	put_route(rig, "10.0.0.0", 8, NULL, 110);
 	put_route(rig, "11.0.0.0", 8, NULL, 110);
 	change(rig);
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	nsp_core_submit(rig->core, reading(rig), false);
 	nsp_slot_ready(rig->core, second, rig->netns, rig->link);
 	uint32_t serial = rig_start(
 		rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}, {kind: route, interface: v0, namespace: {type: name, name: "
 		     "red}, dst: 10.0.0.0/8}, {kind: route, interface: v0, namespace: {type: name, name: red}, dst: 11.0.0.0/8}]");
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	rig_end(rig, serial);
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 2);
 	CHECK_EQ(rig->counts[NSP_STATE_FAILED], 1);

@@ -38,14 +38,14 @@ static void test_another_life(void)
 
 	struct nsp_op *op = reading(rig);
 	uint64_t cookie = op->cookie;
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	nsp_core_submit(rig->core, op, false);
 	rig_ready(rig);
 	uint32_t again = rig_start_as(rig, "lab", 0, items, false);
 	nap();
 	before = written(rig);
 	CHECK_EQ(before, 0);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	await(rig, cookie);
 	check_found(rig, 0, 2, 0); /* what was never written by this life is not missing, but new */
 	rig_quiet(rig);
@@ -73,17 +73,17 @@ static void test_gone_already(void)
 	delete_route(rig, "10.0.0.0", 8, 254, 0);
 	change(rig);
 	uint64_t before = written(rig);
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	nsp_core_submit(rig->core, reading(rig), false);
 	uint32_t serial = rig_start_delete(rig, "lab", "[route/web0/10.0.0.0/8]", 0);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	rig_end(rig, serial);
 	CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 1);
 	CHECK_EQ(written(rig), before);
 	CHECK_STR(rig_row(rig, "route/web0/10.0.0.0/8"), "none");
 
 	/* Refused, and the former one of it that was to be deleted is gone: it stays refused. */
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	nsp_core_submit(rig->core, reading(rig), false);
 	serial = rig_start_as(rig, "lab", 0, "[{kind: route, interface: web0, dst: 11.0.0.0/8, gateway: 192.0.2.255}]", true);
 	rig_end(rig, serial);
@@ -92,7 +92,7 @@ static void test_gone_already(void)
 	delete_route(rig, "11.0.0.0", 8, 254, 0);
 	change(rig);
 	before = written(rig);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	rig_quiet(rig);
 	CHECK_EQ(written(rig), before);
 	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "state: retrying");
@@ -201,7 +201,7 @@ static void test_meanwhile(void)
 	CHECK_HAS(in_kernel(rig, "20.0.9.9/32"), "direct");
 	for (uint32_t number = 0; number < rig->core->table.chunk_count; number++)
 		for (uint32_t i = number == 0; i < rig->core->table.chunks[number].used; i++)
-			if (rig->core->table.chunks[number].rows[i].flags & ROW_SEEN)
+			if (chunk_row(&rig->core->table.chunks[number], i)->flags & ROW_SEEN)
 				test_failed++;
 	free(items);
 	free(others);
@@ -212,7 +212,7 @@ static void test_begun_anew(void)
 {
 	struct rig *rig = rig_new_ready();
 	struct op *op = (struct op *)reading(rig);
-	struct readback back = { .core = rig->core, .op = op, .netns = rig->netns, .type = WISH_ROUTE4 };
+	struct readback back = { .core = rig->core, .op = op, .netns = rig->netns };
 
 	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}, {kind: route, interface: web0, dst: 11.0.0.0/8}]");
 	put_route(rig, "12.0.0.0", 8, NULL, 110);
@@ -220,10 +220,10 @@ static void test_begun_anew(void)
 	change(rig);
 	rig_quiet(rig);
 	nsp_op_sweep(&op->head, rig->link, "web0");
-	find_standing(&back);
+	back.generation = rig->core->slot_generation;
 	back.unclaimed_cap = 16;
 	back.unclaimed = calloc(back.unclaimed_cap, sizeof(*back.unclaimed));
-	back.unclaimed[back.unclaimed_count++].wish.type = WISH_ARP6; /* of another table */
+	back.unclaimed[back.unclaimed_count++].wish.kind = 1; /* of another table */
 	CHECK_EQ(nsp_dump_protocol(&rig->world->sock, AF_INET, NSP_PROTOCOL, object_seen, &back, NULL), 0);
 	CHECK_EQ(back.unclaimed_count, 3);
 	object_seen(&back, 0, NULL);
@@ -240,7 +240,6 @@ static void test_begun_anew(void)
 	rig_quiet(rig);
 	rig_quiet(rig);
 	CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "direct");
-	free(back.standing);
 	free(back.unclaimed);
 	nsp_op_free(&op->head);
 	rig_free(rig);
@@ -281,17 +280,17 @@ static void test_closed(void)
 	carry_out(rig, op);
 	check_found(rig, 0, 0, 0);
 
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	op = reading(rig);
 	uint64_t cookie = op->cookie;
 	nsp_core_submit(rig->core, op, false);
 	CHECK_EQ(nsp_core_has_begun(rig->core, op), 0);
-	nsp_core_hold(rig->core, 0);
+	nsp_core_pause(rig->core, 0);
 	await(rig, cookie);
 	CHECK_EQ(nsp_core_has_begun(rig->core, op), 1);
 
 	/* One that is never carried out is freed all the same. */
-	nsp_core_hold(rig->core, 1);
+	nsp_core_pause(rig->core, 1);
 	op = reading(rig);
 	nsp_op_sweep(op, rig->link, "web0");
 	nsp_core_submit(rig->core, op, false);

@@ -115,12 +115,12 @@ static void test_gathered(void)
 
 	usleep(50000); /* the writer sleeps by now */
 	nsp_core_totals(rig->core, &before);
-	nsp_core_gather(rig->core, true);
+	nsp_core_defer_wakeup(rig->core, true);
 	uint32_t first = rig_start_as(rig, "lab", 0, "[{kind: route, interface: web0, dst: 10.0.0.0/8}]", true);
 	uint32_t second = rig_start_as(rig, "lab", 0, "[{kind: route, interface: web0, dst: 10.1.0.0/16}, {kind: route}]", true);
 	usleep(50000);
 	CHECK_EQ(nsp_core_poll(rig->core, &(struct nsp_done){ 0 }), 0);
-	nsp_core_gather(rig->core, false);
+	nsp_core_defer_wakeup(rig->core, false);
 	CHECK_EQ(rig_next(rig), first);
 	CHECK_EQ(rig_next(rig), second);
 	nsp_core_totals(rig->core, &after);

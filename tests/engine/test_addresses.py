@@ -15,7 +15,7 @@ import pytest
 from nsplane import Engine
 from nsplane.kernel import Address, Link
 from nsplane.kinds.addresses import changes
-from nsplane.model.items import parse_addresses
+from nsplane.model.links import parse_addresses
 
 from .conftest import Lab, ip, quiet, run, until
 from .wishes import Item, bridge, by_name, existing, veth

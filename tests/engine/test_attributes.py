@@ -22,6 +22,7 @@ from nsplane.kernel.attributes import (
     decode,
     differences,
     encode,
+    except_for,
     same_family,
     table_of,
 )
@@ -54,6 +55,7 @@ from nsplane.kernel.codecs import (
 )
 
 WORDS = Words(U8, {"unset": 0, "set": 1, "inherit": 2})
+TTL = OrFlag(Words(U8, {"auto": 0}), "inherit", 28)
 TOS = Words(U8, {"inherit": 1})
 
 
@@ -70,7 +72,7 @@ class Tunnel(msgspec.Struct, kw_only=True):
     remote: Annotated[str | None, Attr(2, Host(v6=16, multicast=False), same_family)] = None
     group: Annotated[str | None, Attr(2, Host(v6=16, multicast=True), REMAKE)] = None
     parent: Annotated[str, Attr(3, IFINDEX, REMAKE)] | None = None
-    ttl: Annotated[int | Literal["auto", "inherit"], Attr(5, OrFlag(Words(U8, {"auto": 0}), "inherit", 28))] = "auto"
+    ttl: Annotated[int | Literal["auto", "inherit"], Attr(5, TTL, except_for("inherit"))] = "auto"
     tos: Annotated[int | Literal["inherit"], Attr(6, TOS)] = 0
     learning: Annotated[bool, Attr(7, BOOL)] = True
     port: Annotated[int, Attr(15, BE16, REMAKE, initial=8472)] = 4789
@@ -264,6 +266,9 @@ NEW = {**{field.name: field.initial for field in TUNNEL.fields}, "id": 7}
         ({"entry": Entry(1, 2)}, {"entry": {"low": 1, "high": 3}}, {"entry": IN_PLACE}),
         ({"parent": None}, {"parent": 3}, {"parent": REMAKE}),
         ({"ttl": 0}, {}, {}),
+        ({"ttl": 64}, {}, {"ttl": IN_PLACE}),
+        ({"ttl": "inherit"}, {}, {"ttl": REMAKE}),
+        ({"ttl": 64}, {"ttl": "inherit"}, {"ttl": REMAKE}),
         ({"port": 8472}, {}, {}),
     ],
     ids=str,

@@ -273,7 +273,6 @@ RED: Item = {"type": "name", "name": "unused"}
         ({"kind": "bridge", "name": "b:c"}, "name"),
         ({"kind": "bridge", "name": "b", "color": "red"}, "color"),
         ({"kind": "bridge", "name": "b", "peer": "c"}, "peer"),
-        ({"kind": "bridge", "name": "b", "master": "c"}, "master"),
         ({"kind": "bridge", "name": "b", "mtu": "1500"}, "mtu"),
         ({"kind": "bridge", "name": "b", "mtu": 67}, "mtu"),
         ({"kind": "bridge", "name": "b", "mtu": -1}, "mtu"),

@@ -129,8 +129,8 @@ def test_an_operation_is_submitted_once() -> None:
 def test_nobody_hears_for_a_core_that_is_closed() -> None:
     netns = kernel.create_anonymous_netns()
     core, route_monitor = Core(), Monitor()
-    core.hear(route_monitor)
-    core.hear_netns(core.add_netns(netns), route_monitor.watch(netns))
+    core.listen(route_monitor)
+    core.set_nsid(core.add_netns(netns), route_monitor.watch(netns))
     command = "ip link set lo up && ip route add 10.0.0.0/8 dev lo proto 110 && ip route del 10.0.0.0/8 dev lo"
     subprocess.run(["nsenter", f"--net=/proc/self/fd/{netns}", "sh", "-c", command], check=True, pass_fds=[netns])
     core.close()

@@ -118,7 +118,7 @@ def test_links_that_were_renamed_meanwhile_are_named_back(lab: Lab, items: list[
     items.append(bridge("n", red))
     with life(lab) as engine:
         reply = engine.put(items[::-1] if turned else items, timeout=5)
-        assert reply["counts"] == {"configured": 7}, reply["items"]
+        assert reply["counts"] == {"configured": 7}, {one["key"]: one["message"] for one in reply["items"]}
         after = indexes(lab)
         assert after.pop("n") not in before.values()
         if renamed == "names and marks":  # c has nothing any more by which it is known

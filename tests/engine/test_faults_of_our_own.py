@@ -128,7 +128,7 @@ def test_a_read_that_fails_is_made_again(engine: Engine, lab: Lab, monkeypatch: 
 
 
 def test_an_item_that_meets_an_error_of_ours_takes_no_other(engine: Engine, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nsplane.kinds.bridge import BRIDGE
+    from nsplane.kinds.bridge import KIND as BRIDGE
 
     acquire = BRIDGE.acquire
     monkeypatch.setattr(

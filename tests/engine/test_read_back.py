@@ -162,11 +162,11 @@ def test_events_lost_again_and_again_are_read_back_once(lab: Lab, engine: Engine
     """What the writer has not begun to read will show all that has happened by then."""
     engine.put([bridge("b", by_name(lab.netns("red")), addresses=["10.1.0.1/24"]), route("b", "10.9.0.0/24")], timeout=5)
     quiet(engine)
-    engine._core.hold(True)
+    engine._core.pause(True)
     for _ in range(20):
         engine._planner.namespaces.survey_all()
     assert len([op for op in engine._planner._running.values() if op.reads_back]) == len(engine._planner.namespaces)
-    engine._core.hold(False)
+    engine._core.pause(False)
     quiet(engine)
     assert not engine._planner.readbacks._under_way
     assert found(engine) == {"missing": 0, "altered": 0, "stale": 0}

@@ -10,7 +10,7 @@ import pytest
 
 from nsplane import BadRequest, Engine, check_frame
 from nsplane.kernel.frames import bulk_fields
-from nsplane.kinds import InterfaceItem
+from nsplane.kinds import KINDS
 from nsplane.model.requests import AnyEnvelope
 from nsplane.world.microservices import SOURCES
 
@@ -27,7 +27,7 @@ REQUIRED: dict[str, Item] = {
     "route": {"interface": "b", "dst": "10.1.0.0/16"},
     "arp": {"interface": "b", "ip": "10.0.0.9", "mac": "02:00:00:00:00:09"},
 }
-FIELDS = {str(kind.__struct_config__.tag): set(kind.__struct_fields__) for kind in get_args(InterfaceItem)}
+FIELDS = {str(kind.__struct_config__.tag): set(kind.__struct_fields__) for kind in KINDS}
 for field in bulk_fields():
     FIELDS.setdefault(field.kind, set()).add(field.name)
     FIELDS[field.kind].discard("kind")

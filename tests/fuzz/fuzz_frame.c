@@ -7,7 +7,7 @@
  */
 #include "kernel/internal.h"
 
-#include "wire/frame.h"
+#include "core/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -17,6 +17,7 @@ from .output import say
 from .publish import apply, delete
 from .query import get, info, wait
 from .run import execute, run
+from .schema import schema
 from .settings import where
 from .transactions import COMMANDS
 from .watch import watch
@@ -36,7 +37,7 @@ def nsplane() -> None:
     """
 
 
-for command in (agent, apply, delete, get, why, wait, watch, *COMMANDS, run, execute, info, watch_docker):
+for command in (agent, apply, delete, get, why, wait, watch, *COMMANDS, run, execute, info, schema, watch_docker):
     nsplane.add_command(command)
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import click
 
+from nsplane.kernel import BULK_KINDS
+
 from ..client import WAITED_FOR
 from ..errors import TimedOut
 from .output import DONE, FAILED, PENDING, exit_code, print_entries, print_json, print_microservices, print_table, say
 from .settings import Settings, pass_settings, where
 
-ITEMS = ("interface/", "route/", "arp/")
+ITEMS = ("interface/", *(f"{kind}/" for kind in BULK_KINDS))
 
 
 @click.command()

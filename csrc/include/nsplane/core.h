@@ -114,7 +114,7 @@ NSP_API struct nsp_core *nsp_core_new(struct nsp_error *err);
 
 /* Stops the writer after the batch it is at and frees everything. The kernel is left as it is. In a forked child, which has a copy that
  * may have been caught in mid-change and no writer, it does nothing, and nothing else may be called: the core is the parent's. A monitor
- * that hears for the core (nsp_core_hear) is not to be read any more. */
+ * that hears for the core (nsp_core_listen) is not to be read any more. */
 NSP_API void nsp_core_free(struct nsp_core *core);
 
 /* An eventfd: readable when something was completed. nsp_core_poll empties it. */
@@ -230,10 +230,10 @@ NSP_API void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifi
 /* Has the core hear, by nsp_monitor_read, what others do to its routes and neighbours: what was deleted or replaced is written again, and
  * told as "drift/KEY". What fights back is refused for a while: NSP_STATE_RETRYING. The monitor hears of these then, and of links and
  * addresses no more. Let it watch those namespaces only that have routes: each costs all others something for every route. */
-NSP_API int nsp_core_hear(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err);
+NSP_API int nsp_core_listen(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err);
 
 /* The monitor hears this namespace of the core under `nsid` (nsp_monitor_watch). */
-NSP_API void nsp_core_netns_heard(struct nsp_core *core, uint32_t netns, int32_t nsid);
+NSP_API void nsp_core_netns_nsid(struct nsp_core *core, uint32_t netns, int32_t nsid);
 
 /* Has written again what the kernel was heard to drop by itself, on slots that are ready still: to be called when the slots on links that
  * went at the same time have been said to be lost. */
@@ -299,9 +299,9 @@ NSP_API long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *fra
 NSP_API long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame, uint32_t origin, const uint8_t **data,
 				    size_t *len);
 
-/* Rows by kind (0 route, 1 arp) and state. */
+/* Rows by kind (the number that nsp_schema_field has for it) and state. */
 struct nsp_totals {
-	uint64_t rows[2][9];
+	uint64_t rows[8][9];
 	uint64_t queued;
 	uint64_t written; /* messages sent to the kernel */
 	uint64_t batches;
@@ -385,11 +385,11 @@ NSP_API int nsp_core_has_begun(struct nsp_core *core, const struct nsp_op *op);
 
 /* Has the writer leave the queue alone until it is called with 0: what is submitted and becomes ready meanwhile is found by what is in front
  * of it, such as nsp_op_readback. Small requests and operations go on. */
-NSP_API void nsp_core_hold(struct nsp_core *core, uint32_t on);
+NSP_API void nsp_core_pause(struct nsp_core *core, uint32_t on);
 
 /* While this is on, small requests that are put or deleted do not wake the writer where it sleeps: a run of them is written together when
  * it is called with 0. A writer that is at work takes them as they come. */
-NSP_API void nsp_core_gather(struct nsp_core *core, uint32_t on);
+NSP_API void nsp_core_defer_wakeup(struct nsp_core *core, uint32_t on);
 
 /* What was completed: an operation (the caller frees it), or a request's serial. Returns 1, or 0 where there is nothing. */
 struct nsp_done {

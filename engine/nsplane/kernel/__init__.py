@@ -23,7 +23,7 @@ from nsplane.kernel.core import (
 )
 from nsplane.kernel.directories import Directories
 from nsplane.kernel.failure import KernelError, errno_name
-from nsplane.kernel.frames import Fault, FieldInfo, Frame, FrameError, bulk_fields
+from nsplane.kernel.frames import BULK_KINDS, Fault, FieldInfo, Frame, FrameError, bulk_fields
 from nsplane.kernel.links import (
     ADDR_GEN_MODE_EUI64,
     ADDR_GEN_MODE_NONE,
@@ -76,6 +76,7 @@ def library_version() -> str:
 __all__ = [
     "ADDR_GEN_MODE_EUI64",
     "ADDR_GEN_MODE_NONE",
+    "BULK_KINDS",
     "IFA_F_NODAD",
     "IPV6_MIN_MTU",
     "JUDGE_ALL",

@@ -42,6 +42,11 @@ def same_family(wanted: str, has: str | None) -> Change:
     return IN_PLACE if (":" in wanted) == (":" in (has or "")) else REMAKE
 
 
+def except_for(word: str) -> Callable[[Any, Any], Change]:
+    """Of a field that can be changed in place, but neither to this value nor from it."""
+    return lambda wanted, has: REMAKE if word in (wanted, has) else IN_PLACE
+
+
 @dataclass(frozen=True, eq=False)
 class Attr:
     """Where a field stands in a message: the attribute's type, how its value is written, and what the kernel does with another one
@@ -137,6 +142,11 @@ def decode(table: Table, data: bytes) -> dict[str, Any]:
         if value is not UNTOLD:
             found[field.name] = value
     return found
+
+
+def merge(data: bytes, change: bytes) -> bytes:
+    """What the kernel has when these attributes have been changed."""
+    return join((dict(split(data)) | dict(split(change))).items())
 
 
 def differences(table: Table, wanted: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Change]:

@@ -13,7 +13,7 @@ import msgspec
 
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
-from nsplane.kernel.frames import Frame
+from nsplane.kernel.frames import BULK_KINDS, Frame
 from nsplane.kernel.handle import Handle
 from nsplane.kernel.links import Address, Event, Monitor, Room, address_of, event_of
 from nsplane.kernel.operations import Op, OpResult
@@ -72,7 +72,7 @@ class Core(Handle):
             raise KernelError(last.raw.code, ffi.string(last.raw.text).decode(errors="replace"))
         super().__init__(raw)
         self._under_way: dict[CData, Op] = {}
-        self._ears: list[Monitor] = []
+        self._monitors: list[Monitor] = []
         self._done = ffi.new("struct nsp_done *")
         self._events = ffi.new("struct nsp_event[]", 64)
         self._room = Room(64 * 256)
@@ -88,7 +88,7 @@ class Core(Handle):
         return int(lib.nsp_core_fd(self._raw))
 
     def _release(self, raw: CData) -> None:
-        for monitor in self._ears:
+        for monitor in self._monitors:
             monitor._hear_nothing()
         self._under_way.clear()
         lib.nsp_core_free(raw)
@@ -123,14 +123,14 @@ class Core(Handle):
 
     # what others do
 
-    def hear(self, monitor: Monitor) -> None:
+    def listen(self, monitor: Monitor) -> None:
         """What the monitor hears of routes and neighbours is put right here, whenever it is read."""
-        check(lib.nsp_core_hear(self._raw, monitor._raw, last.raw))
-        self._ears.append(monitor)
+        check(lib.nsp_core_listen(self._raw, monitor._raw, last.raw))
+        self._monitors.append(monitor)
 
-    def hear_netns(self, number: int, nsid: int) -> None:
+    def set_nsid(self, number: int, nsid: int) -> None:
         """The monitor's number for a namespace."""
-        lib.nsp_core_netns_heard(self._raw, number, nsid)
+        lib.nsp_core_netns_nsid(self._raw, number, nsid)
 
     def repair(self) -> None:
         """Has written again what the kernel has dropped by itself, on slots that are ready still."""
@@ -295,8 +295,7 @@ class Core(Handle):
         raw = self._totals
         return {
             "rows": {
-                kind: {STATES[s]: raw.rows[k][s] for s in range(len(STATES)) if raw.rows[k][s]}
-                for k, kind in enumerate(("route", "arp"))
+                kind: {STATES[s]: raw.rows[k][s] for s in range(len(STATES)) if raw.rows[k][s]} for k, kind in enumerate(BULK_KINDS)
             },
             "queued": raw.queued,
             "written": raw.written,
@@ -311,7 +310,7 @@ class Core(Handle):
         lib.nsp_core_totals(self._raw, self._totals)
         return sum(int(count) for kind in self._totals.rows for count in kind)
 
-    def heard(self) -> dict[str, int]:
+    def drift(self) -> dict[str, int]:
         """How many rows somebody was heard to have deleted or changed."""
         lib.nsp_core_totals(self._raw, self._totals)
         return {"missing": self._totals.missing, "altered": self._totals.altered}
@@ -358,13 +357,13 @@ class Core(Handle):
         core, raw = self._raw, op._submitted
         return self._under_way.get(raw) is not op or bool(lib.nsp_core_has_begun(core, raw))
 
-    def hold(self, on: bool) -> None:
+    def pause(self, on: bool) -> None:
         """Has the writer leave the queue alone, or go on: an operation in it finds the slots that become ready meanwhile."""
-        lib.nsp_core_hold(self._raw, on)
+        lib.nsp_core_pause(self._raw, on)
 
-    def gather(self, on: bool) -> None:
+    def defer_wakeup(self, on: bool) -> None:
         """Has small requests be written together, when it is over."""
-        lib.nsp_core_gather(self._raw, on)
+        lib.nsp_core_defer_wakeup(self._raw, on)
 
     def poll(self) -> OpResult | int | None:
         """What was completed next: an operation's result or a request's serial; None where there is nothing."""

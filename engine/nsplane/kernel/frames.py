@@ -109,7 +109,7 @@ class FieldInfo:
 
 
 def bulk_fields() -> Iterator[FieldInfo]:
-    """All fields of route and arp, in the order of the reference page."""
+    """All fields of the bulk kinds, in the order of the reference page."""
     info = ffi.new("struct nsp_field_info *")
     kind = number = 0
     while True:
@@ -121,3 +121,7 @@ def bulk_fields() -> Iterator[FieldInfo]:
         name, field_name, shown, about = (ffi.string(part).decode() for part in (info.kind, info.name, info.type, info.about))
         yield FieldInfo(name, field_name, shown, about, bool(info.required))
         number += 1
+
+
+BULK_KINDS = tuple(dict.fromkeys(field.kind for field in bulk_fields()))
+"""The kinds that are decoded and kept in C, in the order of their numbers there."""

@@ -1,42 +1,50 @@
-"""The kinds of interfaces: one module each, with its fields and what is done for it."""
+"""The kinds of interfaces: one module each, with its fields and what is done for it, as `KIND`."""
 
 from __future__ import annotations
 
-from typing import get_args
+from importlib import import_module
+from typing import Any, Union, get_args
 
 import msgspec
 
 from nsplane.errors import ItemError
-from nsplane.kinds.bridge import BRIDGE, Bridge
-from nsplane.kinds.existing import EXISTING, LOOPBACK, Existing, Loopback
+from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.link import LinkKind
-from nsplane.kinds.veth import VETH, Veth
-from nsplane.model.items import ALTNAME_MAX, LINK_NAME_MAX, Namespace, Settings, check_host_name, check_name, check_namespace
+from nsplane.model.items import Interface, Namespace, check_name, check_namespace
 from nsplane.model.leniency import as_meant
+from nsplane.model.links import check_link
+from nsplane.model.rules import check_wants
 
-InterfaceItem = Veth | Bridge | Loopback | Existing
+MODULES = (
+    "bridge",
+    "existing",
+    "loopback",
+    "veth",
+)
 
-KINDS: dict[type, LinkKind] = {Veth: VETH, Bridge: BRIDGE, Loopback: LOOPBACK, Existing: EXISTING}
-NAMES = ("arp", "bridge", "existing", "loopback", "route", "veth")
-
-FIELDS = {str(kind.__struct_config__.tag): {*kind.__struct_fields__, "kind"} for kind in get_args(InterfaceItem)}
+KINDS: dict[type[Interface], LinkKind] = {
+    kind.item: kind for kind in (import_module(f"nsplane.kinds.{module}").KIND for module in MODULES)
+}
+FIELDS = {str(item.__struct_config__.tag): {*item.__struct_fields__, "kind"} for item in KINDS}
+NAMES = sorted((*BULK_KINDS, *FIELDS))
 INSIDE = {"namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}}
 
-_decoder: msgspec.msgpack.Decoder[InterfaceItem] = msgspec.msgpack.Decoder(InterfaceItem)
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[tuple(KINDS)])  # noqa: UP007
 
 
-def decode(data: bytes) -> InterfaceItem:
+def decode(data: bytes) -> Interface:
     """An interface item from msgpack; ItemError names the field that is wrong."""
     try:
         try:
-            return _decoder.decode(data)
+            item: Interface = _decoder.decode(data)
         except msgspec.ValidationError:
             data = as_meant(data, "kind", FIELDS, INSIDE)
-            return _decoder.decode(data)
+            item = _decoder.decode(data)
     except msgspec.ValidationError as error:
         raise _as_item_error(data, str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ItemError("", f"is not msgpack of an item: {error}") from None
+    return item
 
 
 def _as_item_error(data: bytes, text: str) -> ItemError:
@@ -60,16 +68,12 @@ def _as_item_error(data: bytes, text: str) -> ItemError:
     return ItemError(field, message)
 
 
-def check(item: InterfaceItem) -> Settings:
-    """Checks what a decoder cannot, and readies the fields for the kernel. ItemError names the field."""
+def check(item: Interface) -> None:
+    """Checks what a decoder cannot. ItemError names the field."""
     check_name(item.name)
     check_namespace(item.namespace)
-    most = ALTNAME_MAX if isinstance(item, Existing) else LINK_NAME_MAX
-    if item.host_name is None and not isinstance(item, Loopback) and len(item.name.encode()) > most:
-        raise ItemError("host_name", f"is needed: {item.name[:48]!r} is longer than the {most} bytes of a link's name")
-    if not isinstance(item, Loopback):
-        if item.host_name is None:
-            check_host_name(item.name, "name", most)
-        else:
-            check_host_name(item.host_name, most=most)
-    return item.settings()
+    item.check_link_name()
+    check_wants(item)
+    item.check()
+    check_link(item)
+    KINDS[type(item)].check(item)

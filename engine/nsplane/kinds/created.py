@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any, get_args
 
-from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange
+from msgspec import structs
+
+from nsplane.errors import ItemError
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, attributes
+from nsplane.kernel.attributes import Change
+from nsplane.kernel.codecs import WrongValue
 from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
+from nsplane.model.items import Interface, interface_key
+from nsplane.model.links import LinkItem, Parent
+from nsplane.plan.needs import there
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import HAS_IPV6, Netns
 
@@ -18,8 +27,66 @@ class CreatedKind(LinkKind):
 
     makes_link = True
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, item: type[LinkItem], kind: str) -> None:
+        super().__init__(item)
         self.kind = kind
+        self.table = attributes.table_of(item)
+        self._parent = next((one.name for one in structs.fields(item) if _is_parent(one.type)), None)
+
+    def check(self, item: Interface) -> None:
+        try:
+            attributes.check(self.table, self._fields(item))
+        except WrongValue as error:
+            raise ItemError(error.field, str(error)) from None
+        for name in self.lower_links(item):
+            if name == item.name:
+                raise ItemError(self._parent or self.table.links[0], "a link cannot be its own lower link")
+
+    def lower_links(self, item: Interface) -> tuple[str, ...]:
+        names = (getattr(item, name) for name in (*self.table.links, *((self._parent,) if self._parent else ())))
+        return tuple(name for name in names if name is not None)
+
+    def is_made_anew(self, now: Interface, item: Interface) -> bool:
+        changes = attributes.differences(self.table, self._fields(item), self._fields(now)).values()
+        return super().is_made_anew(now, item) or Change.REMAKE in changes
+
+    def _fields(self, item: Interface) -> dict[str, Any]:
+        return {field.name: getattr(item, field.name) for field in self.table.fields}
+
+    def _index(self, node: LinkNode, name: str | None) -> int | None:
+        """The ifindex of the link that an item of this name has."""
+        held = None if name is None else node.scope.held_of(there(interface_key(name)))
+        return None if held is None else held.index
+
+    def _values(self, node: LinkNode) -> dict[str, Any]:
+        values = self._fields(node.item)
+        return values | {name: self._index(node, values[name]) for name in self.table.links}
+
+    def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
+        found = (
+            attributes.differences(self.table, self._values(node), attributes.decode(self.table, link.data))
+            if self.table.fields
+            else {}
+        )
+        if self._parent is not None and link.link != self._index(node, getattr(node.item, self._parent)):
+            found[self._parent] = Change.REMAKE
+        return found
+
+    def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
+        if fields:
+            change.kind, change.data = self.kind, attributes.encode(self.table, self._values(node), fields)
+
+    def at_birth(self, node: LinkNode, birth: LinkChange) -> None:
+        """Adds what a new link of this kind is to be told."""
+        if self._parent is not None:
+            birth.link = self._index(node, getattr(node.item, self._parent))
+        if self.table.fields:
+            birth.data = attributes.encode(self.table, self._values(node))
+
+    def born_in(self, node: LinkNode, netns: Netns) -> Netns:
+        """The namespace that its lower link is in: the kernel looks for that where the message comes from."""
+        held = next(filter(None, (node.scope.held_of(there(interface_key(name))) for name in self.lower_links(node.item))), None)
+        return netns if held is None else held.netns
 
     def make_way(self, node: LinkNode, netns: Netns) -> bool:
         return clear_name(node, netns)
@@ -33,21 +100,29 @@ class CreatedKind(LinkKind):
             create(op, self, ((node, netns),), self.birth_mtu(node))
             node.scope.submit(op)
 
+    def mac(self, node: LinkNode) -> bytes | None:
+        """The MAC that the link is to have: the item's, or one that is derived from agent and key, so that one that is made again
+        keeps it (locally administered). None: as it is."""
+        if node.mac is not None:
+            return node.mac
+        digest = hashlib.sha256(f"{node.scope.ownership.agent_id}/{node.key}".encode()).digest()
+        return bytes([(digest[0] & 0xFC) | 0x02]) + digest[1:6]
+
     def birth_mtu(self, node: LinkNode) -> int | None:
         """The MTU that a link is born with before it gets its own; None: its own from the start."""
         return None
 
-    def mtu(self, node: LinkNode, held: HeldLink) -> int | None:
-        """The MTU that the link is to have now; None: as it is."""
-        return node.settings.mtu
+    def mtu(self, node: LinkNode, held: HeldLink | None) -> int | None:
+        """The MTU that the link is to have, one that is not there yet too; None: as it is."""
+        return node.item.mtu
 
     def desired(self, node: LinkNode, held: HeldLink, link: Link) -> LinkChange:
         mtu = self.mtu(node, held)
         return LinkChange(
-            name=node.settings.host_name,
-            mac=mac(node),
+            name=node.wanted_name,
+            mac=self.mac(node),
             mtu=mtu,
-            up=node.settings.up,
+            up=node.item.enabled,
             master=node.master_of(link),
             alias=node.scope.ownership.mark(node.key),
             addr_gen_mode=_addr_gen_mode(
@@ -59,20 +134,12 @@ class CreatedKind(LinkKind):
         node.scope.remove(held.netns, held.index, node)
 
 
-def mac(node: LinkNode) -> bytes:
-    """The item's MAC or one derived from agent and name, so that a link that is made again keeps it: locally administered."""
-    if node.settings.mac is not None:
-        return node.settings.mac
-    digest = hashlib.sha256(f"{node.scope.ownership.agent_id}/{node.key}".encode()).digest()
-    return bytes([(digest[0] & 0xFC) | 0x02]) + digest[1:6]
-
-
 def left_over(node: LinkNode, netns: Netns) -> Link | None:
     """The node's link, where an earlier life of this agent has made it: whatever it is called by now or, without its mark, by
     its name."""
     link = netns.marked(node.scope.ownership.mark(node.key))
     if link is None:
-        link = netns.link(node.settings.host_name)
+        link = netns.link(node.wanted_name)
         if link is not None and not node.scope.ownership.is_by_group(link):
             return None
     return None if link is None or link.index in netns.holders else link
@@ -103,7 +170,7 @@ def adopt(kind: LinkKind, *ends: tuple[LinkNode, Netns, Link]) -> bool:
 def clear_name(node: LinkNode, netns: Netns) -> bool:
     """Is the item's host name free in the namespace? What an earlier life of this agent left there is deleted first; somebody
     else's link is a failure."""
-    name = node.settings.host_name
+    name = node.wanted_name
     if not node.claim(netns, name):
         return False
     node.await_name(netns, name)
@@ -119,7 +186,7 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
     elif node.scope.ownership.is_agents(link) and link.index not in netns.holders:
         node.scope.remove(netns, link.index, node)
         return False
-    elif node.settings.override:
+    elif node.item.override:
         node.displace(netns, link)
         return False
     else:
@@ -129,9 +196,9 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
     return False
 
 
-def _at_birth(node: LinkNode, kind: str, group: int, mtu: int | None) -> LinkChange:
+def _at_birth(node: LinkNode, kind: CreatedKind, group: int, mtu: int | None) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.settings.host_name, kind=kind, mac=mac(node), mtu=mtu, group=group)
+    return LinkChange(name=node.wanted_name, kind=kind.kind, mac=kind.mac(node), mtu=mtu, group=group)
 
 
 def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns], ...], other_mtu: int | None = None) -> None:
@@ -143,32 +210,36 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
     """
     (node, netns), *others = ends
     op.fills = group = node.scope.ownership.groups.born(node.source)
-    op.stage_in(netns)
-    birth = _at_birth(node, kind.kind, group, other_mtu or node.settings.mtu)
+    born_in = kind.born_in(node, netns)
+    op.stage_in(born_in)
+    birth = _at_birth(node, kind, group, other_mtu or kind.mtu(node, None))
     birth.master = node.master_index() or None
+    kind.at_birth(node, birth)
     if others:
         peer, peer_netns = others[0]
-        op.create(birth, _at_birth(peer, kind.kind, group, peer.settings.mtu), peer_netns.fd)
+        op.create(birth, _at_birth(peer, kind, group, kind.mtu(peer, None)), peer_netns.fd)
     else:
-        op.create(birth)
+        op.create(birth, netns_fd=None if born_in is netns else netns.fd)
     nodes = tuple(end for end, _ in ends)
     for end, where in ends:
-        name = end.settings.host_name
-        mark = LinkChange(name=name, alias=node.scope.ownership.mark(end.key), addr_gen_mode=_addr_gen_mode(end, end.settings.mtu))
-        mark.mtu = end.settings.mtu if other_mtu else None
+        name = end.wanted_name
+        mark = LinkChange(
+            name=name, alias=node.scope.ownership.mark(end.key), addr_gen_mode=_addr_gen_mode(end, kind.mtu(end, None))
+        )
+        mark.mtu = end.item.mtu if other_mtu else None
         op.stage_in(where)
         if mark.addr_gen_mode is None:
-            mark.up = end.settings.up
+            mark.up = end.item.enabled
             op.change(mark)
         else:
             op.change(mark)
-            op.change(LinkChange(name=name, up=end.settings.up))
+            op.change(LinkChange(name=name, up=end.item.enabled))
         op.unreported(where, name, mark)
         op.makes(where, name, _taking(kind, end, where, nodes))
-        if end.settings.addresses:
+        if end.addresses:
             op.ask(name)
             op.stage_in(where, tries=True)
-            for address in in_order(end.settings.addresses):
+            for address in in_order(end.addresses):
                 op.add_address(0, address)
                 op.adds(where, name, address)
 
@@ -177,7 +248,7 @@ def _addr_gen_mode(node: LinkNode, mtu: int | None) -> int | None:
     """A port has no link-local address: nothing could reach it, for the bridge takes what comes in, and each costs the kernel
     routes, and a walk through all of them whenever another one comes or goes."""
     has_ipv6 = HAS_IPV6 and (mtu is None or mtu >= IPV6_MIN_MTU)
-    return ADDR_GEN_MODE_NONE if node.settings.master is not None and has_ipv6 else None
+    return ADDR_GEN_MODE_NONE if node.item.master is not None and has_ipv6 else None
 
 
 def _taking(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:
@@ -186,3 +257,10 @@ def _taking(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, 
             node.take(HeldLink(netns, link.index, kind, ends))
 
     return take
+
+
+def _is_parent(annotation: Any) -> bool:
+    """Does the field, or a type of its union, name the lower link?"""
+    return any(
+        isinstance(extra, Parent) for part in (annotation, *get_args(annotation)) for extra in getattr(part, "__metadata__", ())
+    )

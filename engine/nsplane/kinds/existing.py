@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from nsplane.errors import ItemError
+from typing import Annotated
+
 from nsplane.kernel import PROTOCOL, Link, LinkChange
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
-from nsplane.model.items import Interface, Settings, check_master, parse_addresses, parse_mac, parse_mtu
+from nsplane.model.formats import looks_like, says
+from nsplane.model.items import ALTNAME_MAX, Interface
+from nsplane.model.links import Addresses, Mac, Master, Mtu
+from nsplane.model.rules import in_place_of, wants
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import save_now
 
@@ -14,76 +18,51 @@ from nsplane.world.saved_state import save_now
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     """A link that is there, or will be. `link_only` leaves its addresses alone."""
 
-    addresses: tuple[str, ...] | None = None
-    mac: str | None = None
-    mtu: int | None = None
-    enabled: bool | None = None
-    master: str | None = None
-    link_only: bool = False
+    schema_rules = (in_place_of("host_name", "name", "altname"),)
 
-    def settings(self) -> Settings:
-        if self.link_only and self.addresses is not None:
-            raise ItemError("addresses", "cannot be given together with link_only")
-        check_master(self.name, self.master)
-        return Settings(
-            self.host_name or self.name,
-            None if self.addresses is None else parse_addresses(self.addresses),
-            parse_mac(self.mac),
-            parse_mtu(self.mtu),
-            self.enabled,
-            self.master,
-            link_only=self.link_only,
-        )
+    host_name: Annotated[str, looks_like("altname"), says("the link to be adopted; the logical name where left out")] | None = None
+    addresses: Annotated[Addresses, wants(link_only=False), says("added to those that it has")] | None = None
+    mac: Annotated[Mac, says("set where given")] | None = None
+    mtu: Annotated[Mtu, says("set where given, 68 to 65536")] | None = None
+    enabled: Annotated[bool, says("set up or down where given")] | None = None
+    master: Annotated[Master, says("made its master where given")] | None = None
+    link_only: Annotated[bool, says("says that the addresses are left alone: `addresses` cannot be given with it")] = False
+
+    def check_link_name(self, most: int = ALTNAME_MAX) -> None:
+        super().check_link_name(most)
 
 
-class Loopback(Interface, frozen=True, kw_only=True, tag="loopback"):
-    """`lo` of a namespace."""
+class AdoptedKind(LinkKind):
+    """A kind whose links others make."""
 
-    addresses: tuple[str, ...] | None = None
-    mtu: int | None = None
-    enabled: bool = True
-
-    def settings(self) -> Settings:
-        if self.host_name not in (None, "lo"):
-            raise ItemError("host_name", "of a loopback is 'lo'")
-        return Settings(
-            "lo",
-            None if self.addresses is None else parse_addresses(self.addresses),
-            None,
-            parse_mtu(self.mtu),
-            self.enabled,
-        )
-
-
-class _Adopted(LinkKind):
     makes_link = False
 
     def lacks(self, node: LinkNode) -> list[str]:
         netns = node.netns
         if netns is None:
             return []
-        node.await_name(netns, node.settings.host_name)
-        return [] if netns.link(node.settings.host_name) is not None else [f"link/{node.settings.host_name}"]
+        node.await_name(netns, node.wanted_name)
+        return [] if netns.link(node.wanted_name) is not None else [f"link/{node.wanted_name}"]
 
     def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
         link = held.link
-        return link is not None and node.settings.host_name not in link.names
+        return link is not None and node.wanted_name not in link.names
 
     def acquire(self, node: LinkNode, netns: Netns) -> None:
-        link = netns.link(node.settings.host_name)
+        link = netns.link(node.wanted_name)
         if link is not None and node.claim(netns, link.name):
             node.take(HeldLink(netns, link.index, self, former=_saved_former(node, netns, link)))
 
     def desired(self, node: LinkNode, held: HeldLink, link: Link) -> LinkChange:
         """What is given; what was given earlier and is no more, as it was before."""
-        settings, former = node.settings, held.former
+        former = held.former
         given = {
-            "mtu": settings.mtu,
-            "mac": settings.mac,
-            "up": settings.up,
+            "mtu": node.item.mtu,
+            "mac": node.mac,
+            "up": node.item.enabled,
             "master": node.master_index() or None,
         }
-        if settings.master is not None and node.master_of(link) is None:
+        if node.item.master is not None and node.master_of(link) is None:
             given["master"] = link.master
         has = {"mtu": link.mtu, "mac": link.mac, "up": link.up, "master": link.master}
         change = LinkChange()
@@ -102,8 +81,7 @@ class _Adopted(LinkKind):
         """Gives it back: our addresses go, the rest becomes what it was."""
         link = held.link
         assert link is not None
-        settings = node.settings
-        ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not settings.link_only]
+        ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not node.item.link_only]
         back = LinkChange(index=held.index)
         for name, value in held.former.items():
             if name != "ipv6" and getattr(link, name) != value:
@@ -134,5 +112,4 @@ def _saved_former(node: LinkNode, netns: Netns, link: Link) -> dict[str, object]
     return dict(known["was"]) if known is not None and netns.is_location(known["where"], link.index) else {}
 
 
-EXISTING = _Adopted()
-LOOPBACK = EXISTING
+KIND = AdoptedKind(Existing)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from socket import AF_INET, AF_INET6
 
-from nsplane.kernel import IPV6_MIN_MTU, KernelError, Link, LinkChange
+from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange
+from nsplane.kernel.attributes import Change
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
-from nsplane.model.items import Interface, Settings, interface_key, namespace_text
+from nsplane.model.items import Interface, interface_key, namespace_text
+from nsplane.model.links import parse_addresses, parse_mac
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
@@ -37,6 +40,31 @@ class LinkKind:
 
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
+
+    def __init__(self, item: type[Interface]) -> None:
+        self.item = item
+
+    def check(self, item: Interface) -> None:
+        """Checks what a decoder and the item itself cannot. ItemError names the field."""
+
+    def lower_links(self, item: Interface) -> tuple[str, ...]:
+        """The logical names of the links that its own is stacked on: it goes with them."""
+        return ()
+
+    def rests_on(self, item: Interface) -> tuple[str, ...]:
+        """The logical names of all links without which its own cannot be."""
+        return self.lower_links(item)
+
+    def is_made_anew(self, now: Interface, item: Interface) -> bool:
+        """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
+        return self.rests_on(now) != self.rests_on(item)
+
+    def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
+        """The fields of the kind that are not as they are to be, and what each asks for."""
+        return {}
+
+    def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
+        """Has the change make these fields of the kind as they are to be."""
 
     def lacks(self, node: LinkNode) -> list[str]:
         """What there has to be besides its namespace for the link to be there."""
@@ -75,16 +103,19 @@ class LinkNode(Node):
 
     def __init__(self, scope: Scope, key: str) -> None:
         super().__init__(scope, key)
-        self.settings: Settings
         self.kind: LinkKind
+        self.mac: bytes | None = None
+        self.addresses: tuple[Address, ...] | None = None
         self._held: HeldLink | None = None
         self._watched: Claim | None = None
         self._kept: LinkChange | None = None
         """How the link was to be when it was so, with all its addresses."""
 
-    def want(self, item: Interface, settings: Settings, kind: LinkKind, source: str, generation: int) -> None:
-        """The item becomes exactly this."""
-        self.settings, self.kind, self._kept = settings, kind, None
+    def want(self, item: Interface, kind: LinkKind, source: str, generation: int) -> None:
+        """The item, which was checked, becomes exactly this."""
+        self.kind, self._kept = kind, None
+        self.mac = parse_mac(item.mac)
+        self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self.wish(item, source, generation)
 
     @property
@@ -97,13 +128,15 @@ class LinkNode(Node):
 
     @property
     def wanted_name(self) -> str:
-        return self.settings.host_name
+        return self.item.link_name
 
     # ---- what it needs ----
 
     def kind_needs(self) -> list[Need]:
         """A port is a link of its own: it is made before its master, and outlives it."""
-        return [] if self.settings.master is None else [Need(there(interface_key(self.settings.master)), Loss.WAIT)]
+        master = self.item.master
+        lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
+        return [*lower, *([] if master is None else [Need(there(interface_key(master)), Loss.WAIT)])]
 
     def also_lacks(self) -> list[str]:
         return self.kind.lacks(self)
@@ -114,7 +147,7 @@ class LinkNode(Node):
     @property
     def master(self) -> LinkNode | None:
         """The item of its master, where that is wanted."""
-        name = self.settings.master
+        name = self.item.master
         node = self.scope.nodes.get(interface_key(name)) if name is not None else None
         return node if isinstance(node, LinkNode) and not node.gone else None
 
@@ -127,9 +160,9 @@ class LinkNode(Node):
 
     def master_index(self) -> int:
         """The ifindex of the master; 0 for none, or where it is not there."""
-        if self.settings.master is None:
+        if self.item.master is None:
             return 0
-        held = self.scope.held_of(there(interface_key(self.settings.master)))
+        held = self.scope.held_of(there(interface_key(self.item.master)))
         return held.index if held is not None and held.link is not None and held.netns is self.netns else 0
 
     def master_of(self, link: Link) -> int | None:
@@ -176,7 +209,13 @@ class LinkNode(Node):
     def is_misplaced(self) -> bool:
         held = self._held
         assert held is not None
-        return held.kind is not self.kind or held.netns is not self.netns or self.kind.is_misplaced(self, held)
+        if held.kind is not self.kind or held.netns is not self.netns or self.kind.is_misplaced(self, held):
+            return True
+        remade = [field for field, change in self._differences(held).items() if change is Change.REMAKE]
+        return bool(remade) and self.retries.may_repeat((held.netns, "made anew", *remade))
+
+    def _differences(self, held: HeldLink) -> dict[str, Change]:
+        return {} if held.link is None else self.kind.differences(self, held.link)
 
     def acquire(self, netns: Netns) -> None:
         self.scope.displaced.recall(self.key, netns)
@@ -191,16 +230,24 @@ class LinkNode(Node):
         assert held is not None
         link = held.link
         assert link is not None
-        self.keep_claims((held.netns, link.name), (held.netns, self.settings.host_name))
+        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
+        of_kind = self.kind.differences(self, link)
+        for name, asks in of_kind.items():
+            if asks is Change.UNSUPPORTED:
+                self.fail(errno.EOPNOTSUPP, f"{name}: this kernel has no such field of a {link.kind}")
+                return
+            if asks is Change.REMAKE:
+                self.refuse_repeated(f"the kernel took it, but {name} of {link.name} is not so")
+                return
+        self.kind.change(self, of_kind, change)
         if change.name is not None and not self.kind.make_way(self, held.netns):
             if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
-        settings = self.settings
-        addresses = AddressChanges([], []) if settings.link_only else addresses_to_change(settings.addresses or (), link)
+        addresses = AddressChanges([], []) if self.item.link_only else addresses_to_change(self.addresses or (), link)
         stale, fresh = addresses.stale, addresses.fresh
         mtu = change.mtu or link.mtu
         if mtu < IPV6_MIN_MTU:
@@ -209,7 +256,7 @@ class LinkNode(Node):
             self._kept = desired
             self._rest(addresses, mtu)
             return
-        self._tell_drift(held, desired, change, stale or fresh)
+        self._tell_drift(held, desired, change, [*of_kind, *(["addresses"] if stale or fresh else [])])
         if not self.retries.may_repeat((held.netns, change, stale, fresh)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
@@ -232,7 +279,7 @@ class LinkNode(Node):
             op.adds(held.netns, change.name or link.name, address)
         self.scope.submit(op)
 
-    def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, addresses: object) -> None:
+    def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:
         """Is it somebody else's doing that the link is not as it was?"""
         kept, self._kept = self._kept, None
         if kept is None or held.link is None:
@@ -243,7 +290,7 @@ class LinkNode(Node):
             for name in FIELDS
             if getattr(change, name) is not None and getattr(kept, name) == getattr(desired, name) and name not in excused
         ]
-        fields += ["addresses"] if addresses else []
+        fields += others
         if fields:
             self.scope.drifted(self, "altered", fields)
 
@@ -282,7 +329,7 @@ class LinkNode(Node):
             self.withdraw()
             return
         facts.set(there(self.key), held)
-        if not held.link.up or self.settings.up is False:
+        if not held.link.up or self.item.enabled is False:
             facts.lose(self.key)
         elif not self.busy or facts.get(self.key) is not None:
             facts.set(self.key, held)
@@ -297,7 +344,7 @@ class LinkNode(Node):
         return (error == errno.EACCES and self._enable_ipv6()) or (error == errno.EINVAL and self._has_lost_ipv6())
 
     def _wants_ipv6(self) -> bool:
-        return any(address.family == AF_INET6 for address in self.settings.addresses or ())
+        return any(address.family == AF_INET6 for address in self.addresses or ())
 
     def _has_lost_ipv6(self) -> bool:
         """Has its link come to a small MTU (a bridge follows its ports), so that it has no IPv6 address? The next look says so."""

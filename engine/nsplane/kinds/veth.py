@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from nsplane.errors import ItemError
 from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over
 from nsplane.kinds.link import HeldLink, LinkNode
-from nsplane.model.items import Interface, Settings, check_master, check_name, interface_key, parse_addresses, parse_mac, parse_mtu
+from nsplane.model.formats import looks_like, says
+from nsplane.model.items import Interface, check_name, interface_key
+from nsplane.model.links import LinkItem
 from nsplane.plan.needs import Loss
 from nsplane.world.netns import Netns
 
 DEFAULT_MTU = 1500
 
 
-class Veth(Interface, frozen=True, kw_only=True, tag="veth"):
+class Veth(LinkItem, frozen=True, kw_only=True, tag="veth"):
     """One end of a pair. `peer` is the logical name of the other end, which has to name this one as its peer."""
 
-    peer: str
-    addresses: tuple[str, ...] = ()
-    mac: str | None = None
-    mtu: int | None = None
-    enabled: bool = True
-    master: str | None = None
-    override: bool = False
+    peer: Annotated[str, looks_like("name"), says("the logical name of the other end, which has to name this one")]
 
-    def settings(self) -> Settings:
+    def check(self) -> None:
         check_name(self.peer, "peer")
         if self.peer == self.name:
             raise ItemError("peer", "an end cannot be its own peer")
-        check_master(self.name, self.master)
-        return Settings(
-            self.host_name or self.name,
-            parse_addresses(self.addresses),
-            parse_mac(self.mac),
-            parse_mtu(DEFAULT_MTU if self.mtu is None else self.mtu),
-            self.enabled,
-            self.master,
-            self.override,
-        )
 
 
 def _peer(node: LinkNode) -> LinkNode | None:
@@ -49,6 +37,13 @@ def _peer(node: LinkNode) -> LinkNode | None:
 
 
 class _Veth(CreatedKind):
+    def rests_on(self, item: Interface) -> tuple[str, ...]:
+        assert isinstance(item, Veth)
+        return (item.peer,)
+
+    def mtu(self, node: LinkNode, held: HeldLink | None) -> int | None:
+        return DEFAULT_MTU if node.item.mtu is None else node.item.mtu
+
     def lacks(self, node: LinkNode) -> list[str]:
         assert isinstance(node.item, Veth)
         peer = _peer(node)
@@ -88,7 +83,7 @@ class _Veth(CreatedKind):
         op = node.scope.operation(node, peer)
         ends = (node, netns), (peer, peer.netns)
         # Only the end that the message is sent for can have a master at birth.
-        create(op, self, ends if node.settings.master is not None else ends[::-1])
+        create(op, self, ends if node.item.master is not None else ends[::-1])
         node.scope.submit(op)
 
     def _adopt(self, node: LinkNode, netns: Netns, peer: LinkNode, peer_netns: Netns) -> bool:
@@ -123,4 +118,4 @@ def _partner(node: LinkNode, held: HeldLink) -> LinkNode:
     return second if first is node else first
 
 
-VETH = _Veth("veth")
+KIND = _Veth(Veth, "veth")

@@ -8,6 +8,7 @@ from socket import AF_INET6
 from typing import Protocol
 
 from nsplane.kernel import Address, AddressIdentity, Link, LinkChange, Op
+from nsplane.kernel.attributes import merge
 from nsplane.world.netns import Netns
 
 LIVE_RENAME = tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 2)
@@ -77,8 +78,8 @@ class Operation(Op):
                 take(link)
 
     def unreported(self, netns: Netns, link: str, what: LinkChange) -> None:
-        """The kernel reports a new alias or mode only of a link that is up: they are taken as there when the operation has
-        succeeded."""
+        """The kernel reports a new alias, mode or field of a kind only of a link that is up: they are taken as there when the
+        operation has succeeded."""
         self._unreported.append((netns, link, what))
 
     def adds(self, netns: Netns, link: str, address: Address) -> None:
@@ -110,6 +111,7 @@ class Operation(Op):
             if link is not None and not link.up:
                 link.alias = link.alias if what.alias is None else what.alias
                 link.addr_gen_mode = link.addr_gen_mode if what.addr_gen_mode is None else what.addr_gen_mode
+                link.data = link.data if what.data is None else merge(link.data, what.data)
         for (netns, name, identity), address in self._added.items() if not error and not failed else ():
             link = netns.link(name)
             if link is None:

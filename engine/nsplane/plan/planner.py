@@ -122,7 +122,7 @@ class Planner:
                 soon[found[0]].append((found[1], slot.key))
         for netns, slots in soon.items():
             if netns in self.namespaces and (slots or netns.ready_slots or self._has_agents(netns)):
-                self.core.hold(True)
+                self.core.pause(True)
                 self.readbacks.begin(netns, slots)
 
     def _has_agents(self, netns: Netns) -> bool:
@@ -212,14 +212,14 @@ class Planner:
         try:
             self._look(more)
         finally:
-            self.core.hold(False)
+            self.core.pause(False)
         self.core.repair()  # with the links that went their slots have gone now
         if not more:  # else it is not known yet what an earlier life has left there
             while self._resumed:  # read back by now, or its namespace has gone
                 self.slot_empty(self._resumed.pop())
             more = self.references.leave(calm=not self._removals.are_under_way)
             self.references.tell_visited()
-        self._verdicts.give(self.references)
+        self._verdicts.give(self.references, self._bringing)
         self._log_drift()
         self._more = more
         return more

@@ -88,5 +88,5 @@ class ReadBacks:
 
     def drift(self) -> Counts:
         """How much was found to be other than it should, by reading back or by hearing of it."""
-        heard = self._core.heard()
+        heard = self._core.drift()
         return {what: count + heard.get(what, 0) for what, count in self.found.items()}

@@ -40,8 +40,9 @@ class Verdicts:
             elif waiter.state != "configured":
                 self.expect(waiter)
 
-    def give(self, references: References) -> None:
-        """Each verdict that is due is given, or waits for what is just being made or given up."""
+    def give(self, references: References, bringing: bool) -> None:
+        """Each verdict that is due is given, or waits for what is just being made or given up. While namespaces are still being
+        opened or made (`bringing`), whoever has a name that another wants may be about to leave it."""
         settled, references.settled = references.settled, []
         for fact in settled:
             self.ended(fact)
@@ -52,19 +53,20 @@ class Verdicts:
                 self._behind.setdefault(what, {})[waiter] = None
             elif isinstance(waiter, Slot):
                 waiter.settle()
+            elif bringing and waiter.blocked_by is not None:
+                self._due[waiter] = None
             else:
                 waiter.report(waiter.state)
 
     def _busy(self, waiter: Waiter) -> Node | None:
-        """The node with an operation under way that changes the waiter, or has the name that it wants, or brings about what is
-        missing."""
+        """The node with an operation under way that changes the waiter, or those who have the names that it waits for, or brings
+        about what is missing."""
         return next((node for node in self._relevant(waiter) if node is not None and node.busy), None)
 
     def _relevant(self, waiter: Waiter) -> Iterator[Node | None]:
         if isinstance(waiter, Node):
             yield waiter
-            if waiter.state == "failed":
-                yield waiter.blocked_by
+            yield from _blocking(waiter)
         owner = self._claims.owner(waiter.awaited) if waiter.awaited is not None else None
         if owner is not waiter:
             yield owner
@@ -83,3 +85,12 @@ class Verdicts:
             node = self._nodes.get(fact)
             if node is not None:
                 look += node.missing
+
+
+def _blocking(node: Node) -> Iterable[Node]:
+    """Who has the name that the node wants, who has the one that that one wants, and so on."""
+    seen: dict[Node, None] = {}
+    while node.state == "failed" and node.blocked_by is not None and node.blocked_by not in seen:
+        node = node.blocked_by
+        seen[node] = None
+    return seen

@@ -99,10 +99,9 @@ class Applier:
             request.count("removed")
 
     def _put(self, decision: Decision, request: Request, source: str, generation: int) -> None:
-        item, settings = decision.item, decision.settings
+        item = decision.item
         assert decision.action in PUTS
         assert item is not None
-        assert settings is not None
         node = self._planner.nodes.get(decision.key)
         if node is None:
             node = self._planner.nodes[decision.key] = LinkNode(self._planner, decision.key)
@@ -110,4 +109,4 @@ class Applier:
             self._planner.touch(node)  # and whom it named until now
         assert isinstance(node, LinkNode)
         node.report_to(request)
-        node.want(item, settings, kinds.KINDS[type(item)], source, generation)
+        node.want(item, kinds.KINDS[type(item)], source, generation)

@@ -10,8 +10,7 @@ import msgspec
 from nsplane import kinds
 from nsplane.errors import BadRequest, ItemError
 from nsplane.kernel import Frame, FrameError
-from nsplane.kinds import InterfaceItem
-from nsplane.model.items import Settings, interface_key, is_interface_key
+from nsplane.model.items import Interface, interface_key, is_interface_key
 from nsplane.model.requests import decode_envelope
 
 SHOWN_BYTES = 1024
@@ -44,18 +43,18 @@ def refused_bulk(frame: Frame) -> list[Refused]:
     ]
 
 
-def read_interfaces(frame: Frame) -> tuple[list[tuple[InterfaceItem, Settings]], list[Refused]]:
+def read_interfaces(frame: Frame) -> tuple[list[Interface], list[Refused]]:
     """The frame's interface items, and those that are invalid."""
-    items: dict[str, tuple[InterfaceItem, Settings]] = {}
+    items: dict[str, Interface] = {}
     refused = []
     for index, data in frame.others():
         try:
             item = kinds.decode(data)
-            settings = kinds.check(item)
+            kinds.check(item)
             key = interface_key(item.name)
             if key in items:
                 raise ItemError("key", "is in this request twice")
-            items[key] = item, settings
+            items[key] = item
         except ItemError as error:
             refused.append(_refused(index, data, error))
     return list(items.values()), refused

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nsplane.kernel import Frame
-from nsplane.kinds import InterfaceItem
-from nsplane.kinds.veth import Veth
-from nsplane.model.items import Settings, interface_key
+from nsplane.kinds import KINDS
+from nsplane.model.items import Interface, interface_key
 from nsplane.model.requests import Changing, Clear, Delete, Put, Replace, Sweep
 from nsplane.plan.node import Node
 from nsplane.request.checks import Refused, read_interface_keys, read_interfaces
@@ -20,14 +19,13 @@ PUTS = frozenset(("create", "change", "recreate", "unchanged"))
 
 @dataclass(slots=True, frozen=True)
 class Decision:
-    """What becomes of one item. `node` is the one that is wanted under the key now, or None; `item` what is put, with its
-    settings."""
+    """What becomes of one item. `node` is the one that is wanted under the key now, or None; `item` what is
+    put."""
 
     action: Action
     key: str
     node: Node | None = None
-    item: InterfaceItem | None = None
-    settings: Settings | None = None
+    item: Interface | None = None
     refused: Refused | None = None
 
 
@@ -51,11 +49,11 @@ def decide_interfaces(nodes: Mapping[str, Node], envelope: Changing, frame: Fram
 def _put(nodes: Mapping[str, Node], frame: Frame, source: str) -> list[Decision]:
     items, refused = read_interfaces(frame)
     decisions = list(map(_invalid, refused))
-    for item, settings in items:
+    for item in items:
         key = interface_key(item.name)
         node = _wanted(nodes, key)
         action: Action = "create" if node is None else "conflict" if node.source != source else _compare(node.item, item)
-        decisions.append(Decision(action, key, node, item, settings))
+        decisions.append(Decision(action, key, node, item))
     return decisions
 
 
@@ -82,8 +80,8 @@ def _wanted(nodes: Mapping[str, Node], key: str) -> Node | None:
     return None if node is None or node.gone else node
 
 
-def _compare(now: Any, item: InterfaceItem) -> Action:
+def _compare(now: Any, item: Interface) -> Action:
     if now == item:
         return "unchanged"
     moved = type(now) is not type(item) or now.namespace != item.namespace
-    return "recreate" if moved or (isinstance(item, Veth) and now.peer != item.peer) else "change"
+    return "recreate" if moved or KINDS[type(item)].is_made_anew(now, item) else "change"

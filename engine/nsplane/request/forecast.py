@@ -13,17 +13,25 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from nsplane import kernel, kinds
 from nsplane.errors import ItemError
 from nsplane.kernel import KernelError, Link, Monitor, RouteKey
-from nsplane.kinds import InterfaceItem
-from nsplane.kinds.existing import Existing, Loopback
 from nsplane.kinds.veth import Veth
-from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Namespace, interface_key, is_interface_key, namespace_text
+from nsplane.model.items import (
+    ByFile,
+    ByMicroservice,
+    ByName,
+    ByPid,
+    Interface,
+    Namespace,
+    interface_key,
+    is_interface_key,
+    namespace_text,
+)
 from nsplane.plan.planner import Planner
 from nsplane.plan.slots import Slot, parse_reference
 from nsplane.world.netns import Netns
@@ -65,7 +73,7 @@ def failed(error: int, message: str) -> Verdict:
 class Forecast:
     """Of the state that there will be when `changes` have been made: `goes` is what is deleted, `comes` what is put."""
 
-    def __init__(self, planner: Planner, goes: set[str], comes: dict[str, InterfaceItem], has_routes: bool) -> None:
+    def __init__(self, planner: Planner, goes: set[str], comes: dict[str, Interface], has_routes: bool) -> None:
         self._planner = planner
         self._goes, self._comes = goes, comes
         self._has_routes = has_routes
@@ -123,7 +131,7 @@ class Forecast:
         link = where.links.get(name)
         there = link is not None and link.up and not self._is_going(link)
         for key, item in () if there else self._comes.items():
-            there |= _host_name(item) == name and self._place_of(key, item).identity == where.identity and not self._on(key).missing
+            there |= item.link_name == name and self._place_of(key, item).identity == where.identity and not self._on(key).missing
         return Verdict() if there else Verdict(PENDING, [f"link/{slot}"])
 
     def losing(self, *keys: str) -> Iterator[str]:
@@ -150,9 +158,8 @@ class Forecast:
         """Of each interface those that cannot be without it: its ports, and the other end of its pair."""
         found: dict[str, list[str]] = {}
         for key, node in self._planner.nodes.items():
-            needed = (
-                () if node.gone else {getattr(node.item, "master", None), node.item.peer if isinstance(node.item, Veth) else None}
-            )
+            item = node.item
+            needed = () if node.gone else {item.master, *kinds.KINDS[type(item)].rests_on(item)}
             for name in needed:
                 if name is not None:
                     found.setdefault(interface_key(name), []).append(key)
@@ -160,19 +167,19 @@ class Forecast:
 
     # ---- what is needed ----
 
-    def _item(self, key: str) -> InterfaceItem | None:
+    def _item(self, key: str) -> Interface | None:
         """The item that will be wanted."""
         if key in self._comes:
             return self._comes[key]
         node = self._planner.nodes.get(key)
         if node is None or node.gone or key in self._goes:
             return None
-        return cast(InterfaceItem, node.item)
+        return node.item
 
     def _on(self, key: str) -> Verdict:
         """Of what is put on the link of this interface."""
         item = self._item(key)
-        usable = item is not None and self.link(key).state == CONFIGURED and getattr(item, "enabled", True) is not False
+        usable = item is not None and self.link(key).state == CONFIGURED and item.enabled is not False
         return Verdict() if usable else Verdict(PENDING, [key])
 
     def _find(self, key: str) -> Verdict:
@@ -180,7 +187,7 @@ class Forecast:
         link = self.link(key)
         if item is None or link.state != CONFIGURED:
             return link
-        master = getattr(item, "master", None)
+        master = item.master
         if master is not None:
             refusal = self._wrong_master(item, self._place_of(key, item))
             if refusal is not None:
@@ -194,12 +201,19 @@ class Forecast:
         if item is None:
             return Verdict(PENDING, [key])
         where = self._place_of(key, item)
-        missing = [where.missing] if where.missing else self._missing_of_peer(item) if isinstance(item, Veth) else []
+        missing = [where.missing] if where.missing else self._missing_of_links(item)
         if missing:
             return Verdict(PENDING, missing)
         if where.failure is not None:
             return failed(*where.failure)
         return self._claimed(key, item, where) or Verdict()
+
+    def _missing_of_links(self, item: Interface) -> list[str]:
+        """The links without which this one cannot be, and that will not be there."""
+        if isinstance(item, Veth):
+            return self._missing_of_peer(item)
+        keys = map(interface_key, kinds.KINDS[type(item)].rests_on(item))
+        return [key for key in keys if self.link(key).state != CONFIGURED]
 
     def _missing_of_peer(self, item: Veth) -> list[str]:
         """One end cannot be without the other: what the peer lacks, this end lacks."""
@@ -210,8 +224,8 @@ class Forecast:
         where = self._place_of(key, peer)
         return [where.missing] if where.missing else [key] if where.failure is not None else []
 
-    def _wrong_master(self, item: InterfaceItem, where: _Where) -> tuple[int, str] | None:
-        name = getattr(item, "master", None)
+    def _wrong_master(self, item: Interface, where: _Where) -> tuple[int, str] | None:
+        name = item.master
         master = None if name is None else self._item(interface_key(name))
         if master is None or where.missing:
             return None
@@ -223,16 +237,16 @@ class Forecast:
 
     # ---- names ----
 
-    def _claimed(self, key: str, item: InterfaceItem, where: _Where) -> Verdict | None:
+    def _claimed(self, key: str, item: Interface, where: _Where) -> Verdict | None:
         """Why the item's host name cannot be its link's, where that is so."""
-        name = _host_name(item)
+        name = item.link_name
         holder = self._holder(where, name, key)
         if holder != key:
             return failed(errno.EEXIST, f"held by {holder}")
         link = where.links.get(name)
-        if isinstance(item, Existing | Loopback):
+        if not kinds.KINDS[type(item)].makes_link:
             return None if link is not None and not self._is_going(link) else Verdict(PENDING, [f"link/{name}"])
-        if link is None or getattr(item, "override", False) or self._planner.ownership.is_agents(link):
+        if link is None or item.override or self._planner.ownership.is_agents(link):
             return None
         return failed(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
 
@@ -242,7 +256,7 @@ class Forecast:
             self._holders = {}
             for (netns, held), node in self._planner.claims:
                 item = self._item(node.key)
-                keeps = node.held is not None and item is not None and _host_name(item) == held
+                keeps = node.held is not None and item is not None and item.link_name == held
                 if keeps and item is not None and self._place_of(node.key, item).identity == netns.identity:
                     self._holders[netns.identity, held] = node.key
         return self._holders.setdefault((where.identity, name), key)
@@ -268,7 +282,7 @@ class Forecast:
 
     # ---- places ----
 
-    def _place_of(self, key: str, item: InterfaceItem) -> _Where:
+    def _place_of(self, key: str, item: Interface) -> _Where:
         """Of an item that stays as it is: where it was bound to."""
         node = self._planner.nodes.get(key)
         if key not in self._comes and node is not None and BOUND in node.namespace_fact:
@@ -337,10 +351,6 @@ class Forecast:
 
 def _by_name(links: Any) -> dict[str, Link]:
     return {link.name: link for link in links}
-
-
-def _host_name(item: InterfaceItem) -> str:
-    return "lo" if isinstance(item, Loopback) else item.host_name or item.name
 
 
 def forecast(planner: Planner, changes: list[dict[str, Any]]) -> Forecast:

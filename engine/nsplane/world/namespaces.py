@@ -48,7 +48,7 @@ class Namespaces:
         self._is_survey_due = False
         self.monitor = Monitor()
         self.route_monitor = Monitor()
-        core.hear(self.route_monitor)
+        core.listen(self.route_monitor)
         self._by_identity: dict[tuple[int, int], Netns] = {}
         self._by_nsid: dict[int, Netns] = {}
 
@@ -125,7 +125,7 @@ class Namespaces:
     def hear(self, netns: Netns) -> None:
         """There are to be routes in it: what others do to them is heard from now on."""
         if not netns.heard:
-            self._core.hear_netns(netns.number, self.route_monitor.watch(netns.fd))
+            self._core.set_nsid(netns.number, self.route_monitor.watch(netns.fd))
             netns.heard = True
 
     def drop(self, netns: Netns) -> None:

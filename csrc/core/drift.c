@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What others do to our routes and neighbours, told by the monitor while they do it.
+ *
+ *      deleted                                    missing: written anew
+ *      replaced or changed, ours still            altered: written over
+ *      with a next hop more (IPv6)                altered: written over
+ *      replaced by something of somebody else's   altered: put as new, and conflict.c decides
+ *      deleted by the kernel itself               written anew when it is known that the link has not gone
+ *      while it was being written                 put as new when its verdict is there: it may have been before or after
+ *
+ * Slots that are not ready have nothing in the kernel. What comes too late - it has been written again since - is written once too often.
+ */
+#include "core/core.h"
+
+#include "core/changes.h"
+#include "core/lock.h"
+#include "core/row.h"
+#include "core/slot.h"
+#include "core/slots.h"
+#include "kinds/filter.h"
+
+/* How many slots of a namespace are looked at for the route that was replaced by one of another link. With more, reading back finds it. */
+#define SLOTS_LOOKED_AT 256
+
+static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct object *object)
+{
+	uint32_t id = table_find(&core->table, wish_key(slot, &object->wish));
+
+	return id && table_row(&core->table, id)->flags & (ROW_HELD | ROW_SENT) ? id : NIL;
+}
+
+/* The row of which this was the object. One that replaces another may lead to another link. */
+static uint32_t find_row(const struct nsp_core *core, uint32_t number, const struct object *object)
+{
+	bool here = kinds[object->wish.kind]->per_link || (object->gone && object->ifindex);
+	uint32_t id = NIL, looked = 0;
+
+	for (uint32_t s = slot_on_link(core, number, object->ifindex); s && !id; s = slot_next_on_link(core, s))
+		id = find_in(core, s, object);
+	for (uint32_t s = here ? NIL : core->netns[number]->first_slot; s && !id && looked++ < SLOTS_LOOKED_AT;
+	     s = core->slots[s]->next)
+		id = find_in(core, s, object);
+	return id;
+}
+
+static void deleted(struct nsp_core *core, uint32_t id, struct row *row, bool by_kernel)
+{
+	uint32_t number = row->slot;
+	struct slot *slot = core->slots[number];
+
+	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED) {
+		row_gone(core, id, row);
+		return;
+	}
+	row->flags = (uint16_t)((row->flags & ~(ROW_HELD | ROW_SEEN)) | ROW_UNDONE);
+	if (row_is_contested(row))
+		return;
+	if (!by_kernel) {
+		core->missing++;
+		entry_put_drift(core, row, "missing");
+		row_repair(core, id, row, "somebody else deletes it");
+	} else if (!slot->dropped) {
+		ARRAY_GROW(core->dropped_slots, core->dropped_count, core->dropped_cap);
+		core->dropped_slots[core->dropped_count++] = number;
+		slot->dropped = true;
+	}
+}
+
+static void changed(struct nsp_core *core, uint32_t id, struct row *row, const struct object *object)
+{
+	/* One of several links has been made of ours, and can be written over. */
+	bool here = object->ifindex == core->slots[row->slot]->ifindex || !object->ifindex;
+	bool ours = object->protocol == NSP_PROTOCOL && here;
+
+	struct item item = row_item(&core->table, row);
+	if (ours && object_is(object, &item))
+		return;
+	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED) {
+		if (!ours) /* what is there now is not to be deleted */
+			row_gone(core, id, row);
+		return;
+	}
+	if (!ours)
+		row->flags = (uint16_t)((row->flags & ~(ROW_HELD | ROW_SEEN)) | ROW_UNDONE);
+	if (row_is_contested(row))
+		return;
+	core->altered++;
+	entry_put_drift(core, row, "altered");
+	row_repair(core, id, row, "somebody else changes it");
+}
+
+static void on_message(void *arg, int32_t nsid, const void *msg)
+{
+	struct nsp_core *core = arg;
+	const struct nlmsghdr *head = msg;
+	struct object object;
+
+	if (!filter_passes(head, core->portid) || !object_read(head, &object))
+		return;
+	core_lock(core);
+	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
+	const struct netns *netns = number ? core->netns[number] : NULL;
+	bool known = netns && netns->nsid == nsid && netns->fd >= 0;
+	uint32_t id = known && !(netns->portid && head->nlmsg_pid == netns->portid) ? find_row(core, number, &object) : NIL;
+	if (id) {
+		struct row *row = table_row(&core->table, id);
+		if (row->extra)
+			core->table.extras[row->extra].differed = false;
+		if (row->flags & ROW_SENT)
+			row->flags |= ROW_UNDONE;
+		else if (object.gone)
+			deleted(core, id, row, object.by_kernel);
+		else
+			changed(core, id, row, &object);
+	}
+	core_unlock(core);
+}
+
+int nsp_core_listen(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err)
+{
+	struct filter filter;
+	int groups[KINDS_MAX];
+
+	filter_build(&filter, core->portid);
+	struct sock_fprog program = { .len = (unsigned short)filter.len, .filter = filter.code };
+	return nsp_monitor_listen(mon, groups, filter_groups(groups), &program, core->portid, on_message, core, err);
+}
+
+void nsp_core_repair(struct nsp_core *core)
+{
+	core_lock(core);
+	for (uint32_t i = 0; i < core->dropped_count; i++) {
+		struct slot *slot = core->slots[core->dropped_slots[i]];
+		if (!slot)
+			continue;
+		slot->dropped = false;
+		slot_rejudge(core, core->dropped_slots[i], NSP_JUDGE_DROPPED);
+	}
+	core->dropped_count = 0;
+	core_unlock(core);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request as it came over the bus: one pass over its msgpack. */
+#include "core/frame.h"
+
+#include <stdio.h>
+
+#include "core/array.h"
+#include "core/duplicates.h"
+#include "core/refused.h"
+#include "kinds/item.h"
+#include "kinds/key.h"
+#include "wire/plain.h"
+#include "wire/text.h"
+
+#define FIELDS_MAX 64
+
+/* Each of these costs far more memory than it takes in a frame: 64 MiB of them would be the end of the process. */
+#define INVALID_MAX 65536
+#define OTHERS_MAX 65536
+
+struct nsp_frame *nsp_frame_new(void)
+{
+	struct nsp_frame *frame = calloc(1, sizeof(*frame));
+
+	if (!frame)
+		abort();
+	return frame;
+}
+
+void nsp_frame_free(struct nsp_frame *frame)
+{
+	if (!frame)
+		return;
+	mp_free(&frame->envelope);
+	mp_free(&frame->text);
+	free(frame->wishes);
+	free(frame->others);
+	free(frame->faults);
+	free(frame->seen);
+	free(frame);
+}
+
+static void leave(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len)
+{
+	ARRAY_GROW(frame->others, frame->other_count, frame->other_cap);
+	frame->others[frame->other_count++] = (struct nsp_span){ .index = index, .len = (uint32_t)len, .data = data };
+}
+
+static struct wish *next_wish(struct nsp_frame *frame)
+{
+	ARRAY_GROW(frame->wishes, frame->wish_count, frame->wish_cap);
+	return &frame->wishes[frame->wish_count];
+}
+
+static bool read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, struct slot_memo *memo)
+{
+	const uint8_t *start = in->p;
+	struct fault fault;
+	int kind = item_kind(*in);
+
+	if (kind >= 0) {
+		struct wish *wish = next_wish(frame);
+		if (item_decode(in, kind, wish, &frame->text, memo, &fault)) {
+			wish->index = index;
+			frame->wish_count++;
+			return true;
+		}
+	}
+	in->p = start;
+	if (!mp_skip(in))
+		return false;
+	if (kind >= 0 || !plain_check((struct mp_in){ start, in->p }, &fault))
+		frame_refuse(frame, index, start, (size_t)(in->p - start), &fault);
+	else
+		leave(frame, index, start, (size_t)(in->p - start));
+	return true;
+}
+
+static bool read_key(struct nsp_frame *frame, struct mp_in *in, uint32_t index)
+{
+	const uint8_t *start = in->p;
+	struct mp_token token;
+	struct fault fault = { .field = "key", .text = "a key is a string of UTF-8" };
+
+	if (!mp_skip(in))
+		return false;
+	struct mp_in again = { start, in->p };
+	if (!mp_next(&again, &token) || token.type != MP_STR || !text_is_utf8(token.data, token.len)) {
+		frame_refuse(frame, index, start, (size_t)(in->p - start), &fault);
+	} else if (!key_is_bulk((const char *)token.data, token.len)) {
+		leave(frame, index, start, (size_t)(in->p - start));
+	} else {
+		struct wish *wish = next_wish(frame);
+		if (key_parse((const char *)token.data, token.len, wish, &frame->text, &fault)) {
+			wish->index = index;
+			frame->wish_count++;
+		} else {
+			frame_refuse(frame, index, start, (size_t)(in->p - start), &fault);
+			if (token.len < NSP_KEY_MAX && !memchr(token.data, 0, token.len))
+				frame_refuse_key(frame, (const char *)token.data, token.len);
+		}
+	}
+	return true;
+}
+
+static bool is_list(const struct mp_token *key, bool *keys)
+{
+	*keys = key->len == 4 && !memcmp(key->data, "keys", 4);
+	return *keys || (key->len == 5 && !memcmp(key->data, "items", 5));
+}
+
+static int read_list(struct nsp_frame *frame, struct mp_in *in, const char *name, struct nsp_error *err)
+{
+	struct mp_token array;
+	struct slot_memo memo = { 0 };
+
+	if (!mp_next(in, &array))
+		return nsp_refuse(err, EBADMSG, "%s: truncated msgpack", name);
+	if (array.type != MP_ARRAY)
+		return nsp_refuse(err, EBADMSG, "%s: wants an array, not %s", name, mp_type_name(array.type));
+	frame->count = array.len;
+	struct mp_in list = *in;
+	for (uint32_t i = 0; i < array.len; i++) {
+		if (!(frame->keys ? read_key(frame, in, i) : read_item(frame, in, i, &memo)))
+			return nsp_refuse(err, EBADMSG, "%s[%u]: truncated msgpack", name, i);
+		if (frame->fault_count > INVALID_MAX)
+			return nsp_refuse(err, EBADMSG, "%s: more than %d of them are invalid", name, INVALID_MAX);
+		if (frame->other_count > OTHERS_MAX)
+			return nsp_refuse(err, EBADMSG,
+					  "%s: more than %d of them are neither routes nor ARP entries: send them in parts", name,
+					  OTHERS_MAX);
+	}
+	frame_refuse_duplicates(frame, list);
+	if (frame->fault_count > INVALID_MAX)
+		return nsp_refuse(err, EBADMSG, "%s: more than %d of them are invalid", name, INVALID_MAX);
+	return 0;
+}
+
+int nsp_frame_read(struct nsp_frame *frame, const uint8_t *data, size_t len, struct nsp_error *err)
+{
+	struct mp_in in = { data, data + len };
+	struct mp_token map, key;
+	struct mp_token fields[FIELDS_MAX];
+	uint32_t lists = 0;
+	bool keys;
+
+	frame->envelope.len = frame->text.len = 0;
+	frame->count = frame->wish_count = frame->other_count = frame->fault_count = frame->keys = 0;
+	if (!mp_next(&in, &map) || map.type != MP_MAP)
+		return nsp_refuse(err, EBADMSG, "a request is one msgpack map");
+	if (map.len > FIELDS_MAX)
+		return nsp_refuse(err, EBADMSG, "%u fields are more than a request has", map.len);
+
+	/* The pairs are counted when they are known: the header is written in its longest form, in front of them. */
+	mp_put_raw(&frame->envelope, "\xdf\0\0\0\0", 5);
+	for (uint32_t i = 0; i < map.len; i++) {
+		const uint8_t *start = in.p;
+		if (!mp_next(&in, &key))
+			return nsp_refuse(err, EBADMSG, "truncated msgpack");
+		if (key.type != MP_STR)
+			return nsp_refuse(err, EBADMSG, "a request's fields are named by strings, not %s", mp_type_name(key.type));
+		fields[i] = key;
+		for (uint32_t k = 0; k < i; k++)
+			if (fields[k].len == key.len && !memcmp(fields[k].data, key.data, key.len))
+				return nsp_refuse(err, EBADMSG, "a field is given twice");
+		if (is_list(&key, &keys)) {
+			if (lists++)
+				return nsp_refuse(err, EBADMSG, "%s: a request has one list of items or keys",
+						  keys ? "keys" : "items");
+			frame->keys = keys;
+			int rc = read_list(frame, &in, keys ? "keys" : "items", err);
+			if (rc < 0)
+				return rc;
+			continue;
+		}
+		if (!mp_skip(&in))
+			return nsp_refuse(err, EBADMSG, "truncated msgpack");
+		mp_put_raw(&frame->envelope, start, (size_t)(in.p - start));
+	}
+	if (in.p != in.end)
+		return nsp_refuse(err, EBADMSG, "%zu bytes follow the request's map", (size_t)(in.end - in.p));
+	uint32_t pairs = map.len - lists;
+	for (int i = 0; i < 4; i++)
+		frame->envelope.data[1 + i] = (uint8_t)(pairs >> (24 - 8 * i));
+	return 0;
+}
+
+void nsp_frame_view(const struct nsp_frame *frame, struct nsp_frame_view *view)
+{
+	*view = (struct nsp_frame_view){
+		.envelope = frame->envelope.data,
+		.envelope_len = frame->envelope.len,
+		.count = frame->count,
+		.bulk = frame->wish_count,
+		.others = frame->other_count,
+		.invalid = frame->fault_count,
+		.keys = frame->keys,
+	};
+}
+
+int nsp_frame_other(const struct nsp_frame *frame, uint32_t i, struct nsp_span *span)
+{
+	if (i >= frame->other_count)
+		return -ENOENT;
+	*span = frame->others[i];
+	return 0;
+}
+
+int nsp_frame_fault(const struct nsp_frame *frame, uint32_t i, struct nsp_fault *fault)
+{
+	if (i >= frame->fault_count)
+		return -ENOENT;
+	*fault = frame->faults[i].what;
+	fault->key = frame_fault_key(frame, &frame->faults[i]);
+	fault->data = frame->faults[i].data;
+	fault->len = frame->faults[i].len;
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NSP_NETNS_H
+#define NSP_NETNS_H
+
+#include "core/core.h"
+
+/* Whoever names a namespace by its number holds it: until the last has let go, the number means this namespace and no other. */
+void netns_hold(struct nsp_core *core, uint32_t number);
+void netns_release(struct nsp_core *core, uint32_t number);
+
+/* The rest is the writer's. The command socket, opened where it is not; called without the lock. */
+struct nsp_socket *netns_socket(struct nsp_core *core, uint32_t number, struct nsp_error *err);
+void netns_disconnect(struct nsp_core *core, struct netns *netns);
+/* Closes it, unless somebody holds it again. */
+void netns_close(struct nsp_core *core, uint32_t number);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A field of a bulk kind: what it is called, what may be in it, and where it lies in the kind's body. */
+#ifndef NSP_KIND_FIELD_H
+#define NSP_KIND_FIELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum field_type {
+	FIELD_KIND,
+	FIELD_INTERFACE,
+	FIELD_NAMESPACE,
+	FIELD_PREFIX, /* a network: an address, and its length in the byte behind it */
+	FIELD_HOST,   /* an address of one host */
+	FIELD_MAC,
+	FIELD_NUMBER,
+	FIELD_FLAG, /* only its bit is kept */
+};
+
+struct field_word {
+	const char *word;
+	uint8_t number;
+};
+
+struct field {
+	const char *name;
+	uint8_t name_len;
+	enum field_type type;
+	bool required;
+	uint8_t offset, size; /* in the body; size 0: it is not there (of a host: the source) */
+	uint8_t flag;	      /* enum item_flag */
+	uint32_t min, max;
+	const struct field_word *words; /* that stand for numbers; the last has none */
+	bool waits;			/* rows that differ in it wait for different things */
+	const char *shown, *about;	/* in documents */
+};
+#define FIELD_NAME(text) .name = text, .name_len = sizeof(text) - 1
+#define FIELD_AT(layout, member) .offset = offsetof(layout, member), .size = sizeof(((layout *)0)->member)
+
+/* Numbers of 1, 2 or 4 bytes; of a field that the body does not have, 0 and nothing. */
+uint32_t field_number(const struct field *field, const uint8_t *body);
+void field_put_number(const struct field *field, uint32_t number, uint8_t *body);
+
+/* An address, network or MAC as text; `out` holds 54 bytes. Returns its length. */
+size_t field_text(const struct field *field, uint8_t family, const uint8_t *at, char *out);
+
+#endif

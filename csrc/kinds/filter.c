@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every change comes back to whoever listens. To read all of that costs a third of the rate at which routes are written, so a filter in
+ * the kernel drops what the command sockets have done, by their port id, and of what others do what each kind says.
+ *
+ * The filter looks at a datagram's first message. The kernel sends one in each; a datagram with room for a second is let through, and
+ * whoever listens looks at each message again.
+ */
+#include "kinds/filter.h"
+
+/* Byte `n` of a number of the host's, from the lowest on. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BYTE(n) (n)
+#else
+#define BYTE(n) (3 - (n))
+#endif
+#define NEXT_KIND 0xfc
+#define FAMILY_AT NLMSG_HDRLEN
+
+static void add(struct filter *filter, const struct sock_filter *steps, unsigned count)
+{
+	memcpy(filter->code + filter->len, steps, count * sizeof(*steps));
+	filter->len += count;
+}
+
+/* The jumps of the steps from `from` on that mean `target` lead to the step `to`. */
+static void lead(struct filter *filter, unsigned from, uint8_t target, unsigned to)
+{
+	for (unsigned i = from; i < filter->len; i++) {
+		struct sock_filter *step = &filter->code[i];
+		if (BPF_CLASS(step->code) != BPF_JMP)
+			continue;
+		if (step->jt == target)
+			step->jt = (uint8_t)(to - i - 1);
+		if (step->jf == target)
+			step->jf = (uint8_t)(to - i - 1);
+	}
+}
+
+static void add_kind(struct filter *filter, const struct kind *kind, uint32_t portid)
+{
+	const struct sock_filter head[] = {
+		FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
+		FILTER_IF(BPF_JEQ, FILTER_HOST16(kind->new_type), 1, 0),
+		FILTER_IF(BPF_JEQ, FILTER_HOST16(kind->del_type), 0, NEXT_KIND),
+		FILTER_LOAD8(FAMILY_AT),
+		FILTER_IF(BPF_JEQ, kind->family, 0, NEXT_KIND),
+		FILTER_LOAD32(FILTER_HEAD(nlmsg_pid)),
+		FILTER_IF(BPF_JEQ, FILTER_HOST32(portid), FILTER_DROP, 0),
+	};
+	unsigned from = filter->len;
+
+	add(filter, head, sizeof(head) / sizeof(*head));
+	add(filter, kind->heard, kind->heard_len);
+	lead(filter, from, NEXT_KIND, filter->len);
+}
+
+void filter_build(struct filter *filter, uint32_t portid)
+{
+	static const struct sock_filter second[] = {
+		/* X = the first message's length, A = what there is without a second header */
+		FILTER_LOAD8(FILTER_HEAD(nlmsg_len) + BYTE(3)),
+		FILTER_IF(BPF_JEQ, 0, 0, FILTER_PASS),
+		FILTER_LOAD8(FILTER_HEAD(nlmsg_len) + BYTE(2)),
+		FILTER_IF(BPF_JEQ, 0, 0, FILTER_PASS),
+		FILTER_LOAD8(FILTER_HEAD(nlmsg_len) + BYTE(1)),
+		BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 8),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		FILTER_LOAD8(FILTER_HEAD(nlmsg_len) + BYTE(0)),
+		BPF_STMT(BPF_ALU | BPF_OR | BPF_X, 0),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, NLMSG_HDRLEN),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_X, 0, FILTER_PASS, 0),
+	};
+	static const struct sock_filter ends[] = { BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, UINT32_MAX) };
+
+	filter->len = 0;
+	add(filter, second, sizeof(second) / sizeof(*second));
+	for (unsigned i = 0; i < KINDS_MAX && kinds[i]; i++)
+		add_kind(filter, kinds[i], portid);
+	lead(filter, 0, FILTER_DROP, filter->len);
+	lead(filter, 0, FILTER_PASS, filter->len + 1);
+	add(filter, ends, 2);
+}
+
+bool filter_passes(const struct nlmsghdr *msg, uint32_t portid)
+{
+	int kind = kind_of_message(msg);
+
+	return kind >= 0 && msg->nlmsg_pid != portid && kinds[kind]->is_heard(msg);
+}
+
+unsigned filter_groups(int groups[KINDS_MAX])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < KINDS_MAX && kinds[i]; i++) {
+		unsigned at = 0;
+		while (at < count && groups[at] != kinds[i]->group)
+			at++;
+		if (at == count)
+			groups[count++] = kinds[i]->group;
+	}
+	return count;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kind.h - what a bulk kind says of itself. Everything else is the same for all of them.
+ *
+ * What is wanted of an item lies in a body of plain bytes, the key in front of the value, where the kind's field table says. Two items are
+ * the same where these bytes are.
+ *
+ * A kind is what items of one `kind` and one address family are: "route" is two of them, side by side, which differ in where their fields
+ * lie.
+ */
+#ifndef NSP_KIND_H
+#define NSP_KIND_H
+
+#include "kernel/internal.h"
+#include "nsplane/core.h"
+
+#include "kinds/field.h"
+#include "wire/fault.h"
+
+struct sock_filter;
+
+#define KINDS_MAX 8
+#define KIND_BODY_MAX 48
+#define KIND_FIELDS_MAX 16
+
+/* What is given, of the fields that need not be. They are the low bits of a row's flags. */
+enum item_flag {
+	ITEM_GATEWAY = 0x1,   /* goes by a gateway, which the kernel may not find yet or come to refuse */
+	ITEM_OWN = 0x2,	      /* the kind's own */
+	ITEM_SOURCE = 0x4,    /* has a preferred source, and goes with that address */
+	ITEM_SAID = 0x8,      /* the kind's own: a field was given, and not filled in */
+	ITEM_OVERRIDE = 0x10, /* takes the place of somebody else's object */
+};
+#define ITEM_FLAGS 0x1f
+
+/* An item, wherever it lies. */
+struct item {
+	uint8_t kind;
+	uint8_t flags;
+	const uint8_t *body;
+	const uint8_t *source; /* where ITEM_SOURCE is set */
+};
+
+/* An item as it was decoded. */
+struct wish {
+	uint8_t kind;
+	uint8_t flags;
+	uint32_t index; /* position in the request */
+	uint32_t slot;	/* offset of the slot's key in the frame's text */
+	uint8_t source[16];
+	uint8_t body[KIND_BODY_MAX];
+};
+
+static inline struct item wish_item(const struct wish *wish)
+{
+	return (struct item){ wish->kind, wish->flags, wish->body, wish->source };
+}
+
+/* An object as the kernel tells of it. */
+struct object {
+	struct wish wish;
+	int32_t ifindex;
+	uint8_t protocol;
+	bool plain;	/* one that a row can mean; of another nothing but its key is known */
+	bool several;	/* a route of several next hops: the first, which has the protocol, is in `wish` and `ifindex` */
+	bool gone;	/* it was deleted */
+	bool by_kernel; /* of what was heard: the kernel did it by itself */
+	bool gives_way; /* nobody has put it there, and it may be written over */
+};
+
+enum encode_mode { ENCODE_NEW, ENCODE_REPLACE, ENCODE_DELETE, ENCODE_DELETE_ANY /* whatever its gateway */ };
+
+struct kind {
+	const char *name;     /* of items and in keys */
+	const char *key_form; /* what follows the interface in keys, for messages */
+	uint8_t family;
+	uint8_t key_size, body_size;
+	uint8_t order;		    /* in which a request is written: the lower first */
+	const uint8_t *blank;	    /* the body of an item of which nothing is given: KIND_BODY_MAX bytes */
+	const struct field *fields; /* what is required comes first */
+	uint8_t field_count;
+	uint8_t address; /* which of them begins the key, behind the interface */
+	uint32_t judged; /* NSP_JUDGE_*: when the kernel drops all of them */
+
+	bool per_link;	      /* the link is a part of the kernel's key; else rows of two slots may be the same object */
+	bool makes_reachable; /* without a gateway of its own it may be the way to those of others */
+	bool by_gateway;      /* its deletion names the gateway */
+	bool deletes_ours;    /* its deletion names our protocol, and hits nobody else's object */
+	bool kept_otherwise;  /* on some links the kernel keeps it under another key than it was put with */
+
+	/* Completes and checks what was decoded, each field for itself being right. */
+	bool (*settle)(struct wish *wish, struct fault *fault);
+	/* Appends the message; its index, or -ENOSPC. */
+	int (*encode)(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode);
+	/* Appends the question for the one object of a key, where the kernel has such a question; or NULL: a table is read. */
+	int (*ask)(struct nsp_batch *batch, const uint8_t *key, int32_t ifindex);
+	/* Does a deletion with this key hit no other object? NULL: it never does. */
+	bool (*is_exact)(const uint8_t *key);
+	/* The routing table that the key is in, by which a dump can pick; or NULL. */
+	uint32_t (*table)(const uint8_t *key);
+	/* Of several objects of one key: is this the one that an item with these flags replaces? NULL: the first. */
+	bool (*is_replaced)(const struct nlmsghdr *msg, uint8_t flags);
+
+	/* The kernel's messages about it. */
+	uint16_t new_type, del_type;
+	bool (*read)(const struct nlmsghdr *msg, struct object *object);
+	int group; /* RTNLGRP_* */
+	/* Is it, done by somebody else, something that may undo one of ours? The same as steps of a filter: see filter.h. */
+	bool (*is_heard)(const struct nlmsghdr *msg);
+	const struct sock_filter *heard;
+	uint8_t heard_len;
+	int dump;	       /* NSP_DUMP_* */
+	uint8_t dump_protocol; /* of which alone the kernel tells, where it can; or 0 */
+	/* Somebody else's object in words; `link` is its link's name or "". */
+	void (*describe)(const struct nlmsghdr *msg, const char *link, char *text, size_t cap);
+	/* What the kernel has made of an item, in words. */
+	void (*describe_made)(const struct object *object, char *text, size_t cap);
+	/* Appends what puts back an object that was told of by `msg`; NULL: the message as it is. */
+	void (*keep)(struct nsp_batch *batch, const struct nlmsghdr *msg, uint16_t flags);
+	/* Takes off the time that has passed from what it has to live. false: that is over. NULL: it has no end. */
+	bool (*age)(struct nlmsghdr *msg, uint32_t seconds);
+};
+
+/* ---- kinds.c ---- */
+extern const struct kind *const kinds[KINDS_MAX];
+
+/* How many there are, and how many names they have. */
+unsigned kind_count(void);
+
+/* The first kind of this name, or -1. */
+int kind_named(const uint8_t *name, size_t len);
+
+/* The kind of the same name and this family, or -1. */
+int kind_of_family(int kind, uint8_t family);
+
+/* Which of the names it has, counted from 0 in their order. */
+unsigned kind_name_index(int kind);
+
+/* The kind that a message is about, or -1. */
+int kind_of_message(const struct nlmsghdr *msg);
+
+/* Does a deletion with this key hit no other object? And may such a deletion that is not exact hit this one? */
+bool kind_is_exact(uint8_t kind, const uint8_t *key);
+bool kind_may_be_hit(uint8_t kind, const uint8_t *key);
+
+/* Appends a deletion (ENCODE_DELETE*). With `told` the kernel answers with what has gone, where that is not certain: it costs half as much
+ * again. */
+int kind_delete(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode, bool told);
+
+/* What the kernel tells of: false where no row can mean such a thing. */
+bool object_read(const struct nlmsghdr *msg, struct object *object);
+
+/* Is it as the item, which has the same key, is to be? */
+bool object_is(const struct object *object, const struct item *item);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bulk kinds: each is a file of this folder and one line here. Those of one name stand side by side, routes before neighbours. */
+#include "kinds/kind.h"
+
+#include <stdio.h>
+
+#include "wire/text.h"
+
+#define KINDS(x) x(route4) x(route6) x(arp4) x(arp6)
+
+#define DECLARE(name) extern const struct kind name;
+#define LIST(name) &name,
+
+KINDS(DECLARE)
+
+const struct kind *const kinds[KINDS_MAX] = { KINDS(LIST) };
+
+unsigned kind_count(void)
+{
+	unsigned count = 0;
+
+	while (count < KINDS_MAX && kinds[count])
+		count++;
+	return count;
+}
+
+int kind_named(const uint8_t *name, size_t len)
+{
+	for (int i = 0; i < KINDS_MAX && kinds[i]; i++)
+		if (text_is(name, len, kinds[i]->name))
+			return i;
+	return -1;
+}
+
+int kind_of_family(int kind, uint8_t family)
+{
+	for (int i = kind; i < KINDS_MAX && kinds[i]; i++)
+		if (kinds[i]->family == family && (i == kind || !strcmp(kinds[i]->name, kinds[kind]->name)))
+			return i;
+	return -1;
+}
+
+unsigned kind_name_index(int kind)
+{
+	unsigned index = 0;
+
+	for (int i = 1; i <= kind; i++)
+		index += strcmp(kinds[i]->name, kinds[i - 1]->name) != 0;
+	return index;
+}
+
+int kind_of_message(const struct nlmsghdr *msg)
+{
+	const uint8_t *family = nsp_msg_body(msg, 1); /* the first byte of rtmsg and ndmsg */
+
+	for (int i = 0; family && i < KINDS_MAX && kinds[i]; i++)
+		if ((msg->nlmsg_type == kinds[i]->new_type || msg->nlmsg_type == kinds[i]->del_type) && *family == kinds[i]->family)
+			return i;
+	return -1;
+}
+
+bool kind_is_exact(uint8_t kind, const uint8_t *key)
+{
+	return !kinds[kind]->is_exact || kinds[kind]->is_exact(key);
+}
+
+bool kind_may_be_hit(uint8_t kind, const uint8_t *key)
+{
+	return kinds[kind]->is_exact && kinds[kind]->is_exact(key);
+}
+
+int kind_delete(struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode, bool told)
+{
+	int index = kinds[item->kind]->encode(batch, item, ifindex, mode);
+
+	if (index >= 0 && told && !kind_is_exact(item->kind, item->body))
+		((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO;
+	return index;
+}
+
+bool object_read(const struct nlmsghdr *msg, struct object *object)
+{
+	int kind = kind_of_message(msg);
+
+	*object = (struct object){ .wish.kind = (uint8_t)kind, .gone = kind >= 0 && msg->nlmsg_type == kinds[kind]->del_type };
+	return kind >= 0 && kinds[kind]->read(msg, object);
+}
+
+bool object_is(const struct object *object, const struct item *item)
+{
+	const struct kind *kind = kinds[item->kind];
+	const struct wish *wish = &object->wish;
+	uint32_t flags = ITEM_GATEWAY | ITEM_OWN | ITEM_SOURCE;
+
+	return object->plain && !((item->flags ^ wish->flags) & flags) &&
+	       !memcmp(item->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)) &&
+	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16));
+}
+
+int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)
+{
+	int kind = 0;
+
+	while (kind < KINDS_MAX && kinds[kind] && kind_name_index(kind) < name)
+		kind++;
+	if (kind == KINDS_MAX || !kinds[kind] || field >= kinds[kind]->field_count)
+		return -ENOENT;
+	const struct field *from = &kinds[kind]->fields[field];
+	*info = (struct nsp_field_info){ .required = from->required };
+	snprintf(info->kind, sizeof(info->kind), "%s", kinds[kind]->name);
+	snprintf(info->name, sizeof(info->name), "%s", from->name);
+	snprintf(info->type, sizeof(info->type), "%s", from->shown);
+	snprintf(info->about, sizeof(info->about), "%s", from->about);
+	return 0;
+}

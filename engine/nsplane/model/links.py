@@ -1,0 +1,117 @@
+"""The fields that all links have, and what they are to the kernel."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from socket import AF_INET, AF_INET6
+from typing import Annotated
+
+import msgspec
+
+from nsplane.errors import ItemError
+from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address
+from nsplane.model.formats import looks_like, says
+from nsplane.model.items import Interface, check_name
+
+_MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}\Z")
+_PREFIXED = re.compile(r"[^/]+/(0|[1-9][0-9]{0,2})\Z")
+
+
+# The fields that several kinds have. What one of them says otherwise stands before the rest: Annotated[Mtu, says(...)].
+Addresses = Annotated[
+    tuple[Annotated[str, looks_like("interface_address")], ...],
+    msgspec.Meta(extra_json_schema={"uniqueItems": True}),
+    says(
+        "addresses with prefix length, `10.0.0.1/24` or `fd00::1/64`; the first of a subnet is its primary one, of IPv6 the source"
+    ),
+]
+Mac = Annotated[
+    str, looks_like("own_mac"), says("six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out")
+]
+Mtu = Annotated[int, looks_like("mtu"), says("68 to 65536; 1500 where left out")]
+Enabled = Annotated[bool, says("whether the link is up; what is on one that is not is pending")]
+Master = Annotated[
+    str,
+    looks_like("name"),
+    says("the logical name of the bridge that it is a port of, which has to be in the same namespace"),
+]
+Override = Annotated[bool, says("a link of somebody else that has the host name is renamed, and gets its name back at the end")]
+
+
+class LinkItem(Interface, frozen=True, kw_only=True):
+    """What all links have that are made here."""
+
+    addresses: Addresses = ()
+    mac: Mac | None = None
+    mtu: Mtu | None = None
+    enabled: Enabled = True
+    master: Master | None = None
+    override: Override = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Marks the field of a link that names its lower link (IFLA_LINK)."""
+
+
+def check_link(item: Interface) -> None:
+    """Checks what a decoder cannot of the fields that all links have. ItemError names the field."""
+    check_master(item.name, item.master)
+    parse_mac(item.mac)
+    check_mtu(item.mtu)
+    parse_addresses(item.addresses or ())
+
+
+def check_master(name: str, master: str | None) -> None:
+    if master is not None and check_name(master, "master") == name:
+        raise ItemError("master", "a link cannot be its own master")
+
+
+def parse_mac(mac: str | None) -> bytes | None:
+    """Six bytes, of one interface (not multicast, not all zero)."""
+    if mac is None:
+        return None
+    if not _MAC.match(mac):
+        raise ItemError("mac", f"{mac[:48]!r} is not a MAC of six bytes such as 02:00:00:00:00:01")
+    packed = bytes.fromhex(mac.replace(mac[2], ""))
+    if packed[0] & 1 or packed == bytes(6):
+        raise ItemError("mac", f"{mac!r} is {'a multicast' if packed[0] & 1 else 'no'} address of an interface")
+    return packed
+
+
+def check_mtu(mtu: int | None) -> None:
+    if mtu is not None and not 68 <= mtu <= 65536:
+        raise ItemError("mtu", f"{mtu} is not 68 to 65536")
+
+
+def parse_addresses(addresses: tuple[str, ...]) -> tuple[Address, ...]:
+    """Addresses with their prefix length, in order: the first of a subnet is its primary one."""
+    parsed: list[Address] = []
+    seen: set[object] = set()
+    for i, text in enumerate(addresses):
+        field = f"addresses[{i}]"
+        try:
+            if not _PREFIXED.match(text):
+                raise ValueError(text)
+            found = ipaddress.ip_interface(text)
+        except ValueError:
+            raise ItemError(field, f"{text[:48]!r} is not an address with a prefix length such as 10.0.0.1/24") from None
+        if found.ip.is_unspecified or found.ip.is_multicast or "%" in text:
+            raise ItemError(field, f"{text[:48]!r} is no host's address")
+        v6 = found.version == 6
+        address = Address(
+            AF_INET6 if v6 else AF_INET,
+            found.ip.packed,
+            found.network.prefixlen,
+            flags=IFA_F_NODAD if v6 else 0,
+            proto=PROTOCOL,
+            scope=254 if found.ip.is_loopback else 253 if v6 and found.ip.is_link_local else 0,
+        )
+        what = address.packed if v6 else address.identity  # of IPv6 a link has each address once, with one prefix length
+        if what in seen:
+            raise ItemError(field, f"{found.ip if v6 else text} is in the list twice")
+        seen.add(what)
+        parsed.append(address)
+    return tuple(parsed)

@@ -1,0 +1,161 @@
+"""The JSON Schema of the documents that `nsplane apply` takes: from the Structs of interfaces and the field tables of bulk kinds.
+
+Whatever the engine takes, the schema takes. It refuses what can be refused without comparing two fields or counting bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, get_args
+
+import msgspec
+
+from nsplane.kernel import FieldInfo, bulk_fields
+from nsplane.kinds import KINDS
+from nsplane.model.formats import FORMATS
+from nsplane.model.items import Namespace
+from nsplane.model.rules import schema_rules
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NULL: Schema = {"type": "null"}
+
+BULK_TYPES: dict[str, Schema] = {
+    "address": {"$ref": "#/$defs/address"},
+    "boolean": {"default": False, "type": "boolean"},
+    "mac": {"$ref": "#/$defs/mac"},
+    "namespace": {"$ref": "#/$defs/namespace"},
+    "prefix": {"$ref": "#/$defs/prefix"},
+    "string": {"type": "string"},
+}
+"""By the name that the decoder of the bulk kinds has for a field's type."""
+
+BULK_FIELDS: dict[str, Schema] = {
+    "metric": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+    "table": {"type": "integer", "minimum": 1, "maximum": 2**32 - 1},
+    "scope": {"anyOf": [{"enum": ["global", "site", "link", "host"]}, {"type": "integer", "minimum": 0, "maximum": 254}]},
+}
+"""By the name of a field, where its type does not say enough."""
+
+NAMES_A_LINK: Schema = {
+    "if": {"properties": {"namespace": {"type": "object"}}, "required": ["namespace"]},
+    "then": {"properties": {"interface": {"$ref": "#/$defs/link_name"}}},
+    "else": {"properties": {"interface": {"$ref": "#/$defs/name"}}},
+}
+_V6, _V4 = {"pattern": ":"}, {"pattern": "^[^:]*$"}
+ONE_FAMILY: Schema = {
+    "if": {"properties": {"dst": _V6}},
+    "then": {"properties": {"gateway": _V6, "prefsrc": _V6, "scope": NULL}},
+    "else": {"properties": {"gateway": _V4, "prefsrc": _V4}},
+}
+ONLINK_WANTS_A_GATEWAY: Schema = {
+    "if": {"properties": {"onlink": {"const": True}}, "required": ["onlink"]},
+    "then": {"properties": {"gateway": {"type": "string"}}, "required": ["gateway"]},
+}
+BULK_RULES: dict[str, list[Schema]] = {
+    "route": [NAMES_A_LINK, ONE_FAMILY, ONLINK_WANTS_A_GATEWAY],
+    "arp": [NAMES_A_LINK],
+}
+
+
+def document_schema() -> Schema:
+    """A list of items, a map with `items`, or one item: what a file has, or each document of a YAML file."""
+    kinds = {**_interfaces(), **_bulk()}
+    items: Schema = {"type": "array", "items": {"$ref": "#/$defs/item"}}
+    schema = {
+        "$schema": DIALECT,
+        "title": "nsplane items",
+        "description": "What `nsplane apply` takes: a list of items, a map with `items`, or one item.",
+        "anyOf": [
+            items,
+            {
+                "type": "object",
+                "properties": {"items": {"description": "the items", "anyOf": [items, NULL]}},
+                "required": ["items"],
+                "additionalProperties": False,
+            },
+            {"$ref": "#/$defs/item"},
+            NULL,
+        ],
+        "$defs": {
+            "item": {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
+            **kinds,
+            "namespace": _namespace(),
+            **FORMATS,
+        },
+    }
+    made: Schema = msgspec.json.decode(msgspec.json.encode(schema))
+    return made
+
+
+def _interfaces() -> dict[str, Schema]:
+    structs = tuple(KINDS)
+    _, made = msgspec.json.schema_components(structs, ref_template="#/$defs/{name}")
+    return {
+        tag: _map("kind", tag, made[struct.__name__], [*map(dict, struct.schema_rules), *schema_rules(struct)])
+        for tag, struct in ((str(struct.__struct_config__.tag), struct) for struct in structs)
+    }
+
+
+def _bulk() -> dict[str, Schema]:
+    found = {}
+    for kind, group in groupby(bulk_fields(), key=lambda field: field.kind):
+        fields = list(group)
+        made = {
+            "properties": {field.name: _bulk_field(field) for field in fields},
+            "required": [field.name for field in fields if field.required],
+        }
+        found[kind] = _map("kind", kind, made, BULK_RULES[kind])
+    return found
+
+
+def _bulk_field(field: FieldInfo) -> Schema:
+    return {"description": field.about, **(BULK_FIELDS.get(field.name) or BULK_TYPES.get(field.type, {}))}
+
+
+def _namespace() -> Schema:
+    """One of the references; fields of the others may be there and be null."""
+    _, made = msgspec.json.schema_components(get_args(Namespace), ref_template="#/$defs/{name}")
+    fields = {name for struct in get_args(Namespace) for name in struct.__struct_fields__}
+    ways = []
+    for struct in get_args(Namespace):
+        others = "|".join(sorted(fields.difference(struct.__struct_fields__)))
+        way = _map("type", str(struct.__struct_config__.tag), made[struct.__name__])
+        ways.append({**way, "patternProperties": {f"^({others})$": NULL}})
+    return {"description": "where an interface or link is", "anyOf": ways}
+
+
+def _map(tag_field: str, tag: str, made: Schema, rules: Sequence[Schema] = ()) -> Schema:
+    """A map of which one field is the tag; fields that are not required may be null."""
+    fields = {name: _field(field, name in made["required"]) for name, field in made["properties"].items()}
+    fields[tag_field] = {"description": f"what the {'item' if tag_field == 'kind' else 'reference'} is", "const": tag}
+    return {
+        "title": tag,
+        **({"description": made["description"]} if "description" in made else {}),
+        "type": "object",
+        "properties": fields,
+        "required": made["required"],
+        "additionalProperties": False,
+        **({"allOf": list(rules)} if rules else {}),
+    }
+
+
+def _field(made: Schema, required: bool) -> Schema:
+    """A field's schema, with null where it may be left out. The description stands in front, and no type beside a reference."""
+    ways = [way for way in made.get("anyOf", ()) if way != NULL]
+    value = {**made, **(ways[0] if len(ways) == 1 else {"anyOf": ways} if ways else {})}
+    about = {name: value.pop(name) for name in ("description", "default") if value.get(name) is not None}
+    if "$ref" in value:
+        value = {"$ref": value["$ref"]}
+    elif len(ways) == 1:
+        del value["anyOf"]
+    if isinstance(value.get("items"), dict):
+        value["items"] = _field(value["items"], True)
+    value = {name: part for name, part in value.items() if name not in ("default", "discriminator")}
+    if required:
+        return {**about, **value}
+    if value.keys() & {"$ref", "anyOf", "enum", "const"}:
+        return {**about, "anyOf": [value, NULL]}
+    return {**about, **value, "type": [value["type"], "null"]}
