@@ -95,15 +95,16 @@ static void peer_put(struct nsp_msg *msg, const struct nsp_link *peer, int peer_
 	nsp_attr_nest_end(msg, nest);
 }
 
-int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns)
+int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int netns)
 {
 	struct nlattr *info, *data;
 	struct ifinfomsg *ifi;
 	struct nsp_msg msg;
 
-	if (!has(link, NSP_LINK_NAME) || !has(link, NSP_LINK_KIND) || !is_whole(link) || (peer && !is_whole(peer)))
+	if (!has(link, NSP_LINK_NAME) || !has(link, NSP_LINK_KIND) || has(link, NSP_LINK_NETNS) || !is_whole(link) ||
+	    (peer && !is_whole(peer)))
 		return -EINVAL;
-	if (peer && peer_netns != NSP_NETNS_CURRENT && nsp_netns_check(peer_netns, NULL) < 0)
+	if (netns != NSP_NETNS_CURRENT && nsp_netns_check(netns, NULL) < 0)
 		return -EBADF;
 	ifi = nsp_msg_begin(&msg, batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifi));
 	if (!ifi)
@@ -117,15 +118,15 @@ int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const 
 		nsp_attr_put_s32(&msg, IFLA_LINK, link->link);
 	if (has(link, NSP_LINK_LINK_NETNSID))
 		nsp_attr_put_s32(&msg, IFLA_LINK_NETNSID, link->link_netnsid);
-	if (has(link, NSP_LINK_NETNS))
-		nsp_attr_put_s32(&msg, IFLA_NET_NS_FD, link->netns);
+	if (!peer && netns != NSP_NETNS_CURRENT)
+		nsp_attr_put_s32(&msg, IFLA_NET_NS_FD, netns);
 	info = nsp_attr_nest(&msg, IFLA_LINKINFO);
 	nsp_attr_put_str(&msg, IFLA_INFO_KIND, link->kind);
 	data = peer || has(link, NSP_LINK_DATA) ? nsp_attr_nest(&msg, IFLA_INFO_DATA) : NULL;
 	if (has(link, NSP_LINK_DATA))
 		raw_put(&msg, &link->data);
 	if (peer)
-		peer_put(&msg, peer, peer_netns);
+		peer_put(&msg, peer, netns);
 	nsp_attr_nest_end(&msg, data);
 	nsp_attr_nest_end(&msg, info);
 	return nsp_msg_end(&msg, batch);

@@ -187,14 +187,11 @@ static void test_upper_link(void)
 static void test_namespace_of_a_link(void)
 {
 	struct world *below = world_new(), *above = world_new(), *further = world_new();
-	struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_LINK | NSP_LINK_NETNS,
-				 .name = "up",
-				 .kind = "macvlan" };
+	struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_LINK, .name = "up", .kind = "macvlan" };
 	struct nsp_link read;
 
 	link.link = world_veth(below, "v0");
-	link.netns = above->netns;
-	CHECK_EQ(nsp_link_create(&below->batch, &link, NULL, NSP_NETNS_CURRENT), 0);
+	CHECK_EQ(nsp_link_create(&below->batch, &link, NULL, above->netns), 0);
 	CHECK_EQ(world_send(below, NULL), 0);
 	CHECK(world_link(above, "up", &read) > 0);
 	CHECK_EQ(read.link, link.link);
@@ -210,6 +207,10 @@ static void test_namespace_of_a_link(void)
 	CHECK(world_link(further, "moved", &read) > 0);
 	link.netns = -1;
 	CHECK_EQ(nsp_link_change(&above->batch, &link), -EINVAL);
+	link = (struct nsp_link){
+		.fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_NETNS, .name = "x", .kind = "ifb", .netns = 3
+	};
+	CHECK_EQ(nsp_link_create(&above->batch, &link, NULL, NSP_NETNS_CURRENT), -EINVAL);
 	world_free(further);
 	world_free(above);
 	world_free(below);

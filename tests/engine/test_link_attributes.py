@@ -37,11 +37,11 @@ class Place:
         self.netns = create_anonymous_netns()
         self.number = self.core.add_netns(self.netns)
 
-    def do(self, *changes: LinkChange, new: bool = False) -> None:
+    def do(self, *changes: LinkChange, new: bool = False, netns_fd: int | None = None) -> None:
         """Creates or changes links, all of them."""
         op = Op(1).stage(self.number)
         for change in changes:
-            op.create(change) if new else op.change(change)
+            op.create(change, None, netns_fd) if new else op.change(change)
         self.core.submit(op)
         while (result := self.core.poll()) is None:
             select.select([self.core.fd], [], [], 60)
@@ -91,7 +91,7 @@ def test_a_link_is_born_in_another_namespace_than_what_it_stands_on(place: Place
     elsewhere = create_anonymous_netns()
     place.do(LinkChange(name="below", kind="bridge"), new=True)
     below = place.links()["below"].index
-    place.do(LinkChange(name="above", kind="macvlan", link=below, netns_fd=elsewhere), new=True)
+    place.do(LinkChange(name="above", kind="macvlan", link=below), new=True, netns_fd=elsewhere)
     assert "above" not in place.links()
     assert [event.link.link for event in Monitor.survey(elsewhere) if event.link is not None and event.link.name == "above"] == [
         below

@@ -189,8 +189,7 @@ NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t ty
 #define NSP_DUMP_NEIGHS 4
 
 /* Reads a whole table; repeated (see nsp_reply_fn) when the kernel says that it changed meanwhile, at most 100 times (-EINTR).
- * `family` is 0 for both, AF_INET or AF_INET6 or, of neighbours, AF_BRIDGE for forwarding tables; `ifindex` 0 for all; `table` 0 for all
- * (routes only). */
+ * `family` is 0 for both, AF_INET or AF_INET6; `ifindex` 0 for all; `table` 0 for all (routes only). */
 NSP_API int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
 		     struct nsp_error *err);
 
@@ -323,9 +322,9 @@ struct nsp_link {
 	uint8_t loopback;      /* read only: IFF_LOOPBACK */
 	int32_t master;	       /* an ifindex; 0 is none */
 	uint32_t group;
-	int32_t link;	      /* the lower link's index, given at birth only; read also: the other end's */
-	int32_t link_netnsid; /* where that is, where it is another namespace: the number that it has in this one */
-	int32_t netns;	      /* a descriptor. Where it is born, while LINK is where the message is sent, or where it is moved to */
+	int32_t link;		     /* the lower link's index, given at birth only; read also: the other end's */
+	int32_t link_netnsid;	     /* where that is, where it is another namespace: the number that it has in this one */
+	int32_t netns;		     /* where it is moved to by nsp_link_change: a descriptor, open until the message is sent */
 	struct nsp_attrs data;	     /* what it is of its kind: IFLA_INFO_DATA */
 	struct nsp_attrs slave_data; /* and as a port of its master: IFLA_INFO_SLAVE_DATA */
 	struct nsp_attrs altnames;   /* read only: its other names, each IFLA_ALT_IFNAME */
@@ -333,12 +332,13 @@ struct nsp_link {
 	uint32_t reserved[32]; /* 0: the fields to come */
 };
 
-/* RTM_NEWLINK that creates `link` (NAME and KIND are needed) where the batch is sent. `peer`, for a veth and its like, is born in the
- * namespace `peer_netns`, a descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT. Honoured on both ends at
- * birth: NAME, MAC, MTU, GROUP. UP, MASTER, LINK, LINK_NETNSID, NETNS and DATA only on `link`; ALIAS, ADDR_GEN_MODE and SLAVE_DATA on
- * neither (the kernel ignores them in silence), so follow it with nsp_link_change. NETNS, too, has to stay open until then. With NETNS or
- * LINK_NETNSID, older kernels (6.12) want NAME to be free in both namespaces. */
-NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int peer_netns);
+/* RTM_NEWLINK that creates `link` (NAME and KIND are needed). `peer`, for a veth and its like, is born in the namespace `netns`, a
+ * descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT: where the batch is sent. Without `peer`, `link` itself
+ * is born there, and LINK is looked for where the batch is sent: so a link may stand on one of another namespace. Honoured on both ends at
+ * birth: NAME, MAC, MTU, GROUP. UP, MASTER, LINK, LINK_NETNSID and DATA only on `link`; ALIAS, ADDR_GEN_MODE and SLAVE_DATA on neither
+ * (the kernel ignores them in silence), so follow it with nsp_link_change. Where a link is born elsewhere, or stands on one elsewhere, older
+ * kernels (6.12) want NAME to be free in both namespaces. */
+NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int netns);
 
 /* RTM_NEWLINK without NLM_F_CREATE: sets the fields given. The link is INDEX, where given, and NAME then is its new name; otherwise NAME.
  * DATA wants KIND beside it. What is not among the attributes of DATA or SLAVE_DATA stays as it is. SLAVE_DATA is for the master that the
@@ -440,7 +440,7 @@ NSP_API int nsp_neigh_read(const void *msg, struct nsp_neigh *neigh);
 
 /* ---- monitor (monitor.c) --------------------------------------------------------------------------------------------------- */
 
-/* What somebody did to a route or neighbour (a struct nlmsghdr; valid during the call): see nsp_core_hear in nsplane/core.h. */
+/* What somebody did to a route or neighbour (a struct nlmsghdr; valid during the call): see nsp_core_listen in nsplane/core.h. */
 typedef void (*nsp_heard_fn)(void *arg, int32_t nsid, const void *msg);
 
 /* Where the attributes of links are put that events point to: `cap` bytes at `buf`, of which `len` are used. With `buf` NULL they are put

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class LinkChange:
     """Fields of a link to be made or changed; None is left alone. `link` is the lower link's ifindex, of a new link, in the
-    namespace of the stage; `netns_fd` where the new link is to be, or an old one is moved to: open until the operation has ended.
+    namespace of the stage.
 
     `data` is what it is of its kind, and wants `kind` beside it; `slave_data` what it is as a port of the master that it has, so
     not of a new link: attributes as the kernel reads them in IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA. What is left out stays."""
@@ -33,14 +33,13 @@ class LinkChange:
     alias: str | None = None
     addr_gen_mode: int | None = None
     link: int | None = None
-    netns_fd: int | None = None
     data: bytes | None = None
     slave_data: bytes | None = None
 
     def __bool__(self) -> bool:
         """Is there anything to be changed?"""
         fields = self.name, self.kind, self.up, self.mtu, self.mac, self.master, self.group, self.alias, self.addr_gen_mode
-        return any(value is not None for value in (*fields, self.link, self.netns_fd, self.data, self.slave_data))
+        return any(value is not None for value in (*fields, self.link, self.data, self.slave_data))
 
     def _fill(self) -> CData:
         raw = ffi.new("struct nsp_link *")
@@ -79,9 +78,6 @@ class LinkChange:
         if self.link is not None:
             fields |= lib.NSP_LINK_LINK
             raw.link = self.link
-        if self.netns_fd is not None:
-            fields |= lib.NSP_LINK_NETNS
-            raw.netns = self.netns_fd
         if self.data is not None:
             fields |= lib.NSP_LINK_DATA
             _point_to(raw.data, self.data)
@@ -141,9 +137,11 @@ class Op:
         lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
         return self
 
-    def create(self, link: LinkChange, peer: LinkChange | None = None, peer_netns_fd: int = lib.NSP_NETNS_CURRENT) -> None:
+    def create(self, link: LinkChange, peer: LinkChange | None = None, netns_fd: int | None = None) -> None:
+        """`peer`, or without one the link itself, is born in the namespace `netns_fd`, where that is not the stage's."""
+        where = lib.NSP_NETNS_CURRENT if netns_fd is None else netns_fd
         raw_peer = ffi.NULL if peer is None else peer._fill()
-        self._add(lib.nsp_link_create(self._room_for(link), link._fill(), raw_peer, peer_netns_fd))
+        self._add(lib.nsp_link_create(self._room_for(link), link._fill(), raw_peer, where))
 
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))

@@ -226,8 +226,7 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
         peer, peer_netns = others[0]
         op.create(birth, _at_birth(peer, kind, group, kind.mtu(peer, None)), peer_netns.fd)
     else:
-        birth.netns_fd = None if born_in is netns else netns.fd
-        op.create(birth)
+        op.create(birth, netns_fd=None if born_in is netns else netns.fd)
     nodes = tuple(end for end, _ in ends)
     for end, where in ends:
         name = end.wanted_name
