@@ -45,11 +45,15 @@ def run_in(netns: str, command: str) -> str:
     return run(f"nsenter --net={netns} sh -c '{command}'")
 
 
-def rename(netns: str, link: str, name: str) -> None:
-    """Gives a link in the namespace behind an nsfs path another name, as somebody else would; before Linux 6.2 it has to be down
-    for that."""
+def renaming(link: str, name: str) -> list[str]:
+    """What `ip` is told so that a link has another name; before Linux 6.2 it has to be down for that."""
     steps = [f"{link} name {name}"] if LIVE_RENAME else [f"{link} down", f"{link} name {name}", f"{name} up"]
-    run_in(netns, " && ".join(f"ip link set dev {step}" for step in steps))
+    return [f"link set dev {step}" for step in steps]
+
+
+def rename(netns: str, link: str, name: str) -> None:
+    """Gives a link in the namespace behind an nsfs path another name, as somebody else would."""
+    run_in(netns, " && ".join(f"ip {command}" for command in renaming(link, name)))
 
 
 def run(command: str) -> str:
