@@ -149,11 +149,11 @@ def quiet(engine: Engine) -> None:
     end = time.monotonic() + 10
     calm = 0
     while calm < 5:
-        at_work = {"backlog": engine.backlog, "operations": len(engine._planner._running)}
-        assert time.monotonic() < end, f"the engine does not come to rest: {at_work}, {engine.info()}"
         ready, _, _ = select.select(sources, [], [], 0.03)
         engine.process()
+        at_work = {"backlog": engine.backlog, "operations": len(engine._planner._running)}
         calm = 0 if ready or any(at_work.values()) else calm + 1
+        assert calm or time.monotonic() < end, f"the engine does not come to rest: {at_work}, {engine.info()}"
 
 
 @contextmanager
