@@ -20,9 +20,12 @@ from typing import Any
 import pytest
 
 from nsplane import Engine, Journal
+from nsplane.model.requests import Request
 from nsplane.plan.operation import LIVE_RENAME
 
 PING = Path(__file__).with_name("ping.py")
+SLOWNESS = 10 if "VM_KERNEL" in os.environ else 1
+"""Of the emulated machine: how many times as long as elsewhere tests wait in it for what is to come about."""
 _numbers = itertools.count(1)
 
 
@@ -132,7 +135,7 @@ class Lab:
 
 def until(engine: Engine, condition: Callable[[], object], seconds: float = 5) -> None:
     """Processes until something is so."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWNESS
     while not condition():
         assert time.monotonic() < end, "it does not come about"
         select.select([engine], [], [], 0.05)
@@ -146,7 +149,7 @@ def quiet(engine: Engine) -> None:
     """
     namespaces = engine._planner.namespaces
     sources = [engine._core.fd, namespaces.monitor.fd, namespaces.route_monitor.fd]
-    end = time.monotonic() + 10
+    end = time.monotonic() + 10 * SLOWNESS
     calm = 0
     while calm < 5:
         ready, _, _ = select.select(sources, [], [], 0.03)
@@ -176,6 +179,19 @@ def _everything() -> tuple[set[str], set[str]]:
 def _needs_root() -> None:
     if os.geteuid():
         pytest.skip("not root: an engine needs network namespaces")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engines_have_time() -> Iterator[None]:
+    """Also for requests that are given seconds."""
+    settle = Engine.settle
+
+    def wait(engine: Engine, request: Request, timeout: float | None = None) -> Request:
+        return settle(engine, request, None if timeout is None else timeout * SLOWNESS)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "settle", wait)
+        yield
 
 
 @pytest.fixture
@@ -215,7 +231,7 @@ def settle(engine: Engine) -> Callable[..., dict[str, Any]]:
     """Processes until the item with this key is in this state."""
 
     def wait(key: str, state: str = "configured", seconds: float = 5) -> dict[str, Any]:
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * SLOWNESS
         while True:
             engine.process()
             entry = engine.get(key)
