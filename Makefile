@@ -106,7 +106,7 @@ test-vm: packages emulator build .venv/.dev build/c/build.ninja
 	ninja --quiet -C build/c
 	for kernel in $(kernels); do \
 		tests/vm/run-in-vm -k $$kernel -t 14400 sh -c \
-			'meson test -C build/c --no-rebuild --print-errorlogs --timeout-multiplier 20 && pytest tests/engine tests/vm' || exit 1; \
+			'meson test -C build/c --no-rebuild --print-errorlogs --timeout-multiplier 20 && pytest --timeout 3600 tests/engine tests/vm' || exit 1; \
 	done
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.

@@ -20,9 +20,12 @@ from typing import Any
 import pytest
 
 from nsplane import Engine, Journal
+from nsplane.model.requests import Request
 from nsplane.plan.operation import LIVE_RENAME
 
 PING = Path(__file__).with_name("ping.py")
+SLOWNESS = 10 if "VM_KERNEL" in os.environ else 1
+"""Of the emulated machine: how many times as long as elsewhere tests wait in it for what is to come about."""
 _numbers = itertools.count(1)
 
 
@@ -45,11 +48,15 @@ def run_in(netns: str, command: str) -> str:
     return run(f"nsenter --net={netns} sh -c '{command}'")
 
 
-def rename(netns: str, link: str, name: str) -> None:
-    """Gives a link in the namespace behind an nsfs path another name, as somebody else would; before Linux 6.2 it has to be down
-    for that."""
+def renaming(link: str, name: str) -> list[str]:
+    """What `ip` is told so that a link has another name; before Linux 6.2 it has to be down for that."""
     steps = [f"{link} name {name}"] if LIVE_RENAME else [f"{link} down", f"{link} name {name}", f"{name} up"]
-    run_in(netns, " && ".join(f"ip link set dev {step}" for step in steps))
+    return [f"link set dev {step}" for step in steps]
+
+
+def rename(netns: str, link: str, name: str) -> None:
+    """Gives a link in the namespace behind an nsfs path another name, as somebody else would."""
+    run_in(netns, " && ".join(f"ip {command}" for command in renaming(link, name)))
 
 
 def run(command: str) -> str:
@@ -128,7 +135,7 @@ class Lab:
 
 def until(engine: Engine, condition: Callable[[], object], seconds: float = 5) -> None:
     """Processes until something is so."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWNESS
     while not condition():
         assert time.monotonic() < end, "it does not come about"
         select.select([engine], [], [], 0.05)
@@ -142,14 +149,14 @@ def quiet(engine: Engine) -> None:
     """
     namespaces = engine._planner.namespaces
     sources = [engine._core.fd, namespaces.monitor.fd, namespaces.route_monitor.fd]
-    end = time.monotonic() + 10
+    end = time.monotonic() + 10 * SLOWNESS
     calm = 0
     while calm < 5:
-        at_work = {"backlog": engine.backlog, "operations": len(engine._planner._running)}
-        assert time.monotonic() < end, f"the engine does not come to rest: {at_work}, {engine.info()}"
         ready, _, _ = select.select(sources, [], [], 0.03)
         engine.process()
+        at_work = {"backlog": engine.backlog, "operations": len(engine._planner._running)}
         calm = 0 if ready or any(at_work.values()) else calm + 1
+        assert calm or time.monotonic() < end, f"the engine does not come to rest: {at_work}, {engine.info()}"
 
 
 @contextmanager
@@ -172,6 +179,19 @@ def _everything() -> tuple[set[str], set[str]]:
 def _needs_root() -> None:
     if os.geteuid():
         pytest.skip("not root: an engine needs network namespaces")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engines_have_time() -> Iterator[None]:
+    """Also for requests that are given seconds."""
+    settle = Engine.settle
+
+    def wait(engine: Engine, request: Request, timeout: float | None = None) -> Request:
+        return settle(engine, request, None if timeout is None else timeout * SLOWNESS)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "settle", wait)
+        yield
 
 
 @pytest.fixture
@@ -211,7 +231,7 @@ def settle(engine: Engine) -> Callable[..., dict[str, Any]]:
     """Processes until the item with this key is in this state."""
 
     def wait(key: str, state: str = "configured", seconds: float = 5) -> dict[str, Any]:
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * SLOWNESS
         while True:
             engine.process()
             entry = engine.get(key)

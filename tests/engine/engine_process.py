@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from nsplane import Engine, Journal
 
-from .conftest import quiet
+from .conftest import SLOWNESS, quiet
 
 PATIENCE = 60.0
 
@@ -35,7 +35,7 @@ class EngineProcess:
 
     def receive(self) -> Any:
         """What it answers to the oldest question."""
-        if not self._connection.poll(PATIENCE):
+        if not self._connection.poll(PATIENCE * SLOWNESS):
             raise TimeoutError("the engine does not answer")
         answer = self._connection.recv()
         if isinstance(answer, str):

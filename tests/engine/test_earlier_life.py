@@ -94,14 +94,15 @@ def test_a_pair_of_which_one_end_has_lost_its_mark_is_the_same(lab: Lab, items: 
         engine.replace([], timeout=5)
 
 
-RENAMES = {
-    "one name": ["set dev a name x"],
-    "two that are swapped": ["set dev a name x", "set dev c name a", "set dev x name c"],
-    "three in a circle": ["set dev a name x", "set dev c name a", "set dev br name c", "set dev x name br"],
-    "the name of one that is new": ["set dev a name n"],
-    "names and marks": ["set dev a name x", "set dev c name a alias somebody", "set dev x name c"],
-    "a mark": ["set dev a alias somebody", "set dev br alias somebody"],
+RENAMES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
+    "one name": ([("a", "x")], []),
+    "two that are swapped": ([("a", "x"), ("c", "a"), ("x", "c")], []),
+    "three in a circle": ([("a", "x"), ("c", "a"), ("br", "c"), ("x", "br")], []),
+    "the name of one that is new": ([("a", "n")], []),
+    "names and marks": ([("a", "x"), ("c", "a"), ("x", "c")], ["a"]),
+    "a mark": ([], ["a", "br"]),
 }
+"""Names before and after, one after the other, and which links then get another mark."""
 
 
 @pytest.mark.parametrize("renamed", RENAMES)
@@ -113,8 +114,11 @@ def test_links_that_were_renamed_meanwhile_are_named_back(lab: Lab, items: list[
     with life(lab) as engine:
         assert engine.put(items, timeout=5)["counts"] == {"configured": 6}
     before = indexes(lab)
-    for command in RENAMES[renamed]:
-        run(f"ip -n {lab.name('red')} link {command}")
+    names, marks = RENAMES[renamed]
+    for name, other in names:
+        rename(f"/run/netns/{lab.name('red')}", name, other)
+    for name in marks:
+        run(f"ip -n {lab.name('red')} link set dev {name} alias somebody")
     items.append(bridge("n", red))
     with life(lab) as engine:
         reply = engine.put(items[::-1] if turned else items, timeout=5)

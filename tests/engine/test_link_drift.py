@@ -11,7 +11,7 @@ import pytest
 
 from nsplane import Engine
 
-from .conftest import Lab, ip, quiet, run, until
+from .conftest import Lab, ip, quiet, renaming, run, until
 from .wishes import bridge, by_name, existing, veth
 
 Told = Callable[[], list[tuple[str, str, list[str]]]]
@@ -51,16 +51,16 @@ def altered(name: str, *fields: str) -> tuple[str, str, list[str]]:
 
 
 DAMAGES = {
-    "MTU": ("link set dev br mtu 1300", [altered("br", "mtu")]),
-    "MAC": ("link set dev br address 02:00:00:00:aa:aa", [altered("br", "mac")]),
-    "an IPv4 address": ("addr del 10.1.0.1/24 dev br", [altered("br", "addresses")]),
-    "an IPv6 address": ("addr del fd01::1/64 dev br", [altered("br", "addresses")]),
-    "the master": ("link set dev p nomaster", [altered("p", "master")]),
-    "the name": ("link set dev p name foo", [altered("p", "name")]),
-    "the alias": ("link set dev p alias foo", [altered("p", "alias")]),
-    "down": ("link set dev p down", [altered("p", "up")]),
-    "a pair that is deleted": ("link del dev p", [("interface/p", "missing", []), ("interface/q", "missing", [])]),
-    "a bridge that is deleted": ("link del dev br", [("interface/br", "missing", [])]),
+    "MTU": (["link set dev br mtu 1300"], [altered("br", "mtu")]),
+    "MAC": (["link set dev br address 02:00:00:00:aa:aa"], [altered("br", "mac")]),
+    "an IPv4 address": (["addr del 10.1.0.1/24 dev br"], [altered("br", "addresses")]),
+    "an IPv6 address": (["addr del fd01::1/64 dev br"], [altered("br", "addresses")]),
+    "the master": (["link set dev p nomaster"], [altered("p", "master")]),
+    "the name": (renaming("p", "foo"), [altered("p", "name")]),
+    "the alias": (["link set dev p alias foo"], [altered("p", "alias")]),
+    "down": (["link set dev p down"], [altered("p", "up")]),
+    "a pair that is deleted": (["link del dev p"], [("interface/p", "missing", []), ("interface/q", "missing", [])]),
+    "a bridge that is deleted": (["link del dev br"], [("interface/br", "missing", [])]),
 }
 
 
@@ -77,9 +77,10 @@ def test_it_is_told_counted_logged_and_put_right(
         return sorted(([link.get(key) for key in keys], "UP" in link["flags"], addresses(link)) for link in links)
 
     before = shown()
-    command, found = DAMAGES[damage]
+    commands, found = DAMAGES[damage]
     with caplog.at_level(logging.WARNING, "nsplane"):
-        run(f"ip -n {red} {command}")
+        for command in commands:
+            run(f"ip -n {red} {command}")
         until(engine, lambda: engine.info()["drift"] != {"missing": 0, "altered": 0, "stale": 0})
         quiet(engine)
     assert told() == found

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ..bus.from_outside import shown
+from .conftest import renaming
 from .engine_process import EngineProcess
 from .wishes import Item
 
@@ -251,8 +252,10 @@ class World:
             return
         if command == "netns del":
             subprocess.run(["ip", "netns", "del", path.name], check=True)
-        else:
-            subprocess.run(["nsenter", f"--net={path}", "ip", *command.split()], check=False, capture_output=True)
+            return
+        words = command.split()
+        for one in renaming(words[3], words[5]) if "name" in words else [command]:
+            subprocess.run(["nsenter", f"--net={path}", "ip", *one.split()], check=False, capture_output=True)
 
     def kernel(self, wishes: dict[str, Item]) -> dict[str, Any]:
         """What all the namespaces have. MACs that are the engine's to choose are only checked."""

@@ -12,7 +12,7 @@ from msgspec import msgpack
 
 from nsplane import BadRequest, Engine, Journal
 
-from .conftest import Lab, ip, run, until
+from .conftest import SLOWNESS, Lab, ip, run, until
 from .wishes import Item, arp, bridge, by_label, by_name, route, veth
 
 
@@ -159,7 +159,7 @@ def test_what_is_not_confirmed_is_taken_back(engine: Engine, lab: Lab) -> None:
     before = wanted(engine)
     changed = bridge("br", by_name(lab.name("red")), addresses=["10.1.0.1/24", "10.1.0.7/24"])
     later = [route("br", "10.2.0.0/16", gateway="10.1.0.3"), route("br", "10.3.0.0/16")]
-    ask(engine, op="put", confirm=0.3, items=[changed, *later])
+    ask(engine, op="put", confirm=0.3 * SLOWNESS, items=[changed, *later])
     assert routes(lab) == {"10.2.0.0/16", "10.3.0.0/16"}
     until(engine, lambda: wanted(engine) == before)
     until(engine, lambda: routes(lab) == {"10.2.0.0/16"})
@@ -167,9 +167,9 @@ def test_what_is_not_confirmed_is_taken_back(engine: Engine, lab: Lab) -> None:
 
 def test_what_is_confirmed_stays(engine: Engine, lab: Lab) -> None:
     ask(engine, op="put", items=base(lab))
-    revision = ask(engine, op="put", confirm=0.3, items=[route("br", "10.3.0.0/16")])["revision"]
+    revision = ask(engine, op="put", confirm=0.3 * SLOWNESS, items=[route("br", "10.3.0.0/16")])["revision"]
     assert ask(engine, op="confirm", revision=revision)["revision"] == revision
-    end = time.monotonic() + 0.5
+    end = time.monotonic() + 0.5 * SLOWNESS
     until(engine, lambda: time.monotonic() > end)
     assert routes(lab) == {"10.2.0.0/16", "10.3.0.0/16"}
     with pytest.raises(BadRequest):
@@ -182,7 +182,7 @@ def test_what_is_not_confirmed_is_taken_back_after_a_restart_too(lab: Lab, tmp_p
         with Engine(agent_id=lab.name(), journal=journal) as engine:
             if life == 0:
                 ask(engine, op="put", items=base(lab))
-                ask(engine, op="delete", confirm=0.5, keys=["route/br/10.2.0.0/16"])
+                ask(engine, op="delete", confirm=0.5 * SLOWNESS, keys=["route/br/10.2.0.0/16"])
                 assert routes(lab) == set()
             else:
                 until(engine, lambda: routes(lab) == {"10.2.0.0/16"})

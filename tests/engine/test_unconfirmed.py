@@ -18,7 +18,7 @@ from nsplane.journal import NotRecorded
 from nsplane.request import transactions, unconfirmed
 from nsplane.world.timers import boot_time
 
-from .conftest import Lab, until
+from .conftest import SLOWNESS, Lab, until
 from .wishes import Item, bridge, by_name, route
 
 
@@ -69,7 +69,7 @@ def test_a_request_and_its_deadline_are_recorded_together(lab: Lab, tmp_path: Pa
 
         monkeypatch.setattr(engine, "_begin", killed)
         with pytest.raises(Killed):
-            ask(engine, op="put", confirm=0.5, items=routes(2, 3, via=3))
+            ask(engine, op="put", confirm=0.5 * SLOWNESS, items=routes(2, 3, via=3))
     with closing(Journal(tmp_path)) as journal, Engine(lab.name(), journal) as engine:
         assert gateways(engine) == {"10.2.0.0/16": "10.1.0.3", "10.3.0.0/16": "10.1.0.3"}
         until(engine, lambda: gateways(engine) == {"10.2.0.0/16": "10.1.0.2"})
@@ -84,7 +84,7 @@ def test_a_confirmation_is_recorded_before_it_is_answered(engine: Engine, tmp_pa
 
 
 def test_a_confirmation_that_cannot_be_recorded_is_none(engine: Engine, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    revision = ask(engine, op="put", confirm=0.5, items=routes(2))["revision"]
+    revision = ask(engine, op="put", confirm=0.5 * SLOWNESS, items=routes(2))["revision"]
 
     def full() -> None:
         raise NotRecorded("the disk is full")
@@ -101,7 +101,7 @@ def test_a_deadline_is_in_boot_time_within_a_boot(lab: Lab, tmp_path: Path, same
     """The clock on the wall was set back or forth by an hour meanwhile."""
     with closing(Journal(tmp_path)) as journal, Engine(lab.name(), journal) as engine:
         engine.put([bridge("br", by_name(lab.name("red")), addresses=["10.1.0.1/24"])], timeout=5)
-        ask(engine, op="put", confirm=0.5 if same else 600.0, items=routes(2))
+        ask(engine, op="put", confirm=0.5 * SLOWNESS if same else 600.0, items=routes(2))
         (key,) = waiting(tmp_path)
         known = dict(journal.saved("confirm")[key])
         assert known["at"] - boot_time() < 601
@@ -114,7 +114,7 @@ def test_a_deadline_is_in_boot_time_within_a_boot(lab: Lab, tmp_path: Path, same
 def test_of_what_was_overtaken_nothing_is_kept(engine: Engine, tmp_path: Path) -> None:
     engine.watch(True)
     for n in range(20):
-        ask(engine, op="put", confirm=600.0 if n else 1.0, items=routes(*range(2, 12), via=2 + n))
+        ask(engine, op="put", confirm=600.0 if n else 1.0 * SLOWNESS, items=routes(*range(2, 12), via=2 + n))
     assert counts(engine) == {"held": 0, "unconfirmed": 20, "unconfirmed_items": 10, "reverts": 0}
     assert sum(len(msgpack.decode(known["changes"])) for known in waiting(tmp_path).values()) == 10
     events: dict[str, Any] = {}

@@ -556,6 +556,8 @@ def test_only_marked_things_are_removed(engine: Engine, red: Red, settle: Settle
     red.ip("route add 10.2.0.0/16 dev eth0 metric 9 proto static")
     red.ip("neigh add 10.1.0.8 lladdr 02:00:00:00:00:08 dev eth0 nud permanent")
     red.ip("link add theirs type bridge")
+    red.ip("-6 addr flush dev eth0 scope link")  # the kernel's own is tentative at first, and then it is not
+    red.ip("-6 addr add fe80::1/64 dev eth0 nodad")
     before = [ip(*what, netns=red.netns) for what in (("link",), ("route",), ("addr",), ("neigh", "show", "nud", "permanent"))]
     items = [red.route(), red.arp(), bridge("b", red.name), existing("e", red.name, host_name="eth0", addresses=["10.7.0.1/24"])]
     assert engine.put(items, timeout=5)["counts"] == {"configured": 4}

@@ -3,8 +3,8 @@ runs in them."""
 
 import os
 
-from ..engine.conftest import _needs_root, engine, lab, settle
+from ..engine.conftest import _engines_have_time, _needs_root, engine, lab, settle
 
-__all__ = ["_needs_root", "engine", "lab", "settle"]
+__all__ = ["_engines_have_time", "_needs_root", "engine", "lab", "settle"]
 
 collect_ignore = ["test_other_kernels.py" if "VM_KERNEL" in os.environ else "test_clock.py"]
