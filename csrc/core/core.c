@@ -193,6 +193,9 @@ int nsp_core_fd(const struct nsp_core *core)
 	return core->event;
 }
 
+_Static_assert(sizeof(((struct nsp_totals *)0)->rows) / sizeof(((struct nsp_totals *)0)->rows[0]) == KINDS_MAX,
+	       "one for each kind");
+
 void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 {
 	core_lock(core);

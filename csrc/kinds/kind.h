@@ -97,7 +97,7 @@ struct kind {
 	/* Appends the question for the one object of an item's key (and flags: the value is not there), where the kernel has such a question;
 	 * or NULL: a table is read. */
 	int (*ask)(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex);
-	/* Does a deletion with this key hit no other object? NULL: it never does. */
+	/* Does a deletion with this key hit this object and no other? NULL: always. */
 	bool (*is_exact)(const uint8_t *key);
 	/* The routing table that the key is in, by which a dump can pick; or NULL. */
 	uint32_t (*table)(const struct kind *kind, const uint8_t *key);
@@ -127,7 +127,7 @@ struct kind {
 /* ---- kinds.c ---- */
 extern const struct kind *const kinds[KINDS_MAX];
 
-/* How many there are, and how many names they have. */
+/* How many there are. */
 unsigned kind_count(void);
 
 /* The first kind of this name, or -1. */
@@ -142,7 +142,7 @@ unsigned kind_name_index(int kind);
 /* The kind that a message is about, or -1. */
 int kind_of_message(const struct nlmsghdr *msg);
 
-/* Does a deletion with this key hit no other object? And may such a deletion that is not exact hit this one? */
+/* Does a deletion with this key hit its object and no other? May one that is not exact hit the object of this key? */
 bool kind_is_exact(uint8_t kind, const uint8_t *key);
 bool kind_may_be_hit(uint8_t kind, const uint8_t *key);
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever comes over the bus, nothing is read outside of it, and what is accepted holds: a key that was written can be read again, and
- * says the same.
+ * Whatever comes over the bus, nothing is read outside of it, and what is accepted holds: a key or item that was written can be read
+ * again, and says the same.
  *
  *   | what the rest is, 1 byte: a request, a key, a request in words, the fields of a route or ARP entry in words | ... |
  */
 #include "kernel/internal.h"
 
 #include "core/frame.h"
+#include "kinds/item.h"
+#include "kinds/key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +30,24 @@ static void check_text(const char *text, size_t cap)
 		need((uint8_t)text[i] >= 0x20 && (uint8_t)text[i] != 0x7f);
 }
 
+static void check_item(const struct wish *wish, const char *slot)
+{
+	struct mp_out out = { 0 }, text = { 0 };
+	struct item item = wish_item(wish);
+	struct slot_memo memo = { 0 };
+	struct fault fault;
+	struct wish again;
+
+	item_put(&out, slot, &item);
+	struct mp_in in = { out.data, out.data + out.len };
+	need(item_kind(in) >= 0 && item_decode(&in, item_kind(in), &again, &text, &memo, &fault) && in.p == in.end);
+	need(again.kind == wish->kind && again.flags == wish->flags && !strcmp((char *)text.data + again.slot, slot));
+	need(!memcmp(again.body, wish->body, kinds[wish->kind]->body_size));
+	need(!(wish->flags & ITEM_SOURCE) || !memcmp(again.source, wish->source, 16));
+	mp_free(&out);
+	mp_free(&text);
+}
+
 static void check_wish(const struct wish *wish)
 {
 	struct mp_out text = { 0 }, interface = { 0 };
@@ -35,13 +55,14 @@ static void check_wish(const struct wish *wish)
 	struct fault fault;
 	struct wish again;
 	const char *slot = frame_slot(frame, wish);
-	size_t len = key_format(key, slot, wish->type, wish->dst, wish->dst_len, wish->metric, wish->table);
+	size_t len = key_format(key, slot, wish->kind, wish->body);
 
 	need(len < sizeof(key) && key_is_bulk(key, len));
 	need(key_parse(key, len, &again, &text, &fault));
-	need(again.type == wish->type && again.dst_len == wish->dst_len && again.metric == wish->metric &&
-	     again.table == wish->table);
-	need(!memcmp(again.dst, wish->dst, 16) && !strcmp((char *)text.data + again.slot, slot));
+	need(again.kind == wish->kind && !memcmp(again.body, wish->body, kinds[wish->kind]->key_size));
+	need(!strcmp((char *)text.data + again.slot, slot));
+	if (!frame->keys)
+		check_item(wish, slot);
 
 	/* As an item it names the interface that it came with. */
 	struct mp_in in;
