@@ -86,6 +86,14 @@ def test_a_plan_says_who_would_be_left_waiting(engine: Engine, places: tuple[str
     ]
 
 
+def test_links_that_stand_on_each_other_wait(engine: Engine, places: tuple[str, str]) -> None:
+    items = [macvlan("a", "b", by_name(places[0])), macvlan("b", "a", by_name(places[0]))]
+    request = engine.submit(msgpack.packb({"op": "plan", "id": 1, "request": {"op": "put", "items": items}}))
+    changes = msgpack.unpackb(engine.settle(request, 10).reply())["changes"]
+    assert [(one["key"], one["state"]) for one in changes] == [("interface/a", "pending"), ("interface/b", "pending")]
+    assert engine.put(items, timeout=10)["counts"] == {"pending": 2}
+
+
 def test_a_link_does_not_stand_on_itself(engine: Engine, places: tuple[str, str]) -> None:
     (entry,) = engine.put([macvlan("up", "up", by_name(places[1]))], timeout=10)["items"]
     assert (entry["state"], entry["field"], entry["message"]) == (
@@ -93,3 +101,9 @@ def test_a_link_does_not_stand_on_itself(engine: Engine, places: tuple[str, str]
         "parent",
         "parent: a link cannot be its own lower link",
     )
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "x" * 256])
+def test_what_it_stands_on_has_a_name_that_an_item_may_have(engine: Engine, places: tuple[str, str], name: str) -> None:
+    (entry,) = engine.put([macvlan("up", name, by_name(places[1]))], timeout=10)["items"]
+    assert (entry["state"], entry["field"]) == ("invalid", "parent")

@@ -15,7 +15,7 @@ from nsplane.kernel.attributes import Change
 from nsplane.kernel.codecs import WrongValue
 from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
-from nsplane.model.items import Interface, interface_key
+from nsplane.model.items import Interface, check_name, interface_key
 from nsplane.model.links import LinkItem, Parent
 from nsplane.plan.needs import there
 from nsplane.plan.operation import Operation
@@ -38,12 +38,17 @@ class CreatedKind(LinkKind):
             attributes.check(self.table, self._fields(item))
         except WrongValue as error:
             raise ItemError(error.field, str(error)) from None
-        for name in self.lower_links(item):
-            if name == item.name:
-                raise ItemError(self._parent or self.table.links[0], "a link cannot be its own lower link")
+        for field in self._link_fields:
+            name = getattr(item, field)
+            if name is not None and check_name(name, field) == item.name:
+                raise ItemError(field, "a link cannot be its own lower link")
+
+    @property
+    def _link_fields(self) -> tuple[str, ...]:
+        return self.table.links if self._parent is None else (*self.table.links, self._parent)
 
     def lower_links(self, item: Interface) -> tuple[str, ...]:
-        names = (getattr(item, name) for name in (*self.table.links, *((self._parent,) if self._parent else ())))
+        names = (getattr(item, field) for field in self._link_fields)
         return tuple(name for name in names if name is not None)
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
@@ -70,11 +75,9 @@ class CreatedKind(LinkKind):
         return values | {name: self._index(node, values[name]) for name in self.table.links}
 
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
-        found = (
-            attributes.differences(self.table, self._values(node), attributes.decode(self.table, link.data))
-            if self.table.fields
-            else {}
-        )
+        found: dict[str, Change] = {}
+        if self.table.fields:
+            found = attributes.differences(self.table, self._values(node), attributes.decode(self.table, link.data))
         if self._parent is not None and link.link != self._index(node, getattr(node.item, self._parent)):
             found[self._parent] = Change.REMAKE
         return found
@@ -132,9 +135,8 @@ class CreatedKind(LinkKind):
             up=node.item.enabled,
             master=node.master_of(link),
             alias=node.scope.ownership.mark(node.key),
-            addr_gen_mode=_addr_gen_mode(
-                node, min(link.mtu, mtu or link.mtu)
-            ),  # with a small one, IPv6 goes before the mode is set
+            # With a small MTU, IPv6 goes before the mode is set.
+            addr_gen_mode=_addr_gen_mode(node, min(link.mtu, mtu or link.mtu)),
         )
 
     def release(self, node: LinkNode, held: HeldLink) -> None:

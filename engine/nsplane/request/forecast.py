@@ -95,6 +95,7 @@ class Forecast:
         """Whether the link of an interface item can be there; one that is may still wait for its master."""
         known = self._links.get(key)
         if known is None:
+            self._links[key] = Verdict(PENDING, [key])  # what stands on itself waits
             known = self._links[key] = self._find_link(key)
         return known
 
