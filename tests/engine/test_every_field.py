@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from nsplane import Engine
-from nsplane.kernel.attributes import Change, decode, differences, encode, table_of
+from nsplane.kernel.attributes import decode, differences, encode, table_of
 from nsplane.kinds import KINDS
 from nsplane.kinds.created import CreatedKind
 
@@ -216,8 +216,3 @@ def test_a_field_that_is_left_out_again_is_as_in_a_new_link(engine: Engine, lab:
     assert engine.put([subject.item(first)], timeout=10)["counts"] == {"configured": 1}
     assert link_info(subject.link).index != index
     assert decode(table_of(MADE[kind].item), link_info(subject.link).data).get(field) == new
-
-
-def test_what_a_change_asks_for_is_known_of_every_field() -> None:
-    asked = {field.change for kind in MADE.values() for field in table_of(kind.item).fields}
-    assert all(isinstance(one, Change) or callable(one) for one in asked)
