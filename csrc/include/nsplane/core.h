@@ -63,10 +63,11 @@ struct nsp_span {
 struct nsp_fault {
 	uint32_t index;	 /* position in the request */
 	uint32_t offset; /* and in the block that stands there; NSP_NO_OFFSET where that is none, or wrong as a whole */
-	char field[32]; /* "" where the item as a whole is wrong */
+	char field[32];	 /* "" where the item as a whole is wrong */
 	char text[160];
-	const char *key;     /* where it can be read, or NULL */
-	const uint8_t *data; /* the item or key as it came, one of a block as a map of its own: `len` bytes of msgpack, or NULL where
+	const char *key; /* where it can be read, or NULL */
+	const uint8_t
+		*data; /* the item or key as it came, one of a block as a map of its own: `len` bytes of msgpack, or NULL where
 				it is long */
 	uint32_t len;
 };

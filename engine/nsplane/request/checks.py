@@ -25,8 +25,8 @@ def bad_frame(error: FrameError) -> BadRequest:
 
 @dataclass(slots=True, frozen=True)
 class Refused:
-    """An item or key that is invalid: its position in the request and in the block that stands there, its key where that can be read,
-    the field and why, and what came as msgpack, where it is not long."""
+    """An item or key that is invalid: its position in the request (and `offset` in the block that stands there), its key where that
+    can be read, the field and why, and what came as msgpack, where it is not long."""
 
     index: int
     key: str | None
@@ -44,9 +44,7 @@ class Refused:
 def refused_bulk(frame: Frame) -> list[Refused]:
     """Routes, ARP entries and their keys that are invalid, those whose key is there twice among them."""
     return [
-        Refused(
-            one.index, one.key, one.field, f"{one.field}: {one.message}" if one.field else one.message, one.data, one.offset
-        )
+        Refused(one.index, one.key, one.field, f"{one.field}: {one.message}" if one.field else one.message, one.data, one.offset)
         for one in frame.faults()
     ]
 
