@@ -21,17 +21,31 @@ bool item_store(const struct said *said, const struct kind *kind, struct wish *w
 	return true;
 }
 
+static inline bool is_called(const struct field *field, const struct mp_token *key)
+{
+	return key->len == field->name_len && key->data[0] == (uint8_t)field->name[0] &&
+	       !memcmp(key->data, field->name, field->name_len);
+}
+
 const struct field *item_field(const struct kind *kind, const struct mp_token *key, unsigned *hint)
 {
 	for (unsigned i = 0; i < kind->field_count; i++) {
 		unsigned at = *hint + i < kind->field_count ? *hint + i : *hint + i - kind->field_count;
 		const struct field *field = &kind->fields[at];
-		if (key->len == field->name_len && !memcmp(key->data, field->name, field->name_len)) {
+		if (is_called(field, key)) {
 			*hint = at + 1;
 			return field;
 		}
 	}
 	return NULL;
+}
+
+/* Publishers have the fields in the same order each time. */
+static inline const struct field *next_field(const struct kind *kind, const struct mp_token *key, unsigned *hint)
+{
+	if (*hint < kind->field_count && is_called(&kind->fields[*hint], key))
+		return &kind->fields[(*hint)++];
+	return item_field(kind, key, hint);
 }
 
 int item_kind(struct mp_in in)
@@ -69,9 +83,9 @@ bool item_read(struct mp_in *in, int number, struct said *said, struct fault *fa
 	if (!mp_next(&item, &map) || map.type != MP_MAP)
 		return fault_set(fault, "", "an item is a map");
 	for (uint32_t i = 0; i < map.len; i++) {
-		if (!fault_want(&item, &key, MP_STR, "", fault))
+		if (!fault_want_str(&item, &key, "", fault))
 			return false;
-		const struct field *field = item_field(kind, &key, &hint);
+		const struct field *field = next_field(kind, &key, &hint);
 		if (!field && text_is(key.data, key.len, "block")) {
 			if (block)
 				return fault_set(fault, "block", "is given twice");
@@ -94,7 +108,7 @@ bool item_read(struct mp_in *in, int number, struct said *said, struct fault *fa
 			continue;
 		said->given |= 1u << at;
 		if (field->type == FIELD_INTERFACE) {
-			if (!fault_want(&item, &said->name, MP_STR, field->name, fault))
+			if (!fault_want_str(&item, &said->name, field->name, fault))
 				return false;
 			continue;
 		}

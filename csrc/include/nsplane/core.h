@@ -66,9 +66,8 @@ struct nsp_fault {
 	char field[32];	 /* "" where the item as a whole is wrong */
 	char text[160];
 	const char *key; /* where it can be read, or NULL */
-	const uint8_t
-		*data; /* the item or key as it came, one of a block as a map of its own: `len` bytes of msgpack, or NULL where
-				it is long */
+	/* The item or key as it came, of a block the one item as a map of its own: `len` bytes of msgpack, or NULL where that is long. */
+	const uint8_t *data;
 	uint32_t len;
 };
 
