@@ -26,6 +26,18 @@ struct mp_token {
  * msgpack never uses. */
 bool mp_next(struct mp_in *in, struct mp_token *token);
 
+/* Reads a string of less than 32 bytes, where the next token is one. */
+static inline bool mp_next_short(struct mp_in *in, struct mp_token *token)
+{
+	if (in->p == in->end || (*in->p & 0xe0) != 0xa0 || in->end - in->p <= (*in->p & 0x1f))
+		return false;
+	token->type = MP_STR;
+	token->len = *in->p & 0x1f;
+	token->data = in->p + 1;
+	in->p += 1 + token->len;
+	return true;
+}
+
 /* Passes over one whole value of any depth, without recursion. */
 bool mp_skip(struct mp_in *in);
 
