@@ -110,8 +110,8 @@ static bool decode_field(struct mp_in *in, const struct field *field, struct val
 			return false;
 		value->number = (uint32_t)token.number;
 		return true;
-	default: /* kind, interface and namespace are the caller's */
-		return mp_skip(in) || fault_set(fault, field->name, "truncated msgpack");
+	default: /* the kind is known, interface and namespace are the caller's */
+		return mp_next_short(in, &token) || mp_skip(in) || fault_set(fault, field->name, "truncated msgpack");
 	}
 }
 
@@ -172,7 +172,7 @@ static const struct field *find_field(const struct kind *kind, const struct mp_t
 	for (unsigned i = 0; i < kind->field_count; i++) {
 		unsigned at = *hint + i < kind->field_count ? *hint + i : *hint + i - kind->field_count;
 		const struct field *field = &kind->fields[at];
-		if (key->len == field->name_len && !memcmp(key->data, field->name, field->name_len)) {
+		if (key->len == field->name_len && text_same(key->data, field->name, key->len)) {
 			*hint = at + 1;
 			return field;
 		}
@@ -187,14 +187,16 @@ int item_kind(struct mp_in in)
 	if (!mp_next(&in, &map) || map.type != MP_MAP)
 		return -1;
 	for (uint32_t i = 0; i < map.len; i++) {
-		if (!mp_next(&in, &key) || key.type != MP_STR)
+		if (!mp_next_short(&in, &key) && (!mp_next(&in, &key) || key.type != MP_STR))
 			return -1;
 		if (!text_is(key.data, key.len, "kind")) {
 			if (!mp_skip(&in))
 				return -1;
 			continue;
 		}
-		return mp_next(&in, &value) && value.type == MP_STR ? kind_named(value.data, value.len) : -1;
+		if (!mp_next_short(&in, &value) && (!mp_next(&in, &value) || value.type != MP_STR))
+			return -1;
+		return kind_named(value.data, value.len);
 	}
 	return -1;
 }
@@ -229,8 +231,11 @@ bool item_decode(struct mp_in *in, int number, struct wish *wish, struct mp_out 
 				return false;
 			continue;
 		}
-		if (field->type == FIELD_NAMESPACE)
-			namespace = item;
+		if (field->type == FIELD_NAMESPACE) {
+			if (!reference_pass(&item, memo, &namespace))
+				return fault_set(fault, field->name, "truncated msgpack");
+			continue;
+		}
 		if (!decode_field(&item, field, &values[at], fault))
 			return false;
 	}
@@ -242,7 +247,7 @@ bool item_decode(struct mp_in *in, int number, struct wish *wish, struct mp_out 
 		number = kind_of_family(number, address->family == 4 ? AF_INET : AF_INET6);
 	wish->kind = (uint8_t)number;
 	if (!store_all(kinds[number], values, given, wish, fault) ||
-	    !reference_decode(&name, namespace.p ? &namespace : NULL, &wish->slot, text, memo, fault))
+	    !reference_decode(&name, namespace, &wish->slot, text, memo, fault))
 		return false;
 	*in = item;
 	return true;

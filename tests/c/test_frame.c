@@ -239,6 +239,31 @@ static void test_runs(void)
 	CHECK_EQ(nsp_frame_fault(frame, 2, &fault), -ENOENT);
 }
 
+#define ROUTE_IN(interface, dst, namespace) "{kind: route, interface: " interface ", dst: " dst ", namespace: " namespace "}"
+
+/* So does one in a namespace, wherever in its item that stands: as long as it is said with the same bytes. */
+static void test_runs_in_namespaces(void)
+{
+	static const char *const expected[] = { "a@pid:4", "a@pid:4", "a@pid:4", "b@pid:4", "b@pid:41", "b", "b@pid:4", "b@pid:4" };
+
+	read_text(
+		"{items: [" ROUTE_IN("a", "10.0.0.0/8", "{type: pid, pid: 4}") ", " //
+		ROUTE_IN("a", "11.0.0.0/8",
+			 "{type: pid, pid: 4}") ", "
+						"{namespace: {type: pid, pid: 4}, kind: route, dst: 12.0.0.0/8, interface: a}, " //
+		ROUTE_IN("b", "13.0.0.0/8", "{type: pid, pid: 4}") ", "								 //
+		ROUTE_IN("b", "14.0.0.0/8", "{type: pid, pid: 41}") ", "
+								    "{kind: route, interface: b, dst: 15.0.0.0/8}, " //
+		ROUTE_IN("b", "16.0.0.0/8", "{pid: 4, type: pid}") ", "						     //
+		ROUTE_IN("b", "17.0.0.0/8", "{type: pid, pid: 4}") "]}");
+	CHECK_EQ(frame->wish_count, 8);
+	for (uint32_t i = 0; i < 8; i++)
+		CHECK_STR(slot(&frame->wishes[i]), expected[i]);
+	CHECK_EQ(frame->wishes[0].slot, frame->wishes[1].slot);
+	CHECK_EQ(frame->wishes[0].slot, frame->wishes[2].slot);
+	CHECK(frame->wishes[0].slot != frame->wishes[3].slot);
+}
+
 /* ---- what is refused ---- */
 
 #define ROUTE "kind: route, interface: web0, dst: 10.0.0.0/8"
@@ -792,6 +817,7 @@ int main(void)
 	test_arp();
 	test_namespaces();
 	test_runs();
+	test_runs_in_namespaces();
 	test_missing_and_unknown();
 	test_wrong_types();
 	test_nil();
