@@ -239,26 +239,31 @@ static void test_runs(void)
 	CHECK_EQ(nsp_frame_fault(frame, 2, &fault), -ENOENT);
 }
 
-#define ROUTE_IN(interface, dst, namespace) "{kind: route, interface: " interface ", dst: " dst ", namespace: " namespace "}"
-
-/* So does one in a namespace, wherever in its item that stands: as long as it is said with the same bytes. */
+/* So does one in a namespace, wherever in its item that stands, as long as it is said with the same bytes. */
 static void test_runs_in_namespaces(void)
 {
-	static const char *const expected[] = { "a@pid:4", "a@pid:4", "a@pid:4", "b@pid:4", "b@pid:41", "b", "b@pid:4", "b@pid:4" };
+	static const struct {
+		const char *where, *slot;
+	} items[] = {
+		{ "interface: a, namespace: {type: pid, pid: 4}", "a@pid:4" },
+		{ "interface: a, namespace: {type: pid, pid: 4}", "a@pid:4" },
+		{ "namespace: {type: pid, pid: 4}, interface: a", "a@pid:4" },
+		{ "interface: b, namespace: {type: pid, pid: 4}", "b@pid:4" },
+		{ "interface: b, namespace: {type: pid, pid: 41}", "b@pid:41" },
+		{ "interface: b", "b" },
+		{ "interface: b, namespace: {pid: 4, type: pid}", "b@pid:4" },
+		{ "interface: b, namespace: {type: pid, pid: 4}", "b@pid:4" },
+	};
+	char text[1024];
+	int n = snprintf(text, sizeof(text), "{items: [");
 
-	read_text(
-		"{items: [" ROUTE_IN("a", "10.0.0.0/8", "{type: pid, pid: 4}") ", " //
-		ROUTE_IN("a", "11.0.0.0/8",
-			 "{type: pid, pid: 4}") ", "
-						"{namespace: {type: pid, pid: 4}, kind: route, dst: 12.0.0.0/8, interface: a}, " //
-		ROUTE_IN("b", "13.0.0.0/8", "{type: pid, pid: 4}") ", "								 //
-		ROUTE_IN("b", "14.0.0.0/8", "{type: pid, pid: 41}") ", "
-								    "{kind: route, interface: b, dst: 15.0.0.0/8}, " //
-		ROUTE_IN("b", "16.0.0.0/8", "{pid: 4, type: pid}") ", "						     //
-		ROUTE_IN("b", "17.0.0.0/8", "{type: pid, pid: 4}") "]}");
+	for (unsigned i = 0; i < 8; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "{kind: route, dst: %u.0.0.0/8, %s}, ", 10 + i, items[i].where);
+	snprintf(text + n, sizeof(text) - (size_t)n, "]}");
+	read_text(text);
 	CHECK_EQ(frame->wish_count, 8);
-	for (uint32_t i = 0; i < 8; i++)
-		CHECK_STR(slot(&frame->wishes[i]), expected[i]);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_STR(slot(&frame->wishes[i]), items[i].slot);
 	CHECK_EQ(frame->wishes[0].slot, frame->wishes[1].slot);
 	CHECK_EQ(frame->wishes[0].slot, frame->wishes[2].slot);
 	CHECK(frame->wishes[0].slot != frame->wishes[3].slot);
