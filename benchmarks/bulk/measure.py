@@ -48,8 +48,7 @@ class Bulk:
         yield self.floor
         yield lambda name: self.nsplane(name, Load(batch), "put", "put again", "delete")
         yield lambda name: self.nsplane(name, Load(batch, publishers=4), "put")
-        if self._kind == "routes":
-            yield lambda name: self.nsplane(name, Load(batch, namespaced=True), "put", "delete")
+        yield lambda name: self.nsplane(name, Load(batch, namespaced=True), "put")
         for load in (Load(64), ONE):
             if load.batch < batch:
                 yield lambda name, load=load: self.nsplane(name, load, "put")  # type: ignore[misc]

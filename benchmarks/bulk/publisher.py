@@ -2,10 +2,10 @@
 
     python publisher.py routes|routes6|arps[@NAMESPACE] ENDPOINT FIRST ITEMS BATCH WINDOW put|delete ...
 
-Does the steps one after the other to ITEMS items on the interface `bench`, or on the link `bench` in a named namespace, numbered from
-FIRST on as floor.c numbers them: BATCH in a request, up to WINDOW requests in flight. Before each step it prints `ready` and waits for a line. A step's clock runs from the
-building of the first item (or key) to the last reply. Then it prints {"items": N, "began": T, "ended": T}, N of them being
-configured or removed.
+Does the steps one after the other to ITEMS items on the interface `bench`, or on the link `bench` in a named namespace, numbered
+from FIRST on as floor.c numbers them: BATCH in a request, up to WINDOW requests in flight. Before each step it prints `ready` and
+waits for a line. A step's clock runs from the building of the first item (or key) to the last reply. Then it prints
+{"items": N, "began": T, "ended": T}, N of them being configured or removed.
 """
 
 import json
