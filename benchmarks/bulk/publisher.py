@@ -1,11 +1,11 @@
 """A publisher as users write them, run as a program of its own:
 
-    python publisher.py routes|routes6|arps ENDPOINT FIRST ITEMS BATCH WINDOW put|delete ...
+    python publisher.py routes|routes6|arps[@NAMESPACE] ENDPOINT FIRST ITEMS BATCH WINDOW put|delete ...
 
-Does the steps one after the other to ITEMS items on the interface `bench`, numbered from FIRST on as floor.c numbers them: BATCH in
-a request, up to WINDOW requests in flight. Before each step it prints `ready` and waits for a line. A step's clock runs from the
-building of the first item (or key) to the last reply. Then it prints {"items": N, "began": T, "ended": T}, N of them being
-configured or removed.
+Does the steps one after the other to ITEMS items on the interface `bench`, or on the link `bench` in a named namespace, numbered
+from FIRST on as floor.c numbers them: BATCH in a request, up to WINDOW requests in flight. Before each step it prints `ready` and
+waits for a line. A step's clock runs from the building of the first item (or key) to the last reply. Then it prints
+{"items": N, "began": T, "ended": T}, N of them being configured or removed.
 """
 
 import json
@@ -48,20 +48,25 @@ def arp(number: int) -> dict[str, str]:
 ITEMS: dict[str, Callable[[int], dict[str, str]]] = {"routes": route, "routes6": route6, "arps": arp}
 
 
-def key(kind: str, number: int) -> str:
+def key(kind: str, link: str, number: int) -> str:
     if kind == "routes":
-        return f"route/bench/{address(number)}/32"
+        return f"route/{link}/{address(number)}/32"
     if kind == "routes6":
-        return f"route/bench/{address6(number)}/128"
-    return f"arp/bench/{address(number)}"
+        return f"route/{link}/{address6(number)}/128"
+    return f"arp/{link}/{address(number)}"
 
 
-def publish(client: Client, op: str, kind: str, numbers: range, batch: int) -> dict[str, float]:
+def publish(client: Client, op: str, where: str, numbers: range, batch: int) -> dict[str, float]:
+    kind, _, namespace = where.partition("@")
     make: Callable[[int], object]
-    if op == "put":
-        field, make = "items", ITEMS[kind]
+    if op == "delete":
+        link = f"bench@name:{namespace}" if namespace else "bench"
+        field, make = "keys", lambda number: key(kind, link, number)
+    elif namespace:
+        item, inside = ITEMS[kind], {"namespace": {"type": "name", "name": namespace}}
+        field, make = "items", lambda number: item(number) | inside
     else:
-        field, make = "keys", lambda number: key(kind, number)
+        field, make = "items", ITEMS[kind]
     began = time.monotonic()
     tickets = [
         client.submit(op, **{field: [make(number) for number in numbers[at : at + batch]]})  # type: ignore[arg-type]
@@ -74,14 +79,14 @@ def publish(client: Client, op: str, kind: str, numbers: range, batch: int) -> d
     return {"items": done, "began": began, "ended": ended}
 
 
-def main(kind: str, endpoint: str, *arguments: str) -> None:
+def main(where: str, endpoint: str, *arguments: str) -> None:
     first, items, batch, window = map(int, arguments[:4])
     with Client(endpoint, "bench", window=window) as client:
         client.info()  # The connection is there: what follows is not about it.
         for op in arguments[4:]:
             print("ready", flush=True)
             sys.stdin.readline()
-            print(json.dumps(publish(client, op, kind, range(first, first + items), batch)), flush=True)
+            print(json.dumps(publish(client, op, where, range(first, first + items), batch)), flush=True)
 
 
 if __name__ == "__main__":

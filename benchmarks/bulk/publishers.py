@@ -16,11 +16,13 @@ WINDOW = 256
 
 
 class Load(NamedTuple):
-    """How items are published: by how many, with how many in a request, and how many requests in flight."""
+    """How items are published: by how many, with how many in a request, and how many requests in flight. Namespaced ones are on the
+    link in its namespace, which each names, and not on the interface item."""
 
     batch: int
     publishers: int = 1
     window: int = WINDOW
+    namespaced: bool = False
 
 
 class Step(msgspec.Struct):

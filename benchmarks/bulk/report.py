@@ -93,6 +93,7 @@ class BulkReport(Report):
         return bars
 
 
-def nsplane(batch: int, step: str, publishers: int = 1) -> str:
+def nsplane(batch: int, step: str, publishers: int = 1, namespaced: bool = False) -> str:
     """The name of a side."""
-    return f"nsplane, {batch} in a request{f', {publishers} publishers' if publishers > 1 else ''}: {step}"
+    by = f", {publishers} publishers" if publishers > 1 else ""
+    return f"nsplane, {batch} in a request{by}{', namespaced' if namespaced else ''}: {step}"

@@ -80,9 +80,10 @@ static int read_block(struct nsp_frame *frame, const struct block *block, struct
 }
 
 /* `in` is behind the item where it could be read. */
-static bool read_said(struct nsp_frame *frame, struct mp_in *in, int kind, struct said *said, struct fault *fault)
+static bool read_said(struct nsp_frame *frame, struct mp_in *in, int kind, struct said *said, const struct slot_memo *memo,
+		      struct fault *fault)
 {
-	return item_read(in, kind, said, fault) &&
+	return item_read(in, kind, said, memo, fault) &&
 	       (!frame->keys || said->block.p || fault_set(fault, "key", "a key is a string of UTF-8, or a map with `block`"));
 }
 
@@ -94,7 +95,7 @@ static int read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, 
 	struct said said;
 	int kind = item_kind(*in);
 
-	if (kind >= 0 && read_said(frame, in, kind, &said, &fault)) {
+	if (kind >= 0 && read_said(frame, in, kind, &said, memo, &fault)) {
 		if (said.block.p) {
 			if (block_read(&said, frame->keys, &block, &frame->text, memo, &fault)) {
 				block.shared.index = index;

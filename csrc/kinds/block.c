@@ -195,7 +195,7 @@ bool block_read(struct said *said, bool keys, struct block *block, struct mp_out
 		return false;
 	for (uint8_t i = 0; i < block->count; i++)
 		block->shared.flags |= block->columns[i].field->flag;
-	return reference_decode(&said->name, said->namespace.p ? &said->namespace : NULL, &block->shared.slot, text, memo, fault);
+	return reference_decode(&said->name, said->namespace, &block->shared.slot, text, memo, fault);
 }
 
 uint32_t block_decode(const struct block *block, uint32_t row, struct wish *wishes, struct fault *fault)
@@ -251,7 +251,7 @@ void block_show(struct mp_out *out, struct mp_in in, bool keys, uint32_t row)
 	struct fault fault;
 	struct said said;
 
-	if (item_read(&again, item_kind(in), &said, &fault) && block_read(&said, keys, &block, &text, &memo, &fault)) {
+	if (item_read(&again, item_kind(in), &said, &memo, &fault) && block_read(&said, keys, &block, &text, &memo, &fault)) {
 		mp_put_map(out, put_others(NULL, in) + block.count);
 		put_others(out, in);
 		for (uint8_t i = 0; i < block.count; i++) {

@@ -23,8 +23,7 @@ bool item_store(const struct said *said, const struct kind *kind, struct wish *w
 
 static inline bool is_called(const struct field *field, const struct mp_token *key)
 {
-	return key->len == field->name_len && key->data[0] == (uint8_t)field->name[0] &&
-	       !memcmp(key->data, field->name, field->name_len);
+	return key->len == field->name_len && text_same(key->data, field->name, key->len);
 }
 
 const struct field *item_field(const struct kind *kind, const struct mp_token *key, unsigned *hint)
@@ -55,19 +54,21 @@ int item_kind(struct mp_in in)
 	if (!mp_next(&in, &map) || map.type != MP_MAP)
 		return -1;
 	for (uint32_t i = 0; i < map.len; i++) {
-		if (!mp_next(&in, &key) || key.type != MP_STR)
+		if (!mp_next_short(&in, &key) && (!mp_next(&in, &key) || key.type != MP_STR))
 			return -1;
 		if (!text_is(key.data, key.len, "kind")) {
 			if (!mp_skip(&in))
 				return -1;
 			continue;
 		}
-		return mp_next(&in, &value) && value.type == MP_STR ? kind_named(value.data, value.len) : -1;
+		if (!mp_next_short(&in, &value) && (!mp_next(&in, &value) || value.type != MP_STR))
+			return -1;
+		return kind_named(value.data, value.len);
 	}
 	return -1;
 }
 
-bool item_read(struct mp_in *in, int number, struct said *said, struct fault *fault)
+bool item_read(struct mp_in *in, int number, struct said *said, const struct slot_memo *memo, struct fault *fault)
 {
 	const struct kind *kind = kinds[number];
 	struct mp_in item = *in;
@@ -83,7 +84,7 @@ bool item_read(struct mp_in *in, int number, struct said *said, struct fault *fa
 	if (!mp_next(&item, &map) || map.type != MP_MAP)
 		return fault_set(fault, "", "an item is a map");
 	for (uint32_t i = 0; i < map.len; i++) {
-		if (!fault_want_str(&item, &key, "", fault))
+		if (!fault_want(&item, &key, MP_STR, "", fault))
 			return false;
 		const struct field *field = next_field(kind, &key, &hint);
 		if (!field && text_is(key.data, key.len, "block")) {
@@ -108,12 +109,15 @@ bool item_read(struct mp_in *in, int number, struct said *said, struct fault *fa
 			continue;
 		said->given |= 1u << at;
 		if (field->type == FIELD_INTERFACE) {
-			if (!fault_want_str(&item, &said->name, field->name, fault))
+			if (!fault_want(&item, &said->name, MP_STR, field->name, fault))
 				return false;
 			continue;
 		}
-		if (field->type == FIELD_NAMESPACE)
-			said->namespace = item;
+		if (field->type == FIELD_NAMESPACE) {
+			if (!reference_pass(&item, memo, &said->namespace))
+				return fault_set(fault, field->name, "truncated msgpack");
+			continue;
+		}
 		if (!value_decode(&item, field, &said->values[at], fault))
 			return false;
 	}
@@ -134,7 +138,7 @@ bool item_make(struct said *said, struct wish *wish, struct mp_out *text, struct
 		wish->kind = (uint8_t)said->kind;
 	kind = kinds[wish->kind];
 	return item_store(said, kind, wish, fault) && (!kind->settle || kind->settle(wish, fault)) &&
-	       reference_decode(&said->name, said->namespace.p ? &said->namespace : NULL, &wish->slot, text, memo, fault);
+	       reference_decode(&said->name, said->namespace, &wish->slot, text, memo, fault);
 }
 
 /* ---- the other way round ---- */

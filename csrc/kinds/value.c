@@ -93,13 +93,13 @@ bool value_decode(struct mp_in *in, const struct field *field, struct value *val
 
 	switch (field->type) {
 	case FIELD_PREFIX:
-		return fault_want_str(in, &token, field->name, fault) &&
+		return fault_want(in, &token, MP_STR, field->name, fault) &&
 		       prefix_parse(token.data, token.len, field->name, value->bytes, &value->prefix_len, &value->family, fault);
 	case FIELD_HOST:
 	case FIELD_ADDRESS:
-		return fault_want_str(in, &token, field->name, fault) && decode_host(&token, field, value, fault);
+		return fault_want(in, &token, MP_STR, field->name, fault) && decode_host(&token, field, value, fault);
 	case FIELD_MAC:
-		if (!fault_want_str(in, &token, field->name, fault))
+		if (!fault_want(in, &token, MP_STR, field->name, fault))
 			return false;
 		return text_parse_mac(token.data, token.len, value->bytes) ||
 		       fault_set(fault, field->name, "'%s' is not a MAC of six bytes such as 02:00:00:00:00:01",
@@ -111,8 +111,8 @@ bool value_decode(struct mp_in *in, const struct field *field, struct value *val
 			return false;
 		value->number = (uint32_t)token.number;
 		return true;
-	default: /* kind, interface and namespace are the caller's */
-		return mp_skip(in) || fault_set(fault, field->name, "truncated msgpack");
+	default: /* the kind is known, interface and namespace are the caller's */
+		return mp_next_short(in, &token) || mp_skip(in) || fault_set(fault, field->name, "truncated msgpack");
 	}
 }
 

@@ -26,15 +26,18 @@ struct mp_token {
  * msgpack never uses. */
 bool mp_next(struct mp_in *in, struct mp_token *token);
 
-/* Reads a string of less than 32 bytes, where the next token is one. */
+/* The next token where that is a string of less than 32 bytes, as most are. false: `in` is where it was, and mp_next tells what it is. */
 static inline bool mp_next_short(struct mp_in *in, struct mp_token *token)
 {
-	if (in->p == in->end || (*in->p & 0xe0) != 0xa0 || in->end - in->p <= (*in->p & 0x1f))
+	size_t left = (size_t)(in->end - in->p);
+	uint32_t len = left ? *in->p ^ 0xa0u : 0xff;
+
+	if (len > 31 || len >= left)
 		return false;
 	token->type = MP_STR;
-	token->len = *in->p & 0x1f;
 	token->data = in->p + 1;
-	in->p += 1 + token->len;
+	token->len = len;
+	in->p += 1 + len;
 	return true;
 }
 

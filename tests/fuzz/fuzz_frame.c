@@ -42,7 +42,7 @@ static void check_item(const struct wish *wish, const char *slot)
 
 	item_put(&out, slot, &item);
 	struct mp_in in = { out.data, out.data + out.len };
-	need(item_kind(in) >= 0 && item_read(&in, item_kind(in), &said, &fault) && in.p == in.end && !said.block.p);
+	need(item_kind(in) >= 0 && item_read(&in, item_kind(in), &said, &memo, &fault) && in.p == in.end && !said.block.p);
 	need(item_make(&said, &again, &text, &memo, &fault));
 	need(again.kind == wish->kind && again.flags == wish->flags && !strcmp((char *)text.data + again.slot, slot));
 	need(!memcmp(again.body, wish->body, kinds[wish->kind]->body_size));
