@@ -110,12 +110,11 @@ class CreatedKind(LinkKind):
             create(op, self, ((node, netns),), self.birth_mtu(node))
             node.scope.submit(op)
 
-    def mac(self, node: LinkNode) -> bytes | None:
-        """The MAC that the link is to have: the item's, or one that is derived from agent and key, so that one that is made again
-        keeps it (locally administered). None: as it is."""
-        if node.mac is not None or not node.item.has_own_mac:
-            return node.mac
-        digest = hashlib.sha256(f"{node.scope.ownership.agent_id}/{node.key}".encode()).digest()
+    def own_mac(self, agent_id: str, item: Interface) -> bytes | None:
+        """One that is derived from agent and key, so that a link that is made again keeps it (locally administered)."""
+        if not item.has_own_mac:
+            return None
+        digest = hashlib.sha256(f"{agent_id}/{interface_key(item.name)}".encode()).digest()
         return bytes([(digest[0] & 0xFC) | 0x02]) + digest[1:6]
 
     def birth_mtu(self, node: LinkNode) -> int | None:
@@ -130,11 +129,11 @@ class CreatedKind(LinkKind):
         mtu = self.mtu(node, held)
         return LinkChange(
             name=node.wanted_name,
-            mac=self.mac(node),
+            mac=node.mac,
             mtu=mtu,
             up=node.item.enabled,
             master=node.master_of(link),
-            alias=node.scope.ownership.mark(node.key),
+            alias=node.mark,
             # With a small MTU, IPv6 goes before the mode is set.
             addr_gen_mode=_addr_gen_mode(node, min(link.mtu, mtu or link.mtu)),
         )
@@ -146,7 +145,7 @@ class CreatedKind(LinkKind):
 def left_over(node: LinkNode, netns: Netns) -> Link | None:
     """The node's link, where an earlier life of this agent has made it: whatever it is called by now or, without its mark, by
     its name."""
-    link = netns.marked(node.scope.ownership.mark(node.key))
+    link = netns.marked(node.mark)
     if link is None:
         link = netns.link(node.wanted_name)
         if link is not None and not node.scope.ownership.is_by_group(link):
@@ -189,7 +188,7 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
     if link.name != name:
         text = f"{name} is another name (altname) of {link.name}"
     elif link.index not in netns.holders and _is_still_wanted(node, link):
-        if link.alias != node.scope.ownership.mark(node.key):
+        if link.alias != node.mark:
             node.leave_name(netns, name)
         return False
     elif node.scope.ownership.is_agents(link) and link.index not in netns.holders:
@@ -207,15 +206,16 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
 
 def _at_birth(node: LinkNode, kind: CreatedKind, group: int, mtu: int | None) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.wanted_name, kind=kind.kind, mac=kind.mac(node), mtu=mtu, group=group)
+    return LinkChange(name=node.wanted_name, kind=kind.kind, mac=node.mac, mtu=mtu, group=group)
 
 
 def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns], ...], other_mtu: int | None = None) -> None:
     """Makes a link, or a pair of two ends where they belong, marks it, sets it up and tries to give it its addresses; what is
     missing then follows when it is there.
 
-    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. A port
-    goes up with one more message: its mode has to be set before. With `other_mtu` the link is born, and gets its own with the mark.
+    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. A link
+    goes up with one more message: its mode has to be set before, and a mark on one that is up is an event more. With `other_mtu`
+    the link is born, and gets its own with the mark.
     """
     (node, netns), *others = ends
     op.fills = group = node.scope.ownership.groups.born(node.source)
@@ -232,17 +232,11 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
     nodes = tuple(end for end, _ in ends)
     for end, where in ends:
         name = end.wanted_name
-        mark = LinkChange(
-            name=name, alias=node.scope.ownership.mark(end.key), addr_gen_mode=_addr_gen_mode(end, kind.mtu(end, None))
-        )
+        mark = LinkChange(name=name, alias=end.mark, addr_gen_mode=_addr_gen_mode(end, kind.mtu(end, None)))
         mark.mtu = end.item.mtu if other_mtu else None
         op.stage_in(where)
-        if mark.addr_gen_mode is None:
-            mark.up = end.item.enabled
-            op.change(mark)
-        else:
-            op.change(mark)
-            op.change(LinkChange(name=name, up=end.item.enabled))
+        op.change(mark)
+        op.change(LinkChange(name=name, up=end.item.enabled))
         op.unreported(where, name, mark)
         op.makes(where, name, _taking(kind, end, where, nodes))
         if end.addresses:
@@ -262,7 +256,7 @@ def _addr_gen_mode(node: LinkNode, mtu: int | None) -> int | None:
 
 def _taking(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:
     def take(link: Link) -> None:
-        if node.scope.ownership.is_of(node.key, link):
+        if node.bears_mark(link):
             node.take(HeldLink(netns, link.index, kind, ends))
 
     return take
