@@ -17,6 +17,7 @@ from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.model.items import Interface, check_name, interface_key
 from nsplane.model.links import LinkItem, Parent
+from nsplane.plan.displaced import temporary_name
 from nsplane.plan.needs import there
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import HAS_IPV6, Netns
@@ -215,13 +216,17 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
 
     The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. A link
     goes up with one more message: its mode has to be set before, and a mark on one that is up is an event more. With `other_mtu`
-    the link is born, and gets its own with the mark.
+    the link is born, and gets its own with the mark. A link that is born in another namespace than its lower link has another name
+    at first where its own is taken there: up to Linux 6.12 that is EEXIST.
     """
     (node, netns), *others = ends
     op.fills = group = node.scope.ownership.groups.born(node.source)
     born_in = kind.born_in(node, netns)
     op.stage_in(born_in)
     birth = _at_birth(node, kind, group, other_mtu or kind.mtu(node, None))
+    is_renamed = born_in is not netns and born_in.link(node.wanted_name) is not None
+    if is_renamed:
+        birth.name = temporary_name(f"{node.key}/birth")
     birth.master = node.master_index() or None
     kind.at_birth(node, birth)
     if others:
@@ -231,14 +236,17 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
         op.create(birth, netns_fd=None if born_in is netns else netns.fd)
     nodes = tuple(end for end, _ in ends)
     for end, where in ends:
-        name = end.wanted_name
+        name = birth.name if is_renamed else end.wanted_name
+        assert name is not None
         mark = LinkChange(name=name, alias=end.mark, addr_gen_mode=_addr_gen_mode(end, kind.mtu(end, None)))
         mark.mtu = end.item.mtu if other_mtu else None
         op.stage_in(where)
         op.change(mark)
-        op.change(LinkChange(name=name, up=end.item.enabled))
         op.unreported(where, name, mark)
         op.makes(where, name, _taking(kind, end, where, nodes))
+        if is_renamed:
+            continue  # the next look gives it its name and all else
+        op.change(LinkChange(name=name, up=end.item.enabled))
         if end.addresses:
             op.ask(name)
             op.stage_in(where, tries=True)
