@@ -230,7 +230,7 @@ static bool is_as_wanted(const struct nsp_core *core, const struct conflict *con
 	struct object object;
 
 	return kinds[row->kind]->unmarked && object_read(conflict->found, &object) && object.ifindex == conflict->ifindex &&
-	       object_is(&object, &item);
+	       (!object.foreign || row->flags & ITEM_OVERRIDE) && object_is(&object, &item);
 }
 
 static bool is_ours(const struct nsp_core *core, const struct conflict *conflict)

@@ -95,6 +95,7 @@ static bool settle(struct wish *wish, struct fault *fault)
  * `bridge fdb` calls static. A link that has no such table refuses it: what is permanent it would take, as one more MAC of its own.
  */
 #define STATIC (NUD_NOARP | NUD_REACHABLE)
+#define KEPT (NUD_PERMANENT | NUD_NOARP) /* what has neither was learned, or ages */
 
 static int build(struct nsp_batch *batch, const struct fdb *fdb, int32_t ifindex, uint16_t type, uint16_t flags, bool whole)
 {
@@ -195,8 +196,9 @@ static bool read_fdb(const struct nlmsghdr *msg, struct object *object)
 	fdb->router = !!(ndm->ndm_flags & NTF_ROUTER);
 	fdb->local = !!(ndm->ndm_state & NUD_PERMANENT) && !fdb->self;
 	object->ifindex = ndm->ndm_ifindex;
-	object->plain = ndm->ndm_state & (NUD_PERMANENT | NUD_NOARP) && !(ndm->ndm_flags & NTF_EXT_LEARNED);
-	object->gives_way = !(ndm->ndm_state & (NUD_PERMANENT | NUD_NOARP)) && !(ndm->ndm_flags & NTF_EXT_LEARNED);
+	object->plain = ndm->ndm_state & KEPT;
+	object->foreign = ndm->ndm_flags & NTF_EXT_LEARNED; /* which it stays when it is written over */
+	object->gives_way = !object->plain && !object->foreign;
 	object->of_link = fdb->self;
 	return !fdb->self || !is_zero(fdb->dst, sizeof(fdb->dst));
 }
@@ -217,7 +219,6 @@ static const char *awaits(const uint8_t *key, int error)
 }
 
 /* ---- what others do: one that was learned, or that ages, is nobody's ---- */
-#define KEPT (NUD_PERMANENT | NUD_NOARP)
 
 static const struct sock_filter heard[] = {
 	FILTER_LOAD16(FILTER_BODY(ndmsg, ndm_state)),

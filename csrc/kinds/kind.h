@@ -67,6 +67,7 @@ struct object {
 	bool gone;	/* it was deleted */
 	bool by_kernel; /* of what was heard: the kernel did it by itself */
 	bool gives_way; /* nobody has put it there, and it may be written over */
+	bool foreign;	/* somebody else's for certain, though it is as it is wanted */
 	bool of_link;	/* no row of another link can mean it, though for its kind one can */
 };
 
