@@ -350,6 +350,41 @@ def test_what_an_override_replaced_comes_back_though_its_item_is_gone(lab: Lab, 
         engine.replace([], timeout=10)
 
 
+def planned(engine: Engine, *items: Item) -> dict[str, tuple[str, list[str]]]:
+    request = engine.submit(msgpack.packb({"op": "plan", "request": {"op": "put", "items": items}}))
+    changes = msgpack.unpackb(engine.settle(request, 5).reply())["changes"]
+    return {change["key"]: (change["state"], change["missing"]) for change in changes}
+
+
+def test_a_plan_knows_who_is_in_a_bridge(engine: Engine, red: str) -> None:
+    place = by_name(red)
+    run(f"ip -n {red} link add x up type veth peer y")
+    run(f"ip -n {red} link add z up master b type veth peer zz")
+    items = [
+        fdb("p"),
+        veth("q", "qq", place),
+        fdb("q", OTHER),
+        fdb("v", OTHER, dst="192.0.2.5"),
+        existing("x", place),
+        fdb("x", "02:00:00:00:00:0b"),
+        fdb("z", "02:00:00:00:00:0c", namespace=place),
+        fdb("y", "02:00:00:00:00:0d", namespace=place),
+    ]
+    run(f"ip -n {red} link set dev y up")
+    until(engine, lambda: planned(engine, items[-1])[f"fdb/y@name:{red}/02:00:00:00:00:0d"][1] == [f"master/y@name:{red}"])
+    told = planned(engine, *items)
+    assert told[f"fdb/q/{OTHER}"] == ("pending", ["master/q"])
+    assert {key: verdict for key, verdict in told.items() if verdict != ("configured", [])} == {
+        f"fdb/q/{OTHER}": ("pending", ["master/q"]),
+        "fdb/x/02:00:00:00:00:0b": ("pending", ["master/x"]),
+        f"fdb/y@name:{red}/02:00:00:00:00:0d": ("pending", [f"master/y@name:{red}"]),
+    }
+    reply = engine.put(items, timeout=5)
+    assert {one["key"]: (one["state"], one["missing"]) for one in reply["items"]} == {
+        key: verdict for key, verdict in told.items() if verdict[0] == "pending"
+    }
+
+
 def test_on_links_of_others(engine: Engine, lab: Lab) -> None:
     red = lab.netns("red")
     place = by_name(red)
