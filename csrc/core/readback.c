@@ -158,7 +158,8 @@ static bool is_taken(const struct nsp_core *core, uint32_t id, const struct obje
 	const struct row *row = table_row(&core->table, id);
 	struct item item = row_item(&core->table, row);
 
-	return object->protocol == NSP_PROTOCOL || row->flags & ROW_HELD || object_is(object, &item);
+	return object->protocol == NSP_PROTOCOL || row->flags & ROW_HELD ||
+	       ((!object->foreign || row->flags & ITEM_OVERRIDE) && object_is(object, &item));
 }
 
 static void take(struct readback *back, const struct object *object)

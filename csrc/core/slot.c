@@ -57,7 +57,8 @@ static bool is_override(const struct nsp_core *core, const struct row *row)
 }
 
 /* Queued before anything that takes these rows' places: another slot's rows, and what an override had put aside. That would be
- * refused as long as ours is there, so an override goes even where the link is about to take all rows along. */
+ * refused as long as ours is there, so an override goes even where the link is about to take all rows along; and what only a link that
+ * is deleted takes along, for it may have gone down. */
 static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool all)
 {
 	struct withdrawal withdrawal = { 0 };
@@ -68,7 +69,7 @@ static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool a
 			const struct row *row = table_row(&core->table, id);
 			/* One that was sent is in the kernel when this is carried out. */
 			if (kind_is_exact(row->kind, row->body) == (i < LISTS) && row_may_be_held(row) &&
-			    (all || is_override(core, row)))
+			    (all || is_override(core, row) || kinds[row->kind]->outlives_down))
 				withdraw(core, &withdrawal, row);
 		}
 	if (withdrawal.op)
@@ -197,7 +198,7 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 {
 	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
 	struct slot *slot = core->slots[number];
-	uint32_t everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS | NSP_JUDGE_DROPPED;
+	uint32_t everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS | NSP_JUDGE_FDB | NSP_JUDGE_DROPPED;
 
 	if (!slot->ready)
 		return;
@@ -210,7 +211,10 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 			uint32_t next = row->next;
 			if (is_judged(core, row, which)) {
 				row->flags &= (uint16_t)~ROW_REFUSED; /* what was refused may be in the queue, as a deletion */
-				queue_row(core, id, row, false);
+				if (which == NSP_JUDGE_DROPPED && kinds[row->kind]->unmarked)
+					row_suspect(core, id, row);
+				else
+					queue_row(core, id, row, false);
 			}
 			id = next;
 		}

@@ -109,6 +109,8 @@ class FieldInfo:
     type: str
     about: str
     required: bool
+    minimum: int
+    maximum: int
 
 
 def bulk_fields() -> Iterator[FieldInfo]:
@@ -122,7 +124,7 @@ def bulk_fields() -> Iterator[FieldInfo]:
             kind, number = kind + 1, 0
             continue
         name, field_name, shown, about = (ffi.string(part).decode() for part in (info.kind, info.name, info.type, info.about))
-        yield FieldInfo(name, field_name, shown, about, bool(info.required))
+        yield FieldInfo(name, field_name, shown, about, bool(info.required), info.min, info.max)
         number += 1
 
 

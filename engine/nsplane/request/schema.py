@@ -33,8 +33,6 @@ BULK_TYPES: dict[str, Schema] = {
 """By the name that the decoder of the bulk kinds has for a field's type."""
 
 BULK_FIELDS: dict[str, Schema] = {
-    "metric": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
-    "table": {"type": "integer", "minimum": 1, "maximum": 2**32 - 1},
     "scope": {"anyOf": [{"enum": ["global", "site", "link", "host"]}, {"type": "integer", "minimum": 0, "maximum": 254}]},
 }
 """By the name of a field, where its type does not say enough."""
@@ -55,9 +53,9 @@ ONLINK_WANTS_A_GATEWAY: Schema = {
     "then": {"properties": {"gateway": {"type": "string"}}, "required": ["gateway"]},
 }
 BULK_RULES: dict[str, list[Schema]] = {
-    "route": [NAMES_A_LINK, ONE_FAMILY, ONLINK_WANTS_A_GATEWAY],
-    "arp": [NAMES_A_LINK],
+    "route": [ONE_FAMILY, ONLINK_WANTS_A_GATEWAY],
 }
+"""What of the fields of a kind has to do with each other."""
 
 
 def document_schema() -> Schema:
@@ -107,11 +105,13 @@ def _bulk() -> dict[str, Schema]:
             "properties": {field.name: _bulk_field(field) for field in fields},
             "required": [field.name for field in fields if field.required],
         }
-        found[kind] = _map("kind", kind, made, BULK_RULES[kind])
+        found[kind] = _map("kind", kind, made, [NAMES_A_LINK, *BULK_RULES.get(kind, ())])
     return found
 
 
 def _bulk_field(field: FieldInfo) -> Schema:
+    if field.type == "integer":
+        return {"description": field.about, "type": "integer", "minimum": field.minimum, "maximum": field.maximum}
     return {"description": field.about, **(BULK_FIELDS.get(field.name) or BULK_TYPES.get(field.type, {}))}
 
 
