@@ -11,7 +11,7 @@ from .result import Result, sum_up
 
 PART = 2048
 """Items in one request."""
-AHEAD = 32
+AHEAD = 16
 """Requests in flight."""
 
 Progress = Callable[[int], object]

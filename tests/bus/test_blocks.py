@@ -4,9 +4,11 @@ import ipaddress
 import random
 from array import array
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import msgpack
 
 from nsplane_bus import Client, InvalidItems
 from nsplane_bus.blocks import PART
@@ -189,6 +191,25 @@ def test_what_is_invalid_is_told_by_its_place_among_all(agent: RunningAgent) -> 
             client.put_routes("none", [*values[: PART + 3], wrong])  # type: ignore[list-item]
         assert caught.value.faults[0]["offset"] == PART + 3
         assert caught.value.faults[0]["field"] == "dst"
+
+
+def test_apply_takes_them_from_yaml_and_from_msgpack_and_not_from_json(agent: RunningAgent, tmp_path: Path) -> None:
+    block = {"kind": "arp", "interface": "none", "block": {"ip": b"\x0a\0\0\1\x0a\0\0\2", "mac": PACKED_MACS[:12]}}
+    text = tmp_path / "items.yaml"
+    text.write_text("- {kind: arp, interface: none, block: {ip: !!binary CgAACQoAAAo=, mac: !!binary AgAAAAAJAgAAAAAK}}\n")
+    stream = tmp_path / "items.msgpack"
+    stream.write_bytes(msgpack.encode([block]))
+    assert agent.nsplane("apply", str(text), str(stream)).returncode == 3
+    assert {item["ip"]: item["mac"] for item in wanted(agent.client()).values()} == {
+        "10.0.0.9": "02:00:00:00:00:09",
+        "10.0.0.10": "02:00:00:00:00:0a",
+        "10.0.0.1": "02:00:00:00:00:01",
+        "10.0.0.2": "02:00:00:00:00:02",
+    }
+    base64 = '[{"kind": "arp", "interface": "none", "block": {"ip": "CgAACQoAAAo=", "mac": "AgAAAAAJAgAAAAAK"}}]'
+    done = agent.nsplane("apply", "-", stdin=base64)
+    assert done.returncode == 1
+    assert done.stderr.startswith("nsplane: invalid: item 0: block.ip: wants binary, not a string")
 
 
 def test_columns_of_different_lengths_are_a_mistake(agent: RunningAgent) -> None:
