@@ -111,7 +111,9 @@ int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)
 	if (kind == KINDS_MAX || !kinds[kind] || field >= kinds[kind]->field_count)
 		return -ENOENT;
 	const struct field *from = &kinds[kind]->fields[field];
-	*info = (struct nsp_field_info){ .required = from->required, .width = value_width(from, 4), .width6 = value_width(from, 6) };
+	*info = (struct nsp_field_info){ .required = from->required,
+					 .width = value_width(from, 4),
+					 .width6 = value_width(from, 6) };
 	snprintf(info->kind, sizeof(info->kind), "%s", kinds[kind]->name);
 	snprintf(info->name, sizeof(info->name), "%s", from->name);
 	snprintf(info->type, sizeof(info->type), "%s", from->shown);
