@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bulk kinds: each is a file of this folder and a line of kinds.def. */
-#include "kinds/kind.h"
+#include "kinds/value.h"
 
 #include <stdio.h>
 
@@ -113,7 +113,13 @@ int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)
 		from++;
 	if (from == end)
 		return -ENOENT;
-	*info = (struct nsp_field_info){ .required = from->required, .min = from->min, .max = from->max };
+	*info = (struct nsp_field_info){
+		.required = from->required,
+		.min = from->min,
+		.max = from->max,
+		.width = value_width(from, 4),
+		.width6 = value_width(from, 6),
+	};
 	snprintf(info->kind, sizeof(info->kind), "%s", kinds[kind]->name);
 	snprintf(info->name, sizeof(info->name), "%s", from->name);
 	snprintf(info->type, sizeof(info->type), "%s", from->shown);
