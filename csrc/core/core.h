@@ -74,6 +74,7 @@ struct request {
 struct queue {
 	uint64_t *entries;
 	uint32_t head, count, cap;
+	uint32_t ordered; /* so many in front are in the order in which they are best served: see queue_spread */
 };
 
 struct nsp_core {

@@ -459,6 +459,7 @@ static void serve(struct writer *writer, struct queue *queue)
 {
 	uint32_t picked = 0;
 
+	queue_spread(queue);
 	while (queue->count && picked < BATCH_ROWS) {
 		uint64_t entry = queue->entries[queue->head];
 		if (!(entry & 1) && picked)

@@ -88,6 +88,7 @@ struct kind {
 	bool by_gateway;      /* its deletion names the gateway */
 	bool deletes_ours;    /* its deletion names our protocol, and hits nobody else's object */
 	bool unmarked;	      /* the kernel keeps no protocol: whose an object is that no row holds nobody can tell */
+	bool deletes_spread;  /* the kernel deletes many faster in strides than neighbour by neighbour */
 	bool kept_otherwise;  /* on some links the kernel keeps it under another key than it was put with */
 
 	/* Completes and checks what was decoded, each field for itself being right. */
