@@ -207,7 +207,7 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 	struct slot *slot = core->slots[number];
 
 	row_unblock(core, row);
-	if (slot->ready)
+	if (slot->ready || slot->leaving)
 		row_released(core, row);
 	if (row->state != NSP_STATE_NONE)
 		entry_put_change(core, row, NSP_STATE_REMOVED, row->state);

@@ -64,6 +64,8 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct sent *sent)
 	const struct extra *extra = table_extra(&core->table, row);
 	enum row_due due = row_due(row, slot->ready, extra && extra->replaced);
 
+	if (slot->leaving) /* its rows are being told, and that one was queued is for them to know */
+		return false;
 	row->flags &= (uint16_t)~ROW_QUEUED;
 	if (due == DUE_DROP)
 		row_drop(core, id, row);
@@ -99,14 +101,15 @@ static void sent_answered(void *arg, uint32_t index, const void *msg)
 
 static void run_rejudges(struct nsp_core *core)
 {
-	for (uint32_t i = 0; i < core->rejudge_count; i++) {
-		struct slot *slot = core->slots[core->rejudge[i]];
-		if (!slot)
+	while (core->rejudge_count) { /* more may come on the way */
+		uint32_t number = core->rejudge[--core->rejudge_count];
+		struct slot *slot = core->slots[number];
+		uint32_t which = slot ? slot->rejudge : 0;
+		if (!which)
 			continue;
-		slot_rejudge(core, core->rejudge[i], slot->rejudge);
 		slot->rejudge = 0;
+		slot_rejudge(core, number, which);
 	}
-	core->rejudge_count = 0;
 	core->rejudged = clock_ms();
 }
 
@@ -471,6 +474,7 @@ static void serve(struct writer *writer, struct queue *queue)
 {
 	uint32_t picked = 0;
 
+	queue_spread(queue);
 	while (queue->count && picked < BATCH_ROWS) {
 		uint64_t entry = queue->entries[queue->head];
 		if (!(entry & 1) && picked)
