@@ -104,7 +104,7 @@ class Recorder:
         for seq, seconds in deadlines:
             self._transactions.announce(seq, seconds)
         try:
-            journal.commit()
+            journal.commit(ends=False)
         except NotRecorded as error:
             for seq, _ in deadlines:
                 self._transactions.drop(seq)
