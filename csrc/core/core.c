@@ -158,6 +158,11 @@ void nsp_core_free(struct nsp_core *core)
 	for (uint32_t i = 0; i < core->done_count; i++)
 		nsp_op_free(core->done[(core->done_head + i) % core->done_cap].op);
 	free(core->done);
+	for (int i = 0; i < 2; i++)
+		free(core->to_answer[i].serials);
+	mp_free(&core->answers);
+	mp_free(&core->ends);
+	free(core->answer_list);
 	table_free(&core->table);
 	free_slots(core);
 	free_requests(core);

@@ -69,6 +69,20 @@ struct request {
 	uint32_t entries;
 	bool open, committed;
 	struct mp_out out, summary;
+	/* Of one that is answered from here (answers.c): */
+	bool plain;
+	bool gathered; /* its answer is an element of an array */
+	bool answered;
+	uint8_t wait;	  /* enum envelope_wait */
+	uint64_t message; /* the caller's number of what it came with */
+	uint64_t revision;
+	uint64_t began; /* ns */
+	struct mp_out id;
+};
+
+struct serials {
+	uint32_t *serials;
+	uint32_t count, cap;
 };
 
 struct queue {
@@ -126,6 +140,10 @@ struct nsp_core {
 
 	struct nsp_done *done;
 	uint32_t done_head, done_count, done_cap;
+	struct serials to_answer[2]; /* plain requests: being filled, being read */
+	struct mp_out answers, ends;
+	struct nsp_answer *answer_list;
+	uint32_t answer_cap;
 	struct nsp_notice *notices;
 	uint32_t notice_head, notice_count, notice_cap;
 

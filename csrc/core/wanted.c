@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a frame makes wanted and unwanted. */
-#include "core/core.h"
+#include "core/wanted.h"
 
 #include <stdio.h>
 
@@ -175,15 +175,9 @@ static void make_room(struct nsp_core *core)
 	table_give(&core->table, pages, size);
 }
 
-void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)
+void frame_put(struct nsp_core *core, const struct nsp_frame *frame, struct request *request, uint32_t origin, bool express)
 {
-	core_lock(core);
 	make_room(core);
-	struct request *request = request_get(core, serial);
-	if (!request) {
-		core_unlock(core);
-		return;
-	}
 	refuse_faults(core, frame, request);
 	uint64_t now = clock_date();
 	uint32_t put = 0;
@@ -206,6 +200,14 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 			make_room(core);
 		}
 	}
+}
+
+void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)
+{
+	core_lock(core);
+	struct request *request = request_get(core, serial);
+	if (request)
+		frame_put(core, frame, request, origin, express);
 	core_unlock(core);
 }
 
@@ -222,27 +224,30 @@ static bool is_stuck(const struct row *row)
 	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT)) == ROW_HELD;
 }
 
-void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
-		     uint32_t express)
+void frame_delete(struct nsp_core *core, const struct nsp_frame *frame, struct request *request, uint32_t origin, bool force,
+		  bool express)
 {
-	core_lock(core);
-	struct request *request = request_get(core, serial);
-	if (!request) {
-		core_unlock(core);
-		return;
-	}
 	refuse_faults(core, frame, request);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
 		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
 		struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
 			request_count(request, NSP_STATE_REMOVED);
-		else if (row->flags & ROW_WANTED && !(flags & NSP_FORCE) && !row_is_of_source(core, row, origin))
+		else if (row->flags & ROW_WANTED && !force && !row_is_of_source(core, row, origin))
 			refuse_conflict(core, request, row);
 		else
 			row_unwant(core, id, row, request, express);
 		yield_now_and_then(core, i);
 	}
+}
+
+void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
+		     uint32_t express)
+{
+	core_lock(core);
+	struct request *request = request_get(core, serial);
+	if (request)
+		frame_delete(core, frame, request, origin, flags & NSP_FORCE, express);
 	core_unlock(core);
 }
 

@@ -1,6 +1,6 @@
 """The journal's tables, and how those of older formats become these.
 
-Two numbers: FORMAT is of the tables (`PRAGMA user_version`), RECORD is of what is in a record: one request of the wire protocol (1),
+Two numbers: FORMAT is of the tables (`PRAGMA user_version`), RECORD is of what is in a record: a request of the wire protocol (1),
 or one or an array of them (2). Each record says of which RECORD it is and which version of nsplane wrote it, for what one version
 takes another may refuse.
 """

@@ -18,6 +18,8 @@ from nsplane.kernel.core import (
     NOTICE_RETRY,
     NOTICE_TOUCHED,
     STATES,
+    Answer,
+    Answers,
     Core,
     RequestResult,
 )
@@ -58,6 +60,7 @@ from nsplane.kernel.namespaces import (
 )
 from nsplane.kernel.operations import LinkChange, Op, OpResult
 from nsplane.kernel.timer import Timer
+from nsplane.kernel.turn import EXPRESS_ITEMS, GATHERED_MAX, Message, Run, Turn
 
 PROTOCOL = 110
 """Marks what nsplane made: rtm_protocol, IFA_PROTO, NDA_PROTOCOL."""
@@ -77,6 +80,8 @@ __all__ = [
     "ADDR_GEN_MODE_EUI64",
     "ADDR_GEN_MODE_NONE",
     "BULK_KINDS",
+    "EXPRESS_ITEMS",
+    "GATHERED_MAX",
     "IFA_F_NODAD",
     "IPV6_MIN_MTU",
     "JUDGE_ALL",
@@ -97,6 +102,8 @@ __all__ = [
     "STATES",
     "Address",
     "AddressIdentity",
+    "Answer",
+    "Answers",
     "Core",
     "Directories",
     "Event",
@@ -108,13 +115,16 @@ __all__ = [
     "KernelError",
     "Link",
     "LinkChange",
+    "Message",
     "Monitor",
     "NetnsId",
     "Op",
     "OpResult",
     "RequestResult",
     "RouteKey",
+    "Run",
     "Timer",
+    "Turn",
     "bulk_fields",
     "create_anonymous_netns",
     "delete_netns",
