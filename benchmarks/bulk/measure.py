@@ -52,6 +52,7 @@ class Bulk:
         yield self.floor
         yield lambda name: self.nsplane(name, Load(batch), "put", "put again", "delete")
         yield lambda name: self.nsplane(name, Load(batch, publishers=4), "put")
+        yield lambda name: self.nsplane(name, Load(batch, namespaced=True), "put")
         for load in (Load(64), *ONES):
             if load.batch < batch:
                 yield lambda name, load=load: self.nsplane(name, load, "put")  # type: ignore[misc]
@@ -84,15 +85,17 @@ class Bulk:
 
     def nsplane(self, name: str, load: Load, *steps: str) -> Rates:
         items = self._items if load.batch > 1 else max(1, self._items // 10)
+        where = f"{self._kind}@{name}" if load.namespaced else self._kind
         rates = {}
         try:
             with (
                 running_agent("--no-docker") as agent,
                 interface(agent.bus, name) as netns,
-                running_publishers(self._kind, agent.bus, items, load, *(step.split()[0] for step in steps)) as publishers,
+                running_publishers(where, agent.bus, items, load, *(step.split()[0] for step in steps)) as publishers,
             ):
                 for step in steps:
-                    rates[nsplane(load.batch, step, load.publishers, load.gathered)] = publishers.step()
+                    side = nsplane(load.batch, step, load.publishers, load.namespaced, load.gathered)
+                    rates[side] = publishers.step()
                     self._check(netns, 0 if step == "delete" else items // load.publishers * load.publishers)
         finally:
             remove_namespace(name)

@@ -1,12 +1,12 @@
 """A publisher as users write them, run as a program of its own:
 
-    python publisher.py routes|routes6|arps ENDPOINT FIRST ITEMS BATCH WINDOW GATHERED put|delete|echo ...
+    python publisher.py routes|routes6|arps[@NAMESPACE] ENDPOINT FIRST ITEMS BATCH WINDOW GATHERED put|delete|echo ...
 
-Does the steps one after the other to ITEMS items on the interface `bench`, numbered from FIRST on as floor.c numbers them: BATCH in
-a request, up to WINDOW requests in flight; where GATHERED is 1, requests are gathered into messages. `echo` puts to one that gives
-requests back as they came (echo.py). Before each step it prints `ready` and waits for a line. A step's clock runs from the
-building of the first item (or key) to the last reply. Then it prints {"items": N, "began": T, "ended": T}, N of them being
-configured, removed or given back.
+Does the steps one after the other to ITEMS items on the interface `bench`, or on the link `bench` in a named namespace, numbered
+from FIRST on as floor.c numbers them: BATCH in a request, up to WINDOW requests in flight; where GATHERED is 1, they are gathered
+into messages. `echo` puts to one that gives requests back as they came (echo.py). Before each step it prints `ready` and waits for
+a line. A step's clock runs from the building of the first item (or key) to the last reply. Then it prints
+{"items": N, "began": T, "ended": T}, N of them being configured, removed or given back.
 """
 
 import contextlib
@@ -50,20 +50,26 @@ def arp(number: int) -> dict[str, str]:
 ITEMS: dict[str, Callable[[int], dict[str, str]]] = {"routes": route, "routes6": route6, "arps": arp}
 
 
-def key(kind: str, number: int) -> str:
+def key(kind: str, link: str, number: int) -> str:
     if kind == "routes":
-        return f"route/bench/{address(number)}/32"
+        return f"route/{link}/{address(number)}/32"
     if kind == "routes6":
-        return f"route/bench/{address6(number)}/128"
-    return f"arp/bench/{address(number)}"
+        return f"route/{link}/{address6(number)}/128"
+    return f"arp/{link}/{address(number)}"
 
 
-def publish(client: Client, step: str, kind: str, numbers: range, batch: int, gathered: bool) -> dict[str, float]:
+def publish(client: Client, step: str, where: str, numbers: range, batch: int, gathered: bool) -> dict[str, float]:
+    kind, _, namespace = where.partition("@")
     make: Callable[[int], object]
+    op, field = ("delete", "keys") if step == "delete" else ("put", "items")
     if step == "delete":
-        op, field, make = "delete", "keys", lambda number: key(kind, number)
+        link = f"bench@name:{namespace}" if namespace else "bench"
+        make = lambda number: key(kind, link, number)  # noqa: E731
+    elif namespace:
+        item, inside = ITEMS[kind], {"namespace": {"type": "name", "name": namespace}}
+        make = lambda number: item(number) | inside  # noqa: E731
     else:
-        op, field, make = "put", "items", ITEMS[kind]
+        make = ITEMS[kind]
     began = time.monotonic()
     with client.gather() if gathered else contextlib.nullcontext():
         tickets = [
@@ -80,14 +86,14 @@ def publish(client: Client, step: str, kind: str, numbers: range, batch: int, ga
     return {"items": done, "began": began, "ended": ended}
 
 
-def main(kind: str, endpoint: str, *arguments: str) -> None:
+def main(where: str, endpoint: str, *arguments: str) -> None:
     first, items, batch, window, gathered = map(int, arguments[:5])
     with Client(endpoint, "bench", window=window) as client:
         client.await_reply(client.submit("info"))  # The connection is there: what follows is not about it.
         for step in arguments[5:]:
             print("ready", flush=True)
             sys.stdin.readline()
-            print(json.dumps(publish(client, step, kind, range(first, first + items), batch, bool(gathered))), flush=True)
+            print(json.dumps(publish(client, step, where, range(first, first + items), batch, bool(gathered))), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ WINDOW = 256
 
 class Load(NamedTuple):
     """How items are published: by how many, with how many in a request, how many requests in flight, and whether these are gathered
-    into messages."""
+    into messages. Namespaced ones are on the link in its namespace, which each names, and not on the interface item."""
 
     batch: int
     publishers: int = 1
     window: int = WINDOW
     gathered: bool = False
+    namespaced: bool = False
 
 
 class Step(msgspec.Struct):

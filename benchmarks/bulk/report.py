@@ -98,10 +98,11 @@ class BulkReport(Report):
         return bars
 
 
-def nsplane(batch: int, step: str, publishers: int = 1, gathered: bool = False) -> str:
+def nsplane(batch: int, step: str, publishers: int = 1, namespaced: bool = False, gathered: bool = False) -> str:
     """The name of a side."""
-    how = f"{f', {publishers} publishers' if publishers > 1 else ''}{', gathered' if gathered else ''}"
-    return f"nsplane, {batch} in a request{how}: {step}"
+    by = f", {publishers} publishers" if publishers > 1 else ""
+    how = f"{', namespaced' if namespaced else ''}{', gathered' if gathered else ''}"
+    return f"nsplane, {batch} in a request{by}{how}: {step}"
 
 
 def echo(gathered: bool = False) -> str:

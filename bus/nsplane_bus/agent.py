@@ -1,6 +1,7 @@
 """The agent: the engine, its bus, and the loop that turns both."""
 
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -160,6 +161,8 @@ def serve(
     watcher: Sequence[str] | None = None,
 ) -> None:
     """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
+    gc.collect()
+    gc.freeze()  # what was imported stays: no need to go through it again and again
     with contextlib.ExitStack() as owned:
         agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))

@@ -79,4 +79,5 @@ def fault_line(fault: Mapping[str, Any]) -> str:
     key = fault.get("key")
     if fault.get("index") is None:
         return f"{key}: {fault.get('message')}"
-    return f"item {fault['index']}{f' ({key})' if key else ''}: {fault.get('message')}"
+    place = f"{fault['index']}" if fault.get("offset") is None else f"{fault['index']}, {fault['offset']} of its block"
+    return f"item {place}{f' ({key})' if key else ''}: {fault.get('message')}"

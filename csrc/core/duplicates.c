@@ -1,55 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys that stand in a frame twice: the second is a fault of the frame, whatever is to be done with it. */
+/* Keys that stand in a request twice. */
 #include "core/duplicates.h"
 
+#include <stdlib.h>
 #include <sys/random.h>
 
-#include "core/refused.h"
-#include "kinds/key.h"
+/* A place in the set; 0 as the hash of an empty one. */
+struct seen_entry {
+	uint32_t hash, wish;
+};
 
-static uint32_t hash_wish(const struct nsp_frame *frame, uint32_t slot, const struct wish *wish)
+static const char *slot_of(const struct mp_out *text, const struct wish *wish)
 {
-	uint64_t h = hash_bytes(&frame->secret, (uint64_t)slot << 8 | wish->kind, wish->body, kinds[wish->kind]->key_size);
+	return (const char *)text->data + wish->slot;
+}
+
+static uint32_t hash_wish(const struct seen *seen, uint32_t slot, const struct wish *wish)
+{
+	uint64_t h = hash_bytes(&seen->secret, (uint64_t)slot << 8 | wish->kind, wish->body, kinds[wish->kind]->key_size);
 
 	return (uint32_t)(h >> 16) | 1; /* 0 is an empty place */
 }
 
-static bool same_key(const struct nsp_frame *frame, const struct wish *a, const struct wish *b)
+static bool same_key(const struct mp_out *text, const struct wish *a, const struct wish *b)
 {
 	return a->kind == b->kind && !memcmp(a->body, b->body, kinds[a->kind]->key_size) &&
-	       (a->slot == b->slot || !strcmp(frame_slot(frame, a), frame_slot(frame, b)));
+	       (a->slot == b->slot || !strcmp(slot_of(text, a), slot_of(text, b)));
 }
 
-/* An empty set of the wishes seen so far, with room for all. Who sends a frame does not know the secret, and so not what collides. */
-static struct frame_seen *seen_begin(struct nsp_frame *frame, uint32_t *mask)
+/* Empty, with room for so many. Who sends a request does not know the secret, and so not what collides. */
+static uint32_t seen_begin(struct seen *seen, uint32_t count)
 {
 	uint32_t size = 64;
 
-	while (size < frame->wish_count * 2)
+	while (size < count * 2)
 		size *= 2;
-	if (size > frame->seen_cap) {
-		free(frame->seen);
-		frame->seen = malloc(size * sizeof(*frame->seen));
-		if (!frame->seen)
+	if (size > seen->cap) {
+		free(seen->entries);
+		seen->entries = malloc(size * sizeof(*seen->entries));
+		if (!seen->entries)
 			abort();
-		frame->seen_cap = size;
+		seen->cap = size;
 	}
-	if (!frame->secret.a) {
-		struct secret secret = { (uint64_t)(uintptr_t)frame->seen, 0 };
+	if (!seen->secret.a) {
+		struct secret secret = { (uint64_t)(uintptr_t)seen->entries, 0 };
 		if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) < 0) /* at boot: it stays the address */
 			secret.b = secret.a;
-		frame->secret = secret;
+		seen->secret = secret;
 	}
-	memset(frame->seen, 0, size * sizeof(*frame->seen));
-	*mask = size - 1;
-	return frame->seen;
+	memset(seen->entries, 0, size * sizeof(*seen->entries));
+	return size - 1;
+}
+
+void seen_free(struct seen *seen)
+{
+	free(seen->entries);
 }
 
 /* One kind on one link in the order of their keys, as most are sent: none is there twice. */
-static bool in_order(const struct nsp_frame *frame)
+static bool in_order(const struct wish *wishes, uint32_t count)
 {
-	for (uint32_t i = 1; i < frame->wish_count; i++) {
-		const struct wish *last = &frame->wishes[i - 1], *wish = &frame->wishes[i];
+	for (uint32_t i = 1; i < count; i++) {
+		const struct wish *last = &wishes[i - 1], *wish = &wishes[i];
 		if (wish->slot != last->slot || wish->kind != last->kind ||
 		    memcmp(last->body, wish->body, kinds[wish->kind]->key_size) >= 0)
 			return false;
@@ -57,41 +69,32 @@ static bool in_order(const struct nsp_frame *frame)
 	return true;
 }
 
-uint32_t frame_refuse_duplicates(struct nsp_frame *frame, struct mp_in list)
+uint32_t duplicates_drop(struct seen *seen, struct wish *wishes, uint32_t count, const struct mp_out *text,
+			 void (*drop)(void *arg, const struct wish *wish), void *arg)
 {
-	struct fault fault = { .field = "key", .text = "is in this request twice" };
-	uint32_t mask, kept = 0, last_slot = UINT32_MAX, position = 0, slot = 0;
+	uint32_t kept = 0, last_slot = UINT32_MAX, slot = 0;
 
-	if (in_order(frame))
-		return 0;
-	struct frame_seen *seen = seen_begin(frame, &mask);
-	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		const struct wish *wish = &frame->wishes[i];
+	if (in_order(wishes, count))
+		return count;
+	uint32_t mask = seen_begin(seen, count);
+	struct seen_entry *entries = seen->entries;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct wish *wish = &wishes[i];
 		if (wish->slot != last_slot) {
 			last_slot = wish->slot;
-			slot = hash_text(&frame->secret, frame_slot(frame, wish));
+			slot = hash_text(&seen->secret, slot_of(text, wish));
 		}
-		uint32_t hash = hash_wish(frame, slot, wish), at = hash & mask;
-		while (seen[at].hash && !(seen[at].hash == hash && same_key(frame, &frame->wishes[seen[at].wish], wish)))
+		uint32_t hash = hash_wish(seen, slot, wish), at = hash & mask;
+		while (entries[at].hash && !(entries[at].hash == hash && same_key(text, &wishes[entries[at].wish], wish)))
 			at = (at + 1) & mask;
-		if (!seen[at].hash) {
-			seen[at] = (struct frame_seen){ hash, kept };
-			if (kept != i)
-				frame->wishes[kept] = *wish;
-			kept++;
+		if (entries[at].hash) {
+			drop(arg, wish);
 			continue;
 		}
-		char key[NSP_KEY_MAX];
-		size_t len = key_format(key, frame_slot(frame, wish), wish->kind, wish->body);
-		while (position < wish->index && mp_skip(&list))
-			position++;
-		struct mp_in item = list;
-		mp_skip(&list);
-		position++;
-		frame_refuse(frame, wish->index, item.p, (size_t)(list.p - item.p), &fault);
-		frame_refuse_key(frame, key, len);
+		entries[at] = (struct seen_entry){ hash, kept };
+		if (kept != i)
+			wishes[kept] = *wish;
+		kept++;
 	}
-	uint32_t duplicates = frame->wish_count - kept;
-	frame->wish_count = kept;
-	return duplicates;
+	return kept;
 }

@@ -2,9 +2,21 @@
 #ifndef NSP_DUPLICATES_H
 #define NSP_DUPLICATES_H
 
-#include "core/frame.h"
+#include "core/hash.h"
+#include "kinds/kind.h"
 
-/* Refuses wishes whose key an earlier one has; `list` is where the items or keys begin. Returns how many there are. */
-uint32_t frame_refuse_duplicates(struct nsp_frame *frame, struct mp_in list);
+/* A set of wishes, which is used again for each request. */
+struct seen {
+	struct seen_entry *entries;
+	uint32_t cap;
+	struct secret secret;
+};
+
+void seen_free(struct seen *seen);
+
+/* Takes the wishes out whose key an earlier one has, and tells of each in its turn. `text` is where their slots' keys are, and may move
+ * meanwhile. Returns how many are left. */
+uint32_t duplicates_drop(struct seen *seen, struct wish *wishes, uint32_t count, const struct mp_out *text,
+			 void (*drop)(void *arg, const struct wish *wish), void *arg);
 
 #endif

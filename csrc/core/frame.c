@@ -5,9 +5,8 @@
 #include <stdio.h>
 
 #include "core/array.h"
-#include "core/duplicates.h"
 #include "core/refused.h"
-#include "kinds/item.h"
+#include "kinds/block.h"
 #include "kinds/key.h"
 #include "wire/plain.h"
 #include "wire/text.h"
@@ -17,6 +16,9 @@
 /* Each of these costs far more memory than it takes in a frame: 64 MiB of them would be the end of the process. */
 #define INVALID_MAX 65536
 #define OTHERS_MAX 65536
+
+/* What blocks become: they are far smaller in a frame than in memory. (As many as fit into one that has no blocks, about.) */
+#define ITEMS_MAX (1u << 20)
 
 struct nsp_frame *nsp_frame_new(void)
 {
@@ -33,10 +35,11 @@ void nsp_frame_free(struct nsp_frame *frame)
 		return;
 	mp_free(&frame->envelope);
 	mp_free(&frame->text);
+	mp_free(&frame->shown);
 	free(frame->wishes);
 	free(frame->others);
 	free(frame->faults);
-	free(frame->seen);
+	seen_free(&frame->seen);
 	free(frame);
 }
 
@@ -52,55 +55,123 @@ static struct wish *next_wish(struct nsp_frame *frame)
 	return &frame->wishes[frame->wish_count];
 }
 
-static bool read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, struct slot_memo *memo)
+static bool is_full(const struct nsp_frame *frame)
+{
+	return frame->fault_count > INVALID_MAX;
+}
+
+/* The items of a block, which stands at `item`. */
+static int read_block(struct nsp_frame *frame, const struct block *block, struct mp_in item, struct nsp_error *err)
+{
+	struct fault fault;
+
+	if (block->rows + (uint64_t)frame->wish_count > ITEMS_MAX)
+		return nsp_refuse(err, EBADMSG, "%s[%u]: more than %u of them: send them in parts", frame->keys ? "keys" : "items",
+				  block->shared.index, ITEMS_MAX);
+	while (frame->wish_cap < frame->wish_count + block->rows)
+		frame->wishes = array_grow(frame->wishes, &frame->wish_cap, sizeof(*frame->wishes));
+	for (uint32_t row = 0, end; row < block->rows && !is_full(frame); row = end + 1) {
+		end = block_decode(block, row, &frame->wishes[frame->wish_count], &fault);
+		frame->wish_count += end - row;
+		if (end < block->rows)
+			frame_refuse(frame, block->shared.index, end, item.p, (size_t)(item.end - item.p), &fault);
+	}
+	return 0;
+}
+
+/* `in` is behind the item where it could be read. */
+static bool read_said(struct nsp_frame *frame, struct mp_in *in, int kind, struct said *said, const struct slot_memo *memo,
+		      struct fault *fault)
+{
+	return item_read(in, kind, said, memo, fault) &&
+	       (!frame->keys || said->block.p || fault_set(fault, "key", "a key is a string of UTF-8, or a map with `block`"));
+}
+
+static int read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, struct slot_memo *memo, struct nsp_error *err)
 {
 	const uint8_t *start = in->p;
 	struct fault fault;
+	struct block block;
+	struct said said;
 	int kind = item_kind(*in);
 
-	if (kind >= 0) {
-		struct wish *wish = next_wish(frame);
-		if (item_decode(in, kind, wish, &frame->text, memo, &fault)) {
-			wish->index = index;
-			frame->wish_count++;
-			return true;
+	if (kind >= 0 && read_said(frame, in, kind, &said, memo, &fault)) {
+		if (said.block.p) {
+			if (block_read(&said, frame->keys, &block, &frame->text, memo, &fault)) {
+				block.shared.index = index;
+				return read_block(frame, &block, (struct mp_in){ start, in->p }, err);
+			}
+		} else {
+			struct wish *wish = next_wish(frame);
+			if (item_make(&said, wish, &frame->text, memo, &fault)) {
+				wish->index = index;
+				wish->offset = NSP_NO_OFFSET;
+				frame->wish_count++;
+				return 0;
+			}
 		}
 	}
 	in->p = start;
 	if (!mp_skip(in))
-		return false;
-	if (kind >= 0 || !plain_check((struct mp_in){ start, in->p }, &fault))
-		frame_refuse(frame, index, start, (size_t)(in->p - start), &fault);
+		return nsp_refuse(err, EBADMSG, "%s[%u]: truncated msgpack", frame->keys ? "keys" : "items", index);
+	if (frame->keys && kind < 0)
+		fault_set(&fault, "key", "a key is a string of UTF-8");
+	if (frame->keys || kind >= 0 || !plain_check((struct mp_in){ start, in->p }, &fault))
+		frame_refuse(frame, index, NSP_NO_OFFSET, start, (size_t)(in->p - start), &fault);
 	else
 		leave(frame, index, start, (size_t)(in->p - start));
-	return true;
+	return 0;
 }
 
-static bool read_key(struct nsp_frame *frame, struct mp_in *in, uint32_t index)
+static int read_key(struct nsp_frame *frame, struct mp_in *in, uint32_t index, struct slot_memo *memo, struct nsp_error *err)
 {
 	const uint8_t *start = in->p;
 	struct mp_token token;
-	struct fault fault = { .field = "key", .text = "a key is a string of UTF-8" };
+	struct fault fault;
 
-	if (!mp_skip(in))
-		return false;
-	struct mp_in again = { start, in->p };
-	if (!mp_next(&again, &token) || token.type != MP_STR || !text_is_utf8(token.data, token.len)) {
-		frame_refuse(frame, index, start, (size_t)(in->p - start), &fault);
-	} else if (!key_is_bulk((const char *)token.data, token.len)) {
-		leave(frame, index, start, (size_t)(in->p - start));
-	} else {
-		struct wish *wish = next_wish(frame);
-		if (key_parse((const char *)token.data, token.len, wish, &frame->text, &fault)) {
-			wish->index = index;
-			frame->wish_count++;
-		} else {
-			frame_refuse(frame, index, start, (size_t)(in->p - start), &fault);
-			if (token.len < NSP_KEY_MAX && !memchr(token.data, 0, token.len))
-				frame_refuse_key(frame, (const char *)token.data, token.len);
-		}
+	if (!mp_next(in, &token) || token.type != MP_STR || !text_is_utf8(token.data, token.len)) {
+		in->p = start;
+		return read_item(frame, in, index, memo, err);
 	}
-	return true;
+	if (!key_is_bulk((const char *)token.data, token.len)) {
+		leave(frame, index, start, (size_t)(in->p - start));
+		return 0;
+	}
+	struct wish *wish = next_wish(frame);
+	if (key_parse((const char *)token.data, token.len, wish, &frame->text, &fault)) {
+		wish->index = index;
+		wish->offset = NSP_NO_OFFSET;
+		frame->wish_count++;
+		return 0;
+	}
+	frame_refuse(frame, index, NSP_NO_OFFSET, start, (size_t)(in->p - start), &fault);
+	if (token.len < NSP_KEY_MAX && !memchr(token.data, 0, token.len))
+		frame_refuse_key(frame, (const char *)token.data, token.len);
+	return 0;
+}
+
+/* Where it is in the list that wishes which are there twice are refused from. */
+struct place {
+	struct nsp_frame *frame;
+	struct mp_in at;
+	uint32_t index;
+};
+
+static void refuse_duplicate(void *arg, const struct wish *wish)
+{
+	struct fault fault = { .field = "key", .text = "is in this request twice" };
+	struct place *place = arg;
+	char key[NSP_KEY_MAX];
+
+	if (is_full(place->frame))
+		return;
+	size_t len = key_format(key, frame_slot(place->frame, wish), wish->kind, wish->body);
+	for (; place->index < wish->index; place->index++)
+		mp_skip(&place->at);
+	struct mp_in end = place->at;
+	mp_skip(&end);
+	frame_refuse(place->frame, wish->index, wish->offset, place->at.p, (size_t)(end.p - place->at.p), &fault);
+	frame_refuse_key(place->frame, key, len);
 }
 
 static bool is_list(const struct mp_token *key, bool *keys)
@@ -118,20 +189,21 @@ static int read_list(struct nsp_frame *frame, struct mp_in *in, const char *name
 		return nsp_refuse(err, EBADMSG, "%s: truncated msgpack", name);
 	if (array.type != MP_ARRAY)
 		return nsp_refuse(err, EBADMSG, "%s: wants an array, not %s", name, mp_type_name(array.type));
-	frame->count = array.len;
-	struct mp_in list = *in;
+	struct place place = { .frame = frame, .at = *in };
 	for (uint32_t i = 0; i < array.len; i++) {
-		if (!(frame->keys ? read_key(frame, in, i) : read_item(frame, in, i, &memo)))
-			return nsp_refuse(err, EBADMSG, "%s[%u]: truncated msgpack", name, i);
-		if (frame->fault_count > INVALID_MAX)
+		int rc = frame->keys ? read_key(frame, in, i, &memo, err) : read_item(frame, in, i, &memo, err);
+		if (rc < 0)
+			return rc;
+		if (is_full(frame))
 			return nsp_refuse(err, EBADMSG, "%s: more than %d of them are invalid", name, INVALID_MAX);
 		if (frame->other_count > OTHERS_MAX)
 			return nsp_refuse(err, EBADMSG,
 					  "%s: more than %d of them are neither routes nor ARP entries: send them in parts", name,
 					  OTHERS_MAX);
 	}
-	frame_refuse_duplicates(frame, list);
-	if (frame->fault_count > INVALID_MAX)
+	frame->count = frame->wish_count + frame->other_count + frame->fault_count;
+	frame->wish_count = duplicates_drop(&frame->seen, frame->wishes, frame->wish_count, &frame->text, refuse_duplicate, &place);
+	if (is_full(frame))
 		return nsp_refuse(err, EBADMSG, "%s: more than %d of them are invalid", name, INVALID_MAX);
 	return 0;
 }
@@ -203,16 +275,5 @@ int nsp_frame_other(const struct nsp_frame *frame, uint32_t i, struct nsp_span *
 	if (i >= frame->other_count)
 		return -ENOENT;
 	*span = frame->others[i];
-	return 0;
-}
-
-int nsp_frame_fault(const struct nsp_frame *frame, uint32_t i, struct nsp_fault *fault)
-{
-	if (i >= frame->fault_count)
-		return -ENOENT;
-	*fault = frame->faults[i].what;
-	fault->key = frame_fault_key(frame, &frame->faults[i]);
-	fault->data = frame->faults[i].data;
-	fault->len = frame->faults[i].len;
 	return 0;
 }

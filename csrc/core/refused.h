@@ -4,13 +4,11 @@
 
 #include "core/frame.h"
 
-/* Notes that an item of a frame is refused. */
-void frame_refuse(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len, const struct fault *fault);
+/* Notes that what stands at `data` is refused: an item or key, or with `offset` one of the block that stands there. */
+void frame_refuse(struct nsp_frame *frame, uint32_t index, uint32_t offset, const uint8_t *data, size_t len,
+		  const struct fault *fault);
 
 /* Notes the key of what was refused last. */
 void frame_refuse_key(struct nsp_frame *frame, const char *key, size_t len);
-
-/* The key of what was refused, or NULL. */
-const char *frame_fault_key(const struct nsp_frame *frame, const struct frame_fault *fault);
 
 #endif

@@ -231,7 +231,7 @@ void nsp_turn_commit(struct nsp_core *core, struct nsp_turn *turn, uint32_t firs
 	for (uint32_t i = first; i < first + count; i++) {
 		const struct turn_request *taken = &turn->requests[i];
 		const struct envelope *envelope = &taken->envelope;
-		const struct nsp_frame *frame = turn->frames[i];
+		struct nsp_frame *frame = turn->frames[i];
 		struct request *request = request_open(core);
 
 		request->plain = true;

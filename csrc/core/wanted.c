@@ -14,22 +14,21 @@
 #include "core/row.h"
 #include "core/slots.h"
 #include "core/frame.h"
-#include "core/refused.h"
 #include "kinds/key.h"
 
-/* An entry for an item that was refused and has no row of its own: the same shape as a row's, with `index` and `field`. */
-static void put_refusal(struct request *request, uint32_t index, const char *key, const char *field, const char *text,
-			const uint8_t *item, size_t len)
+/* An entry for an item that was refused and has no row of its own: the same shape as a row's, with its place in the request and `field`. */
+static void put_refusal(struct request *request, const struct nsp_fault *fault)
 {
 	struct mp_out *out = request_entry(request);
+	bool in_block = fault->offset != NSP_NO_OFFSET;
 	char message[256];
 
 	request_count(request, NSP_STATE_INVALID);
-	snprintf(message, sizeof(message), "%s%s%s", field, *field ? ": " : "", text);
-	mp_put_map(out, 11);
+	snprintf(message, sizeof(message), "%s%s%s", fault->field, *fault->field ? ": " : "", fault->text);
+	mp_put_map(out, 11 + in_block);
 	mp_put_literal(out, "key");
-	if (key)
-		mp_put_text(out, key);
+	if (fault->key)
+		mp_put_text(out, fault->key);
 	else
 		mp_put_nil(out);
 	mp_put_literal(out, "state");
@@ -47,12 +46,16 @@ static void put_refusal(struct request *request, uint32_t index, const char *key
 	mp_put_literal(out, "tries");
 	mp_put_uint(out, 0);
 	mp_put_literal(out, "index");
-	mp_put_uint(out, index);
+	mp_put_uint(out, fault->index);
+	if (in_block) {
+		mp_put_literal(out, "offset");
+		mp_put_uint(out, fault->offset);
+	}
 	mp_put_literal(out, "field");
-	mp_put_text(out, field);
+	mp_put_text(out, fault->field);
 	mp_put_literal(out, "item");
-	if (item) /* others are known by their index */
-		mp_put_raw(out, item, len);
+	if (fault->data) /* others are known by their place */
+		mp_put_raw(out, fault->data, fault->len);
 	else
 		mp_put_nil(out);
 }
@@ -65,22 +68,26 @@ static void yield_now_and_then(struct nsp_core *core, uint32_t i)
 		core_yield(core);
 }
 
-static void refuse_faults(struct nsp_core *core, const struct nsp_frame *frame, struct request *request)
+static void refuse_faults(struct nsp_core *core, struct nsp_frame *frame, struct request *request)
 {
-	for (uint32_t i = 0; i < frame->fault_count; i++) {
-		const struct frame_fault *fault = &frame->faults[i];
-		put_refusal(request, fault->what.index, frame_fault_key(frame, fault), fault->what.field, fault->what.text,
-			    fault->data, fault->len);
+	struct nsp_fault fault;
+
+	for (uint32_t i = 0; nsp_frame_fault(frame, i, &fault) == 0; i++) {
+		put_refusal(request, &fault);
 		yield_now_and_then(core, i);
 	}
 }
 
-static void refuse_duplicate(struct nsp_core *core, struct request *request, const struct row *row, uint32_t index)
+static void refuse_duplicate(struct nsp_core *core, struct request *request, const struct row *row, const struct wish *wish)
 {
+	struct nsp_fault fault = {
+		.index = wish->index, .offset = wish->offset, .field = "key", .text = "is in this request twice"
+	};
 	char key[NSP_KEY_MAX];
 
 	row_key_text(core, row, key);
-	put_refusal(request, index, key, "key", "is in this request twice", NULL, 0);
+	fault.key = key;
+	put_refusal(request, &fault);
 }
 
 static void refuse_conflict(struct nsp_core *core, struct request *request, const struct row *row)
@@ -120,7 +127,7 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 	} else {
 		row = table_row(&core->table, id);
 		if (row->request == request->serial) {
-			refuse_duplicate(core, request, row, wish->index);
+			refuse_duplicate(core, request, row, wish);
 			return;
 		}
 		if (row->flags & ROW_WANTED && !row_is_of_source(core, row, origin)) {
@@ -175,7 +182,7 @@ static void make_room(struct nsp_core *core)
 	table_give(&core->table, pages, size);
 }
 
-void frame_put(struct nsp_core *core, const struct nsp_frame *frame, struct request *request, uint32_t origin, bool express)
+void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool express)
 {
 	make_room(core);
 	refuse_faults(core, frame, request);
@@ -224,7 +231,7 @@ static bool is_stuck(const struct row *row)
 	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT)) == ROW_HELD;
 }
 
-void frame_delete(struct nsp_core *core, const struct nsp_frame *frame, struct request *request, uint32_t origin, bool force,
+void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool force,
 		  bool express)
 {
 	refuse_faults(core, frame, request);

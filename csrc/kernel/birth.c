@@ -16,19 +16,22 @@
 /* lo is the first link of every namespace. */
 static int lo_up(struct nsp_socket *sock, const char *mark, struct nsp_error *err)
 {
-	struct nsp_link lo = { .fields = NSP_LINK_INDEX | NSP_LINK_UP, .index = 1, .up = 1 };
+	struct nsp_link lo = { .fields = NSP_LINK_INDEX | NSP_LINK_ALIAS, .index = 1 };
 	uint32_t buf[128];
 	struct nsp_batch batch;
-	int ret;
+	int ret = 0;
 
-	if (mark) {
+	nsp_batch_init(&batch, buf, sizeof(buf));
+	if (mark) { /* before it is up, for then an alias is one more event to the whole kernel */
 		if (strlen(mark) >= sizeof(lo.alias))
 			return nsp_refuse(err, EINVAL, "the mark of a network namespace is too long");
 		strcpy(lo.alias, mark);
-		lo.fields |= NSP_LINK_ALIAS;
+		ret = nsp_link_change(&batch, &lo);
 	}
-	nsp_batch_init(&batch, buf, sizeof(buf));
-	ret = nsp_link_change(&batch, &lo);
+	lo.fields = NSP_LINK_INDEX | NSP_LINK_UP;
+	lo.up = 1;
+	if (ret >= 0)
+		ret = nsp_link_change(&batch, &lo);
 	if (ret < 0)
 		return nsp_fail(err, -ret, "set lo up");
 	return nsp_batch_do(sock, &batch, "set lo up", err);

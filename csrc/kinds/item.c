@@ -2,182 +2,49 @@
 #include "kinds/item.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
-#include "wire/prefix.h"
 #include "wire/text.h"
 
-/* What one field says, before it is known of which family the item is. */
-struct value {
-	uint32_t number;
-	uint8_t family; /* of addresses: 4 or 6 */
-	uint8_t prefix_len;
-	uint8_t bytes[16];
-};
-
-static bool decode_number(struct mp_in *in, const struct field *field, struct value *value, struct fault *fault)
-{
-	struct mp_token token;
-
-	if (!mp_next(in, &token))
-		return fault_set(fault, field->name, "truncated msgpack");
-	mp_whole(&token);
-	if (token.type == MP_INT)
-		return fault_set(fault, field->name, "%lld is less than %u", (long long)token.number, field->min);
-	if (token.type != MP_UINT)
-		return fault_set(fault, field->name, "wants a number, not %s", mp_type_name(token.type));
-	if (token.number < field->min || token.number > field->max)
-		return fault_set(fault, field->name, "%llu is not %u to %u", (unsigned long long)token.number, field->min,
-				 field->max);
-	value->number = (uint32_t)token.number;
-	return true;
-}
-
-/* "'x' is not global, site, link, host or a number" */
-static bool refuse_word(const struct field *field, const struct mp_token *token, struct fault *fault)
-{
-	char text[64], words[128];
-	size_t n = 0;
-
-	for (const struct field_word *word = field->words; word->word; word++)
-		n += (size_t)snprintf(words + n, sizeof(words) - n, "%s%s", n ? ", " : "", word->word);
-	return fault_set(fault, field->name, "'%s' is not %s or a number", fault_text(text, token->data, token->len), words);
-}
-
-static bool decode_word(struct mp_in *in, const struct field *field, struct value *value, struct fault *fault)
-{
-	struct mp_in again = *in;
-	struct mp_token token;
-
-	if (!mp_next(&again, &token) || token.type != MP_STR)
-		return decode_number(in, field, value, fault);
-	*in = again;
-	for (const struct field_word *word = field->words; word->word; word++)
-		if (text_is(token.data, token.len, word->word)) {
-			value->number = word->number;
-			return true;
-		}
-	return refuse_word(field, &token, fault);
-}
-
-static bool is_multicast(int family, const uint8_t *ip)
-{
-	return family == 4 ? (ip[0] & 0xf0) == 0xe0 : ip[0] == 0xff;
-}
-
-static bool is_unspecified(const uint8_t *ip)
-{
-	static const uint8_t none[16];
-	return !memcmp(ip, none, 16);
-}
-
-static bool decode_host(const struct mp_token *token, const struct field *field, struct value *value, struct fault *fault)
-{
-	char text[64];
-
-	value->family = (uint8_t)text_parse_ip(token->data, token->len, value->bytes);
-	if (!value->family)
-		return fault_set(fault, field->name, "'%s' is not an IP address", fault_text(text, token->data, token->len));
-	if (is_unspecified(value->bytes))
-		return fault_set(fault, field->name, "'%s' is no host's address", fault_text(text, token->data, token->len));
-	if (is_multicast(value->family, value->bytes))
-		return fault_set(fault, field->name, "'%s' is a multicast address", fault_text(text, token->data, token->len));
-	return true;
-}
-
-static bool decode_field(struct mp_in *in, const struct field *field, struct value *value, struct fault *fault)
-{
-	struct mp_token token;
-	char text[64];
-
-	switch (field->type) {
-	case FIELD_PREFIX:
-		return fault_want(in, &token, MP_STR, field->name, fault) &&
-		       prefix_parse(token.data, token.len, field->name, value->bytes, &value->prefix_len, &value->family, fault);
-	case FIELD_HOST:
-	case FIELD_ADDRESS:
-		return fault_want(in, &token, MP_STR, field->name, fault) && decode_host(&token, field, value, fault);
-	case FIELD_MAC:
-		if (!fault_want(in, &token, MP_STR, field->name, fault))
-			return false;
-		return text_parse_mac(token.data, token.len, value->bytes) ||
-		       fault_set(fault, field->name, "'%s' is not a MAC of six bytes such as 02:00:00:00:00:01",
-				 fault_text(text, token.data, token.len));
-	case FIELD_NUMBER:
-		return field->words ? decode_word(in, field, value, fault) : decode_number(in, field, value, fault);
-	case FIELD_FLAG:
-		if (!fault_want(in, &token, MP_BOOL, field->name, fault))
-			return false;
-		value->number = (uint32_t)token.number;
-		return true;
-	default: /* kind, interface and namespace are the caller's */
-		return mp_skip(in) || fault_set(fault, field->name, "truncated msgpack");
-	}
-}
-
-static void store(const struct field *field, const struct value *value, struct wish *wish)
-{
-	uint8_t *at = wish->body + field->offset;
-
-	wish->flags |= field->flag;
-	switch (field->type) {
-	case FIELD_PREFIX:
-		at[field->size] = value->prefix_len; /* fall through */
-	case FIELD_HOST:
-		if (field->size == 4)
-			memcpy(at, value->bytes, 4);
-		else
-			memcpy(field->size ? at : wish->source, value->bytes, 16);
-		return;
-	case FIELD_ADDRESS:
-		memset(at, 0, 16);
-		if (value->family == 4)
-			at[10] = at[11] = 0xff;
-		memcpy(value->family == 4 ? at + 12 : at, value->bytes, value->family == 4 ? 4 : 16);
-		return;
-	case FIELD_MAC:
-		memcpy(at, value->bytes, 6);
-		return;
-	case FIELD_NUMBER:
-		field_put_number(field, value->number, wish->body);
-		return;
-	case FIELD_FLAG:
-		if (!value->number)
-			wish->flags &= (uint8_t)~field->flag;
-		return;
-	default:
-		return;
-	}
-}
-
-/* Puts what is given where it belongs. The family of an item is that of the address in its key, and all its addresses are of it. */
-static bool store_all(const struct kind *kind, const struct value *values, unsigned given, struct wish *wish, struct fault *fault)
+bool item_store(const struct said *said, const struct kind *kind, struct wish *wish, struct fault *fault)
 {
 	uint8_t family = kind->family == AF_INET ? 4 : 6;
 
 	wish->flags = 0;
 	memcpy(wish->body, kind->blank, KIND_BODY_MAX);
-	for (; given; given &= given - 1) {
+	for (unsigned given = said->given; given; given &= given - 1) {
 		unsigned at = (unsigned)__builtin_ctz(given);
 		const struct field *field = &kind->fields[at];
-		if (field->type == FIELD_HOST && values[at].family != family)
-			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", values[at].family, family);
-		store(field, &values[at], wish);
+		if (field->type == FIELD_HOST && said->values[at].family != family)
+			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", said->values[at].family, family);
+		value_store(&said->values[at], field, wish);
 	}
-	return !kind->settle || kind->settle(wish, fault);
+	return true;
 }
 
-static const struct field *find_field(const struct kind *kind, const struct mp_token *key, unsigned *hint)
+static inline bool is_called(const struct field *field, const struct mp_token *key)
+{
+	return key->len == field->name_len && text_same(key->data, field->name, key->len);
+}
+
+const struct field *item_field(const struct kind *kind, const struct mp_token *key, unsigned *hint)
 {
 	for (unsigned i = 0; i < kind->field_count; i++) {
 		unsigned at = *hint + i < kind->field_count ? *hint + i : *hint + i - kind->field_count;
 		const struct field *field = &kind->fields[at];
-		if (key->len == field->name_len && !memcmp(key->data, field->name, field->name_len)) {
+		if (is_called(field, key)) {
 			*hint = at + 1;
 			return field;
 		}
 	}
 	return NULL;
+}
+
+/* Publishers have the fields in the same order each time. */
+static inline const struct field *next_field(const struct kind *kind, const struct mp_token *key, unsigned *hint)
+{
+	if (*hint < kind->field_count && is_called(&kind->fields[*hint], key))
+		return &kind->fields[(*hint)++];
+	return item_field(kind, key, hint);
 }
 
 int item_kind(struct mp_in in)
@@ -187,33 +54,50 @@ int item_kind(struct mp_in in)
 	if (!mp_next(&in, &map) || map.type != MP_MAP)
 		return -1;
 	for (uint32_t i = 0; i < map.len; i++) {
-		if (!mp_next(&in, &key) || key.type != MP_STR)
+		if (!mp_next_short(&in, &key) && (!mp_next(&in, &key) || key.type != MP_STR))
 			return -1;
 		if (!text_is(key.data, key.len, "kind")) {
 			if (!mp_skip(&in))
 				return -1;
 			continue;
 		}
-		return mp_next(&in, &value) && value.type == MP_STR ? kind_named(value.data, value.len) : -1;
+		if (!mp_next_short(&in, &value) && (!mp_next(&in, &value) || value.type != MP_STR))
+			return -1;
+		return kind_named(value.data, value.len);
 	}
 	return -1;
 }
 
-bool item_decode(struct mp_in *in, int number, struct wish *wish, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
+bool item_read(struct mp_in *in, int number, struct said *said, const struct slot_memo *memo, struct fault *fault)
 {
 	const struct kind *kind = kinds[number];
-	struct mp_in item = *in, namespace = { 0 };
-	struct mp_token map, key, name = { .type = MP_NIL };
-	struct value values[KIND_FIELDS_MAX];
-	unsigned hint = 0, seen = 0, given = 0;
+	struct mp_in item = *in;
+	struct mp_token map, key;
+	unsigned hint = 0, seen = 0;
+	bool block = false;
 	char part[64];
 
+	said->kind = number;
+	said->given = 0;
+	said->name.type = MP_NIL;
+	said->namespace = said->block = (struct mp_in){ 0 };
 	if (!mp_next(&item, &map) || map.type != MP_MAP)
 		return fault_set(fault, "", "an item is a map");
 	for (uint32_t i = 0; i < map.len; i++) {
 		if (!fault_want(&item, &key, MP_STR, "", fault))
 			return false;
-		const struct field *field = find_field(kind, &key, &hint);
+		const struct field *field = next_field(kind, &key, &hint);
+		if (!field && text_is(key.data, key.len, "block")) {
+			if (block)
+				return fault_set(fault, "block", "is given twice");
+			block = true;
+			if (!mp_skip_nil(&item)) {
+				said->block = item;
+				if (!mp_skip(&item))
+					return fault_set(fault, "block", "truncated msgpack");
+			}
+			continue;
+		}
 		if (!field)
 			return fault_set(fault, fault_text(part, key.data, key.len > 24 ? 24 : key.len),
 					 "%s items have no such field", kind->name);
@@ -223,29 +107,38 @@ bool item_decode(struct mp_in *in, int number, struct wish *wish, struct mp_out 
 		seen |= 1u << at;
 		if (mp_skip_nil(&item)) /* left out */
 			continue;
-		given |= 1u << at;
+		said->given |= 1u << at;
 		if (field->type == FIELD_INTERFACE) {
-			if (!fault_want(&item, &name, MP_STR, field->name, fault))
+			if (!fault_want(&item, &said->name, MP_STR, field->name, fault))
 				return false;
 			continue;
 		}
-		if (field->type == FIELD_NAMESPACE)
-			namespace = item;
-		if (!decode_field(&item, field, &values[at], fault))
+		if (field->type == FIELD_NAMESPACE) {
+			if (!reference_pass(&item, memo, &said->namespace))
+				return fault_set(fault, field->name, "truncated msgpack");
+			continue;
+		}
+		if (!value_decode(&item, field, &said->values[at], fault))
 			return false;
 	}
-	for (unsigned i = 0; kind->fields[i].required; i++)
-		if (!(given >> i & 1))
-			return fault_set(fault, kind->fields[i].name, "is missing");
-	const struct value *address = &values[kind->address];
-	if (kind->fields[kind->address].type != FIELD_MAC)
-		number = kind_of_family(number, address->family == 4 ? AF_INET : AF_INET6);
-	wish->kind = (uint8_t)number;
-	if (!store_all(kinds[number], values, given, wish, fault) ||
-	    !reference_decode(&name, namespace.p ? &namespace : NULL, &wish->slot, text, memo, fault))
-		return false;
 	*in = item;
 	return true;
+}
+
+bool item_make(struct said *said, struct wish *wish, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
+{
+	const struct kind *kind = kinds[said->kind];
+
+	for (unsigned i = 0; kind->fields[i].required; i++)
+		if (!(said->given >> i & 1))
+			return fault_set(fault, kind->fields[i].name, "is missing");
+	if (kind->fields[kind->address].type != FIELD_MAC)
+		wish->kind = (uint8_t)kind_of_family(said->kind, said->values[kind->address].family == 4 ? AF_INET : AF_INET6);
+	else
+		wish->kind = (uint8_t)said->kind;
+	kind = kinds[wish->kind];
+	return item_store(said, kind, wish, fault) && (!kind->settle || kind->settle(wish, fault)) &&
+	       reference_decode(&said->name, said->namespace, &wish->slot, text, memo, fault);
 }
 
 /* ---- the other way round ---- */

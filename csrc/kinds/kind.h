@@ -45,8 +45,9 @@ struct item {
 struct wish {
 	uint8_t kind;
 	uint8_t flags;
-	uint32_t index; /* position in the request */
-	uint32_t slot;	/* offset of the slot's key in the frame's text */
+	uint32_t index;	 /* position in the request */
+	uint32_t offset; /* and in the block that stands there, or NSP_NO_OFFSET */
+	uint32_t slot;	 /* offset of the slot's key in the frame's text */
 	uint8_t source[16];
 	uint8_t body[KIND_BODY_MAX];
 };

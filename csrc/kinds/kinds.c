@@ -32,7 +32,7 @@ unsigned kind_count(void)
 int kind_named(const uint8_t *name, size_t len)
 {
 	for (int i = 0; i < KINDS_MAX && kinds[i]; i++)
-		if (text_is(name, len, kinds[i]->name))
+		if (len && *name == (uint8_t)*kinds[i]->name && text_is(name, len, kinds[i]->name))
 			return i;
 	return -1;
 }

@@ -26,7 +26,7 @@ const char *fault_text(char out[64], const uint8_t *data, size_t len)
 	return out;
 }
 
-bool fault_want(struct mp_in *in, struct mp_token *token, enum mp_type type, const char *field, struct fault *fault)
+bool fault_want_next(struct mp_in *in, struct mp_token *token, enum mp_type type, const char *field, struct fault *fault)
 {
 	if (!mp_next(in, token))
 		return fault_set(fault, field, "truncated msgpack");

@@ -17,7 +17,12 @@ bool fault_set(struct fault *fault, const char *field, const char *format, ...) 
 /* Text from outside, cut short and made printable for a message. */
 const char *fault_text(char out[64], const uint8_t *data, size_t len);
 
+bool fault_want_next(struct mp_in *in, struct mp_token *token, enum mp_type type, const char *field, struct fault *fault);
+
 /* Reads a token that has to be of this type. */
-bool fault_want(struct mp_in *in, struct mp_token *token, enum mp_type type, const char *field, struct fault *fault);
+static inline bool fault_want(struct mp_in *in, struct mp_token *token, enum mp_type type, const char *field, struct fault *fault)
+{
+	return (type == MP_STR && mp_next_short(in, token)) || fault_want_next(in, token, type, field, fault);
+}
 
 #endif

@@ -26,6 +26,21 @@ struct mp_token {
  * msgpack never uses. */
 bool mp_next(struct mp_in *in, struct mp_token *token);
 
+/* The next token where that is a string of less than 32 bytes, as most are. false: `in` is where it was, and mp_next tells what it is. */
+static inline bool mp_next_short(struct mp_in *in, struct mp_token *token)
+{
+	size_t left = (size_t)(in->end - in->p);
+	uint32_t len = left ? *in->p ^ 0xa0u : 0xff;
+
+	if (len > 31 || len >= left)
+		return false;
+	token->type = MP_STR;
+	token->data = in->p + 1;
+	token->len = len;
+	in->p += 1 + len;
+	return true;
+}
+
 /* Passes over one whole value of any depth, without recursion. */
 bool mp_skip(struct mp_in *in);
 

@@ -117,23 +117,42 @@ static size_t write_slot(char *out, const uint8_t *link, size_t len, const struc
 	return n + text_encode(out + n, ref->text, ref->len);
 }
 
-static bool same_as_last(const struct slot_memo *memo, const struct mp_token *name)
+/* A value's bytes say where it ends: what begins with those of the last one is that one again. */
+bool reference_pass(struct mp_in *in, const struct slot_memo *memo, struct mp_in *namespace)
 {
-	return memo->name && memo->name_len == name->len && !memcmp(memo->name, name->data, name->len);
+	size_t last = (size_t)(memo->namespace.end - memo->namespace.p);
+
+	if (last && last <= (size_t)(in->end - in->p) && !memcmp(in->p, memo->namespace.p, last)) {
+		*namespace = memo->namespace;
+		in->p += last;
+		return true;
+	}
+	namespace->p = in->p;
+	if (!mp_skip(in))
+		return false;
+	namespace->end = in->p;
+	return true;
+}
+
+static bool same_as_last(const struct slot_memo *memo, const struct mp_token *name, struct mp_in namespace)
+{
+	return memo->name && memo->name_len == name->len && memo->namespace.p == namespace.p &&
+	       !memcmp(memo->name, name->data, name->len);
 }
 
 /* Writes the slot's key: NAME, or LINK@TYPE:REFERENCE. */
-bool reference_decode(struct mp_token *name, struct mp_in *namespace, uint32_t *slot, struct mp_out *text, struct slot_memo *memo,
-		      struct fault *fault)
+bool reference_decode(const struct mp_token *name, struct mp_in namespace, uint32_t *slot, struct mp_out *text,
+		      struct slot_memo *memo, struct fault *fault)
 {
 	struct reference ref;
+	struct mp_in value = namespace;
 	char part[64];
 
-	if (!namespace) {
-		if (same_as_last(memo, name)) {
-			*slot = memo->offset;
-			return true;
-		}
+	if (same_as_last(memo, name, namespace)) {
+		*slot = memo->offset;
+		return true;
+	}
+	if (!namespace.p) {
 		if (!text_is_name(name->data, name->len))
 			return fault_set(
 				fault, "interface",
@@ -142,16 +161,17 @@ bool reference_decode(struct mp_token *name, struct mp_in *namespace, uint32_t *
 		*slot = (uint32_t)text->len;
 		mp_put_raw(text, name->data, name->len);
 		mp_put_byte(text, 0);
-		*memo = (struct slot_memo){ name->data, name->len, *slot };
+		*memo = (struct slot_memo){ name->data, name->len, *slot, namespace };
 		return true;
 	}
 	if (!text_is_link(name->data, name->len))
 		return fault_set(fault, "interface", "'%s' is not a link's name of 1 to 15 bytes",
 				 fault_text(part, name->data, name->len));
-	if (!decode_reference(namespace, &ref, fault))
+	if (!decode_reference(&value, &ref, fault))
 		return false;
 	*slot = (uint32_t)text->len;
 	text->len += write_slot((char *)mp_room(text, NSP_KEY_MAX), name->data, name->len, &ref) + 1;
+	*memo = (struct slot_memo){ name->data, name->len, *slot, namespace };
 	return true;
 }
 

@@ -12,11 +12,15 @@ struct slot_memo {
 	const uint8_t *name;
 	uint32_t name_len;
 	uint32_t offset;
+	struct mp_in namespace; /* as it came; empty where there was none */
 };
 
-/* Writes the key of an item's interface behind `text`, and where into `slot`. `namespace` is the field's value, or NULL. */
-bool reference_decode(struct mp_token *name, struct mp_in *namespace, uint32_t *slot, struct mp_out *text, struct slot_memo *memo,
-		      struct fault *fault);
+/* Passes over the field `namespace` and notes its value; where that is the last one's again, by a comparison of bytes. false: truncated. */
+bool reference_pass(struct mp_in *in, const struct slot_memo *memo, struct mp_in *namespace);
+
+/* Writes the key of an item's interface behind `text`, and where into `slot`. `namespace` is as reference_pass noted it, or empty. */
+bool reference_decode(const struct mp_token *name, struct mp_in namespace, uint32_t *slot, struct mp_out *text,
+		      struct slot_memo *memo, struct fault *fault);
 
 /* Is this as reference_decode writes it? */
 bool reference_is_slot(const char *slot, size_t len);

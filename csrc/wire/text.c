@@ -109,24 +109,26 @@ int text_parse_ip(const uint8_t *text, size_t len, uint8_t ip[16])
 
 static int hex_digit(uint8_t c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	unsigned digit = c - '0', letter = (c | 0x20u) - 'a';
+
+	return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
 }
 
 bool text_parse_mac(const uint8_t *text, size_t len, uint8_t mac[6])
 {
+	int wrong = 0; /* is negative where a digit is none: one branch for all, for whether it is a letter cannot be foretold */
+
 	if (len != 17)
 		return false;
 	for (int i = 0; i < 6; i++) {
 		int high = hex_digit(text[3 * i]);
 		int low = hex_digit(text[3 * i + 1]);
-		if (high < 0 || low < 0 || (i < 5 && text[3 * i + 2] != ':' && text[3 * i + 2] != '-'))
+		if (i < 5 && text[3 * i + 2] != ':' && text[3 * i + 2] != '-')
 			return false;
-		mac[i] = (uint8_t)(high << 4 | low);
+		wrong |= high | low;
+		mac[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
 	}
-	return true;
+	return wrong >= 0;
 }
 
 bool text_parse_number(const char *text, size_t len, uint64_t max, uint64_t *value)

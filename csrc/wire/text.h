@@ -14,6 +14,15 @@ static inline bool text_is(const uint8_t *data, size_t len, const char *text)
 	return strlen(text) == len && !memcmp(data, text, len);
 }
 
+/* memcmp(3) of a few bytes, without the call. */
+static inline bool text_same(const uint8_t *data, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (data[i] != (uint8_t)text[i])
+			return false;
+	return true;
+}
+
 /* Valid UTF-8 (RFC 3629). */
 bool text_is_utf8(const uint8_t *text, size_t len);
 

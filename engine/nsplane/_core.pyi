@@ -63,6 +63,7 @@ class _Lib:
     NSP_SAW_DOWN: int
     NSP_SAW_MAC: int
     NSP_SAW_LOW_MTU: int
+    NSP_NO_OFFSET: int
     NSP_STATE_NONE: int
     NSP_STATE_CONFIGURED: int
     NSP_STATE_PENDING: int

@@ -47,9 +47,10 @@ from nsplane.model.requests import (
 from nsplane.plan.planner import LOOK_SECONDS, Planner
 from nsplane.request.announcements import announce
 from nsplane.request.apply import Applier
+from nsplane.request.changes import Changes
 from nsplane.request.checks import bad_frame
 from nsplane.request.diff import Diff, as_map
-from nsplane.request.listing import Listing, microservice_entry
+from nsplane.request.listing import Listing
 from nsplane.request.transactions import Transactions
 from nsplane.world.agent_lock import AgentLock
 from nsplane.world.idle_trim import IdleTrim
@@ -94,8 +95,6 @@ class Engine:
         """What the bus adds to `info`."""
         self._started = time.time()
         self._revision = 0
-        self._watched = False
-        self._changes: list[tuple[str, bytes]] = []
         self._requests: dict[int, Request] = {}
         self._finished: list[Request] = []
         self._answered: list[Request] = []
@@ -103,6 +102,7 @@ class Engine:
         self._answers: list[Answer] = []
         self._poller = Poller()
         self._core = Core()
+        self._changes = Changes(self._core)
         self._planner = Planner(self._core, self.agent_id, self.note, self._state, look_seconds)
         self._applier = Applier(self._core, self._planner)
         self._diff = Diff(self._core, self._planner)
@@ -117,7 +117,7 @@ class Engine:
             planner.namespaces,
             self._poller,
             planner.timers,
-            self._note_namespace,
+            self._changes.note_namespace,
             self._state,
             self.agent_id,
         )
@@ -575,10 +575,7 @@ class Engine:
     def watch(self, on: bool, rows: bool | None = None) -> None:
         """Whether changes are noted for `changes`; those of routes and ARP entries too unless `rows` says otherwise."""
         self._use()
-        self._watched = on
-        self._core.watch(on if rows is None else rows)
-        if not on:
-            self._changes = []
+        self._changes.watch(on, on if rows is None else rows)
 
     @property
     def changes_lost(self) -> int:
@@ -589,23 +586,13 @@ class Engine:
     def changes(self) -> list[tuple[str, bytes]]:
         """What changed since the last call: (topic, msgpack map of at most 15 pairs)."""
         self._use()
-        rows = self._core.changes() if self._watched else []
-        noted, self._changes = self._changes, []
-        return noted + rows
+        return self._changes.fetch()
 
     def note(self, topic: str, event: dict[str, object]) -> None:
-        if self._watched:
-            self._changes.append((topic, _encode(event)))
-
-    def _note_namespace(self, fact: str, event: str) -> None:
-        self.note(fact, {"key": fact, "event": event, "time": time.time()})
+        self._changes.note(topic, event)
 
     def _note_microservice(self, event: str, instance: Instance) -> None:
-        if self._watched:
-            stands = self._microservices.current(instance.label) is instance
-            self.note(
-                f"microservice/{instance.label}", microservice_entry(instance, stands) | {"event": event, "time": time.time()}
-            )
+        self._changes.note_microservice(self._microservices, event, instance)
 
 
 READ_AGAIN_SECONDS = 1.0

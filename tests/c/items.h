@@ -4,7 +4,7 @@
  *
  *	put_value(&out, "{op: put, items: [{kind: arp, interface: web0, ip: 10.0.0.9, mac: '02:00:00:00:00:09'}]}");
  *
- * A word is a string unless it is true, false, nil or an integer; in quotes it always is, with \xNN for any byte.
+ * A word is a string unless it is true, false, nil or an integer; in quotes it always is, with \xNN for any byte. 0x0a000001 is binary.
  */
 #ifndef TEST_ITEMS_H
 #define TEST_ITEMS_H
@@ -46,6 +46,19 @@ static inline const char *put_quoted(struct mp_out *out, const char *p)
 	return p + 1;
 }
 
+/* The pairs of digits that follow "0x". */
+static inline void put_binary(struct mp_out *out, const char *digits, size_t len)
+{
+	uint8_t head[5] = { 0xc6, (uint8_t)(len / 2 >> 24), (uint8_t)(len / 2 >> 16), (uint8_t)(len / 2 >> 8), (uint8_t)(len / 2) };
+
+	mp_put_raw(out, head, sizeof(head));
+	for (size_t i = 0; i + 1 < len; i += 2) {
+		char pair[3] = { digits[i], digits[i + 1], 0 };
+
+		mp_put_byte(out, (uint8_t)strtol(pair, NULL, 16));
+	}
+}
+
 static inline const char *put_word(struct mp_out *out, const char *p)
 {
 	const char *start = p;
@@ -62,6 +75,8 @@ static inline const char *put_word(struct mp_out *out, const char *p)
 		mp_put_bool(out, false);
 	} else if (len == 3 && !memcmp(start, "nil", 3)) {
 		mp_put_nil(out);
+	} else if (len >= 2 && !memcmp(start, "0x", 2)) {
+		put_binary(out, start + 2, len - 2);
 	} else if (end == p && number >= 0) {
 		mp_put_uint(out, (uint64_t)number);
 	} else if (end == p && len) {
@@ -144,6 +159,11 @@ static inline void show_next(struct mp_out *out, struct mp_in *in)
 	case MP_UINT:
 	case MP_INT:
 		mp_put_raw(out, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)token.number));
+		return;
+	case MP_BIN:
+		mp_put_raw(out, "0x", 2);
+		for (uint32_t i = 0; i < token.len; i++)
+			mp_put_raw(out, text, (size_t)snprintf(text, sizeof(text), "%02x", token.data[i]));
 		return;
 	case MP_BOOL:
 		mp_put_raw(out, token.number ? "true" : "false", token.number ? 4 : 5);

@@ -239,6 +239,36 @@ static void test_runs(void)
 	CHECK_EQ(nsp_frame_fault(frame, 2, &fault), -ENOENT);
 }
 
+/* So does one in a namespace, wherever in its item that stands, as long as it is said with the same bytes. */
+static void test_runs_in_namespaces(void)
+{
+	static const struct {
+		const char *where, *slot;
+	} items[] = {
+		{ "interface: a, namespace: {type: pid, pid: 4}", "a@pid:4" },
+		{ "interface: a, namespace: {type: pid, pid: 4}", "a@pid:4" },
+		{ "namespace: {type: pid, pid: 4}, interface: a", "a@pid:4" },
+		{ "interface: b, namespace: {type: pid, pid: 4}", "b@pid:4" },
+		{ "interface: b, namespace: {type: pid, pid: 41}", "b@pid:41" },
+		{ "interface: b", "b" },
+		{ "interface: b, namespace: {pid: 4, type: pid}", "b@pid:4" },
+		{ "interface: b, namespace: {type: pid, pid: 4}", "b@pid:4" },
+	};
+	char text[1024];
+	int n = snprintf(text, sizeof(text), "{items: [");
+
+	for (unsigned i = 0; i < 8; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "{kind: route, dst: %u.0.0.0/8, %s}, ", 10 + i, items[i].where);
+	snprintf(text + n, sizeof(text) - (size_t)n, "]}");
+	read_text(text);
+	CHECK_EQ(frame->wish_count, 8);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_STR(slot(&frame->wishes[i]), items[i].slot);
+	CHECK_EQ(frame->wishes[0].slot, frame->wishes[1].slot);
+	CHECK_EQ(frame->wishes[0].slot, frame->wishes[2].slot);
+	CHECK(frame->wishes[0].slot != frame->wishes[3].slot);
+}
+
 /* ---- what is refused ---- */
 
 #define ROUTE "kind: route, interface: web0, dst: 10.0.0.0/8"
@@ -792,6 +822,7 @@ int main(void)
 	test_arp();
 	test_namespaces();
 	test_runs();
+	test_runs_in_namespaces();
 	test_missing_and_unknown();
 	test_wrong_types();
 	test_nil();

@@ -41,6 +41,21 @@ def test_a_link_stands_on_one_of_another_namespace(engine: Engine, places: tuple
     assert link["linkinfo"]["info_data"]["mode"] == "bridge"
 
 
+def test_its_name_may_be_taken_where_the_lower_link_is(engine: Engine, places: tuple[str, str]) -> None:
+    """Up to Linux 6.12 the kernel wants it to be free there too."""
+    red, blue = places
+    engine.put([ifb("low", by_name(red))], timeout=10)
+    run(f"ip -n {red} link add name up type ifb")
+    up = macvlan("up", "low", by_name(blue), addresses=["10.1.0.1/24", "fd01::1/64"], mtu=1400)
+    assert engine.put([up], timeout=10)["counts"] == {"configured": 1}
+    (link,) = ip("addr", "show", "dev", "up", netns=blue)
+    assert (link["mtu"], "UP" in link["flags"]) == (1400, True)
+    assert [one["local"] for one in link["addr_info"][:2]] == ["10.1.0.1", "fd01::1"]
+    assert sorted(one["ifname"] for one in ip("link", netns=red)) == ["lo", "low", "up"]
+    run(f"ip -n {red} link delete dev up")
+    assert sorted(one["ifname"] for one in ip("link", netns=blue)) == ["lo", "up"]
+
+
 def test_it_waits_for_the_one_that_it_stands_on(engine: Engine, places: tuple[str, str]) -> None:
     red, blue = places
     assert engine.put([macvlan("up", "low", by_name(blue))], timeout=10)["counts"] == {"pending": 1}

@@ -112,6 +112,8 @@ ITEMS = some.lists(
             arp("none", "10.0.0.9"),
             {"kind": "arp", "interface": "none", "ip": 5},
             bridge("later", {"type": "microservice", "microservice": "nobody"}),
+            {"kind": "arp", "interface": "none", "block": {"ip": b"\x0a\0\0\x09\x0a\0\0\x0a", "mac": b"\x02\0\0\0\0\x09" * 2}},
+            {"kind": "arp", "interface": "none", "block": {"ip": b"\x0a\0\0\x09", "mac": b"\x02"}},
             {"kind": "nothing"},
             None,
         ]

@@ -3,7 +3,8 @@
  * Whatever comes over the bus, nothing is read outside of it, and what is accepted holds: a key or item that was written can be read
  * again, and says the same.
  *
- *   | what the rest is, 1 byte: a request, a key, a request in words, the fields of a route or ARP entry in words | ... |
+ *   | what the rest is, 1 byte: a request, a key, a request in words, the fields of a route or ARP entry in words, the columns of a
+ *     block | ... |
  */
 #include "kernel/internal.h"
 
@@ -36,11 +37,13 @@ static void check_item(const struct wish *wish, const char *slot)
 	struct item item = wish_item(wish);
 	struct slot_memo memo = { 0 };
 	struct fault fault;
+	struct said said;
 	struct wish again;
 
 	item_put(&out, slot, &item);
 	struct mp_in in = { out.data, out.data + out.len };
-	need(item_kind(in) >= 0 && item_decode(&in, item_kind(in), &again, &text, &memo, &fault) && in.p == in.end);
+	need(item_kind(in) >= 0 && item_read(&in, item_kind(in), &said, &memo, &fault) && in.p == in.end && !said.block.p);
+	need(item_make(&said, &again, &text, &memo, &fault));
 	need(again.kind == wish->kind && again.flags == wish->flags && !strcmp((char *)text.data + again.slot, slot));
 	need(!memcmp(again.body, wish->body, kinds[wish->kind]->body_size));
 	need(!(wish->flags & ITEM_SOURCE) || !memcmp(again.source, wish->source, 16));
@@ -92,13 +95,15 @@ static void read_frame(const uint8_t *data, size_t size)
 	struct mp_in in = { view.envelope, view.envelope + view.envelope_len };
 	need(mp_skip(&in) && in.p == in.end);
 	for (uint32_t i = 0; i < view.others; i++) {
-		need(nsp_frame_other(frame, i, &span) == 0 && span.index < view.count);
+		need(nsp_frame_other(frame, i, &span) == 0 && span.index < size);
 		in = (struct mp_in){ span.data, span.data + span.len };
 		need(span.data >= data && span.data + span.len <= data + size && mp_skip(&in) && in.p == in.end);
 	}
 	need(nsp_frame_other(frame, view.others, &span) < 0);
 	for (uint32_t i = 0; i < view.invalid; i++) {
-		need(nsp_frame_fault(frame, i, &fault) == 0 && fault.index < view.count && fault.text[0]);
+		need(nsp_frame_fault(frame, i, &fault) == 0 && fault.index < size && fault.text[0]);
+		in = (struct mp_in){ fault.data, fault.data + fault.len };
+		need(!fault.data || (mp_skip(&in) && in.p == in.end));
 		check_text(fault.text, sizeof(fault.text));
 		check_text(fault.field, sizeof(fault.field));
 	}
@@ -184,6 +189,9 @@ static void put_words(struct mp_out *out, const uint8_t *data, size_t size)
 		"arp/v0@pid:1/fd00::1",
 		"route/v0@file:%2Fa/::/0",
 		"interface/v0",
+		"block",
+		"dst_len",
+		"family",
 	};
 
 	static const char *const references[][2] = {
@@ -240,13 +248,60 @@ static void read_item(const uint8_t *data, size_t size, const char *kind)
 	mp_free(&request);
 }
 
+/* Columns of one to eight values each, as long as bytes for them last; of a bit each of the first two bytes. */
+static void read_block(const uint8_t *data, size_t size)
+{
+	static const struct {
+		const char *name;
+		uint8_t width; /* 0: of an address */
+	} columns[] = { { "dst", 0 },	{ "dst_len", 1 }, { "gateway", 0 }, { "metric", 4 }, { "table", 4 },
+			{ "scope", 4 }, { "prefsrc", 0 }, { "ip", 0 },	    { "mac", 6 } };
+	struct mp_out request = { 0 }, block = { 0 };
+	uint32_t pairs = 0;
+
+	if (size < 3)
+		return;
+	unsigned which = data[0] | (data[1] & 1u) << 8, rows = 1 + (data[1] >> 1 & 7u), wide = data[1] >> 4 & 1u;
+	bool arp = data[1] >> 5 & 1u, keys = data[1] >> 6 & 1u;
+	data += 2;
+	size -= 2;
+	for (unsigned i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		size_t len = rows * (columns[i].width ? columns[i].width : wide ? 16 : 4);
+		if (!(which >> i & 1) || len > size)
+			continue;
+		pairs++;
+		mp_put_text(&block, columns[i].name);
+		mp_put_byte(&block, 0xc4);
+		mp_put_byte(&block, (uint8_t)len);
+		mp_put_raw(&block, data, len);
+		data += len;
+		size -= len;
+	}
+	mp_put_map(&request, 1);
+	mp_put_text(&request, keys ? "keys" : "items");
+	mp_put_array(&request, 1);
+	mp_put_map(&request, 3);
+	mp_put_literal(&request, "kind");
+	mp_put_text(&request, arp ? "arp" : "route");
+	mp_put_literal(&request, "interface");
+	mp_put_literal(&request, "v0");
+	mp_put_literal(&request, "block");
+	mp_put_map(&request, pairs + 1);
+	mp_put_literal(&request, "family");
+	mp_put_uint(&request, wide ? 6 : 4);
+	mp_put_raw(&request, block.data, block.len);
+	read_copy(request.data, request.len);
+	mp_free(&block);
+	mp_free(&request);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!frame)
 		frame = nsp_frame_new();
 	if (size < 1)
 		return 0;
-	switch (data[0] % 5) {
+	switch (data[0] % 6) {
 	case 0:
 		read_copy(data + 1, size - 1);
 		break;
@@ -258,6 +313,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 3:
 		read_item(data + 1, size - 1, "route");
+		break;
+	case 4:
+		read_block(data + 1, size - 1);
 		break;
 	default:
 		read_item(data + 1, size - 1, "arp");

@@ -37,14 +37,15 @@ extern "C" {
 /* cdef: begin */
 /* ---- frames: the one decoder of bulk items (frame.c, schema.c) ------------------------------------------------------------ */
 
-/* A request as it came over the bus, one msgpack map, decoded: routes and ARP entries (or their keys) into records, everything else
- * left as spans of the frame for the engine. One frame object is used again for every request; not thread-safe. */
+/* A request as it came over the bus, one msgpack map, decoded: routes and ARP entries (or their keys), each for itself or in blocks, into
+ * records, everything else left as spans of the frame for the engine. One frame object is used again for every request; not
+ * thread-safe. */
 struct nsp_frame;
 
 struct nsp_frame_view {
 	const uint8_t *envelope; /* the map without `items` and `keys` */
 	size_t envelope_len;
-	uint32_t count;	  /* items or keys in the request */
+	uint32_t count;	  /* items or keys in the request, each of a block for itself */
 	uint32_t bulk;	  /* of these, decoded here */
 	uint32_t others;  /* left to the engine: see nsp_frame_other */
 	uint32_t invalid; /* refused here: see nsp_frame_fault */
@@ -57,12 +58,16 @@ struct nsp_span {
 	const uint8_t *data;
 };
 
+#define NSP_NO_OFFSET 0xffffffff
+
 struct nsp_fault {
-	uint32_t index;
-	char field[32]; /* "" where the item as a whole is wrong */
+	uint32_t index;	 /* position in the request */
+	uint32_t offset; /* and in the block that stands there; NSP_NO_OFFSET where that is none, or wrong as a whole */
+	char field[32];	 /* "" where the item as a whole is wrong */
 	char text[160];
-	const char *key;     /* where it can be read, or NULL */
-	const uint8_t *data; /* the item or key as it came, `len` bytes of msgpack, or NULL where it is long */
+	const char *key; /* where it can be read, or NULL */
+	/* The item or key as it came, of a block the one item as a map of its own: `len` bytes of msgpack, or NULL where that is long. */
+	const uint8_t *data;
 	uint32_t len;
 };
 
@@ -71,11 +76,12 @@ NSP_API void nsp_frame_free(struct nsp_frame *frame);
 
 /* Decodes `data`, which has to stay where it is until the frame is read again. -EBADMSG where it is not one msgpack map or an
  * `items`/`keys` is not an array: err->text says where. Faulty items are no failure: they are counted in `invalid`, up to 65,536
- * of them in one request; as many may be left to the engine. */
+ * of them in one request; as many may be left to the engine. With blocks, 1,048,576 are the most. */
 NSP_API int nsp_frame_read(struct nsp_frame *frame, const uint8_t *data, size_t len, struct nsp_error *err);
 NSP_API void nsp_frame_view(const struct nsp_frame *frame, struct nsp_frame_view *view);
 NSP_API int nsp_frame_other(const struct nsp_frame *frame, uint32_t i, struct nsp_span *span);
-NSP_API int nsp_frame_fault(const struct nsp_frame *frame, uint32_t i, struct nsp_fault *fault);
+/* What it points to is valid until the next call. */
+NSP_API int nsp_frame_fault(struct nsp_frame *frame, uint32_t i, struct nsp_fault *fault);
 
 /* nsp_frame_read, for who sends it: 1 where it is a plain request (see nsp_turn_read) in which nothing is refused here; else 0, and to be
  * looked at. */

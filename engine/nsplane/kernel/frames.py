@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class Fault:
-    """An item or key of a frame that its decoder refuses: `key` and `data` (msgpack) where they can be had."""
+    """An item or key of a frame that its decoder refuses: its place in the list, `offset` in the block that stands there, and `key`
+    and `data` (msgpack, of one of a block a map of its own) where they can be had."""
 
     index: int
+    offset: int | None
     field: str
     message: str
     key: str | None
@@ -40,7 +42,7 @@ class Frame:
         self._view = ffi.new("struct nsp_frame_view *")
         self._data: CData = None
         self.count = 0
-        """Items, or keys."""
+        """Items, or keys, each of a block for itself."""
         self.has_keys = False
         if decoder is not None:
             self._look()
@@ -105,7 +107,8 @@ class Frame:
             field, text = (ffi.string(part).decode(errors="replace") for part in (fault.field, fault.text))
             key = None if fault.key == ffi.NULL else ffi.string(fault.key).decode(errors="replace")
             data = None if fault.data == ffi.NULL else bytes(ffi.buffer(fault.data, fault.len))
-            yield Fault(fault.index, field, text, key, data)
+            offset = None if fault.offset == lib.NSP_NO_OFFSET else int(fault.offset)
+            yield Fault(fault.index, offset, field, text, key, data)
 
 
 @dataclass(slots=True, frozen=True)

@@ -118,7 +118,7 @@ class Link:
     @property
     def names(self) -> tuple[str, ...]:
         """All that it is called."""
-        return self.name, *self.altnames
+        return (self.name, *self.altnames) if self.altnames else (self.name,)
 
     def follow(self, old: Link) -> None:
         """This is the link as it is now: what the kernel has not told with it is as it was."""

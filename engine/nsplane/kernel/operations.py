@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
@@ -38,8 +39,7 @@ class LinkChange:
 
     def __bool__(self) -> bool:
         """Is there anything to be changed?"""
-        fields = self.name, self.kind, self.up, self.mtu, self.mac, self.master, self.group, self.alias, self.addr_gen_mode
-        return any(value is not None for value in (*fields, self.link, self.data, self.slave_data))
+        return _fields_of(self) != _NOTHING
 
     def _fill(self) -> CData:
         raw = ffi.new("struct nsp_link *")
@@ -86,6 +86,10 @@ class LinkChange:
             _point_to(raw.slave_data, self.slave_data)
         raw.fields = fields
         return raw
+
+
+_fields_of = attrgetter(*LinkChange.__slots__[1:])
+_NOTHING = _fields_of(LinkChange())
 
 
 def _point_to(raw: CData, attributes: bytes) -> None:

@@ -20,7 +20,7 @@ class Bridge(LinkItem, frozen=True, kw_only=True, tag="bridge"):
 
 
 def _ports_mtu(held: HeldLink) -> int:
-    return min((port.mtu for port in held.netns.ports(held.index)), default=DEFAULT_MTU)
+    return held.netns.least_mtu_of_ports(held.index) or DEFAULT_MTU
 
 
 class _Bridge(CreatedKind):

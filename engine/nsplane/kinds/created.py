@@ -17,6 +17,7 @@ from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.model.items import Interface, check_name, interface_key
 from nsplane.model.links import LinkItem, Parent
+from nsplane.plan.displaced import temporary_name
 from nsplane.plan.needs import there
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import HAS_IPV6, Netns
@@ -110,12 +111,11 @@ class CreatedKind(LinkKind):
             create(op, self, ((node, netns),), self.birth_mtu(node))
             node.scope.submit(op)
 
-    def mac(self, node: LinkNode) -> bytes | None:
-        """The MAC that the link is to have: the item's, or one that is derived from agent and key, so that one that is made again
-        keeps it (locally administered). None: as it is."""
-        if node.mac is not None or not node.item.has_own_mac:
-            return node.mac
-        digest = hashlib.sha256(f"{node.scope.ownership.agent_id}/{node.key}".encode()).digest()
+    def own_mac(self, agent_id: str, item: Interface) -> bytes | None:
+        """One that is derived from agent and key, so that a link that is made again keeps it (locally administered)."""
+        if not item.has_own_mac:
+            return None
+        digest = hashlib.sha256(f"{agent_id}/{interface_key(item.name)}".encode()).digest()
         return bytes([(digest[0] & 0xFC) | 0x02]) + digest[1:6]
 
     def birth_mtu(self, node: LinkNode) -> int | None:
@@ -130,11 +130,11 @@ class CreatedKind(LinkKind):
         mtu = self.mtu(node, held)
         return LinkChange(
             name=node.wanted_name,
-            mac=self.mac(node),
+            mac=node.mac,
             mtu=mtu,
             up=node.item.enabled,
             master=node.master_of(link),
-            alias=node.scope.ownership.mark(node.key),
+            alias=node.mark,
             # With a small MTU, IPv6 goes before the mode is set.
             addr_gen_mode=_addr_gen_mode(node, min(link.mtu, mtu or link.mtu)),
         )
@@ -146,7 +146,7 @@ class CreatedKind(LinkKind):
 def left_over(node: LinkNode, netns: Netns) -> Link | None:
     """The node's link, where an earlier life of this agent has made it: whatever it is called by now or, without its mark, by
     its name."""
-    link = netns.marked(node.scope.ownership.mark(node.key))
+    link = netns.marked(node.mark)
     if link is None:
         link = netns.link(node.wanted_name)
         if link is not None and not node.scope.ownership.is_by_group(link):
@@ -189,7 +189,7 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
     if link.name != name:
         text = f"{name} is another name (altname) of {link.name}"
     elif link.index not in netns.holders and _is_still_wanted(node, link):
-        if link.alias != node.scope.ownership.mark(node.key):
+        if link.alias != node.mark:
             node.leave_name(netns, name)
         return False
     elif node.scope.ownership.is_agents(link) and link.index not in netns.holders:
@@ -207,21 +207,26 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
 
 def _at_birth(node: LinkNode, kind: CreatedKind, group: int, mtu: int | None) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.wanted_name, kind=kind.kind, mac=kind.mac(node), mtu=mtu, group=group)
+    return LinkChange(name=node.wanted_name, kind=kind.kind, mac=node.mac, mtu=mtu, group=group)
 
 
 def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns], ...], other_mtu: int | None = None) -> None:
     """Makes a link, or a pair of two ends where they belong, marks it, sets it up and tries to give it its addresses; what is
     missing then follows when it is there.
 
-    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. A port
-    goes up with one more message: its mode has to be set before. With `other_mtu` the link is born, and gets its own with the mark.
+    The marks are stages of their own: were they sent with a creation that fails, they would be set on the link in the way. A link
+    goes up with one more message: its mode has to be set before, and a mark on one that is up is an event more. With `other_mtu`
+    the link is born, and gets its own with the mark. A link that is born in another namespace than its lower link has another name
+    at first where its own is taken there: up to Linux 6.12 that is EEXIST.
     """
     (node, netns), *others = ends
     op.fills = group = node.scope.ownership.groups.born(node.source)
     born_in = kind.born_in(node, netns)
     op.stage_in(born_in)
     birth = _at_birth(node, kind, group, other_mtu or kind.mtu(node, None))
+    is_renamed = born_in is not netns and born_in.link(node.wanted_name) is not None
+    if is_renamed:
+        birth.name = temporary_name(f"{node.key}/birth")
     birth.master = node.master_index() or None
     kind.at_birth(node, birth)
     if others:
@@ -231,20 +236,17 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
         op.create(birth, netns_fd=None if born_in is netns else netns.fd)
     nodes = tuple(end for end, _ in ends)
     for end, where in ends:
-        name = end.wanted_name
-        mark = LinkChange(
-            name=name, alias=node.scope.ownership.mark(end.key), addr_gen_mode=_addr_gen_mode(end, kind.mtu(end, None))
-        )
+        name = birth.name if is_renamed else end.wanted_name
+        assert name is not None
+        mark = LinkChange(name=name, alias=end.mark, addr_gen_mode=_addr_gen_mode(end, kind.mtu(end, None)))
         mark.mtu = end.item.mtu if other_mtu else None
         op.stage_in(where)
-        if mark.addr_gen_mode is None:
-            mark.up = end.item.enabled
-            op.change(mark)
-        else:
-            op.change(mark)
-            op.change(LinkChange(name=name, up=end.item.enabled))
+        op.change(mark)
         op.unreported(where, name, mark)
         op.makes(where, name, _taking(kind, end, where, nodes))
+        if is_renamed:
+            continue  # the next look gives it its name and all else
+        op.change(LinkChange(name=name, up=end.item.enabled))
         if end.addresses:
             op.ask(name)
             op.stage_in(where, tries=True)
@@ -262,7 +264,7 @@ def _addr_gen_mode(node: LinkNode, mtu: int | None) -> int | None:
 
 def _taking(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:
     def take(link: Link) -> None:
-        if node.scope.ownership.is_of(node.key, link):
+        if node.bears_mark(link):
             node.take(HeldLink(netns, link.index, kind, ends))
 
     return take

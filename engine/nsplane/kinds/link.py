@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from operator import attrgetter
 from socket import AF_INET, AF_INET6
 
 from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange
@@ -23,6 +24,7 @@ from nsplane.world.netns import Netns
 
 FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
 """What is looked after on a link."""
+_fields_of = attrgetter(*FIELDS)
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +48,10 @@ class LinkKind:
 
     def check(self, item: Interface) -> None:
         """Checks what a decoder and the item itself cannot. ItemError names the field."""
+
+    def own_mac(self, agent_id: str, item: Interface) -> bytes | None:
+        """The MAC of a link whose item says none; None: as it is."""
+        return None
 
     def lower_links(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that its own is stacked on: it goes with them."""
@@ -108,8 +114,13 @@ class LinkNode(Node):
     def __init__(self, scope: Scope, key: str) -> None:
         super().__init__(scope, key)
         self.kind: LinkKind
+        self.mark = scope.ownership.mark(key)
+        """The alias that its link has, where that is made here."""
         self.mac: bytes | None = None
+        """The MAC that the link is to have; None: as it is."""
         self.addresses: tuple[Address, ...] | None = None
+        self._there = there(key)
+        self._master_fact = ""
         self._held: HeldLink | None = None
         self._watched: Claim | None = None
         self._is_outdated = False
@@ -122,7 +133,8 @@ class LinkNode(Node):
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
         self.kind, self._kept = kind, None
-        self.mac = parse_mac(item.mac)
+        self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
+        self._master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self.wish(item, source, generation)
 
@@ -142,9 +154,8 @@ class LinkNode(Node):
 
     def kind_needs(self) -> list[Need]:
         """A port is a link of its own: it is made before its master, and outlives it."""
-        master = self.item.master
         lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
-        return [*lower, *([] if master is None else [Need(there(interface_key(master)), Loss.WAIT)])]
+        return [*lower, *([Need(self._master_fact, Loss.WAIT)] if self._master_fact else [])]
 
     def also_lacks(self) -> list[str]:
         return self.kind.lacks(self)
@@ -168,9 +179,7 @@ class LinkNode(Node):
 
     def master_index(self) -> int:
         """The ifindex of the master; 0 for none, or where it is not there."""
-        if self.item.master is None:
-            return 0
-        held = self.scope.held_of(there(interface_key(self.item.master)))
+        held = self.scope.held_of(self._master_fact) if self._master_fact else None
         return held.index if held is not None and held.link is not None and held.netns is self.netns else 0
 
     def master_of(self, link: Link) -> int | None:
@@ -224,6 +233,10 @@ class LinkNode(Node):
 
     def _differences(self, held: HeldLink) -> dict[str, Change]:
         return {} if held.link is None else self.kind.differences(self, held.link)
+
+    def bears_mark(self, link: Link) -> bool:
+        """Is this the item's link? One that has no alias yet is known by its group."""
+        return link.alias == self.mark or (not link.alias and self.scope.ownership.groups.has(link))
 
     def acquire(self, netns: Netns) -> None:
         self.scope.displaced.recall(self.key, netns)
@@ -336,14 +349,14 @@ class LinkNode(Node):
         if held is None or self.ending or held.link is None:
             self.withdraw()
             return
-        facts.set(there(self.key), held)
+        facts.set(self._there, held)
         if not held.link.up or self.item.enabled is False:
             facts.lose(self.key)
         elif not self.busy or facts.get(self.key) is not None:
             facts.set(self.key, held)
 
     def withdraw(self) -> None:
-        self.scope.facts.lose(there(self.key))
+        self.scope.facts.lose(self._there)
         self.scope.facts.lose(self.key)
 
     # ---- what an operation's failure means ----
@@ -464,8 +477,7 @@ class LinkNode(Node):
 def differences(desired: LinkChange, link: Link) -> LinkChange:
     """What of `desired` the link does not have."""
     change = LinkChange(index=link.index)
-    for name in FIELDS:
-        wanted = getattr(desired, name)
-        if wanted is not None and wanted != getattr(link, name):
+    for name, wanted, has in zip(FIELDS, _fields_of(desired), _fields_of(link), strict=True):
+        if wanted is not None and wanted != has:
             setattr(change, name, wanted)
     return change

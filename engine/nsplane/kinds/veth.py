@@ -53,12 +53,13 @@ class _Veth(CreatedKind):
         return peer.lacks(Loss.REMAKE) or ([peer.key] if peer.refusal() is not None else [])
 
     def touch_others(self, node: LinkNode) -> None:
-        if isinstance(node.item, Veth):
-            peer = node.scope.nodes.get(interface_key(node.item.peer))
-            if peer is not None:
-                node.scope.touch_only(peer)
-        if node.held is not None and len(node.held.ends) == 2:
-            node.scope.touch_only(_partner(node, node.held))
+        peer = node.scope.nodes.get(interface_key(node.item.peer)) if isinstance(node.item, Veth) else None
+        if peer is not None:
+            node.scope.touch_only(peer)
+        held = node.held
+        partner = _partner(node, held) if held is not None and len(held.ends) == 2 else None
+        if partner is not None and partner is not peer:
+            node.scope.touch_only(partner)
 
     def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
         peer = _peer(node)

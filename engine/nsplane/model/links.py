@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
-from socket import AF_INET, AF_INET6
+from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Annotated
 
 import msgspec
@@ -16,7 +16,10 @@ from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface, check_name
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}\Z")
-_PREFIXED = re.compile(r"[^/]+/(0|[1-9][0-9]{0,2})\Z")
+_PREFIXED = re.compile(r"([0-9a-fA-F.:]+)/(0|[1-9][0-9]{0,2})\Z")
+_HOST, _LINK, _UNIVERSE = 254, 253, 0
+"""RT_SCOPE_*"""
+_LOOPBACK6 = bytes(15) + b"\1"
 
 
 # The fields that several kinds have. What one of them says otherwise stands before the rest: Annotated[Mtu, says(...)].
@@ -86,32 +89,38 @@ def check_mtu(mtu: int | None) -> None:
         raise ItemError("mtu", f"{mtu} is not 68 to 65536")
 
 
+@lru_cache(maxsize=1024)  # those of a request's items are parsed to be checked, and again when they are wanted
 def parse_addresses(addresses: tuple[str, ...]) -> tuple[Address, ...]:
     """Addresses with their prefix length, in order: the first of a subnet is its primary one."""
     parsed: list[Address] = []
     seen: set[object] = set()
     for i, text in enumerate(addresses):
-        field = f"addresses[{i}]"
-        try:
-            if not _PREFIXED.match(text):
-                raise ValueError(text)
-            found = ipaddress.ip_interface(text)
-        except ValueError:
-            raise ItemError(field, f"{text[:48]!r} is not an address with a prefix length such as 10.0.0.1/24") from None
-        if found.ip.is_unspecified or found.ip.is_multicast or "%" in text:
-            raise ItemError(field, f"{text[:48]!r} is no host's address")
-        v6 = found.version == 6
-        address = Address(
-            AF_INET6 if v6 else AF_INET,
-            found.ip.packed,
-            found.network.prefixlen,
-            flags=IFA_F_NODAD if v6 else 0,
-            proto=PROTOCOL,
-            scope=254 if found.ip.is_loopback else 253 if v6 and found.ip.is_link_local else 0,
-        )
-        what = address.packed if v6 else address.identity  # of IPv6 a link has each address once, with one prefix length
+        address = _parse_address(text, f"addresses[{i}]")
+        # Of IPv6 a link has each address once, with one prefix length.
+        what = address.packed if address.family == AF_INET6 else address.identity
         if what in seen:
-            raise ItemError(field, f"{found.ip if v6 else text} is in the list twice")
+            known = inet_ntop(AF_INET6, address.packed) if address.family == AF_INET6 else text
+            raise ItemError(f"addresses[{i}]", f"{known} is in the list twice")
         seen.add(what)
         parsed.append(address)
     return tuple(parsed)
+
+
+def _parse_address(text: str, field: str) -> Address:
+    matched = _PREFIXED.match(text)
+    host, prefix_len = (matched[1], int(matched[2])) if matched else ("", 0)
+    family = AF_INET6 if ":" in host else AF_INET
+    try:
+        packed = inet_pton(family, host)
+    except OSError:
+        packed = b""
+    if not packed or prefix_len > 8 * len(packed):
+        raise ItemError(field, f"{text[:48]!r} is not an address with a prefix length such as 10.0.0.1/24")
+    if family == AF_INET:
+        is_multicast, scope = packed[0] >> 4 == 14, _HOST if packed[0] == 127 else _UNIVERSE
+    else:
+        is_link_local = packed[0] == 0xFE and packed[1] >> 6 == 2
+        is_multicast, scope = packed[0] == 0xFF, _HOST if packed == _LOOPBACK6 else _LINK if is_link_local else _UNIVERSE
+    if not any(packed) or is_multicast:
+        raise ItemError(field, f"{text[:48]!r} is no host's address")
+    return Address(family, packed, prefix_len, IFA_F_NODAD if family == AF_INET6 else 0, PROTOCOL, scope)

@@ -33,7 +33,7 @@ class Step(Enum):
     """What it holds is compared with what is wanted, and changed in place."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # frozen, it would cost ten times as much to make
 class Situation:
     """How an item stands, with nothing under way for it."""
 

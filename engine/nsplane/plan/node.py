@@ -50,6 +50,9 @@ class Scope(Protocol):
     def touch(self, node: Node) -> None:
         """Has a node looked at, and those that depend on what it lacks."""
 
+    def touch_changed(self, node: Node) -> None:
+        """As `touch`, of a node whose item is as it was: not twice where nobody was looked at in between."""
+
     def touch_only(self, node: Node) -> None: ...
 
     def will_look_at(self, node: Node) -> bool: ...
@@ -237,16 +240,13 @@ class Node(ABC):
             self.namespace_fact, self._namespace_error = "", error
         namespace = [Need(self.namespace_fact, Loss.REMAKE)] if self.namespace_fact else []
         self.needs = (*namespace, *self.kind_needs())
-        self._need()
+        self.scope.facts.need(self, (need.fact for need in self.needs))
         self.fact_changed()
 
     def unwish(self) -> None:
         """Nobody wants the item any more."""
         self.gone = True
         self.fact_changed()
-
-    def _need(self) -> None:
-        self.scope.facts.need(self, (need.fact for need in self.needs))
 
     def report_to(self, request: Request) -> None:
         """`request` waits for this node's next verdict."""
@@ -270,7 +270,7 @@ class Node(ABC):
 
     def link_changed(self) -> None:
         self.failure = None
-        self.scope.touch(self)
+        self.scope.touch_changed(self)
 
     # ---- the next step ----
 
@@ -282,9 +282,8 @@ class Node(ABC):
     def lacks(self, loss: Loss) -> list[str]:
         """The facts that this item itself lacks, as users see them (of a veth: without those of its peer)."""
         facts, refused = self.scope.facts, self.scope.references.refused
-        return sorted(
-            need.shown for need in self.needs if need.loss is loss and facts.get(need.fact) is None and need.fact not in refused
-        )
+        lacking = [need for need in self.needs if facts.get(need.fact) is None and need.loss is loss and need.fact not in refused]
+        return sorted(need.shown for need in lacking) if lacking else []
 
     def namespace_is_coming(self) -> bool:
         """Is it still to be opened, or made? It may be the one that the link is in, called otherwise."""
@@ -299,8 +298,6 @@ class Node(ABC):
         """Takes the next step, if nothing is under way."""
         if self.busy:
             return
-        if not self.gone:  # what is to be deleted still needs its namespace
-            self._need()
         self.notice_loss()
         missing = [] if self.gone else self.lacks(Loss.REMAKE) or self.also_lacks()
         refusal = None if self.gone else self.refusal()

@@ -26,7 +26,3 @@ class Ownership:
     def is_by_group(self, link: Link) -> bool:
         """Is the link known as this agent's by its group, whatever alias somebody has given it?"""
         return self.groups.has(link) and not link.alias.startswith("nsplane:")
-
-    def is_of(self, key: str, link: Link) -> bool:
-        """Does the link bear the mark of this item? One that has no alias yet is known by its group."""
-        return link.alias == self.mark(key) or (not link.alias and self.groups.has(link))

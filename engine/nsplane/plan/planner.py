@@ -80,7 +80,9 @@ class Planner:
         self._slot_retries: dict[int, Appointment] = {}
         self._cookies = itertools.count(1)
         self._running: dict[int, Operation] = {}
-        self._touched: dict[Node, None] = {}
+        self._touched: dict[Node, int | None] = {}
+        """Nodes to be looked at; how many looks had been taken when those were touched that depend on what it lacks."""
+        self._looks_taken = 0
         self._touched_slots: dict[Slot, None] = {}
         self._looked_at_behind: dict[Node | None, dict[Node, None]] = {}
         """Nodes that are just coming, and those that are looked at behind them; None: that namespaces are opened and made."""
@@ -178,11 +180,15 @@ class Planner:
     # ---- looks to be taken ----
 
     def touch(self, node: Node) -> None:
-        self._touched[node] = None
+        self._touched[node] = self._looks_taken
         node.touch_others()
 
+    def touch_changed(self, node: Node) -> None:
+        if self._touched.get(node) != self._looks_taken:
+            self.touch(node)
+
     def touch_only(self, node: Node) -> None:
-        self._touched[node] = None
+        self._touched.setdefault(node)
 
     def will_look_at(self, node: Node) -> bool:
         return node in self._touched
@@ -237,6 +243,7 @@ class Planner:
             while self._touched:
                 node = next(iter(self._touched))
                 del self._touched[node]
+                self._looks_taken += 1
                 if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
                     self._reconcile(node)
                 if not node.busy:

@@ -48,7 +48,8 @@ class Verdicts:
             self.ended(fact)
         due, self._due = self._due, {}
         for waiter in due:
-            what = self._busy(waiter) or next(filter(references.is_coming, self._lacking(waiter)), None)
+            lacking = list(self._lacking(waiter)) if waiter.missing else []
+            what = self._busy(waiter, lacking) or next(filter(references.is_coming, lacking), None)
             if what is not None:
                 self._behind.setdefault(what, {})[waiter] = None
             elif isinstance(waiter, Slot):
@@ -58,19 +59,19 @@ class Verdicts:
             else:
                 waiter.report(waiter.state)
 
-    def _busy(self, waiter: Waiter) -> Node | None:
+    def _busy(self, waiter: Waiter, lacking: Iterable[str]) -> Node | None:
         """The node with an operation under way that changes the waiter, or those who have the names that it waits for, or brings
         about what is missing."""
-        return next((node for node in self._relevant(waiter) if node is not None and node.busy), None)
+        return next((node for node in self._relevant(waiter, lacking) if node is not None and node.busy), None)
 
-    def _relevant(self, waiter: Waiter) -> Iterator[Node | None]:
-        if isinstance(waiter, Node):
+    def _relevant(self, waiter: Waiter, lacking: Iterable[str]) -> Iterator[Node | None]:
+        if not isinstance(waiter, Slot):
             yield waiter
             yield from _blocking(waiter)
         owner = self._claims.owner(waiter.awaited) if waiter.awaited is not None else None
         if owner is not waiter:
             yield owner
-        yield from map(self._nodes.get, self._lacking(waiter))
+        yield from map(self._nodes.get, lacking)
 
     def _lacking(self, waiter: Waiter) -> Iterable[str]:
         """The facts that are missing, those that keep them from being brought about behind them."""

@@ -25,20 +25,26 @@ def bad_frame(error: FrameError) -> BadRequest:
 
 @dataclass(slots=True, frozen=True)
 class Refused:
-    """An item or key that is invalid: its position in the request, its key where that can be read, the field and why, and what came
-    as msgpack, where it is not long."""
+    """An item or key that is invalid: its position in the request (and `offset` in the block that stands there), its key where that
+    can be read, the field and why, and what came as msgpack, where it is not long."""
 
     index: int
     key: str | None
     field: str
     message: str
     data: bytes | None
+    offset: int | None = None
+
+    @property
+    def place(self) -> dict[str, int]:
+        """As an entry has it: `index` and, of one in a block, `offset`."""
+        return {"index": self.index} | ({} if self.offset is None else {"offset": self.offset})
 
 
 def refused_bulk(frame: Frame) -> list[Refused]:
     """Routes, ARP entries and their keys that are invalid, those whose key is there twice among them."""
     return [
-        Refused(one.index, one.key, one.field, f"{one.field}: {one.message}" if one.field else one.message, one.data)
+        Refused(one.index, one.key, one.field, f"{one.field}: {one.message}" if one.field else one.message, one.data, one.offset)
         for one in frame.faults()
     ]
 
@@ -101,8 +107,8 @@ def check_frame(frame: bytes, decoder: Frame | None = None) -> list[dict[str, ob
         raise bad_frame(error) from None
     decode_envelope(decoder.envelope)
     _, others = read_interface_keys(decoder) if decoder.has_keys else read_interfaces(decoder)
-    found = sorted(refused_bulk(decoder) + others, key=lambda one: one.index)
-    return [{"index": one.index, "key": one.key, "field": one.field, "message": one.message} for one in found]
+    found = sorted(refused_bulk(decoder) + others, key=lambda one: (one.index, one.offset or 0))
+    return [one.place | {"key": one.key, "field": one.field, "message": one.message} for one in found]
 
 
 def entry_of(refused: Refused) -> dict[str, object]:
@@ -116,7 +122,7 @@ def entry_of(refused: Refused) -> dict[str, object]:
         "message": refused.message,
         "since": time.time(),
         "tries": 0,
-        "index": refused.index,
+        **refused.place,
         "field": refused.field,
         "item": None if refused.data is None else msgspec.Raw(refused.data),
     }

@@ -24,6 +24,7 @@ from nsplane.request.forecast import Forecast, forecast
 Change = dict[str, Any]
 NOTHING = frozenset(("unchanged", "absent"))
 REFUSED = frozenset(("conflict", "invalid"))
+PLACE = ("index", "offset")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -154,7 +155,7 @@ def change_of(key: str, action: str, node: Node | None, after: Any) -> Change:
 def invalid(refused: Refused) -> Change:
     """Of what is not even an item: with all that an entry of it has."""
     entry = entry_of(refused)
-    shown = {name: entry[name] for name in ("key", "index", "field", "message", "item")}
+    shown = {name: entry[name] for name in ("key", *PLACE, "field", "message", "item") if name in entry}
     return {"action": "invalid", "before": None, "after": None} | shown
 
 
@@ -182,7 +183,8 @@ def refusals(changes: list[Change]) -> list[dict[str, object]]:
             "item": change["before"],
         }
         if change["action"] == "invalid":
-            entry |= {"errno": "EINVAL"} | {name: change[name] for name in ("index", "field", "message", "item")}
+            told = (*PLACE, "field", "message", "item")
+            entry |= {"errno": "EINVAL"} | {name: change[name] for name in told if name in change}
         entries.append(entry)
     return entries
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from nsplane import kernel
@@ -45,7 +45,8 @@ class Netns:
         self.aliases: dict[str, int] = {}
         self.groups: Counter[int] = Counter()
         """How many links are in each group."""
-        self._ports: dict[int, set[int]] = {}
+        self._port_mtus: dict[int, Counter[int]] = {}
+        """Of each master, how many ports have which MTU."""
         self.holders: dict[int, Holder] = {}
         self.watchers: dict[str, set[Holder]] = {}
         self.changes: set[Change] = set()
@@ -81,9 +82,9 @@ class Netns:
         index = self.aliases.get(alias)
         return None if index is None else self.links.get(index)
 
-    def ports(self, master: int) -> Iterator[Link]:
-        """The links that have this link as their master."""
-        return (self.links[index] for index in self._ports.get(master, ()))
+    def least_mtu_of_ports(self, master: int) -> int | None:
+        """The least MTU of the links that have this link as their master; None where there are none."""
+        return min(self._port_mtus.get(master, ()), default=None)
 
     def watch(self, name: str, watcher: Holder) -> None:
         """`watcher` is told when a link of this name comes, changes or goes."""
@@ -108,12 +109,16 @@ class Netns:
     def put_link(self, new: Link) -> Link | None:
         """Takes note of a link as it is now; returns how it was."""
         old = self.links.get(new.index)
+        self.links[new.index] = new
+        names = new.names
         if old is not None:
             new.follow(old)
-            self._forget_names(old, new)
-        self.links[new.index] = new
-        for name in new.names:
-            self.names[name] = new.index
+        if old is None or old.names != names or self.names.get(new.name) != new.index:
+            if old is not None:
+                self._forget_names(old, new)
+                names = tuple({*names, *old.names})
+            for name in new.names:
+                self.names[name] = new.index
         if old is not None and old.alias != new.alias and self.aliases.get(old.alias) == new.index:
             del self.aliases[old.alias]
         if new.alias:
@@ -121,15 +126,16 @@ class Netns:
         if old is None or old.group != new.group:
             self.groups[new.group] += 1
             self._leave_group(old)
-        if old is None or old.master != new.master:
+        is_other_port = old is None or old.mtu != new.mtu or old.master != new.master
+        if is_other_port:
             self._leave_master(old)
             if new.master:
-                self._ports.setdefault(new.master, set()).add(new.index)
+                self._port_mtus.setdefault(new.master, Counter())[new.mtu] += 1
         self._tell_holder(new.index)
-        if old is None or (old.mtu, old.master) != (new.mtu, new.master):
+        if is_other_port:
             for master in {new.master, old.master if old is not None else 0}:
                 self._tell_holder(master)  # a bridge follows its ports
-        for name in {*new.names, *(old.names if old is not None else ())}:
+        for name in names:
             self._tell(name)
         return old
 
@@ -160,7 +166,9 @@ class Netns:
 
     def _leave_master(self, link: Link | None) -> None:
         if link is not None and link.master:
-            ports = self._ports[link.master]
-            ports.discard(link.index)
-            if not ports:
-                del self._ports[link.master]
+            mtus = self._port_mtus[link.master]
+            mtus[link.mtu] -= 1
+            if not mtus[link.mtu]:
+                del mtus[link.mtu]
+            if not mtus:
+                del self._port_mtus[link.master]

@@ -271,7 +271,7 @@ class References:
 
     def _look(self, reference: Reference) -> None:
         """Does it still reference where it did?"""
-        if any(pin.has_ended() for pin in reference.pins):
+        if reference.pins and any(pin.has_ended() for pin in reference.pins):
             self._task_ended(reference)
         elif not reference.is_over and (reference.netns is None or not reference.netns.is_at(reference.path)):
             self._lose(reference)
