@@ -137,6 +137,7 @@ static void free_requests(struct nsp_core *core)
 		if (core->requests[i]) {
 			mp_free(&core->requests[i]->out);
 			mp_free(&core->requests[i]->summary);
+			mp_free(&core->requests[i]->id);
 			free(core->requests[i]);
 		}
 	free(core->requests);
