@@ -5,24 +5,28 @@ again, delete) and with several publishers, and the peers. Every second round ha
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..agent import interface, running_agent
+from nsplane_bus.protocol import why_unreachable
+
+from ..agent import interface, running_agent, wait_until
 from ..failures import Incomplete
 from ..network import fresh_namespace, remove_namespace
 from .floor import Floor
 from .peers import PEERS
 from .peers.peer import Peer
 from .publishers import Load, running_publishers
-from .report import FLOOR, FLOOR_DELETE, BulkReport, Round, nsplane
+from .report import FLOOR, FLOOR_DELETE, BulkReport, Round, echo, nsplane
 
 Rates = dict[str, float]
+ECHO_PROGRAM = Path(__file__).with_name("echo.py")
 FLOORS = 5
 """So often the floor is run for one figure: it takes half a second, and what a machine can do changes within that."""
-ONE = Load(1, window=64)
+ONES = (Load(1, window=64), Load(1, window=64, gathered=True))
 """Requests of one item: of these there are a tenth as many."""
 
 
@@ -49,9 +53,11 @@ class Bulk:
         yield lambda name: self.nsplane(name, Load(batch), "put", "put again", "delete")
         yield lambda name: self.nsplane(name, Load(batch, publishers=4), "put")
         yield lambda name: self.nsplane(name, Load(batch, namespaced=True), "put")
-        for load in (Load(64), ONE):
+        for load in (Load(64), *ONES):
             if load.batch < batch:
                 yield lambda name, load=load: self.nsplane(name, load, "put")  # type: ignore[misc]
+        for load in ONES:
+            yield lambda name, load=load: self.echo(load)  # type: ignore[misc]
         for peer in PEERS if peers else ():
             if self._kind not in peer.kinds:
                 continue
@@ -88,11 +94,25 @@ class Bulk:
                 running_publishers(where, agent.bus, items, load, *(step.split()[0] for step in steps)) as publishers,
             ):
                 for step in steps:
-                    rates[nsplane(load.batch, step, load.publishers, load.namespaced)] = publishers.step()
+                    side = nsplane(load.batch, step, load.publishers, load.namespaced, load.gathered)
+                    rates[side] = publishers.step()
                     self._check(netns, 0 if step == "delete" else items // load.publishers * load.publishers)
         finally:
             remove_namespace(name)
         return rates
+
+    def echo(self, load: Load) -> Rates:
+        """The same requests, to one that gives them back."""
+        items = max(1, self._items // 10)
+        with tempfile.TemporaryDirectory(prefix="nspb-") as directory:
+            endpoint = f"ipc://{directory}/echo.sock"
+            with subprocess.Popen([sys.executable, str(ECHO_PROGRAM), endpoint]) as process:
+                try:
+                    wait_until(lambda: process.poll() is not None or why_unreachable(endpoint) is None, 30)
+                    with running_publishers(self._kind, endpoint, items, load, "echo") as publishers:
+                        return {echo(load.gathered): publishers.step()}
+                finally:
+                    process.kill()
 
     def peer(self, name: str, peer: Peer) -> Rates:
         items = max(1, self._items // peer.scale)

@@ -1,19 +1,21 @@
 """A publisher as users write them, run as a program of its own:
 
-    python publisher.py routes|routes6|arps[@NAMESPACE] ENDPOINT FIRST ITEMS BATCH WINDOW put|delete ...
+    python publisher.py routes|routes6|arps[@NAMESPACE] ENDPOINT FIRST ITEMS BATCH WINDOW GATHERED put|delete|echo ...
 
 Does the steps one after the other to ITEMS items on the interface `bench`, or on the link `bench` in a named namespace, numbered
-from FIRST on as floor.c numbers them: BATCH in a request, up to WINDOW requests in flight. Before each step it prints `ready` and
-waits for a line. A step's clock runs from the building of the first item (or key) to the last reply. Then it prints
-{"items": N, "began": T, "ended": T}, N of them being configured or removed.
+from FIRST on as floor.c numbers them: BATCH in a request, up to WINDOW requests in flight; where GATHERED is 1, they are gathered
+into messages. `echo` puts to one that gives requests back as they came (echo.py). Before each step it prints `ready` and waits for
+a line. A step's clock runs from the building of the first item (or key) to the last reply. Then it prints
+{"items": N, "began": T, "ended": T}, N of them being configured, removed or given back.
 """
 
+import contextlib
 import json
 import sys
 import time
 from collections.abc import Callable
 
-from nsplane_bus import Client
+from nsplane_bus import BusError, Client
 
 DECIMAL = [str(number) for number in range(256)]
 HEX = [f"{number:02x}" for number in range(256)]
@@ -56,37 +58,42 @@ def key(kind: str, link: str, number: int) -> str:
     return f"arp/{link}/{address(number)}"
 
 
-def publish(client: Client, op: str, where: str, numbers: range, batch: int) -> dict[str, float]:
+def publish(client: Client, step: str, where: str, numbers: range, batch: int, gathered: bool) -> dict[str, float]:
     kind, _, namespace = where.partition("@")
     make: Callable[[int], object]
-    if op == "delete":
+    op, field = ("delete", "keys") if step == "delete" else ("put", "items")
+    if step == "delete":
         link = f"bench@name:{namespace}" if namespace else "bench"
-        field, make = "keys", lambda number: key(kind, link, number)
+        make = lambda number: key(kind, link, number)  # noqa: E731
     elif namespace:
         item, inside = ITEMS[kind], {"namespace": {"type": "name", "name": namespace}}
-        field, make = "items", lambda number: item(number) | inside
+        make = lambda number: item(number) | inside  # noqa: E731
     else:
-        field, make = "items", ITEMS[kind]
+        make = ITEMS[kind]
     began = time.monotonic()
-    tickets = [
-        client.submit(op, **{field: [make(number) for number in numbers[at : at + batch]]})  # type: ignore[arg-type]
-        for at in range(0, len(numbers), batch)
-    ]
-    client.drain()
+    with client.gather() if gathered else contextlib.nullcontext():
+        tickets = [
+            client.submit(op, **{field: [make(number) for number in numbers[at : at + batch]]})  # type: ignore[arg-type]
+            for at in range(0, len(numbers), batch)
+        ]
+    with contextlib.suppress(BusError) if step == "echo" else contextlib.nullcontext():  # a request is no reply that says ok
+        client.drain()
     ended = time.monotonic()
+    if step == "echo":
+        return {"items": sum(ticket.done for ticket in tickets) * batch, "began": began, "ended": ended}
     counts = [ticket.result().counts for ticket in tickets]
     done = sum(count.get("configured", 0) + count.get("removed", 0) for count in counts)
     return {"items": done, "began": began, "ended": ended}
 
 
 def main(where: str, endpoint: str, *arguments: str) -> None:
-    first, items, batch, window = map(int, arguments[:4])
+    first, items, batch, window, gathered = map(int, arguments[:5])
     with Client(endpoint, "bench", window=window) as client:
-        client.info()  # The connection is there: what follows is not about it.
-        for op in arguments[4:]:
+        client.await_reply(client.submit("info"))  # The connection is there: what follows is not about it.
+        for step in arguments[5:]:
             print("ready", flush=True)
             sys.stdin.readline()
-            print(json.dumps(publish(client, op, where, range(first, first + items), batch)), flush=True)
+            print(json.dumps(publish(client, step, where, range(first, first + items), batch, bool(gathered))), flush=True)
 
 
 if __name__ == "__main__":

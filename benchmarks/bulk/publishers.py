@@ -16,12 +16,13 @@ WINDOW = 256
 
 
 class Load(NamedTuple):
-    """How items are published: by how many, with how many in a request, and how many requests in flight. Namespaced ones are on the
-    link in its namespace, which each names, and not on the interface item."""
+    """How items are published: by how many, with how many in a request, how many requests in flight, and whether these are gathered
+    into messages. Namespaced ones are on the link in its namespace, which each names, and not on the interface item."""
 
     batch: int
     publishers: int = 1
     window: int = WINDOW
+    gathered: bool = False
     namespaced: bool = False
 
 
@@ -69,7 +70,15 @@ def running_publishers(kind: str, bus: str, items: int, load: Load, *steps: str)
         processes = []
         for number in range(load.publishers):
             numbers = str(number * share), str(share)
-            command = [sys.executable, str(PUBLISHER), kind, bus, *numbers, str(load.batch), str(load.window), *steps]
+            command = [
+                sys.executable,
+                str(PUBLISHER),
+                kind,
+                bus,
+                *numbers,
+                *(str(int(number)) for number in (load.batch, load.window, load.gathered)),
+                *steps,
+            ]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.terminate)

@@ -79,12 +79,17 @@ class BulkReport(Report):
         return [Plot(self.scenario, title, "items in a request", "of the floor's rate", lines, log_x=True, limit=0.8)]
 
     def bars(self) -> list[Bar]:
-        limits = {(512, "put"): 0.8, (64, "put"): 0.5, (1, "put"): 0.1, (512, "put again"): 2.0}
+        limits = {(512, "put"): 0.8, (64, "put"): 0.5, (512, "put again"): 2.0}
         bars = [
             Bar(f"{self.scenario}: {step}, {size} in a request, of the floor's put", self.ratio(nsplane(size, step)), limit)
             for (size, step), limit in limits.items()
             if nsplane(size, step) in self.sides
         ]
+        for gathered in (False, True):
+            side, bus = nsplane(1, "put", gathered=gathered), echo(gathered)
+            if side in self.sides and bus in self.sides:
+                what = f"{self.scenario}: put, 1 in a request{', gathered' if gathered else ''}, of the echo"
+                bars.append(Bar(what, self.rate(side) / self.rate(bus), 0.4))
         one, four = nsplane(512, "put"), nsplane(512, "put", 4)
         if one in self.sides and IP in self.sides:
             bars.append(Bar(f"{self.scenario}: 512 in a request, times ip -batch", self.rate(one) / self.rate(IP), 3))
@@ -93,7 +98,13 @@ class BulkReport(Report):
         return bars
 
 
-def nsplane(batch: int, step: str, publishers: int = 1, namespaced: bool = False) -> str:
+def nsplane(batch: int, step: str, publishers: int = 1, namespaced: bool = False, gathered: bool = False) -> str:
     """The name of a side."""
     by = f", {publishers} publishers" if publishers > 1 else ""
-    return f"nsplane, {batch} in a request{by}{', namespaced' if namespaced else ''}: {step}"
+    how = f"{', namespaced' if namespaced else ''}{', gathered' if gathered else ''}"
+    return f"nsplane, {batch} in a request{by}{how}: {step}"
+
+
+def echo(gathered: bool = False) -> str:
+    """What gives back the same requests of one item."""
+    return f"echo, 1 in a request{', gathered' if gathered else ''}"

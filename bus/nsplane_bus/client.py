@@ -16,6 +16,7 @@ import zmq
 
 from nsplane import check_frame
 from nsplane.errors import Closed
+from nsplane.kernel import GATHERED_MAX, Frame
 
 from .blocks import Blocks
 from .errors import BusError, Interrupted, InvalidItems, TimedOut, Unreachable
@@ -34,6 +35,8 @@ WAITED_FOR = ("configured", "pending", "failed", "retrying", "removed")
 """The states that an item can be waited for to be in."""
 
 PAGE = 1_000
+GATHERED_BYTES = 64 << 10
+"""What is gathered is sent when it is so much."""
 LINGER_MS = 2_000
 LOOK_FOR_LOSS_SECONDS = 0.001
 """How often, at most, those who send look whether the connection was lost: it takes about as long as sending does."""
@@ -54,15 +57,29 @@ class _Head(msgspec.Struct):
     error: dict[str, str] | None = None
 
 
+class _Replies:
+    """Replies that came in one array: taken apart when somebody wants one."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._parts: list[msgspec.Raw] = []
+
+    def part(self, number: int) -> bytes:
+        if not self._parts:
+            self._parts = _decode_parts(self._data)
+        return bytes(self._parts[number])
+
+
 class Ticket:
     """A request in flight."""
 
-    __slots__ = ("_client", "_error", "_question", "_reply", "id", "op", "size")
+    __slots__ = ("_client", "_error", "_number", "_question", "_reply", "id", "op", "size")
 
     def __init__(self, client: "Client", request_id: int, op: str, frame: bytes) -> None:
         self._client = client
         self._error: BusError | None = None
-        self._reply: bytes | None = None
+        self._reply: bytes | _Replies | None = None
+        self._number = 0
         self._question = frame if op in QUESTIONS else None
         self.id = request_id
         self.op = op
@@ -80,7 +97,7 @@ class Ticket:
         if self._error is not None:
             raise self._error
         assert self._reply is not None
-        return self._reply
+        return self._reply.part(self._number) if isinstance(self._reply, _Replies) else self._reply
 
     def result(self, timeout: float | None = None) -> Result:
         """The verdicts. Raises as reply() does."""
@@ -89,6 +106,8 @@ class Ticket:
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.msgpack.Decoder(_Head).decode
+_decode_heads = msgspec.msgpack.Decoder(list[_Head]).decode
+_decode_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _decode_result = msgspec.msgpack.Decoder(Result).decode
 _decode_page = msgspec.msgpack.Decoder(Page).decode
 
@@ -121,8 +140,12 @@ class Client(Blocks):
         why = why_unreachable(self.endpoint)
         if why:
             raise Unreachable(self.endpoint, why)
+        self._decoder = Frame()
         self._in_flight: dict[int, Ticket] = {}
         self._bytes = 0
+        self._gathers = False
+        self._gathered: list[tuple[Ticket, bytes]] = []
+        self._gathered_bytes = 0
         self._last_id = 0
         self._linger = LINGER_MS
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
@@ -225,6 +248,19 @@ class Client(Blocks):
         if items is None:
             return self._send(self._request(op, **more), wait)
         return self._send(self._request(op, items=_listed(items), **more), wait, self._checks(check))
+
+    @contextlib.contextmanager
+    def gather(self) -> Iterator[None]:
+        """What is submitted in it goes in messages of many requests, each with its own reply: for those who send small requests by
+        the thousand. A message is sent when it is large (a quarter of the window, or 64 KiB), when a reply is waited for, and at
+        the end."""
+        former, self._gathers = self._gathers, True
+        try:
+            yield
+        finally:
+            self._gathers = former
+            if not former:
+                self._send_gathered()
 
     def drain(self, timeout: float | None = None) -> None:
         """Waits for the replies of all that is in flight. Raises the first error among them, when all are here."""
@@ -346,6 +382,7 @@ class Client(Blocks):
     def close(self) -> None:
         """Sends what is still to be sent, for two seconds at most, in the background."""
         if not self._socket.closed:
+            self._send_gathered()
             self._socket.disable_monitor()
             self._monitor.close()
             self._socket.close(linger=self._linger)
@@ -376,7 +413,7 @@ class Client(Blocks):
             message = f"a request of {len(frame)} bytes is over the limit of {REQUEST_LIMIT}: send it in parts"
             raise BusError("too-large", message)
         if check:
-            faults = check_frame(frame)
+            faults = check_frame(frame, self._decoder)
             if faults:
                 raise InvalidItems(faults)
         now = time.monotonic()
@@ -387,15 +424,41 @@ class Client(Blocks):
                 self._take_loss()  # of those before this one
         self._make_room(len(frame))
         ticket = Ticket(self, request_id, str(request["op"]), frame)
-        try:
-            self._socket.send(frame)
-        except zmq.Again:
-            raise self._timed_out(self.timeout) from None
+        if not self._gathers:
+            self._send_frame(frame)
+        elif self._gathered_bytes + ticket.size > GATHERED_BYTES:
+            self._send_gathered()
         self._last_id = request_id
         if wait != "none":
             self._in_flight[request_id] = ticket
             self._bytes += ticket.size
+        if self._gathers:
+            self._gathered.append((ticket, frame))
+            self._gathered_bytes += ticket.size
+            if len(self._gathered) >= min(GATHERED_MAX, max(1, self.window // 4)) or self._gathered_bytes >= GATHERED_BYTES:
+                self._send_gathered()
         return ticket
+
+    def _send_frame(self, frame: bytes) -> None:
+        try:
+            self._socket.send(frame)
+        except zmq.Again:
+            raise self._timed_out(self.timeout) from None
+
+    def _send_gathered(self) -> None:
+        """One alone goes as it would have gone."""
+        gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
+        if not gathered:
+            return
+        frames = [frame for _, frame in gathered]
+        head = b"\xdc" + len(frames).to_bytes(2, "big") if len(frames) > 1 else b""
+        try:
+            self._send_frame(b"".join((head, *frames)))
+        except BusError as error:
+            for ticket, _ in gathered:
+                if ticket.id in self._in_flight:
+                    self._drop(ticket, error)
+            raise
 
     def _make_room(self, size: int) -> None:
         """Where the window is full, a quarter of it is to be free: so requests go in runs, and not one for each reply."""
@@ -410,6 +473,7 @@ class Client(Blocks):
     def _receive(self, end: float) -> bool:
         """Takes in every reply that is here, or that there will be none, and waits until `end` for the first. False where none
         came, or none can."""
+        self._send_gathered()
         while True:
             ready = zmq.zmq_poll(self._polled, min(LOOK_AGAIN_MS, math.ceil(max(0.0, end - time.monotonic()) * 1000)))
             if ready:
@@ -424,22 +488,30 @@ class Client(Blocks):
         with contextlib.suppress(zmq.Again):
             while True:
                 reply = self._socket.recv(zmq.DONTWAIT)
-                head = _decode_head(reply)
-                ticket = self._in_flight.pop(head.id, None) if isinstance(head.id, int) else None
-                if ticket is None:
-                    continue  # Of a request that nobody waits for any more.
-                self._bytes -= ticket.size
-                ticket._reply = reply
-                if not head.ok:
-                    error = head.error or {}
-                    ticket._error = BusError(error.get("code", ""), error.get("message", ""), error.get("path", ""))
+                if reply[0] & 0xF0 == 0x90 or reply[0] in (0xDC, 0xDD):
+                    replies = _Replies(reply)
+                    for number, head in enumerate(_decode_heads(reply)):
+                        self._take_reply(head, replies, number)
+                else:
+                    self._take_reply(_decode_head(reply), reply)
+
+    def _take_reply(self, head: _Head, reply: bytes | _Replies, number: int = 0) -> None:
+        ticket = self._in_flight.pop(head.id, None) if isinstance(head.id, int) else None
+        if ticket is None:
+            return  # Of a request that nobody waits for any more.
+        self._bytes -= ticket.size
+        ticket._reply, ticket._number = reply, number
+        if not head.ok:
+            error = head.error or {}
+            ticket._error = BusError(error.get("code", ""), error.get("message", ""), error.get("path", ""))
 
     def _take_loss(self) -> None:
         """The connection was lost, and with it all replies that have not come."""
         with contextlib.suppress(zmq.Again):
             while True:
                 self._monitor.recv_multipart(zmq.DONTWAIT)
-        for ticket in tuple(self._in_flight.values()):
+        unsent = {ticket for ticket, _ in self._gathered}
+        for ticket in set(self._in_flight.values()) - unsent:
             if ticket._question is not None:
                 self._socket.send(ticket._question)
             else:

@@ -6,19 +6,21 @@ queued than it should, nothing is read, and ZeroMQ makes the publishers wait.
 """
 
 import logging
-from collections.abc import Sequence
 
 import msgpack
+import msgspec
 import zmq
 
 from nsplane import BadRequest, Engine, Request
+from nsplane.intake import Taken
+from nsplane.kernel import Message
 
 from .door import Reserve, open_door
 from .protocol import FRAME_LIMIT, PART, REQUEST_LIMIT, error_reply
 
 log = logging.getLogger("nsplane.agent")
 
-TURN_REQUESTS = 64
+TURN_MESSAGES = 64
 TURN_BYTES = 1 << 18
 """All requests of a turn are answered after it, and on a machine that is busy it takes several times its processor time. (1 MiB
 would take 7 % less of that.)"""
@@ -87,6 +89,19 @@ def not_taken(sent: list[tuple[zmq.MessageTracker, int]]) -> list[tuple[zmq.Mess
     return [entry for entry in sent if not entry[0].done]
 
 
+class Sender:
+    """Who is to be answered about a message: about so many requests of it."""
+
+    __slots__ = ("envelope", "gathered", "left", "replies")
+
+    def __init__(self, envelope: list[bytes]) -> None:
+        self.envelope = envelope
+        self.gathered = False
+        self.left = 1
+        self.replies: list[bytes] = []
+        """To requests that came in an array: those that are ready go together."""
+
+
 class Router:
     """The ROUTER socket and the requests that are under way."""
 
@@ -110,40 +125,55 @@ class Router:
             "unanswered_errors": 0,
             "replies_dropped": 0,
         }
-        self._under_way: dict[int, tuple[Request, list[bytes]]] = {}
+        self._last_number = 0
+        self._senders: dict[int, Sender] = {}
+        """By the numbers of their messages."""
+        self._followed: dict[int, tuple[Request, int]] = {}
+        """Requests that are followed one by one, and the numbers of their messages."""
+        self._ready: set[int] = set()
+        """Messages with `replies` to be sent."""
         # ZeroMQ closes a connection whose frame is over the limit in silence: the disconnects tell.
         self.door = open_door(self.socket, endpoint, reserve, self.counters)
 
     def read(self) -> bool:
         """Hands what waits to the engine, up to a turn's worth. True where more may be waiting."""
-        waiting: list[tuple[list[bytes], zmq.Frame]] = []
+        waiting: list[tuple[int, memoryview]] = []
         size = 0
         more = True
         try:
-            while len(waiting) < TURN_REQUESTS and size < TURN_BYTES:
+            while len(waiting) < TURN_MESSAGES and size < TURN_BYTES:
                 envelope = [self.socket.recv(zmq.DONTWAIT)]
                 frame = self.socket.recv(copy=False)
                 while frame.more:
                     envelope.append(frame.bytes)
                     frame = self.socket.recv(copy=False)
                 size += len(frame)
-                self.counters["requests"] += 1
                 if self._is_good(envelope, frame):
-                    waiting.append((envelope, frame))
+                    self._last_number += 1
+                    self._senders[self._last_number] = Sender(envelope)
+                    waiting.append((self._last_number, frame.buffer))
         except zmq.Again:
             more = False
         if waiting:
-            for (envelope, frame), request in zip(waiting, self._submit([frame.buffer for _, frame in waiting]), strict=True):
-                self._follow(envelope, frame, request)
+            self._take(waiting)
         return more
 
-    def _submit(self, frames: list[memoryview]) -> Sequence[Request | BadRequest]:
+    def _take(self, waiting: list[tuple[int, memoryview]]) -> None:
         try:
-            return self.engine.submit_all(frames)
+            messages, taken = self.engine.take(waiting)
         except Exception:
             # A fault of ours costs these requests and nobody else's.
-            log.exception("%d requests met an error", len(frames))
-            return [INTERNAL] * len(frames)
+            log.exception("%d messages met an error", len(waiting))
+            messages = [Message(len(requests_of(data)), is_array(data)) for _, data in waiting]
+            taken = [Taken(number, request, INTERNAL) for number, data in waiting for request in requests_of(data)]
+        for (number, _), message in zip(waiting, messages, strict=True):
+            self.counters["requests"] += message.requests
+            if message.gathered:
+                sender = self._senders[number]
+                sender.gathered, sender.left = True, message.requests
+        for one in taken:
+            self._follow(one)
+        self._send_ready()
 
     def answer(self, done: list[Request]) -> None:
         """Replies to those of the requests done that somebody waits for."""
@@ -151,9 +181,16 @@ class Router:
             if request.wait == "none":
                 self._count_errors(request)
                 continue
-            _, envelope = self._under_way.pop(id(request), (None, None))
-            if envelope is not None:
-                self._reply(envelope, replied(request))
+            _, number = self._followed.pop(id(request), (None, 0))
+            if number:
+                self._reply(number, replied(request))
+        for number, requests, errors, data in self.engine.answers():
+            self.counters["unanswered_errors"] += errors
+            sender = self._senders[number]
+            if data:
+                self._send(sender.envelope, data)
+            self._ended(number, sender, requests)
+        self._send_ready()
 
     def hold(self) -> bool:
         """Whether requests are to be left where they are for now, because the kernel is behind."""
@@ -168,37 +205,69 @@ class Router:
     def _is_good(self, envelope: list[bytes], frame: zmq.Frame) -> bool:
         """Is it for the engine? Where not, it has been answered, if it can be."""
         if len(envelope) > ENVELOPE:
+            self.counters["requests"] += 1
             self.counters["bad_requests"] += 1
             return False
         if len(frame) > REQUEST_LIMIT:
+            self.counters["requests"] += 1
             self.counters["too_large"] += 1
             message = f"a request of {len(frame)} bytes is over the limit of {REQUEST_LIMIT}"
-            self._refuse(envelope, frame, BadRequest("too-large", message))
+            reply = self._refusal(frame.buffer, BadRequest("too-large", message))
+            if reply:
+                self._send(envelope, in_array([reply]) if is_array(frame.buffer) else reply)
             return False
         return True
 
-    def _follow(self, envelope: list[bytes], frame: zmq.Frame, request: Request | BadRequest) -> None:
+    def _follow(self, taken: Taken) -> None:
         """Answers now, or when it is done."""
+        number, data, request = taken
         if isinstance(request, BadRequest):
-            self._refuse(envelope, frame, request)
+            self._reply(number, self._refusal(data, request))
         elif request.wait == "none":
             if request.done:
                 self._count_errors(request)
+            self._reply(number, b"")
         elif request.done or request.wait == "accepted":
-            self._reply(envelope, replied(request))
+            self._reply(number, replied(request))
         else:
-            self._under_way[id(request)] = request, envelope
+            self._followed[id(request)] = request, number
 
-    def _refuse(self, envelope: list[bytes], frame: zmq.Frame, error: BadRequest) -> None:
+    def _refusal(self, data: memoryview | bytes, error: BadRequest) -> bytes:
+        """The reply to what is no request; empty where none is wanted."""
         self.counters["bad_requests"] += 1
-        seen = first_fields(frame.buffer)
+        seen = first_fields(data)
         if seen.get("wait") == "none":
             self.counters["unanswered_errors"] += 1
-            return
+            return b""
         request_id = error.id if error.id is not None else seen.get("id")
-        self._reply(envelope, error_reply(request_id, error.code, error.message, error.path))
+        return error_reply(request_id, error.code, error.message, error.path)
 
-    def _reply(self, envelope: list[bytes], reply: bytes) -> None:
+    def _reply(self, number: int, reply: bytes) -> None:
+        """To one request of a message; empty where none is wanted."""
+        sender = self._senders[number]
+        if not sender.gathered:
+            if reply:
+                self._send(sender.envelope, reply)
+        elif reply:
+            sender.replies.append(reply)
+            self._ready.add(number)
+        self._ended(number, sender, 1)
+
+    def _ended(self, number: int, sender: Sender, requests: int) -> None:
+        sender.left -= requests
+        if not sender.left and not sender.replies:
+            del self._senders[number]
+
+    def _send_ready(self) -> None:
+        """Replies to requests that came together and are ready at the same time go together."""
+        for number in self._ready:
+            sender = self._senders[number]
+            replies, sender.replies = sender.replies, []
+            self._send(sender.envelope, in_array(replies))
+            self._ended(number, sender, 0)
+        self._ready.clear()
+
+    def _send(self, envelope: list[bytes], reply: bytes) -> None:
         self.peers.send(envelope, reply)
         self.counters["replies_dropped"] = self.peers.dropped
 
@@ -206,6 +275,23 @@ class Router:
         counts = request.totals()
         failures = sum(counts.get(state, 0) for state in ("failed", "invalid", "conflict"))
         self.counters["unanswered_errors"] += failures or request.error is not None
+
+
+def is_array(data: memoryview) -> bool:
+    """Does it begin as a msgpack array?"""
+    return len(data) > 0 and (data[0] & 0xF0 == 0x90 or data[0] in (0xDC, 0xDD))
+
+
+def in_array(replies: list[bytes]) -> bytes:
+    return b"".join((b"\xdd", len(replies).to_bytes(4, "big"), *replies))
+
+
+def requests_of(data: memoryview) -> list[memoryview]:
+    """The requests of a message, or itself."""
+    try:
+        return [memoryview(bytes(one)) for one in msgspec.msgpack.decode(data, type=list[msgspec.Raw])] or [data]
+    except msgspec.DecodeError:
+        return [data]
 
 
 def replied(request: Request) -> bytes:
@@ -216,7 +302,7 @@ def replied(request: Request) -> bytes:
         return error_reply(request.id, INTERNAL.code, INTERNAL.message)
 
 
-def first_fields(frame: memoryview) -> dict[str, object]:
+def first_fields(frame: memoryview | bytes) -> dict[str, object]:
     """`id` and `wait` of what is no request, as far as they come before anything long or broken."""
     reader = msgpack.Unpacker(max_buffer_size=4096)
     reader.feed(frame[:4096])

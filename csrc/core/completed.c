@@ -26,6 +26,15 @@ void done_push(struct nsp_core *core, struct nsp_done done)
 	core_signal(core);
 }
 
+void answer_push(struct nsp_core *core, uint32_t serial)
+{
+	struct serials *list = &core->to_answer[0];
+
+	ARRAY_GROW(list->serials, list->count, list->cap);
+	list->serials[list->count++] = serial;
+	core_signal(core);
+}
+
 int nsp_core_poll(struct nsp_core *core, struct nsp_done *done)
 {
 	uint64_t value;
@@ -57,10 +66,10 @@ int nsp_core_wait(struct nsp_core *core, int milliseconds)
 	}
 	core_lock(core);
 	int rc = 0;
-	while (!core->done_count && !core->notice_count && !rc)
+	while (!core->done_count && !core->notice_count && !core->to_answer[0].count && !rc)
 		rc = pthread_cond_timedwait(&core->completed, &core->lock, &until);
 	core_locked(core);
-	bool some = core->done_count || core->notice_count;
+	bool some = core->done_count || core->notice_count || core->to_answer[0].count;
 	core_unlock(core);
 	return some;
 }

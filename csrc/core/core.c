@@ -137,6 +137,7 @@ static void free_requests(struct nsp_core *core)
 		if (core->requests[i]) {
 			mp_free(&core->requests[i]->out);
 			mp_free(&core->requests[i]->summary);
+			mp_free(&core->requests[i]->id);
 			free(core->requests[i]);
 		}
 	free(core->requests);
@@ -158,6 +159,11 @@ void nsp_core_free(struct nsp_core *core)
 	for (uint32_t i = 0; i < core->done_count; i++)
 		nsp_op_free(core->done[(core->done_head + i) % core->done_cap].op);
 	free(core->done);
+	for (int i = 0; i < 2; i++)
+		free(core->to_answer[i].serials);
+	mp_free(&core->answers);
+	mp_free(&core->ends);
+	free(core->answer_list);
 	table_free(&core->table);
 	free_slots(core);
 	free_requests(core);

@@ -70,6 +70,20 @@ struct request {
 	uint32_t entries;
 	bool open, committed;
 	struct mp_out out, summary;
+	/* Of one that is answered from here (answers.c): */
+	bool plain;
+	bool gathered; /* its answer is an element of an array */
+	bool answered;
+	uint8_t wait;	  /* enum envelope_wait */
+	uint64_t message; /* the caller's number of what it came with */
+	uint64_t revision;
+	uint64_t began; /* ns */
+	struct mp_out id;
+};
+
+struct serials {
+	uint32_t *serials;
+	uint32_t count, cap;
 };
 
 struct queue {
@@ -99,7 +113,7 @@ struct nsp_core {
 	uint32_t *slot_links; /* hash of namespace and ifindex -> the first slot that is ready there */
 	uint32_t slot_mask;
 	uint32_t slot_generation; /* the last that a slot was given: none has one twice, whatever its number */
-	struct walk *walks; /* over the rows of slots, under way */
+	struct walk *walks;	  /* over the rows of slots, under way */
 	uint32_t *slot_free;
 	uint32_t slot_free_count, slot_free_cap;
 
@@ -129,6 +143,10 @@ struct nsp_core {
 
 	struct nsp_done *done;
 	uint32_t done_head, done_count, done_cap;
+	struct serials to_answer[2]; /* plain requests: being filled, being read */
+	struct mp_out answers, ends;
+	struct nsp_answer *answer_list;
+	uint32_t answer_cap;
 	struct nsp_notice *notices;
 	uint32_t notice_head, notice_count, notice_cap;
 

@@ -28,9 +28,8 @@ static void grow_requests(struct nsp_core *core)
 	core->request_mask = size - 1;
 }
 
-uint32_t nsp_core_request_open(struct nsp_core *core)
+struct request *request_open(struct nsp_core *core)
 {
-	core_lock(core);
 	uint32_t serial = ++core->next_serial;
 	if (!serial)
 		serial = ++core->next_serial; /* 0 is no request */
@@ -46,31 +45,46 @@ uint32_t nsp_core_request_open(struct nsp_core *core)
 		if (!*place)
 			abort();
 	}
-	struct mp_out out = (*place)->out, summary = (*place)->summary;
-	out.len = 0;
-	**place = (struct request){ .serial = serial, .open = true, .out = out, .summary = summary };
+	struct mp_out out = (*place)->out, summary = (*place)->summary, id = (*place)->id;
+	out.len = id.len = 0;
+	**place = (struct request){ .serial = serial, .open = true, .out = out, .summary = summary, .id = id };
+	return *place;
+}
+
+uint32_t nsp_core_request_open(struct nsp_core *core)
+{
+	core_lock(core);
+	uint32_t serial = request_open(core)->serial;
 	core_unlock(core);
 	return serial;
 }
 
-void request_finish(struct nsp_core *core, struct request *request)
+static void request_finish(struct nsp_core *core, struct request *request)
 {
-	if (request->committed && !request->outstanding)
+	if (!request->committed || request->outstanding)
+		return;
+	if (request->plain)
+		answer_push(core, request->serial);
+	else
 		done_push(core, (struct nsp_done){ .serial = request->serial });
+}
+
+void request_commit(struct nsp_core *core, struct request *request)
+{
+	request->committed = true;
+	request_finish(core, request);
 }
 
 void nsp_core_request_commit(struct nsp_core *core, uint32_t serial)
 {
 	core_lock(core);
 	struct request *request = request_get(core, serial);
-	if (request && !request->committed) {
-		request->committed = true;
-		request_finish(core, request);
-	}
+	if (request && !request->committed)
+		request_commit(core, request);
 	core_unlock(core);
 }
 
-static void summarise(struct request *request)
+void request_summarise(struct request *request)
 {
 	uint32_t pairs = 0;
 
@@ -91,7 +105,7 @@ int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_r
 	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (request) {
-		summarise(request);
+		request_summarise(request);
 		*result = (struct nsp_result){
 			.serial = serial,
 			.outstanding = request->outstanding,
@@ -107,15 +121,19 @@ int nsp_core_request_result(struct nsp_core *core, uint32_t serial, struct nsp_r
 	return request ? 0 : -ENOENT;
 }
 
+void request_close(struct request *request)
+{
+	request->open = false;
+	if (request->out.cap > 65536)
+		mp_free(&request->out);
+}
+
 void nsp_core_request_close(struct nsp_core *core, uint32_t serial)
 {
 	core_lock(core);
 	struct request *request = request_get(core, serial);
-	if (request) {
-		request->open = false;
-		if (request->out.cap > 65536)
-			mp_free(&request->out);
-	}
+	if (request)
+		request_close(request);
 	core_unlock(core);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a frame makes wanted and unwanted. */
-#include "core/core.h"
+#include "core/wanted.h"
 
 #include <stdio.h>
 
@@ -182,15 +182,9 @@ static void make_room(struct nsp_core *core)
 	table_give(&core->table, pages, size);
 }
 
-void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)
+void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool express)
 {
-	core_lock(core);
 	make_room(core);
-	struct request *request = request_get(core, serial);
-	if (!request) {
-		core_unlock(core);
-		return;
-	}
 	refuse_faults(core, frame, request);
 	uint64_t now = clock_date();
 	uint32_t put = 0;
@@ -213,6 +207,14 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 			make_room(core);
 		}
 	}
+}
+
+void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)
+{
+	core_lock(core);
+	struct request *request = request_get(core, serial);
+	if (request)
+		frame_put(core, frame, request, origin, express);
 	core_unlock(core);
 }
 
@@ -229,13 +231,13 @@ static bool is_stuck(const struct row *row)
 	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT)) == ROW_HELD;
 }
 
-static void delete_wish(struct nsp_core *core, uint32_t id, struct request *request, uint32_t origin, uint32_t flags, bool express)
+static void delete_wish(struct nsp_core *core, uint32_t id, struct request *request, uint32_t origin, bool force, bool express)
 {
 	struct row *row = id ? table_row(&core->table, id) : NULL;
 
 	if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
 		request_count(request, NSP_STATE_REMOVED);
-	else if (row->flags & ROW_WANTED && !(flags & NSP_FORCE) && !row_is_of_source(core, row, origin))
+	else if (row->flags & ROW_WANTED && !force && !row_is_of_source(core, row, origin))
 		refuse_conflict(core, request, row);
 	else
 		row_unwant(core, id, row, request, express);
@@ -247,15 +249,9 @@ static bool is_deleted_in(uint32_t pass, uint32_t passes, uint8_t kind, uint32_t
 	return kinds[kind]->deletes_spread ? at % passes == pass : pass == 0;
 }
 
-void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
-		     uint32_t express)
+void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool force,
+		  bool express)
 {
-	core_lock(core);
-	struct request *request = request_get(core, serial);
-	if (!request) {
-		core_unlock(core);
-		return;
-	}
 	refuse_faults(core, frame, request);
 	uint32_t passes = frame->wish_count < SPREAD_LEAST ? 1 : SPREAD_STEP, deleted = 0;
 	for (uint32_t pass = 0; pass < passes; pass++)
@@ -263,9 +259,18 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 			const struct wish *wish = &frame->wishes[i];
 			if (!is_deleted_in(pass, passes, wish->kind, i))
 				continue;
-			delete_wish(core, find_wish(core, frame, wish), request, origin, flags, express);
+			delete_wish(core, find_wish(core, frame, wish), request, origin, force, express);
 			yield_now_and_then(core, deleted++);
 		}
+}
+
+void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
+		     uint32_t express)
+{
+	core_lock(core);
+	struct request *request = request_get(core, serial);
+	if (request)
+		frame_delete(core, frame, request, origin, flags & NSP_FORCE, express);
 	core_unlock(core);
 }
 

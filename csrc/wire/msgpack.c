@@ -243,6 +243,22 @@ void mp_put_uint(struct mp_out *out, uint64_t value)
 		put_number(out, 0xcf, value, 8);
 }
 
+void mp_put_negative(struct mp_out *out, uint64_t value)
+{
+	int64_t number = (int64_t)value;
+
+	if (number >= -32)
+		mp_put_byte(out, (uint8_t)value);
+	else if (number >= INT8_MIN)
+		put_number(out, 0xd0, value, 1);
+	else if (number >= INT16_MIN)
+		put_number(out, 0xd1, value, 2);
+	else if (number >= INT32_MIN)
+		put_number(out, 0xd2, value, 4);
+	else
+		put_number(out, 0xd3, value, 8);
+}
+
 void mp_put_float(struct mp_out *out, double value)
 {
 	uint64_t bits;
@@ -261,6 +277,17 @@ void mp_put_str(struct mp_out *out, const char *text, size_t len)
 	else
 		put_number(out, 0xdb, len, 4);
 	mp_put_raw(out, text, len);
+}
+
+void mp_put_bin(struct mp_out *out, const void *data, size_t len)
+{
+	if (len <= UINT8_MAX)
+		put_number(out, 0xc4, len, 1);
+	else if (len <= UINT16_MAX)
+		put_number(out, 0xc5, len, 2);
+	else
+		put_number(out, 0xc6, len, 4);
+	mp_put_raw(out, data, len);
 }
 
 void mp_put_map(struct mp_out *out, uint32_t pairs)

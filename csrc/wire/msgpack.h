@@ -71,6 +71,9 @@ uint8_t *mp_room(struct mp_out *out, size_t n);
 void mp_put_raw(struct mp_out *out, const void *data, size_t len);
 void mp_put_str(struct mp_out *out, const char *text, size_t len);
 void mp_put_uint(struct mp_out *out, uint64_t value);
+/* A negative number, two's complement. */
+void mp_put_negative(struct mp_out *out, uint64_t value);
+void mp_put_bin(struct mp_out *out, const void *data, size_t len);
 void mp_put_float(struct mp_out *out, double value);
 void mp_put_map(struct mp_out *out, uint32_t pairs);
 void mp_put_array(struct mp_out *out, uint32_t elements);

@@ -10,26 +10,24 @@ which do that.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import platform
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
 from nsplane import kernel
-from nsplane.errors import BadRequest, Closed, ItemError, Lost
-from nsplane.journal import INTERNAL, Journal
+from nsplane.errors import BadRequest, Closed, Lost
+from nsplane.intake import Intake, Taken
+from nsplane.journal import Journal
 from nsplane.journal.recorder import Recorder
 from nsplane.journal.replay import load
-from nsplane.kernel import Core, Frame, FrameError, KernelError, OpResult
+from nsplane.kernel import Answer, Core, Frame, FrameError, KernelError, Message, OpResult
 from nsplane.model.identity import machine_id
-from nsplane.model.items import check_label
 from nsplane.model.requests import (
     AnyEnvelope,
     Change,
@@ -44,15 +42,15 @@ from nsplane.model.requests import (
     Request,
     Resync,
     Revert,
-    Running,
     decode_envelope,
-    refuse_list,
 )
 from nsplane.plan.planner import LOOK_SECONDS, Planner
+from nsplane.request.announcements import announce
 from nsplane.request.apply import Applier
+from nsplane.request.changes import Changes
 from nsplane.request.checks import bad_frame
 from nsplane.request.diff import Diff, as_map
-from nsplane.request.listing import Listing, microservice_entry
+from nsplane.request.listing import Listing
 from nsplane.request.transactions import Transactions
 from nsplane.world.agent_lock import AgentLock
 from nsplane.world.idle_trim import IdleTrim
@@ -97,20 +95,20 @@ class Engine:
         """What the bus adds to `info`."""
         self._started = time.time()
         self._revision = 0
-        self._watched = False
-        self._changes: list[tuple[str, bytes]] = []
         self._requests: dict[int, Request] = {}
         self._finished: list[Request] = []
         self._answered: list[Request] = []
         self._announced: list[tuple[Request, dict[str, object]]] = []
-        self._frames: list[Frame] = []
+        self._answers: list[Answer] = []
         self._poller = Poller()
         self._core = Core()
+        self._changes = Changes(self._core)
         self._planner = Planner(self._core, self.agent_id, self.note, self._state, look_seconds)
         self._applier = Applier(self._core, self._planner)
         self._diff = Diff(self._core, self._planner)
         self._transactions = Transactions(self, journal, self._state, self._planner.timers, self._diff.of)
         self._recorder = Recorder(journal, self._state, self._core, self._planner, self._transactions, self.watch_child)
+        self._intake = Intake(self, self._core, self._recorder, self._transactions)
         self._note_next: str | None = None
         self._idle_trim = IdleTrim(self._planner.timers, self._let_go)
         planner, watch, unwatch = self._planner, self._poller.add, self._poller.remove
@@ -119,7 +117,7 @@ class Engine:
             planner.namespaces,
             self._poller,
             planner.timers,
-            self._note_namespace,
+            self._changes.note_namespace,
             self._state,
             self.agent_id,
         )
@@ -205,80 +203,68 @@ class Engine:
     def submit_all(self, frames: Sequence[bytes | memoryview]) -> list[Request | BadRequest]:
         """Takes requests in, in their order; a BadRequest where one is none. What changes something is in the journal, if there is
         one, before any of it is done. The frames have to stay as they are until then."""
+        _, taken = self._take(list(enumerate(frames)), only_one=True)
+        return [one.request for one in taken]
+
+    def take(self, messages: Sequence[tuple[int, bytes | memoryview]]) -> tuple[list[Message], list[Taken]]:
+        """The same with messages of a bus, which bear numbers: each is a request, or an array of them. Plain ones are followed by
+        the core alone, and answered by `answers`: returned are, of each message, how many requests it has, and those requests that
+        are followed one by one."""
+        return self._take(messages, only_one=False)
+
+    def _take(self, messages: Sequence[tuple[int, bytes | memoryview]], only_one: bool) -> tuple[list[Message], list[Taken]]:
         self._use()
-        while len(self._frames) < len(frames):
-            self._frames.append(Frame())
-        self._idle_trim.took(sum(map(len, frames)))
-        decoders = self._frames[: len(frames)]
-        try:
-            taken = [self._decode(data, frame) for data, frame in zip(frames, decoders, strict=True)]
-            numbers = self._recorder.record(frames, taken, self._note_next)
-            self._core.defer_wakeup(True)
-            return [self._carry_out(*one) for one in zip(taken, frames, decoders, numbers, strict=True)]
-        finally:
-            self._core.defer_wakeup(False)
-            for frame in decoders:
-                frame.release()
+        self._idle_trim.took(sum(len(data) for _, data in messages))
+        return self._intake.take(messages, self._note_next, only_one)
+
+    def answers(self) -> list[Answer]:
+        """Answers to plain requests of `take` since the last call, as `process` has found them."""
+        self._use()
+        answers, self._answers = self._answers, []
+        return answers
 
     def _let_go(self) -> None:
         """A busy time is over."""
-        self._frames.clear()
+        self._intake.let_go()
         self._recorder.let_go()
 
-    def _decode(self, data: bytes | memoryview, frame: Frame) -> AnyEnvelope | BadRequest:
-        try:
-            frame.read(data)
-            envelope = decode_envelope(frame.envelope)
-            refuse_list(envelope, frame)
-            if isinstance(envelope, Change):
-                self._transactions.refuse_unconfirmed(envelope)
-        except FrameError as error:
-            return bad_frame(error)
-        except BadRequest as error:
-            return error
-        return envelope
+    def next_revision(self, seq: int, requests: int) -> int:
+        """The revision of the first of so many requests that are carried out, recorded under `seq` or (0) nowhere."""
+        first = self._revision + 1
+        self._revision += requests
+        return seq or first
 
-    def _carry_out(
-        self, envelope: AnyEnvelope | BadRequest, data: bytes | memoryview, frame: Frame, seq: int
-    ) -> Request | BadRequest:
-        try:
-            match envelope:
-                case BadRequest():
-                    return envelope
-                case Change():
-                    return self._change(envelope, data, frame, seq)
-                case Get():
-                    return self._answer(envelope, self._listing.get(envelope))
-                case Microservice():
-                    request = self._later(envelope)
-                    # It is answered when it is recorded, and recorded when what waited for it is under way.
-                    self._announced.append((request, self._microservice(envelope)))
-                    self._wake()
-                    return request
-                case Info():
-                    return self._answer(envelope, self.info())
-                case Plan():
-                    return self._answer(envelope, self._plan(envelope))
-                case History():
-                    return self._answer(envelope, self._transactions.history(envelope))
-                case Confirm():
-                    return self._answer(envelope, self._transactions.confirm(envelope))
-                case Revert():
-                    request = self._later(envelope)
-                    self._transactions.revert(envelope, request)
-                    return request
-                case Resync():
-                    request = self._later(envelope)
-                    self._wake()
-                    self._planner.resync(lambda found: request.complete({"counts": found}))
-                    return request
-        except BadRequest as error:
-            return error
-        except Exception:
-            # A fault of ours: it costs this request and no other.
-            log.exception("a request of %d items met an error", frame.count)
-            self._recorder.met_error(seq)
-            return BadRequest("internal", INTERNAL, "", envelope.id)
+    def carry_out_request(self, envelope: AnyEnvelope, data: bytes | memoryview, frame: Frame, seq: int) -> Request:
+        """Carries a request out that is recorded under `seq`, or answers it. BadRequest."""
+        match envelope:
+            case Change():
+                return self._change(envelope, data, frame, seq)
+            case Get():
+                return self._answer(envelope, self._listing.get(envelope))
+            case Microservice():
+                request = self._later(envelope)
+                # It is answered when it is recorded, and recorded when what waited for it is under way.
+                answer = announce(self._microservices, envelope)
+                self._announced.append((request, {"instance": self.instance} | answer))
+                self._wake()
+                return request
+            case Info():
+                return self._answer(envelope, self.info())
+            case Plan():
+                return self._answer(envelope, self._plan(envelope))
+            case History():
+                return self._answer(envelope, self._transactions.history(envelope))
+            case Confirm():
+                return self._answer(envelope, self._transactions.confirm(envelope))
+            case Revert():
+                request = self._later(envelope)
+                self._transactions.revert(envelope, request)
+                return request
+            case Resync():
+                request = self._later(envelope)
+                self._wake()
+                self._planner.resync(lambda found: request.complete({"counts": found}))
+                return request
 
     def process(self) -> list[Request]:
         """Does what can be done without waiting; returns the requests that got their last verdict since."""
@@ -303,7 +289,9 @@ class Engine:
             self._requests.pop(request.serial, None)
             self._core.close_request(request.serial)
         ended = [request for request in dict.fromkeys((*finished, *answered)) if request.seq and not request.undecided]
-        self._recorder.ended(ended, answered)
+        plain = self._core.answers()
+        self._answers += plain.answers
+        self._recorder.ended(ended, answered, plain)
 
     def _that_answers(self, request: Request) -> list[Request]:
         try:
@@ -377,7 +365,7 @@ class Engine:
 
     def _tell_answered(self) -> None:
         """Has whoever waits for `fileno` fetch what was done meanwhile."""
-        if self._answered:
+        if self._answered or self._answers:
             self._wake()
 
     # ---- for a program that embeds it ----
@@ -443,8 +431,7 @@ class Engine:
     def _begin(self, envelope: Changing, frame: Frame, request: Request) -> None:
         request.serial = serial = self._core.open_request()
         self._requests[serial] = request
-        self._revision += 1
-        request.revision = request.seq or self._revision
+        request.revision = self.next_revision(request.seq, 1)
         guarded = envelope.atomic or envelope.confirm is not None
         changes = self._diff.of(envelope, frame) if guarded else []
         if not (envelope.atomic and self._transactions.refuses(request, changes)):
@@ -521,7 +508,11 @@ class Engine:
 
     def _plan(self, envelope: Plan) -> dict[str, object]:
         frame = Frame()
-        request = self._decode(bytes(envelope.request), frame)
+        try:
+            frame.read(bytes(envelope.request))
+            request = self._intake.decode(frame)
+        except FrameError as error:
+            request = bad_frame(error)
         if isinstance(request, BadRequest):
             raise BadRequest(request.code, request.message, f"request.{request.path}".rstrip("."), envelope.id)
         if not isinstance(request, Change):
@@ -552,10 +543,6 @@ class Engine:
     def info(self) -> dict[str, object]:
         """Version, protocol, instance, limits and counts."""
         self._use()
-        states: dict[str, int] = {}
-        for node in self._planner.nodes.values():
-            states[node.shown_state] = states.get(node.shown_state, 0) + 1
-        totals = self._core.totals()
         return {
             "version": kernel.library_version(),
             "protocol": PROTOCOL_VERSION,
@@ -565,13 +552,7 @@ class Engine:
             "started": self._started,
             "kernel": platform.release(),
             "revision": self._revision,
-            "namespaces": len(self._planner.namespaces),
-            "microservices": len(self._microservices),
-            "microservice_sources": {name: asdict(source) for name, source in self._microservices.sources.items()},
-            "microservice_sources_forgotten": self._microservices.sources_forgotten,
-            "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
-            "writer": totals,
-            "drift": self._planner.readbacks.drift(),
+            **self._listing.totals(),
             "transactions": self._transactions.counts(),
             "timers": len(self._planner.timers),
             "bus": self.bus_info,
@@ -583,64 +564,18 @@ class Engine:
         self._use()
         return self._core.queued() + self._transactions.held
 
-    # ---- microservices ----
-
     def _wake(self) -> None:
         """Has `fileno` become readable: facts have changed, and `process` is to look at who depends on them."""
         serial = self._core.open_request()
         self._core.commit_request(serial)
         self._core.close_request(serial)
 
-    def _microservice(self, envelope: Microservice) -> dict[str, object]:
-        def refuse(path: str, message: str) -> BadRequest:
-            return BadRequest("bad-request", message, path, envelope.id)
-
-        answer: dict[str, object] = {"instance": self.instance}
-        if envelope.event == "status":
-            if envelope.state is None:
-                raise refuse("state", "is missing")
-            self._microservices.heard_of(envelope.source, envelope.state, envelope.message)
-            return answer
-        if envelope.event == "list":
-            if envelope.microservices is None:
-                raise refuse("microservices", "is missing")
-            for i, one in enumerate(envelope.microservices):
-                self._check_microservice(one.label, one.pid, f"microservices[{i}].", refuse)
-            return answer | {"refused": self._microservices.replace(envelope.source, envelope.microservices)}
-        if envelope.label is None:
-            raise refuse("label", "is missing")
-        self._check_microservice(envelope.label, envelope.pid, "", refuse)
-        if envelope.event == "stopped":
-            self._microservices.stopped(envelope.source, envelope.label, envelope.pid, envelope.container)
-            return answer
-        if envelope.pid is None:
-            raise refuse("pid", "is missing")
-        running = Running(envelope.label, envelope.pid, envelope.container, envelope.name, envelope.started_at, envelope.start_time)
-        try:
-            self._microservices.started(envelope.source, running)
-        except KernelError as error:
-            code = "no-such-process" if error.errno == errno.ESRCH else "no-resources"
-            raise BadRequest(code, error.strerror or str(error), "pid", envelope.id) from None
-        return answer
-
-    @staticmethod
-    def _check_microservice(label: str, pid: int | None, path: str, refuse: Callable[[str, str], BadRequest]) -> None:
-        try:
-            check_label(label, "label")
-        except ItemError as error:
-            raise refuse(path + "label", error.message) from None
-        if pid is not None and not 1 <= pid < 2**31:
-            raise refuse(path + "pid", f"{pid} is no process number")
-
     # ---- events ----
 
     def watch(self, on: bool, rows: bool | None = None) -> None:
         """Whether changes are noted for `changes`; those of routes and ARP entries too unless `rows` says otherwise."""
         self._use()
-        self._watched = on
-        self._core.watch(on if rows is None else rows)
-        if not on:
-            self._changes = []
+        self._changes.watch(on, on if rows is None else rows)
 
     @property
     def changes_lost(self) -> int:
@@ -651,23 +586,13 @@ class Engine:
     def changes(self) -> list[tuple[str, bytes]]:
         """What changed since the last call: (topic, msgpack map of at most 15 pairs)."""
         self._use()
-        rows = self._core.changes() if self._watched else []
-        noted, self._changes = self._changes, []
-        return noted + rows
+        return self._changes.fetch()
 
     def note(self, topic: str, event: dict[str, object]) -> None:
-        if self._watched:
-            self._changes.append((topic, _encode(event)))
-
-    def _note_namespace(self, fact: str, event: str) -> None:
-        self.note(fact, {"key": fact, "event": event, "time": time.time()})
+        self._changes.note(topic, event)
 
     def _note_microservice(self, event: str, instance: Instance) -> None:
-        if self._watched:
-            stands = self._microservices.current(instance.label) is instance
-            self.note(
-                f"microservice/{instance.label}", microservice_entry(instance, stands) | {"event": event, "time": time.time()}
-            )
+        self._changes.note_microservice(self._microservices, event, instance)
 
 
 READ_AGAIN_SECONDS = 1.0

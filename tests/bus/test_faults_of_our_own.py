@@ -54,7 +54,7 @@ def fails_once(monkeypatch: pytest.MonkeyPatch, of: object, name: str) -> thread
 def test_requests_that_meet_an_error_are_answered_and_the_next_ones_carried_out(
     agent: Agent, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fails_once(monkeypatch, agent.engine, "submit_all")
+    fails_once(monkeypatch, agent.engine, "take")
     with pytest.raises(BusError) as refused:
         client.put([])
     assert refused.value.code == "internal"

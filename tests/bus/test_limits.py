@@ -16,8 +16,10 @@ MIB = 1 << 20
 
 
 def raw(socket: zmq.Socket[bytes], frame: bytes) -> Any:
+    """The reply; to an array, the first of its replies, which are all ready at once here."""
     socket.send(frame)
-    return msgpack.decode(socket.recv())
+    reply = msgpack.decode(socket.recv())
+    return reply[0] if isinstance(reply, list) else reply
 
 
 def padded(size: int) -> bytes:

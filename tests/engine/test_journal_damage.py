@@ -110,7 +110,7 @@ def damage_log_head(directory: Path) -> None:
         (remove_journal, "the journal is missing", 6),
         (no_database, "file is not a database", 6),
         (remove_log, "the journal's log is missing", 0),
-        (damage_log, "the journal's log is damaged after frame 10 of", 1),
+        (damage_log, "the journal's log is damaged after frame 9 of", 1),
         (damage_log_head, "the journal's log is damaged from its beginning", 0),
     ],
 )
@@ -143,24 +143,27 @@ def test_a_loss_of_power_may_cost_the_end_of_the_log(tmp_path: Path, caplog: pyt
     (tmp_path / "lock").write_bytes(b'{"seq":8,"boot":"another"}')
     with closing(Journal(tmp_path)) as journal:
         assert len(wanted(tmp_path, journal)) < 8
-    assert "the journal's log is damaged after frame 10" in caplog.text
+    assert "the journal's log is damaged after frame 9" in caplog.text
 
 
-def test_a_page_of_the_journal_that_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "gaps"), [(-2, 1), (4, 0)], ids=["of requests", "of how they ended"])
+def test_a_page_of_the_journal_that_is_damaged(tmp_path: Path, page: int, gaps: int) -> None:
     record(tmp_path, 150)
     with closing(Journal(tmp_path)):
         pass  # the log is moved into the file
     size = (tmp_path / "journal.db").stat().st_size
     with (tmp_path / "journal.db").open("r+b") as file:
-        file.seek(size // 2 // store.PAGE * store.PAGE)
+        file.seek(page * store.PAGE % size)
         file.write(bytes(store.PAGE))
     with pytest.raises(Lost, match="database disk image is malformed"), closing(Journal(tmp_path)) as journal:
         wanted(tmp_path, journal)
     with closing(Journal(tmp_path, accept_loss=True)) as journal:
-        (gap,) = [one for one in journal.records() if one.damage]
-        assert gap.damage.startswith("requests ")
-        with pytest.raises(Lost):
-            wanted(tmp_path, journal)
+        lost = [one for one in journal.records() if one.damage]
+        assert len(lost) == gaps
+        for gap in lost:
+            assert gap.damage.startswith("requests ")
+            with pytest.raises(Lost):
+                wanted(tmp_path, journal)
         assert journal.seq == 150
     assert (tmp_path / "journal.db.damaged").stat().st_size == size
 

@@ -83,7 +83,7 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
     lay_out(FORMATS[-1], tmp_path)
     with closing(sqlite3.connect(tmp_path / "journal.db")) as db:
         db.execute(f"PRAGMA user_version={formats.FORMAT + 1}")
-    with pytest.raises(NotRecorded, match="of format 3, and this nsplane knows no later one than 2: start a newer one"):
+    with pytest.raises(NotRecorded, match="of format 4, and this nsplane knows no later one than 3: start a newer one"):
         Journal(tmp_path)
 
 

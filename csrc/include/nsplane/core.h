@@ -83,6 +83,10 @@ NSP_API int nsp_frame_other(const struct nsp_frame *frame, uint32_t i, struct ns
 /* What it points to is valid until the next call. */
 NSP_API int nsp_frame_fault(struct nsp_frame *frame, uint32_t i, struct nsp_fault *fault);
 
+/* nsp_frame_read, for who sends it: 1 where it is a plain request (see nsp_turn_read) in which nothing is refused here; else 0, and to be
+ * looked at. */
+NSP_API int nsp_frame_check(struct nsp_frame *frame, const uint8_t *data, size_t len);
+
 /* The fields of the bulk kinds, for documents and stubs: field `field` of kind `kind` (both from 0), -ENOENT past the end. */
 struct nsp_field_info {
 	char kind[16];
@@ -185,6 +189,84 @@ NSP_API void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uin
 /* Removes the rows of the origin's source that are of a generation below the origin's or, with `untouched`, that this request has not
  * put. Returns how many. */
 NSP_API long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uint32_t untouched);
+
+/* ---- turns: many requests at once (turn.c, answers.c) ---- */
+
+/* The requests of many messages. Plain ones - puts and deletes of bulk items or keys that are neither atomic nor to be confirmed and
+ * have nothing unusual - are carried out by one call, and their answers fetched by one; the others are left to the engine. One turn
+ * object is used again and again; not thread-safe. */
+struct nsp_turn;
+
+struct nsp_message {
+	const uint8_t *data; /* one request, or a msgpack array of them; stays where it is as long as the turn is used */
+	size_t len;
+	uint64_t number;   /* the caller's own, which the answers have */
+	uint32_t requests; /* given back: how many there are in it */
+	uint32_t gathered; /* whether it is an array */
+};
+
+/* Requests one behind the other that are plain, of one op and one source; or that are not plain. */
+struct nsp_run {
+	uint32_t first;
+	uint32_t count;
+	uint32_t plain;
+	uint32_t deletes;
+	uint32_t source_len;
+	const uint8_t *source; /* in a message, or a constant */
+};
+
+struct nsp_turn_request {
+	const uint8_t *data; /* in its message */
+	size_t len;
+	uint32_t message;	 /* whose it is: an index of these */
+	struct nsp_frame *frame; /* decoded; NULL where it is no request */
+	const char *text;	 /* why it is none */
+};
+
+#define NSP_GATHERED_MAX 1024 /* requests in an array */
+#define NSP_EXPRESS_ITEMS 16  /* a request of at most so many items may overtake what is queued for the writer */
+
+NSP_API struct nsp_turn *nsp_turn_new(void);
+NSP_API void nsp_turn_free(struct nsp_turn *turn);
+
+/* Decodes messages. With `only_one` each is one request, and none is plain. What is no array of requests though it begins as one is one
+ * request that is none. Returns the number of `runs`, which are valid until the next call. */
+NSP_API uint32_t nsp_turn_read(struct nsp_turn *turn, struct nsp_message *messages, uint32_t count, uint32_t only_one,
+			       const struct nsp_run **runs);
+NSP_API void nsp_turn_request(struct nsp_turn *turn, uint32_t number, struct nsp_turn_request *view);
+
+/* The bytes of `count` requests from `first` on: of one as they came, of more as a msgpack array. Returns how many there are; `data` is valid
+ * until the next call. */
+NSP_API size_t nsp_turn_record(struct nsp_turn *turn, uint32_t first, uint32_t count, const uint8_t **data);
+
+/* Carries plain requests out, a run or a part of one: their revisions are `revision` and those that follow. */
+NSP_API void nsp_turn_commit(struct nsp_core *core, struct nsp_turn *turn, uint32_t first, uint32_t count, uint64_t revision,
+			     const struct nsp_message *messages);
+
+/* What there is to say to plain requests of one message, one behind the other in `data`: the answer or, where it was an array, an array of
+ * them. */
+struct nsp_answer {
+	uint64_t message;
+	uint64_t requests;	    /* that this ends, for whoever counts them */
+	uint64_t unanswered_errors; /* items that failed, of requests that want no answer */
+	uint64_t answered;
+	uint64_t len;
+};
+
+struct nsp_answers {
+	uint32_t count;
+	uint32_t ended; /* requests that have all their verdicts since the last call */
+	const struct nsp_answer *list;
+	const uint8_t *data;
+	size_t len;
+	const uint8_t *ends; /* of each that has ended [revision, counts, seconds, nil], msgpack, one behind the other */
+	size_t ends_len;
+	uint64_t last; /* the highest revision of these */
+};
+
+/* Fetches the answers that there are since the last call; all that is handed out is valid until the next. nsp_core_fd is readable when
+ * there are some. */
+NSP_API void nsp_core_answers(struct nsp_core *core, struct nsp_answers *answers);
 
 /* ---- slots ---- */
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from nsplane.journal.formats import FORMAT, MEMORIES, REQUESTS, SNAPSHOTS, TABLES, convert_deadlines
+from nsplane.journal.formats import FORMAT, RUNS, SCHEMA, TABLES, convert_deadlines
+from nsplane.journal.records import read_ends
 from nsplane.world.processes import boot_id
 
 DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -68,7 +69,13 @@ def find(directory: Path, mark: Mark | None, thorough: bool) -> tuple[str, bool]
             if version:
                 for (value,) in db.execute("SELECT value FROM memories"):
                     msgspec.msgpack.decode(value)
-                ((last,),) = db.execute("SELECT max(seq) FROM (SELECT seq FROM requests UNION ALL SELECT seq FROM snapshots)")
+                last_of_run = "seq"
+                if version >= RUNS:
+                    last_of_run = "seq + run - 1"
+                    read_ends(db, 0)
+                ((last,),) = db.execute(
+                    f"SELECT max(seq) FROM (SELECT max({last_of_run}) AS seq FROM requests UNION ALL SELECT seq FROM snapshots)"
+                )
             (well,) = db.execute("PRAGMA quick_check(1)").fetchone() if thorough else ("ok",)
             if well != "ok":
                 return f"the journal is damaged ({well}): what cannot be read of it", False
@@ -141,12 +148,12 @@ def salvage(directory: Path) -> None:
     fresh = directory / "journal.db.new"
     fresh.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as out:
-        for table in (REQUESTS, MEMORIES, SNAPSHOTS):
-            out.execute(table)
+        for statement in SCHEMA:
+            out.execute(statement)
         if (directory / "journal.db").exists():
             with contextlib.closing(sqlite3.connect(directory / "journal.db", isolation_level=None)) as db:
-                for table in TABLES:
-                    _copy(db, out, table)
+                for table, order in TABLES.items():
+                    _copy(db, out, table, order)
         for path in directory.glob("snapshot-*.db"):  # of some, only the file may be left
             with contextlib.suppress(ValueError):
                 seq = int(path.stem.removeprefix("snapshot-"))
@@ -160,9 +167,8 @@ def salvage(directory: Path) -> None:
     fresh.rename(directory / "journal.db")
 
 
-def _copy(db: sqlite3.Connection, out: sqlite3.Connection, table: str) -> None:
+def _copy(db: sqlite3.Connection, out: sqlite3.Connection, table: str, order: str) -> None:
     """Each row that can be read: from the beginning up to the damage, and from the end back to it."""
-    order = "kind" if table == "memories" else "seq"
     for direction in ("", " DESC"):
         with contextlib.suppress(sqlite3.DatabaseError):
             columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]

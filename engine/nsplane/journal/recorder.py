@@ -8,12 +8,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
-from nsplane.errors import BadRequest
 from nsplane.journal import ATOMIC, INTERNAL, Journal, NotRecorded, snapshot
 from nsplane.journal.reader_process import ReaderProcess
 from nsplane.journal.snapshot import Writing
-from nsplane.kernel import Core
-from nsplane.model.requests import AnyEnvelope, Change, Request
+from nsplane.kernel import Answers, Core, Run
+from nsplane.model.requests import Change, Request
 from nsplane.plan.planner import Planner
 from nsplane.request.transactions import Transactions
 from nsplane.world.saved_state import SavedState
@@ -82,35 +81,32 @@ class Recorder:
 
     # ---- requests ----
 
-    def record(self, frames: Sequence[bytes | memoryview], taken: list[AnyEnvelope | BadRequest], note: str | None) -> list[int]:
-        """The numbers of the requests in the journal, 0 for those that are not recorded; what could not be is refused."""
+    def record(self, changing: Sequence[tuple[Run, bytes | memoryview, object]], note: str | None) -> list[int]:
+        """Records runs of requests, each with its envelope where it is one that was decoded. Returns the numbers of the first of
+        each, 0 without a journal. NotRecorded: none of them is."""
         journal = self._journal
-        if journal is None:
-            return [0] * len(taken)
+        if journal is None or not changing:
+            return [0] * len(changing)
         numbers = [
-            journal.append(envelope.op, envelope.source, frame, ATOMIC if envelope.atomic else note)
-            if isinstance(envelope, Change)
-            else 0
-            for frame, envelope in zip(frames, taken, strict=True)
+            journal.append(
+                run.op, run.source, frame, ATOMIC if isinstance(envelope, Change) and envelope.atomic else note, run.requests
+            )
+            for run, frame, envelope in changing
         ]
-        if not any(numbers):
-            return numbers
         # What is to be taken back unless it is confirmed is recorded with its deadline, or not at all.
         deadlines = [
             (seq, envelope.confirm)
-            for seq, envelope in zip(numbers, taken, strict=True)
+            for seq, (_, _, envelope) in zip(numbers, changing, strict=True)
             if isinstance(envelope, Change) and envelope.confirm is not None
         ]
         for seq, seconds in deadlines:
             self._transactions.announce(seq, seconds)
         try:
-            journal.commit()
-        except NotRecorded as error:
+            journal.commit(ends=False)
+        except NotRecorded:
             for seq, _ in deadlines:
                 self._transactions.drop(seq)
-            for i, envelope in enumerate(taken):
-                if isinstance(envelope, Change):
-                    taken[i] = BadRequest("not-recorded", f"nothing was changed: {error}", "", envelope.id)
+            raise
         return numbers
 
     def met_error(self, seq: int) -> None:
@@ -119,12 +115,13 @@ class Recorder:
             self._journal.finish(seq, b"\x80", 0.0, INTERNAL)
             self._transactions.drop(seq)
 
-    def ended(self, ended: list[Request], answered: list[Request]) -> None:
-        """How requests ended is recorded with the next ones, or soon: nothing but the history depends on it, unless one is
-        atomic."""
+    def ended(self, ended: list[Request], answered: list[Request], plain: Answers) -> None:
+        """How requests ended is recorded soon: nothing but the history depends on it, unless one is atomic."""
         journal = self._journal
         if journal is None:
             return
+        if plain.ended:
+            journal.finish_many(plain.ended, plain.last, plain.ends)
         for request in ended:
             error = None if request.error is None else request.error.message
             journal.finish(request.seq, request.encoded_totals(), time.monotonic() - request.began, error)
@@ -132,7 +129,7 @@ class Recorder:
             if not self.commit():
                 for request in answered:
                     self._transactions.not_recorded(request, self._trouble)
-        elif ended and not self._commit_due:
+        elif (ended or plain.ended) and not self._commit_due:
             self._commit_due = True
             self._planner.timers.later(COMMIT_SECONDS, self._commit_ended)
         if self.making is None:

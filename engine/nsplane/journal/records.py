@@ -8,7 +8,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -41,12 +41,29 @@ class Record(NamedTuple):
         return f"request {self.seq} ({self.op} of source {self.source})" if self.seq else "the snapshot"
 
 
+class End(msgspec.Struct, array_like=True):
+    """How a request ended: verdicts by state, seconds, and the error where it met one. None where nobody knows."""
+
+    seq: int
+    counts: dict[str, int] | None
+    seconds: float | None
+    error: str | None
+
+
 class Loss(NamedTuple):
     """What is not wanted any more though it was recorded: so many items of a request (WHOLE: all of it), and why."""
 
     seq: int
     items: int
     text: str
+
+
+def older_end(seq: int, counts: bytes | None, seconds: float | None, error: str | None) -> End:
+    """As it was recorded before format 3."""
+    return End(seq, None if counts is None else msgspec.msgpack.decode(counts), seconds, error)
+
+
+_decode_ends = msgspec.msgpack.Decoder(list[End]).decode
 
 
 def checksum(frame: bytes | memoryview) -> int:
@@ -77,30 +94,34 @@ def read_records(db: sqlite3.Connection, directory: Path, until: int | None = No
         log.warning("%s: %s; an older state and what follows it are read in its place", directory / file, wrong)
     # An atomic request that did not come to a good end was undone, or never got as far.
     rows = db.execute(
-        "SELECT seq, op, source, frame, counts, version, format, checksum, accepted,"
-        " (note IS ? AND (counts IS NULL OR error IS NOT NULL)) OR error IS ? FROM requests"
+        "SELECT seq, run, op, source, frame, counts, error, note, version, format, checksum, accepted FROM requests"
         " WHERE seq > ? AND seq <= ? ORDER BY seq",
-        (ATOMIC, INTERNAL, begin, last),
+        (begin, last),
     )
+    ends = read_ends(db, begin)
     expected = begin + 1
-    for seq, op, source, frame, counts, version, form, stored, accepted, void in rows:
+    for seq, run, op, source, frame, counts, error, note, version, form, stored, accepted in rows:
         if seq != expected:
             yield missing(expected, seq - 1)
-        expected = seq + 1
-        if void:
-            continue
-        refused = None if counts is None else refused_of(counts)
-        record = Record(seq, op, source, frame or b"", version, refused, accepted)
+        expected = seq + run
+        damage, frames = "", []
         if frame is None:
-            if until is not None:
-                raise KeyError(until)
-            yield record._replace(damage="is forgotten, for the snapshot that had it was there")
+            damage = "is forgotten, for the snapshot that had it was there"
         elif form > RECORD:
-            yield record._replace(damage=f"is of format {form}, and this nsplane knows no later one than {RECORD}")
+            damage = f"is of format {form}, and this nsplane knows no later one than {RECORD}"
         elif stored is not None and stored != checksum(frame):
-            yield record._replace(damage="is damaged: it is not what was written")
+            damage = "is damaged: it is not what was written"
         else:
-            yield record
+            frames = split(frame, run)
+        for number in range(seq, min(expected, last + 1)):
+            end = ends.get(number) or older_end(number, counts, None, error)
+            if (note == ATOMIC and (end.counts is None or end.error is not None)) or end.error == INTERNAL:
+                continue
+            if frame is None and until is not None:
+                raise KeyError(until)
+            refused = None if end.counts is None else end.counts.get("invalid", 0) + end.counts.get("conflict", 0)
+            lost = msgspec.msgpack.decode(accepted).get(number) if isinstance(accepted, bytes) else accepted
+            yield Record(number, op, source, frames[number - seq] if frames else b"", version, refused, lost, damage)
 
 
 def missing(first: int, last: int) -> Record:
@@ -142,7 +163,28 @@ def _parts(path: Path, version: str, accepted: int | None) -> Iterator[Record]:
 
 def read_frame(db: sqlite3.Connection, seq: int) -> bytes:
     """A request as it came; KeyError where it is not there, or not any more."""
-    row = db.execute("SELECT frame FROM requests WHERE seq = ?", (seq,)).fetchone()
-    if row is None or row[0] is None:
+    first, run, frame = find_record(db, seq, "frame")
+    if frame is None:
         raise KeyError(seq)
-    return bytes(row[0])
+    return split(frame, run)[seq - first]
+
+
+def find_record(db: sqlite3.Connection, seq: int, column: str) -> tuple[int, int, Any]:
+    """The number of the first request of the record that has this one, how many it has, and a column; KeyError."""
+    row = db.execute(f"SELECT seq, run, {column} FROM requests WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,)).fetchone()
+    if row is None or seq >= row[0] + row[1]:
+        raise KeyError(seq)
+    return int(row[0]), int(row[1]), row[2]
+
+
+def split(frame: bytes, run: int) -> list[bytes]:
+    """The requests of a record."""
+    if run == 1:
+        return [frame]
+    return [bytes(one) for one in msgspec.msgpack.decode(frame, type=list[msgspec.Raw])]
+
+
+def read_ends(db: sqlite3.Connection, after: int) -> dict[int, End]:
+    """How requests ended, by their numbers: of those with a higher one than `after`, and some others."""
+    rows = db.execute("SELECT ends FROM ends WHERE last > ?", (after,))
+    return {end.seq: end for (ends,) in rows for end in _decode_ends(ends)}

@@ -21,7 +21,16 @@ from nsplane.journal import damage
 from nsplane.journal.checkpoint import Checkpointer
 from nsplane.journal.formats import RECORD, Unknown, prepare
 from nsplane.journal.reader_process import ReaderProcess
-from nsplane.journal.records import Loss, Record, checksum, open_snapshot, read_records
+from nsplane.journal.records import (
+    Loss,
+    Record,
+    checksum,
+    find_record,
+    older_end,
+    open_snapshot,
+    read_ends,
+    read_records,
+)
 from nsplane.world.processes import boot_id
 
 VERSION = kernel.library_version()
@@ -35,6 +44,8 @@ SNAPSHOT_REQUESTS = 8_192
 BYTES_A_REQUEST = 1_000
 SNAPSHOT_SHARE = 4
 """So many times as long as a snapshot took to make it is to the next, at least."""
+ENDS_AT_ONCE = 1_024
+"""So many requests that ended are written with the next commit at the latest."""
 ENDED = "the agent ended before it had its verdicts"
 ROW_BYTES = 100
 """What a request takes in the journal besides its frame."""
@@ -109,8 +120,9 @@ class Journal:
         for path in self.directory.glob("snapshot-*.db"):
             if path.name not in known:  # the agent ended before it was noted
                 path.unlink()
-        self._appended: list[tuple[int, float, str, str, bytes | memoryview, str | None, int, str, int]] = []
-        self._finished: list[tuple[bytes, float, str | None, int]] = []
+        self._appended: list[tuple[int, int, float, str, str, bytes | memoryview, str | None, int, str, int]] = []
+        self._ended: list[bytes] = []
+        self._ended_count = self._ended_last = 0
         self._unsaved: dict[tuple[str, str], bytes | None] = {}
         self._checkpointer = Checkpointer(lambda: _open(self.directory, "rw"))
         self._unmoved = 0
@@ -118,7 +130,7 @@ class Journal:
         self._not_before = 0.0
         self._grown, self.come = self._growth()
         """`come` is how many requests have come since the last snapshot."""
-        first, last = self._db.execute("SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM requests").fetchone()
+        first, last = self._db.execute("SELECT coalesce(min(seq), 1), coalesce(max(seq + run - 1), 0) FROM requests").fetchone()
         (kept,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM snapshots").fetchone()
         self.seq: int = max(last, kept)
         self._earlier = self.seq
@@ -172,17 +184,25 @@ class Journal:
 
     # ---- writing ----
 
-    def append(self, op: str, source: str, frame: bytes | memoryview, note: str | None = None) -> int:
-        """Has a request recorded by the next commit; `frame` has to stay as it is until then. Returns its number."""
+    def append(self, op: str, source: str, frame: bytes | memoryview, note: str | None = None, run: int = 1) -> int:
+        """Has a request recorded by the next commit, or a `run` of more than one as a msgpack array; `frame` has to stay as it is
+        until then. Returns the number of the first."""
         self._use()
-        self.seq += 1
-        self._appended.append((self.seq, time.time(), op, source, frame, note, RECORD, VERSION, checksum(frame)))
-        return self.seq
+        first = self.seq + 1
+        self.seq += run
+        self._appended.append((first, run, time.time(), op, source, frame, note, RECORD, VERSION, checksum(frame)))
+        return first
 
     def finish(self, seq: int, counts: bytes, seconds: float, error: str | None) -> None:
         """A request has its verdicts: `counts` of them by state, a msgpack map. It can wait for the commit of another request, for
         nothing but the history depends on it, unless the request is atomic."""
-        self._finished.append((counts, seconds, error, seq))
+        self.finish_many(1, seq, _encode((seq, msgspec.Raw(counts), seconds, error)))
+
+    def finish_many(self, count: int, last: int, ends: bytes) -> None:
+        """So many requests have: a run of msgpack arrays of what `finish` is told. `last` is the highest number."""
+        self._ended.append(ends)
+        self._ended_count += count
+        self._ended_last = max(self._ended_last, last)
 
     def save(self, kind: str, key: str, value: object | None) -> None:
         """Has something be known after a restart; None: not any more."""
@@ -200,39 +220,46 @@ class Journal:
         """What is remembered of a kind."""
         return self._saved.get(kind, {})
 
-    def commit(self) -> None:
-        """Writes everything since the last one. NotRecorded: the requests appended are not in the journal and never will be; what
-        was remembered and finished is written by a later commit."""
+    def commit(self, ends: bool = True) -> None:
+        """Writes everything since the last one; without `ends`, how requests ended only where these are many: they are in pages of
+        their own. NotRecorded: the requests appended are not in the journal and never will be; what was remembered and finished is
+        written by a later commit."""
         self._use()
         appended, self._appended = self._appended, []
-        if not (appended or self._finished or self._unsaved):
+        ends = bool(self._ended) and (ends or self._ended_count >= ENDS_AT_ONCE)
+        if not (appended or ends or self._unsaved):
             return
+        requests = sum(row[1] for row in appended)
         try:
             self.look()
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany(
-                    "INSERT INTO requests (seq, time, op, source, frame, note, format, version, checksum)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO requests (seq, run, time, op, source, frame, note, format, version, checksum)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     appended,
                 )
-                self._db.executemany("UPDATE requests SET counts = ?, seconds = ?, error = ? WHERE seq = ?", self._finished)
+                if ends:
+                    array = b"".join((b"\xdd", self._ended_count.to_bytes(4, "big"), *self._ended))
+                    self._db.execute("INSERT INTO ends (last, ends) VALUES (?, ?)", (self._ended_last, array))
                 for (kind, key), value in self._unsaved.items():
                     if value is None:
                         self._db.execute("DELETE FROM memories WHERE kind = ? AND key = ?", (kind, key))
                     else:
                         self._db.execute("INSERT OR REPLACE INTO memories VALUES (?, ?, ?)", (kind, key, value))
-                forgotten, deleted = self._forget(max(FORGET_LEAST, 2 * len(appended)))
+                forgotten, deleted = self._forget(max(FORGET_LEAST, 2 * requests))
         except (sqlite3.Error, NotRecorded) as error:
-            self.seq -= len(appended)
+            self.seq -= requests
             self.trouble = str(error) if isinstance(error, NotRecorded) else f"{self.directory}: {error}"
             raise NotRecorded(self.trouble) from None
         self.trouble = ""
-        size = sum(len(row[4]) + ROW_BYTES for row in appended)
+        size = sum(len(row[5]) + ROW_BYTES for row in appended)
         self._unmoved += size
         self._grown += size
-        self.come += len(appended)
-        self._finished = []
+        self.come += requests
+        if ends:
+            self._ended = []
+            self._ended_count = self._ended_last = 0
         self._unsaved = {}
         self._forgotten, self._deleted = forgotten, deleted
         if appended:
@@ -267,10 +294,17 @@ class Journal:
                         (-seq, time.time(), "lost"),
                     )
                 elif seq:
-                    self._db.execute("UPDATE requests SET accepted = ? WHERE seq = ?", (items, seq))
+                    self._accept(seq, items)
                 else:
                     self._db.execute("UPDATE snapshots SET accepted = ?", (items,))
         self._grown = self._least[0] + 1
+
+    def _accept(self, seq: int, items: int) -> None:
+        first, run, known = find_record(self._db, seq, "accepted")
+        accepted: int | bytes = items
+        if run > 1:
+            accepted = _encode((msgspec.msgpack.decode(known) if known else {}) | {seq: items})
+        self._db.execute("UPDATE requests SET accepted = ? WHERE seq = ?", (accepted, first))
 
     def let_go(self) -> None:
         """Of the pages that are kept in memory."""
@@ -295,29 +329,29 @@ class Journal:
         """The last requests, the newest first."""
         self._use()
         oldest = self._oldest_snapshot()
-        rows = self._db.execute(
-            "SELECT seq, time, op, source, counts, seconds, error, note, frame IS NOT NULL FROM requests ORDER BY seq DESC LIMIT ?",
+        ends = read_ends(self._db, self.seq - most)
+        found: list[Recorded] = []
+        for seq, run, at, op, source, counts, seconds, error, note, frame in self._db.execute(
+            "SELECT seq, run, time, op, source, counts, seconds, error, note, frame IS NOT NULL FROM requests"
+            " ORDER BY seq DESC LIMIT ?",
             (most,),
-        )
-        return [
-            Recorded(
-                seq,
-                at,
-                op,
-                source,
-                counts and msgspec.msgpack.decode(counts),
-                seconds,
-                error or (ENDED if counts is None and seq <= self._earlier else None),
-                note,
-                bool(frame) and seq > oldest,
-            )
-            for seq, at, op, source, counts, seconds, error, note, frame in rows
-        ]
+        ):
+            for number in range(seq + run - 1, seq - 1, -1):
+                end = ends.get(number) or older_end(number, counts, seconds, error)
+                why = end.error or (ENDED if end.counts is None and number <= self._earlier else None)
+                revertible = bool(frame) and number > oldest
+                found.append(Recorded(number, at, op, source, end.counts, end.seconds, why, note, revertible))
+            if len(found) >= most:
+                break
+        return found[:most]
 
     def is_revertible(self, seq: int) -> bool:
         """Is what the request has changed still known?"""
-        found = self._db.execute("SELECT 1 FROM requests WHERE seq = ? AND frame IS NOT NULL", (seq,)).fetchone()
-        return found is not None and seq > self._oldest_snapshot()
+        try:
+            _, _, there = find_record(self._db, seq, "frame IS NOT NULL")
+        except KeyError:
+            return False
+        return bool(there) and seq > self._oldest_snapshot()
 
     def find_changes(self, seq: int) -> ReaderProcess:
         """Starts a process that finds out what the request has changed. OSError where none can be started."""
@@ -350,7 +384,7 @@ class Journal:
         """What has come since the last snapshot: bytes and requests."""
         seq, name = self._db.execute("SELECT seq, file FROM snapshots ORDER BY seq DESC LIMIT 1").fetchone() or (0, "")
         size, count = self._db.execute(
-            "SELECT coalesce(sum(length(frame) + ?), 0), count(*) FROM requests WHERE seq > ?", (ROW_BYTES, seq)
+            "SELECT coalesce(sum(length(frame) + ?), 0), coalesce(sum(run), 0) FROM requests WHERE seq > ?", (ROW_BYTES, seq)
         ).fetchone()
         self._snapshot_bytes, self._snapshot_requests = self._least
         path = self.directory / name
@@ -397,6 +431,9 @@ class Journal:
             )
         if deleted > self._deleted:
             self._db.execute("DELETE FROM requests WHERE seq > ? AND seq <= ?", (self._deleted, deleted))
+            self._db.execute(
+                "DELETE FROM ends WHERE last <= ? AND number IN (SELECT number FROM ends ORDER BY number LIMIT ?)", (deleted, most)
+            )
         return forgotten, deleted
 
     def close(self) -> None:

@@ -19,6 +19,8 @@ from nsplane.kernel.core import (
     NOTICE_RETRY,
     NOTICE_TOUCHED,
     STATES,
+    Answer,
+    Answers,
     Core,
     RequestResult,
 )
@@ -59,6 +61,7 @@ from nsplane.kernel.namespaces import (
 )
 from nsplane.kernel.operations import LinkChange, Op, OpResult
 from nsplane.kernel.timer import Timer
+from nsplane.kernel.turn import EXPRESS_ITEMS, GATHERED_MAX, Message, Run, Turn
 
 PROTOCOL = 110
 """Marks what nsplane made: rtm_protocol, IFA_PROTO, NDA_PROTOCOL."""
@@ -78,6 +81,8 @@ __all__ = [
     "ADDR_GEN_MODE_EUI64",
     "ADDR_GEN_MODE_NONE",
     "BULK_KINDS",
+    "EXPRESS_ITEMS",
+    "GATHERED_MAX",
     "IFA_F_NODAD",
     "IPV6_MIN_MTU",
     "JUDGE_ALL",
@@ -99,6 +104,8 @@ __all__ = [
     "STATES",
     "Address",
     "AddressIdentity",
+    "Answer",
+    "Answers",
     "Core",
     "Directories",
     "Event",
@@ -110,13 +117,16 @@ __all__ = [
     "KernelError",
     "Link",
     "LinkChange",
+    "Message",
     "Monitor",
     "NetnsId",
     "Op",
     "OpResult",
     "RequestResult",
     "RouteKey",
+    "Run",
     "Timer",
+    "Turn",
     "bulk_fields",
     "create_anonymous_netns",
     "delete_netns",

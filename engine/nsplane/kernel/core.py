@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,10 @@ NOTICE_RETRY: int = lib.NSP_NOTICE_RETRY
 NOTICE_REPLACED: int = lib.NSP_NOTICE_REPLACED
 
 
+_ANSWER = struct.Struct("=QQQQQ")
+"""struct nsp_answer."""
+
+
 def _array_of(count: int) -> bytes:
     """The head of a msgpack array."""
     return b"\xdd" + count.to_bytes(4, "big")
@@ -64,6 +68,27 @@ class ReplacedObject:
     text: str
 
 
+class Answer(NamedTuple):
+    """What there is to say to requests of the message `message`: the reply, or an array of them; empty where none wants one. So
+    many `requests` are done with it; `unanswered_errors` counts failed items of those that want none."""
+
+    message: int
+    requests: int
+    unanswered_errors: int
+    data: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class Answers:
+    """Answers to plain requests, and how requests ended: of `ended` of them msgpack arrays of [revision, counts, seconds, nil], one
+    behind the other, `last` being the highest revision."""
+
+    answers: list[Answer]
+    ended: int
+    last: int
+    ends: bytes
+
+
 class Core(Handle):
     """The rows, their slots and the writer. One thread calls it."""
 
@@ -82,6 +107,7 @@ class Core(Handle):
         self._data = ffi.new("const uint8_t **")
         self._len = ffi.new("size_t *")
         self._totals = ffi.new("struct nsp_totals *")
+        self._answers = ffi.new("struct nsp_answers *")
         self._address = ffi.new("struct nsp_addr *")
 
     @property
@@ -158,6 +184,19 @@ class Core(Handle):
         raw = self._result
         counts = ffi.buffer(raw.summary, raw.summary_len)[:]
         return RequestResult(counts, raw.entries, ffi.buffer(raw.data, raw.len)[:] if raw.len else b"")
+
+    def answers(self) -> Answers:
+        """Those to plain requests, since the last call."""
+        raw = self._answers
+        lib.nsp_core_answers(self._raw, raw)
+        found: list[Answer] = []
+        if raw.count:
+            data, at = ffi.buffer(raw.data, raw.len)[:] if raw.len else b"", 0
+            for message, requests, errors, _, size in _ANSWER.iter_unpack(ffi.buffer(raw.list, raw.count * _ANSWER.size)):
+                found.append(Answer(message, requests, errors, data[at : at + size]))
+                at += size
+        ends = ffi.buffer(raw.ends, raw.ends_len)[:] if raw.ended else b""
+        return Answers(found, raw.ended, raw.last, ends)
 
     def check(self, frame: Frame, serial: int, origin: int) -> int:
         """How many of the frame's bulk items are invalid or in conflict; they get these verdicts."""

@@ -35,14 +35,17 @@ class Frame:
     """The decoder of requests: bulk items stay in it, the rest is handed out as bytes. What it has decoded is in the request's own
     bytes: once these are let go of, it raises `Closed` until it reads others."""
 
-    def __init__(self) -> None:
-        self._decoder = ffi.gc(lib.nsp_frame_new(), lib.nsp_frame_free)
+    def __init__(self, decoder: CData = None) -> None:
+        """With a `decoder` of somebody else's that has read a request, until `release`."""
+        self._decoder = ffi.gc(lib.nsp_frame_new(), lib.nsp_frame_free) if decoder is None else decoder
         self._released = False
         self._view = ffi.new("struct nsp_frame_view *")
         self._data: CData = None
         self.count = 0
         """Items, or keys, each of a block for itself."""
         self.has_keys = False
+        if decoder is not None:
+            self._look()
 
     def read(self, data: bytes | memoryview) -> None:
         """Decodes a request; FrameError where it is none. `data` has to stay as it is until `release`."""
@@ -51,6 +54,14 @@ class Frame:
         if lib.nsp_frame_read(self._decoder, self._data, len(data), last.raw) < 0:
             raise FrameError(ffi.string(last.raw.text).decode(errors="replace"))
         self._released = False
+        self._look()
+
+    def is_flawless(self, data: bytes) -> bool:
+        """Is it a request of the common form, in which nothing is wrong? Where not, it is to be read. It is not kept."""
+        self.release()
+        return bool(lib.nsp_frame_check(self._decoder, data, len(data)))
+
+    def _look(self) -> None:
         lib.nsp_frame_view(self._decoder, self._view)
         self.count = int(self._view.count)
         self.has_keys = bool(self._view.keys)

@@ -10,15 +10,12 @@ from collections.abc import Iterable
 
 from nsplane import kinds
 from nsplane.errors import BadRequest
-from nsplane.kernel import Core, Frame
+from nsplane.kernel import EXPRESS_ITEMS, Core, Frame
 from nsplane.kinds.link import LinkNode
 from nsplane.model.requests import Changing, Clear, Delete, Put, Replace, Request, Sweep
 from nsplane.plan.planner import Planner
 from nsplane.request.checks import entry_of
 from nsplane.request.decisions import PUTS, Decision, decide_interfaces
-
-EXPRESS_ITEMS = 16
-"""A request of at most so many items may overtake what is queued for the writer."""
 
 
 class Applier:

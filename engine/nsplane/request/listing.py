@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import msgspec
 
@@ -52,12 +53,28 @@ def _asked(envelope: Get) -> tuple[str, ...]:
 
 
 class Listing:
-    """Answers `get`."""
+    """Answers `get`, and what `info` counts."""
 
     def __init__(self, core: Core, planner: Planner, microservices: Microservices) -> None:
         self._core = core
         self._planner = planner
         self._microservices = microservices
+
+    def totals(self) -> dict[str, object]:
+        """How many there are of what, for `info`."""
+        states: dict[str, int] = {}
+        for node in self._planner.nodes.values():
+            states[node.shown_state] = states.get(node.shown_state, 0) + 1
+        totals = self._core.totals()
+        return {
+            "namespaces": len(self._planner.namespaces),
+            "microservices": len(self._microservices),
+            "microservice_sources": {name: asdict(source) for name, source in self._microservices.sources.items()},
+            "microservice_sources_forgotten": self._microservices.sources_forgotten,
+            "items": {"interface": states, **totals.pop("rows")},  # type: ignore[dict-item]
+            "writer": totals,
+            "drift": self._planner.readbacks.drift(),
+        }
 
     def get(self, envelope: Get) -> dict[str, object]:
         if not 1 <= envelope.limit <= 100_000:
