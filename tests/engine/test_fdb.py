@@ -383,6 +383,8 @@ def test_a_plan_knows_who_is_in_a_bridge(engine: Engine, red: str) -> None:
     assert {one["key"]: (one["state"], one["missing"]) for one in reply["items"]} == {
         key: verdict for key, verdict in told.items() if verdict[0] == "pending"
     }
+    for link in "xz":  # with others' links in it the namespace would stay
+        run(f"ip -n {red} link del {link}")
 
 
 def test_on_links_of_others(engine: Engine, lab: Lab) -> None:
