@@ -383,6 +383,8 @@ def test_a_plan_knows_who_is_in_a_bridge(engine: Engine, red: str) -> None:
     assert {one["key"]: (one["state"], one["missing"]) for one in reply["items"]} == {
         key: verdict for key, verdict in told.items() if verdict[0] == "pending"
     }
+    for link in "xz":  # with others' links in it the namespace would stay
+        run(f"ip -n {red} link del {link}")
 
 
 def test_on_links_of_others(engine: Engine, lab: Lab) -> None:
@@ -400,6 +402,41 @@ def test_on_links_of_others(engine: Engine, lab: Lab) -> None:
     until(engine, lambda: entries(red) == ["09 p static"])
     quiet(engine)
     assert drift(engine)["missing"] == 0
+
+
+def test_one_that_was_made_to_age_is_found_when_the_kernel_is_read(engine: Engine, red: str) -> None:
+    put(engine, fdb("p"), fdb("v", ZERO, dst="192.0.2.5"), fdb("v", OTHER, dst="192.0.2.5", port=8472, vni=7))
+    before = entries(red)
+    by_bridge(red, f"replace {MAC} dev p master dynamic")
+    quiet(engine)
+    request = engine.submit(msgpack.packb({"op": "resync"}))
+    assert msgpack.unpackb(engine.settle(request, 5).reply())["counts"] == NO_DRIFT | {"altered": 1, "repaired": 1}
+    assert entries(red) == before
+    request = engine.submit(msgpack.packb({"op": "resync"}))
+    assert msgpack.unpackb(engine.settle(request, 5).reply())["counts"] == NO_DRIFT | {"repaired": 0}
+
+
+def test_blocks_of_them(engine: Engine, red: str) -> None:
+    macs = b"".join(bytes([2, 0, 0, 0, 0, n]) for n in (9, 10))
+    groups = bytes(12)
+    dsts = bytes([192, 0, 2, 5, 192, 0, 2, 6])
+    items: list[Item] = [
+        {"kind": "fdb", "interface": "p", "block": {"mac": macs}},
+        {"kind": "fdb", "interface": "v", "block": {"mac": macs, "dst": dsts}},
+        {"kind": "fdb", "interface": "v", "block": {"mac": groups, "dst": dsts}},
+    ]
+    assert engine.put(items, timeout=5)["counts"] == {"configured": 6}
+    assert entries(red) == [
+        "00 v dst 192.0.2.5 self static",
+        "00 v dst 192.0.2.6 self static",
+        "09 p static",
+        "09 v dst 192.0.2.5 self static",
+        "0a p static",
+        "0a v dst 192.0.2.6 self static",
+    ]
+    request = engine.submit(msgpack.packb({"op": "delete", "keys": items}))
+    assert msgpack.unpackb(engine.settle(request, 5).reply())["counts"] == {"removed": 6}
+    assert entries(red) == []
 
 
 def test_on_a_link_without_such_a_table_it_fails(engine: Engine, red: str) -> None:
