@@ -119,16 +119,21 @@ static void give_verdict(struct nsp_core *core, uint32_t request, struct row *ro
 		request_settle(core, request, row, state);
 }
 
+/* Is something missing without which there can be no such object at all? */
+static bool has_no_place(const struct row *row, int error)
+{
+	return kinds[row->kind]->awaits && kinds[row->kind]->awaits(row->body, error);
+}
+
 static bool is_awaited(const struct row *row, int error)
 {
-	if (kinds[row->kind]->awaits && kinds[row->kind]->awaits(row->body, error))
-		return true;
-	return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == ENODEV;
+	return has_no_place(row, error) || error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == ENODEV;
 }
 
 static void take_deletion_verdict(struct nsp_core *core, const struct sent *sent, struct row *row)
 {
-	bool gone = !sent->error || sent->error == ESRCH || sent->error == ENODEV || sent->error == ENOENT;
+	bool gone = !sent->error || sent->error == ESRCH || sent->error == ENODEV || sent->error == ENOENT ||
+		    has_no_place(row, sent->error);
 
 	if (gone) {
 		row->flags &= (uint16_t)~ROW_HELD;

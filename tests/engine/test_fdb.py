@@ -387,6 +387,14 @@ def test_a_plan_knows_who_is_in_a_bridge(engine: Engine, red: str) -> None:
         run(f"ip -n {red} link del {link}")
 
 
+def test_what_went_with_the_master_is_removed(engine: Engine, red: str) -> None:
+    run(f"ip -n {red} link add z up master b type veth peer zz")
+    put(engine, fdb("z", namespace=by_name(red)))
+    run(f"ip -n {red} link set dev z nomaster")  # nobody has heard of that when the entry is deleted
+    assert engine.delete([f"fdb/z@name:{red}/{MAC}"], timeout=10)["counts"] == {"removed": 1}
+    run(f"ip -n {red} link del z")
+
+
 def test_on_links_of_others(engine: Engine, lab: Lab) -> None:
     red = lab.netns("red")
     place = by_name(red)
