@@ -32,6 +32,7 @@ from nsplane.model.items import (
     is_interface_key,
     namespace_text,
 )
+from nsplane.model.ports import links_of
 from nsplane.plan.planner import Planner
 from nsplane.plan.slots import Slot, parse_reference
 from nsplane.world.netns import Netns
@@ -211,7 +212,8 @@ class Forecast:
                 return failed(*refusal)
             if self.link(interface_key(master)).state != CONFIGURED:
                 return Verdict(PENDING, [interface_key(master)])
-        return self._as_it_is(key)
+        lacking = [key for key in map(interface_key, links_of(item.port)) if self.link(key).state != CONFIGURED]
+        return Verdict(PENDING, lacking) if lacking else self._as_it_is(key)
 
     def _find_link(self, key: str) -> Verdict:
         item = self._item(key)
