@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from operator import attrgetter
 from socket import AF_INET, AF_INET6
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -41,6 +41,19 @@ class HeldLink(Held):
     former: dict[str, object] = field(default_factory=dict)
 
 
+class Outlook(Protocol):
+    """What will be there when a request has been carried out."""
+
+    def item(self, key: str) -> Interface | None:
+        """The item that will be wanted."""
+
+    def has_link(self, key: str) -> bool:
+        """Will this item have its link?"""
+
+    def lacks_namespace(self, key: str, item: Interface) -> str:
+        """What this item's namespace lacks, as users see it; empty where it will be there."""
+
+
 class LinkKind:
     """What differs between the kinds of links."""
 
@@ -64,6 +77,10 @@ class LinkKind:
     def rests_on(self, item: Interface) -> tuple[str, ...]:
         """The logical names of all links without which its own cannot be."""
         return self.lower_links(item)
+
+    def will_lack(self, item: Interface, will: Outlook) -> list[str]:
+        """What its link will lack then besides its namespace."""
+        return [key for key in map(interface_key, self.rests_on(item)) if not will.has_link(key)]
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
