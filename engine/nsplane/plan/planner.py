@@ -61,7 +61,11 @@ class Planner:
         self.facts = Facts()
         self.references: References
         self.ownership = Ownership(agent_id)
-        self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
+        try:
+            self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
+        except BaseException:
+            self.timers.close()
+            raise
         self.nodes: dict[str, Node] = {}
         self.slots: dict[int, Slot] = {}
         self.claims: Claims[Node] = Claims()
@@ -93,6 +97,10 @@ class Planner:
         """How many links of an earlier life have been removed, since nobody wanted them."""
         self._more = False
         self._resumed: list[int] = []
+
+    def close(self) -> None:
+        self.namespaces.close()
+        self.timers.close()
 
     def resume(self, slots: Iterable[str]) -> None:
         """Links that others made, and on which an earlier life had routes or ARP entries, are looked at once more: what was to be
