@@ -142,7 +142,7 @@ class Engine:
 
     def _resume(self, journal: Journal) -> None:
         """All that was accepted is wanted again, and is looked at by the first `process`. Lost where not all of it can be."""
-        slots = list(self._state.saved("slot"))
+        slots = dict(self._state.saved("slot"))
         self._references.resume()
         self._microservices.resume()
         losses = load(journal.records(), self._applier, self._core, self._transactions.about_to_resume)

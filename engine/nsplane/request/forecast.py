@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -248,13 +248,15 @@ class Forecast:
 
     def _claimed(self, key: str, item: Interface, where: _Where) -> Verdict | None:
         """Why the item's host name cannot be its link's, where that is so."""
-        name = item.link_name
+        link, makes_link = where.links.get(item.link_name), kinds.KINDS[type(item)].makes_link
+        name = item.link_name if link is None or makes_link else link.name
         holder = self._holder(where, name, key)
         if holder != key:
             return failed(errno.EEXIST, f"held by {holder}")
-        link = where.links.get(name)
-        if not kinds.KINDS[type(item)].makes_link:
-            return None if link is not None and not self._is_going(link) else Verdict(PENDING, [f"link/{name}"])
+        if not makes_link:
+            return None if link is not None and not self._is_going(link) else Verdict(PENDING, [f"link/{item.link_name}"])
+        if link is not None and link.name != name and not self._is_going(link):
+            return failed(errno.EEXIST, f"exists: {name} is another name (altname) of {link.name}")
         if link is None or item.override or self._planner.ownership.is_agents(link):
             return None
         return failed(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
@@ -358,8 +360,8 @@ class Forecast:
             os.close(fd)
 
 
-def _by_name(links: Any) -> dict[str, Link]:
-    return {link.name: link for link in links}
+def _by_name(links: Iterable[Link]) -> dict[str, Link]:
+    return {name: link for link in links for name in link.names}
 
 
 def forecast(planner: Planner, changes: list[dict[str, Any]]) -> Forecast:
