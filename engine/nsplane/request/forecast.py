@@ -127,7 +127,7 @@ class Forecast:
     def _is_port(self, slot: str) -> bool:
         """Will the link be in a bridge?"""
         name, namespace = parse_reference(slot)
-        item = self._item(interface_key(slot)) if namespace is None else None
+        item = self.item(interface_key(slot)) if namespace is None else None
         if item is not None and item.master is not None:
             return self.link(interface_key(item.master)).state == CONFIGURED
         if item is not None and kinds.KINDS[type(item)].makes_link:
