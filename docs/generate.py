@@ -18,7 +18,10 @@ from nsplane.request.schema import NULL, document_schema
 
 PAGE = Path(__file__).parent / "items.md"
 
-NAMED = {name: name for name in ("address", "mac", "prefix")} | {"namespace": "[namespace](#namespaces)"}
+NAMED = {name: name for name in ("address", "mac", "prefix")} | {
+    "namespace": "[namespace](#namespaces)",
+    "BridgePort": "[port](#ports)",
+}
 """Definitions of the schema that the page calls by a name."""
 
 DEFINITIONS = document_schema()["$defs"]
@@ -71,6 +74,7 @@ def tables() -> dict[str, str]:
         for name, column in DEFINITIONS[way]["properties"]["block"]["properties"].items()
         if "contentEncoding" in column
     )
+    made["port"] = table(field_row(name, field, False) for name, field in DEFINITIONS["BridgePort"]["properties"].items())
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(
         row(way["title"], f"`{name}`", type_name(field), field["description"])
         for way in DEFINITIONS["namespace"]["anyOf"]

@@ -10,6 +10,7 @@ which do that.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
@@ -80,13 +81,12 @@ class Engine:
     def __init__(self, agent_id: str | None = None, journal: Journal | None = None, look_seconds: float = LOOK_SECONDS) -> None:
         self.agent_id = agent_id or machine_id()
         self._id_lock = AgentLock(self.agent_id)
-        try:
-            self._open(journal, look_seconds)
-        except BaseException:
-            self._id_lock.release()
-            raise
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._id_lock.release)
+            self._open(journal, look_seconds, undo)
+            undo.pop_all()
 
-    def _open(self, journal: Journal | None, look_seconds: float) -> None:
+    def _open(self, journal: Journal | None, look_seconds: float, undo: contextlib.ExitStack) -> None:
         self._process = os.getpid()
         self._closed = False
         self._state: SavedState = VolatileState() if journal is None else journal
@@ -101,9 +101,12 @@ class Engine:
         self._announced: list[tuple[Request, dict[str, object]]] = []
         self._answers: list[Answer] = []
         self._poller = Poller()
+        undo.callback(self._poller.close)
         self._core = Core()
+        undo.callback(self._core.close)
         self._changes = Changes(self._core)
         self._planner = Planner(self._core, self.agent_id, self.note, self._state, look_seconds)
+        undo.callback(self._planner.close)
         self._applier = Applier(self._core, self._planner)
         self._diff = Diff(self._core, self._planner)
         self._transactions = Transactions(self, journal, self._state, self._planner.timers, self._diff.of)
@@ -132,13 +135,14 @@ class Engine:
             try:
                 self._resume(journal)
             except BaseException:
+                undo.pop_all()
                 self.close()
                 raise
         self._recorder.begin()
 
     def _resume(self, journal: Journal) -> None:
         """All that was accepted is wanted again, and is looked at by the first `process`. Lost where not all of it can be."""
-        slots = list(self._state.saved("slot"))
+        slots = dict(self._state.saved("slot"))
         self._references.resume()
         self._microservices.resume()
         losses = load(journal.records(), self._applier, self._core, self._transactions.about_to_resume)
@@ -172,8 +176,7 @@ class Engine:
         self._core.close()
         self._microservices.close()
         self._references.close()
-        self._planner.namespaces.close()
-        self._planner.timers.close()
+        self._planner.close()
         self._poller.close()
         self._id_lock.release()
 

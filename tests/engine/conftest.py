@@ -23,6 +23,8 @@ from nsplane import Engine, Journal
 from nsplane.model.requests import Request
 from nsplane.plan.operation import LIVE_RENAME
 
+from .wishes import bridge, by_name, route
+
 PING = Path(__file__).with_name("ping.py")
 SLOWNESS = 10 if "VM_KERNEL" in os.environ else 1
 """Of the emulated machine: how many times as long as elsewhere tests wait in it for what is to come about."""
@@ -249,3 +251,13 @@ def settle(engine: Engine) -> Callable[..., dict[str, Any]]:
             select.select([engine], [], [], min(left, 0.2))
 
     return wait
+
+
+@pytest.fixture
+def goes_on(engine: Engine, lab: Lab) -> Any:
+    """After every test the engine still does as it is told."""
+    yield
+    red = by_name(lab.name("after"))
+    reply = engine.put([bridge("after", red), route("after", "10.200.0.0/16")], timeout=5)
+    assert reply["counts"] == {"configured": 2}
+    assert ip("route", netns=red["name"])[0]["dst"] == "10.200.0.0/16"

@@ -11,7 +11,7 @@ import pytest
 from nsplane import Engine
 
 from .conftest import Lab, ip, quiet, rename, run, until
-from .wishes import Item, arp, bridge, by_file, by_name, existing, route, veth
+from .wishes import Item, arp, bridge, by_file, by_name, route, veth
 
 Settle = Callable[..., dict[str, Any]]
 
@@ -594,29 +594,3 @@ def test_what_is_put_again_unchanged_is_not_touched(loaded: Wired) -> None:
     assert loaded.put(loaded.a(**BOTH), loaded.b(), *LOADED)["counts"] == {"configured": len(LOADED) + 2}
     assert loaded.link()["ifindex"] == before
     assert monitored
-
-
-def test_an_existing_link_made_anew_is_adopted_anew(engine: Engine, lab: Lab, settle: Settle) -> None:
-    red = lab.netns("red")
-    item = existing("e", by_name(red), host_name="eth0", mtu=1400, addresses=["10.1.0.1/24"], enabled=True)
-    engine.put([item, route("e", "10.2.0.0/16")], timeout=5)
-    for _ in range(3):
-        run(f"ip -n {red} link add eth0 type bridge")
-        settle("route/e/10.2.0.0/16")
-        shown = ip("addr", "show", "eth0", netns=red)[0]
-        assert (shown["mtu"], shown["addr_info"][0]["local"]) == (1400, "10.1.0.1")
-        run(f"ip -n {red} link del eth0")
-        settle("interface/e", "pending")
-        settle("route/e/10.2.0.0/16", "pending")
-
-
-def test_ipv6_is_turned_on_where_a_container_engine_has_turned_it_off(engine: Engine, lab: Lab, settle: Settle) -> None:
-    netns = lab.netns("box")
-    run(f"nsenter --net=/run/netns/{netns} sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'")
-    pair = [
-        veth("a", "b", by_name(netns), addresses=["10.1.0.1/24", "fd01::1/64"]),
-        veth("b", "a", by_name(netns), addresses=["10.1.1.1/24"]),
-    ]
-    assert engine.put([*pair, route("a", "fd02::/64", gateway="fd01::9")], timeout=5)["counts"] == {"configured": 3}
-    off = {name: run(f"nsenter --net=/run/netns/{netns} cat /proc/sys/net/ipv6/conf/{name}/disable_ipv6") for name in "ab"}
-    assert off == {"a": "0\n", "b": "1\n"}, "only where an IPv6 address is wanted"

@@ -41,6 +41,7 @@ TABLE = [
     (replace(LEAVING, is_ending=True), Step.GIVE_UP),
     (replace(LEAVING, is_ending=True, failed=True), Step.STAY),
     (replace(LEAVING, is_ending=True, failed=True, is_adopted=True), Step.LET_GO),
+    (replace(LEAVING, is_ending=True, failed=True, is_adopted=True, is_tried_again=True), Step.STAY),
     (replace(HELD, is_misplaced=True, is_ending=True, failed=True, is_adopted=True), Step.STAY),
     # What had to make way gets its name again, before its item is forgotten, but not before its own link has gone.
     (replace(UNWANTED, can_restore=True), Step.RESTORE),

@@ -19,12 +19,46 @@ from .wishes import Item, bridge, by_file, by_name, by_pid, route
 LIMIT = 300
 
 
+@contextlib.contextmanager
+def limited(limit: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 @pytest.fixture
 def few_descriptors() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with limited(LIMIT):
+        yield
+
+
+def held() -> list[str]:
+    return sorted(
+        os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")
+    )
+
+
+def test_an_engine_that_cannot_be_made_keeps_nothing(few_descriptors: None, lab: Lab) -> None:
+    """With so few descriptors, one more each time, until they are enough."""
+    before, threads = held(), len(os.listdir("/proc/self/task"))
+    free = os.dup(0)
+    os.close(free)
+    failures = 0
+    engine = None
+    for limit in range(free, LIMIT):
+        with limited(limit), contextlib.suppress(OSError):
+            engine = Engine(agent_id=lab.name())
+        if engine is not None:
+            break
+        failures += 1
+        assert (held(), len(os.listdir("/proc/self/task"))) == (before, threads), limit
+    assert engine is not None
+    engine.close()
+    assert held() == before
+    assert failures > 10
 
 
 def test_namespaces_beyond_the_descriptors_are_refused(few_descriptors: None, engine: Engine, lab: Lab) -> None:

@@ -16,6 +16,7 @@ from nsplane import Engine
 from nsplane.kernel.attributes import decode, differences, encode, table_of
 from nsplane.kinds import KINDS
 from nsplane.kinds.created import CreatedKind
+from nsplane.model.ports import PORTS
 
 from .conftest import Lab, ip, life, quiet, run, until
 from .field_values import LOWER, another, beside, is_older
@@ -41,6 +42,10 @@ def tables() -> list[tuple[str, str]]:
     return [(kind, field.name) for kind in sorted(MADE) for field in table_of(MADE[kind].item).fields]
 
 
+def ports() -> list[tuple[str, str]]:
+    return [(f"port of a {kind}", field.name) for kind, struct in PORTS.items() for field in table_of(struct).fields]
+
+
 def commons() -> list[tuple[str, str]]:
     return [(kind, field) for kind in sorted(MADE) for field in COMMON if (kind, field) not in IMPOSSIBLE]
 
@@ -53,7 +58,7 @@ class Subject:
         self._peer = lab.name("p")
         self._kind, self._field = kind, field
         self._table = table_of(MADE[kind].item)
-        self._struct = MADE[kind].item
+        self._struct: type[msgspec.Struct] = MADE[kind].item
         self._base = REQUIRED.get(kind, {}) | ({} if field in COMMON else beside(self._struct, field))
 
     def others(self) -> list[Item]:
@@ -92,7 +97,7 @@ class Subject:
     def is_so(self, value: Any) -> bool:
         """Has the kernel's link this value?"""
         if self._field not in COMMON:
-            return not differences(self._table, self.wanted(value), decode(self._table, link_info(self.link).data))
+            return not differences(self._table, self.wanted(value), decode(self._table, self.data()))
         (link,) = ip("-d", "link", "show", "dev", self.link)
         match self._field:
             case "mac":
@@ -119,11 +124,46 @@ class Subject:
                 run(f"ip link set dev {self.link} nomaster")
             case "addresses":
                 run(f"ip addr flush dev {self.link}")
-            case _ if value is None:  # the kernel cannot be told so: it is told something else
+            case _ if value is None and not self._takes_none:  # the kernel cannot be told so: it is told something else
                 (other,) = (one for one in (17, "10.0.0.77") if type(one) is type(another(self._struct, self._field)))
-                set_link(self.link, self._kind, encode(self._table, {self._field: other}, [self._field]))
+                self.set_data(encode(self._table, {self._field: other}, [self._field]))
             case _:
-                set_link(self.link, self._kind, encode(self._table, self.wanted(value), [self._field]))
+                self.set_data(encode(self._table, self.wanted(value), [self._field]))
+
+    @property
+    def _takes_none(self) -> bool:
+        return next(one.codec.takes_none for one in self._table.fields if one.name == self._field)
+
+    def data(self) -> bytes:
+        """What the kernel tells of the fields of the table."""
+        return link_info(self.link).data
+
+    def set_data(self, data: bytes) -> None:
+        set_link(self.link, self._kind, data)
+
+
+class PortSubject(Subject):
+    """A port of a bridge, beside another one."""
+
+    def __init__(self, lab: Lab, kind: str, field: str) -> None:
+        super().__init__(lab, "ifb", field)
+        self._struct = PORTS[kind.removeprefix("port of a ")]
+        self._table = table_of(self._struct)
+        self._base = beside(self._struct, field)
+
+    def others(self) -> list[Item]:
+        return [one | ({"master": "br"} if one["name"] == "low" else {}) for one in super().others()]
+
+    def item(self, value: Any) -> Item:
+        item = super().item(value)
+        port = {name: item.pop(name) for name in self._struct.__struct_fields__ if name in item}
+        return item | {"master": "br", "port": port}
+
+    def data(self) -> bytes:
+        return link_info(self.link).slave_data
+
+    def set_data(self, data: bytes) -> None:
+        set_link(self.link, "bridge", data, slave=True)
 
 
 def plan(engine: Engine, items: list[Item]) -> str:
@@ -140,9 +180,9 @@ def altered(engine: Engine) -> int:
     return int(drift["altered"])
 
 
-@pytest.mark.parametrize(("kind", "field"), [*commons(), *tables()])
+@pytest.mark.parametrize(("kind", "field"), [*commons(), *tables(), *ports()])
 def test_every_field(lab: Lab, tmp_path: Path, kind: str, field: str) -> None:
-    subject = Subject(lab, kind, field)
+    subject = Subject(lab, kind, field) if kind in MADE else PortSubject(lab, kind, field)
     first, second = subject.values()
     if is_older(field):  # the kernel takes it without a word
         return
@@ -172,7 +212,10 @@ class Refused(Exception):
 def take_through(engine: Engine, subject: Subject, first: Any, second: Any) -> int:
     """Puts, changes, damages; returns the ifindex of the link at the end."""
     reply = engine.put([*subject.others(), subject.item(first)], timeout=10)
-    assert set(reply["counts"]) == {"configured"}, [(one["key"], one["message"]) for one in reply["items"]]
+    if set(reply["counts"]) != {"configured"}:
+        (entry,) = reply["items"]
+        assert entry["errno"] == "EOPNOTSUPP", f"{entry['errno']}: {entry['message']}"
+        raise Refused
     assert subject.is_so(first)
     index = link_info(subject.link).index
 

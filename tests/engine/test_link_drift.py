@@ -12,8 +12,9 @@ import pytest
 from nsplane import Engine
 
 from .conftest import Lab, ip, quiet, renaming, run, until
-from .wishes import bridge, by_name, existing, veth
+from .wishes import bridge, by_name, existing, route, veth
 
+Settle = Callable[..., dict[str, Any]]
 Told = Callable[[], list[tuple[str, str, list[str]]]]
 
 
@@ -147,3 +148,17 @@ def test_of_an_adopted_link_only_what_was_asked_for_is_drift(engine: Engine, lab
     run(f"ip -n {green} link del dev x")
     quiet(engine)
     assert told() == [], "it is somebody else's: the item says that it waits"
+
+
+def test_an_existing_link_made_anew_is_adopted_anew(engine: Engine, lab: Lab, settle: Settle) -> None:
+    red = lab.netns("red")
+    item = existing("e", by_name(red), host_name="eth0", mtu=1400, addresses=["10.1.0.1/24"], enabled=True)
+    engine.put([item, route("e", "10.2.0.0/16")], timeout=5)
+    for _ in range(3):
+        run(f"ip -n {red} link add eth0 type bridge")
+        settle("route/e/10.2.0.0/16")
+        shown = ip("addr", "show", "eth0", netns=red)[0]
+        assert (shown["mtu"], shown["addr_info"][0]["local"]) == (1400, "10.1.0.1")
+        run(f"ip -n {red} link del eth0")
+        settle("interface/e", "pending")
+        settle("route/e/10.2.0.0/16", "pending")

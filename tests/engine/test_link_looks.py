@@ -10,7 +10,7 @@ import pytest
 from nsplane import Engine
 
 from .conftest import Lab, ip, run, until
-from .wishes import bridge, by_name, existing, veth
+from .wishes import bridge, by_name, existing, route, veth
 
 Settle = Callable[..., dict[str, Any]]
 
@@ -31,6 +31,18 @@ def sysctl(netns: str, setting: str) -> None:
 def has_address(netns: str, name: str = "a") -> bool:
     shown = ip("addr", "show", name, netns=netns)[0]["addr_info"]
     return "fd00::1" in {address["local"] for address in shown}
+
+
+def test_ipv6_is_turned_on_where_a_container_engine_has_turned_it_off(engine: Engine, lab: Lab, settle: Settle) -> None:
+    netns = lab.netns("box")
+    run(f"nsenter --net=/run/netns/{netns} sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'")
+    pair = [
+        veth("a", "b", by_name(netns), addresses=["10.1.0.1/24", "fd01::1/64"]),
+        veth("b", "a", by_name(netns), addresses=["10.1.1.1/24"]),
+    ]
+    assert engine.put([*pair, route("a", "fd02::/64", gateway="fd01::9")], timeout=5)["counts"] == {"configured": 3}
+    off = {name: run(f"nsenter --net=/run/netns/{netns} cat /proc/sys/net/ipv6/conf/{name}/disable_ipv6") for name in "ab"}
+    assert off == {"a": "0\n", "b": "1\n"}, "only where an IPv6 address is wanted"
 
 
 @pytest.mark.parametrize("kind", ["veth", "existing"])

@@ -62,6 +62,13 @@ def foreign_links(lab: Lab) -> list[Item]:
     ]
 
 
+def altnames(lab: Lab) -> list[Item]:
+    """A link is found by its other names too, and they are in the way of one that is to be made."""
+    man = foreign(lab)
+    run(f"ip -n {lab.name('man')} link property add dev br9 altname other")
+    return [bridge("c", man, host_name="other"), existing("d", man, host_name="other"), route("other", "10.10.0.0/16", man)]
+
+
 def foreign_routes(lab: Lab) -> list[Item]:
     """Some are in a namespace that nobody has looked into yet."""
     man = foreign(lab)
@@ -132,6 +139,7 @@ def moved(lab: Lab) -> list[Item]:
 SCENARIOS = [
     held_names,
     foreign_links,
+    altnames,
     foreign_routes,
     foreign_links_overridden,
     foreign_links_adopted,

@@ -195,6 +195,33 @@ def test_what_was_deleted_from_a_link_of_others_while_nothing_ran_goes(lab: Lab,
         assert engine._state.saved("slot") == {}
 
 
+def test_rows_on_a_link_that_was_renamed_while_nothing_ran(lab: Lab, tmp_path: Path) -> None:
+    """Ours gets its name again, with all that is on it; on somebody else's nothing is left."""
+    red = lab.netns("red")
+    run(f"ip -n {red} link add name e up type ifb")
+    items = [bridge("br", by_name(red), addresses=["10.1.0.1/24"]), route("br", "10.9.0.0/16", gateway="10.1.0.2")]
+    items += [route("e", "10.2.0.0/16", by_name(red)), arp("e", "10.2.0.9", namespace=by_name(red))]
+    with life(lab, tmp_path) as engine:
+        assert engine.put(items, timeout=5)["counts"] == {"configured": 4}
+    for name, other in (("br", "br2"), ("e", "f")):
+        run(f"ip -n {red} link set dev {name} down && ip -n {red} link set dev {name} name {other}")
+        run(f"ip -n {red} link set dev {other} up")
+    index = ip("link", "show", "dev", "br2", netns=red)[0]["ifindex"]
+    run(f"ip -n {red} route add 10.2.0.0/16 dev f proto 110")  # as it was, for with the link down it went
+    run(f"ip -n {red} neigh add 10.2.0.9 dev f lladdr 02:00:00:00:00:01 protocol 110")
+    with life(lab, tmp_path) as engine:
+        key = f"e@name:{red}"
+        until(engine, lambda: [state(engine)[one] for one in ("interface/br", "route/br/10.9.0.0/16")] == ["configured"] * 2)
+        assert ip("link", "show", "dev", "br", netns=red)[0]["ifindex"] == index
+        assert (engine.get(f"route/{key}/10.2.0.0/16") or {})["missing"] == [f"link/{key}"]
+        until(engine, lambda: ip("route", "show", "dev", "f", netns=red) == [])
+        until(engine, lambda: ip("neigh", "show", "nud", "permanent", netns=red) == [])
+        run(f"ip -n {red} link set dev f down && ip -n {red} link set dev f name e && ip -n {red} link set dev e up")
+        until(engine, lambda: settled(engine, 4))
+        assert [one["dst"] for one in ip("route", "show", "dev", "e", netns=red)] == ["10.2.0.0/16"]
+        engine.replace([], timeout=5)
+
+
 def test_one_engine_has_a_journal(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     with pytest.raises(InUse):

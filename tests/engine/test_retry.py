@@ -74,3 +74,17 @@ def test_what_the_kernel_cannot_do_is_not_tried_again(engine: Engine, lab: Lab) 
     entry = engine.get("interface/c")
     assert entry is not None
     assert (entry["state"], entry["message"]) == ("failed", "held by interface/a")
+
+
+def test_what_cannot_be_given_back_yet_is_given_back_later(engine: Engine, lab: Lab) -> None:
+    """Of macvlans on one link each has another MAC."""
+    red = lab.netns("red")
+    run(f"ip -n {red} link add name low up type ifb")
+    run(f"ip -n {red} link add name a link low up address 02:00:00:00:00:01 type macvlan")
+    engine.put([existing("a", by_name(red), mac="02:00:00:00:00:02")], timeout=5)
+    run(f"ip -n {red} link add name other link low up address 02:00:00:00:00:01 type macvlan")
+    (entry,) = engine.delete(["interface/a"], timeout=5)["items"]
+    assert (entry["state"], entry["errno"]) == ("failed", "EADDRINUSE")
+    run(f"ip -n {red} link delete dev other")
+    until(engine, lambda: ip("link", "show", "dev", "a", netns=red)[0]["address"] == "02:00:00:00:00:01", 10)
+    until(engine, lambda: engine.info()["items"]["interface"] == {})  # type: ignore[index]

@@ -171,6 +171,14 @@ def differences(table: Table, wanted: Mapping[str, Any], has: Mapping[str, Any])
     return found
 
 
+def leaves_out(now: msgspec.Struct, new: msgspec.Struct) -> bool:
+    """Does the new one leave a field out that the kernel cannot be told to have as in a new object?"""
+    return any(
+        getattr(new, field.name) is None and getattr(now, field.name) is not None and not field.codec.takes_none
+        for field in table_of(type(now)).fields
+    )
+
+
 def _write(field: Field, value: Any, into: Payloads) -> None:
     if value is None and not field.codec.takes_none:
         return

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
-from nsplane.kernel.codecs import split
+from nsplane.kernel.codecs import join, split
 from nsplane.kernel.failure import check, last
 from nsplane.kernel.handle import Handle
 
@@ -42,6 +42,16 @@ _ALTNAMES: int = lib.NSP_LINK_ALTNAMES
 _ADDR_GEN_MODE: int = lib.NSP_LINK_ADDR_GEN_MODE
 _DATA: int = lib.NSP_LINK_DATA
 _SLAVE_DATA: int = lib.NSP_LINK_SLAVE_DATA
+
+
+RUNNING = {"bridge": frozenset((10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 47, 48))}
+RUNNING_OF_PORTS = {"bridge": frozenset((1, 13, 14, 15, 16, 19, 20, 21, 22, 23, 38, 41))}
+"""What of IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA the kernel counts, times or finds out itself (IFLA_BR_HELLO_TIMER,
+IFLA_BRPORT_ROOT_ID): by the kind, and that of the master."""
+
+
+def _without(types: frozenset[int], data: bytes) -> bytes:
+    return join(one for one in split(data) if one[0] not in types) if types else data
 
 
 AddressIdentity = tuple[int, bytes, int, int]
@@ -127,8 +137,15 @@ class Link:
             self.addr_gen_mode = old.addr_gen_mode
 
     def is_other(self, new: Link) -> bool:
+        """Is it another link by now, but for what runs by itself?"""
         new.follow(self)
-        return new != self
+        return new != self and new._still() != self._still()
+
+    def _still(self) -> Link:
+        """Without what runs."""
+        data = _without(RUNNING.get(self.kind, frozenset()), self.data)
+        slave_data = _without(RUNNING_OF_PORTS.get(self.slave_kind, frozenset()), self.slave_data)
+        return replace(self, data=data, slave_data=slave_data)
 
     def put_address(self, address: Address) -> bool:
         """Takes note of an address as it is now. Is it new?"""

@@ -13,6 +13,7 @@ from nsplane.kinds.link import LinkKind
 from nsplane.model.items import Interface, Namespace, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
+from nsplane.model.ports import PORTS
 from nsplane.model.rules import check_wants
 
 MODULES = (
@@ -31,7 +32,10 @@ KINDS: dict[type[Interface], LinkKind] = {
 }
 FIELDS = {str(item.__struct_config__.tag): {*item.__struct_fields__, "kind"} for item in KINDS}
 NAMES = sorted((*BULK_KINDS, *FIELDS))
-INSIDE = {"namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}}
+INSIDE = {
+    "namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)},
+    "port": {name for port in PORTS.values() for name in port.__struct_fields__},
+}
 
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[tuple(KINDS)])  # noqa: UP007
 

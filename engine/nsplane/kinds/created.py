@@ -11,7 +11,7 @@ from msgspec import structs
 
 from nsplane.errors import ItemError
 from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, attributes
-from nsplane.kernel.attributes import Change
+from nsplane.kernel.attributes import Change, leaves_out
 from nsplane.kernel.codecs import WrongValue
 from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
@@ -58,28 +58,23 @@ class CreatedKind(LinkKind):
         return super().is_made_anew(now, item) or Change.REMAKE in changes or self.withdraws(now, item)
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
-        return any(
-            getattr(item, field.name) is None and getattr(now, field.name) is not None and not field.codec.takes_none
-            for field in self.table.fields
-        )
+        port, is_same_port = now.port, now.master == item.master
+        return leaves_out(now, item) or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
 
     def _fields(self, item: Interface) -> dict[str, Any]:
         return {field.name: getattr(item, field.name) for field in self.table.fields}
 
-    def _index(self, node: LinkNode, name: str | None) -> int | None:
-        """The ifindex of the link that an item of this name has."""
-        held = None if name is None else node.scope.held_of(there(interface_key(name)))
-        return None if held is None else held.index
-
     def _values(self, node: LinkNode) -> dict[str, Any]:
         values = self._fields(node.item)
-        return values | {name: self._index(node, values[name]) for name in self.table.links}
+        return values | {name: node.ifindex_of(values[name]) for name in self.table.links}
 
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
         found: dict[str, Change] = {}
-        if self.table.fields:
+        if self.table.fields and link.data is not node.right_data:
             found = attributes.differences(self.table, self._values(node), attributes.decode(self.table, link.data))
-        if self._parent is not None and link.link != self._index(node, getattr(node.item, self._parent)):
+            if not found and not self.table.links:
+                node.right_data = link.data
+        if self._parent is not None and link.link != node.ifindex_of(getattr(node.item, self._parent)):
             found[self._parent] = Change.REMAKE
         return found
 
@@ -90,7 +85,7 @@ class CreatedKind(LinkKind):
     def at_birth(self, node: LinkNode, birth: LinkChange) -> None:
         """Adds what a new link of this kind is to be told."""
         if self._parent is not None:
-            birth.link = self._index(node, getattr(node.item, self._parent))
+            birth.link = node.ifindex_of(getattr(node.item, self._parent))
         if self.table.fields:
             birth.data = attributes.encode(self.table, self._values(node))
 

@@ -7,14 +7,18 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from operator import attrgetter
 from socket import AF_INET, AF_INET6
+from typing import Any, Protocol
 
-from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange
+import msgspec
+
+from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange, attributes
 from nsplane.kernel.attributes import Change
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
+from nsplane.model.ports import PORTS, links_of
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
@@ -35,6 +39,19 @@ class HeldLink(Held):
     kind: LinkKind
     ends: tuple[LinkNode, ...] = ()
     former: dict[str, object] = field(default_factory=dict)
+
+
+class Outlook(Protocol):
+    """What will be there when a request has been carried out."""
+
+    def item(self, key: str) -> Interface | None:
+        """The item that will be wanted."""
+
+    def has_link(self, key: str) -> bool:
+        """Will this item have its link?"""
+
+    def lacks_namespace(self, key: str, item: Interface) -> str:
+        """What this item's namespace lacks, as users see it; empty where it will be there."""
 
 
 class LinkKind:
@@ -60,6 +77,10 @@ class LinkKind:
     def rests_on(self, item: Interface) -> tuple[str, ...]:
         """The logical names of all links without which its own cannot be."""
         return self.lower_links(item)
+
+    def will_lack(self, item: Interface, will: Outlook) -> list[str]:
+        """What its link will lack then besides its namespace."""
+        return [key for key in map(interface_key, self.rests_on(item)) if not will.has_link(key)]
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
@@ -119,6 +140,10 @@ class LinkNode(Node):
         self.mac: bytes | None = None
         """The MAC that the link is to have; None: as it is."""
         self.addresses: tuple[Address, ...] | None = None
+        self.port: dict[str, Any] | None = None
+        """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
+        self.right_data: bytes | None = None
+        """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
         self._there = there(key)
         self._master_fact = ""
         self._held: HeldLink | None = None
@@ -132,8 +157,9 @@ class LinkNode(Node):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept = kind, None
+        self.kind, self._kept, self.right_data = kind, None, None
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
+        self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
         self._master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self.wish(item, source, generation)
@@ -155,7 +181,9 @@ class LinkNode(Node):
     def kind_needs(self) -> list[Need]:
         """A port is a link of its own: it is made before its master, and outlives it."""
         lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
-        return [*lower, *([Need(self._master_fact, Loss.WAIT)] if self._master_fact else [])]
+        beside = [self._master_fact] if self._master_fact else []
+        beside += [there(interface_key(name)) for name in links_of(self.item.port)]
+        return [*lower, *(Need(fact, Loss.WAIT) for fact in beside)]
 
     def also_lacks(self) -> list[str]:
         return self.kind.lacks(self)
@@ -182,6 +210,11 @@ class LinkNode(Node):
         held = self.scope.held_of(self._master_fact) if self._master_fact else None
         return held.index if held is not None and held.link is not None and held.netns is self.netns else 0
 
+    def ifindex_of(self, name: str | None) -> int | None:
+        """The ifindex of the link that an item of this name has."""
+        held = None if name is None else self.scope.held_of(there(interface_key(name)))
+        return None if held is None else held.index
+
     def master_of(self, link: Link) -> int | None:
         """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
         index = self.master_index()
@@ -199,6 +232,8 @@ class LinkNode(Node):
 
     def leave(self) -> None:
         held, self._held = self._held, None
+        if self.item.port is None:
+            self.port = None
         self.ending = self._is_outdated = False
         self._kept = None
         self.withdraw()
@@ -263,6 +298,9 @@ class LinkNode(Node):
                 self.refuse_repeated(f"the kernel took it, but {name} of {link.name} is not so")
                 return
         self.kind.change(self, of_kind, change)
+        of_port = self._change_port(link, change)
+        if of_port is None:
+            return
         if change.name is not None and not self.kind.make_way(self, held.netns):
             if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
                 return
@@ -275,9 +313,11 @@ class LinkNode(Node):
             fresh = [address for address in fresh if address.family == AF_INET]
         if not change and not stale and not fresh:
             self._kept = desired
+            if self.item.port is None:
+                self.port = None
             self._rest(addresses, mtu)
             return
-        self._tell_drift(held, desired, change, [*of_kind, *(["addresses"] if stale or fresh else [])])
+        self._tell_drift(held, desired, change, [*of_kind, *of_port, *(["addresses"] if stale or fresh else [])])
         if not self.retries.may_repeat((held.netns, change, stale, fresh)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
@@ -299,6 +339,26 @@ class LinkNode(Node):
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
         self.scope.submit(op)
+
+    def _change_port(self, link: Link, change: LinkChange) -> list[str] | None:
+        """Has the change make the link the port that it is to be: the fields that differ, or None where it has failed. Of what kind
+        the fields are is the kernel's word: the master may be somebody else's."""
+        if self.port is None or not link.slave_kind or link.master != self.master_index():
+            return []
+        struct = PORTS.get(link.slave_kind)
+        if struct is None:
+            self.fail(errno.EINVAL, f"port: {self.item.master} is a {link.slave_kind}, whose ports have no such fields")
+            return None
+        table = attributes.table_of(struct)
+        values = self.port | {name: self.ifindex_of(self.port.get(name)) for name in table.links}
+        found = attributes.differences(table, values, attributes.decode(table, link.slave_data))
+        for name, asks in found.items():
+            if asks is Change.UNSUPPORTED:
+                self.fail(errno.EOPNOTSUPP, f"port.{name}: this kernel has no such field of a port of a {link.slave_kind}")
+                return None
+        if found:
+            change.slave_data = attributes.encode(table, values, found)
+        return [f"port.{name}" for name in found]
 
     def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:
         """Is it somebody else's doing that the link is not as it was?"""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from nsplane.errors import ItemError
 from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over
-from nsplane.kinds.link import HeldLink, LinkNode
+from nsplane.kinds.link import HeldLink, LinkNode, Outlook
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface, check_name, interface_key
 from nsplane.model.links import LinkItem
@@ -51,6 +51,15 @@ class _Veth(CreatedKind):
             return [f"interface/{node.item.peer} with peer {node.item.name}"]
         # One end cannot be without the other: what the peer lacks, this end lacks.
         return peer.lacks(Loss.REMAKE) or ([peer.key] if peer.refusal() is not None else [])
+
+    def will_lack(self, item: Interface, will: Outlook) -> list[str]:
+        assert isinstance(item, Veth)
+        key = interface_key(item.peer)
+        peer = will.item(key)
+        if not isinstance(peer, Veth) or peer.peer != item.name:
+            return [f"{key} with peer {item.name}"]
+        lacking = will.lacks_namespace(key, peer)
+        return [lacking] if lacking else []
 
     def touch_others(self, node: LinkNode) -> None:
         peer = node.scope.nodes.get(interface_key(node.item.peer)) if isinstance(node.item, Veth) else None

@@ -105,6 +105,10 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return None
 
     @property
+    def port(self) -> msgspec.Struct | None:
+        return None
+
+    @property
     def override(self) -> bool:
         return False
 

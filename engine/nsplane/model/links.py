@@ -11,9 +11,12 @@ from typing import Annotated
 import msgspec
 
 from nsplane.errors import ItemError
-from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address
+from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address, attributes
+from nsplane.kernel.codecs import WrongValue
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface, check_name
+from nsplane.model.ports import BridgePort
+from nsplane.model.rules import GIVEN, check_wants, wants
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}\Z")
 _PREFIXED = re.compile(r"([0-9a-fA-F.:]+)/(0|[1-9][0-9]{0,2})\Z")
@@ -51,6 +54,7 @@ class LinkItem(Interface, frozen=True, kw_only=True):
     mtu: Mtu | None = None
     enabled: Enabled = True
     master: Master | None = None
+    port: Annotated[BridgePort | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
     override: Override = False
 
 
@@ -65,6 +69,20 @@ def check_link(item: Interface) -> None:
     parse_mac(item.mac)
     check_mtu(item.mtu)
     parse_addresses(item.addresses or ())
+    if item.port is not None:
+        check_port(item.name, item.port)
+
+
+def check_port(name: str, port: msgspec.Struct) -> None:
+    table, fields = attributes.table_of(type(port)), msgspec.structs.asdict(port)
+    try:
+        check_wants(port)
+        attributes.check(table, fields)
+    except (ItemError, WrongValue) as error:
+        raise ItemError(f"port.{error.field}", str(error).removeprefix(f"{error.field}: ")) from None
+    for field in table.links:
+        if fields[field] is not None and check_name(fields[field], f"port.{field}") == name:
+            raise ItemError(f"port.{field}", "a port cannot stand in for itself")
 
 
 def check_master(name: str, master: str | None) -> None:

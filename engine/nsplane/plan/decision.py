@@ -54,6 +54,8 @@ class Situation:
     """Was the last thing that was tried to delete the object, or to give it back?"""
     failed: bool = False
     """Did the last thing that was tried fail, and has nothing changed since?"""
+    is_tried_again: bool = False
+    """Will what failed be tried again, for it may go another time?"""
     can_restore: bool = False
     """Is the name of what had to make way free again?"""
 
@@ -65,7 +67,7 @@ def decide(now: Situation) -> Step:
     if now.holds and (not now.wanted or now.lacks or now.is_refused or now.is_misplaced):
         if not (now.is_ending and now.failed):
             return Step.GIVE_UP
-        return Step.LET_GO if not now.wanted and now.is_adopted else Step.STAY
+        return Step.LET_GO if not now.wanted and now.is_adopted and not now.is_tried_again else Step.STAY
     if now.can_restore:
         return Step.RESTORE
     if not now.wanted:

@@ -104,6 +104,12 @@ class Scope(Protocol):
         """Nobody wants the item any more, and nothing is left of it."""
 
 
+GIVING_BACK_TRIES = 5
+"""How often it is tried to give back what somebody else made."""
+FOR_GOOD = frozenset((errno.EADDRNOTAVAIL, errno.EINVAL, errno.ENODEV, errno.EOPNOTSUPP, errno.ERANGE))
+"""What is refused so is refused another time too."""
+
+
 class Failure(NamedTuple):
     """Why the last step failed; `is_retried` where the kernel, or somebody who undoes it, may let it be another time."""
 
@@ -315,7 +321,14 @@ class Node(ABC):
             is_refused=refusal is not None,
             is_ending=self.ending,
             failed=self.failure is not None,
+            is_tried_again=self._is_tried_again(),
             can_restore=self.can_restore(unwanted),
+        )
+
+    def _is_tried_again(self) -> bool:
+        failure = self.failure
+        return (
+            failure is not None and failure.is_retried and failure.error not in FOR_GOOD and self.retries.tries < GIVING_BACK_TRIES
         )
 
     def _take(self, step: Step, missing: list[str], refusal: Failure | None) -> None:

@@ -112,6 +112,7 @@ class Operation(Op):
                 link.alias = link.alias if what.alias is None else what.alias
                 link.addr_gen_mode = link.addr_gen_mode if what.addr_gen_mode is None else what.addr_gen_mode
                 link.data = link.data if what.data is None else merge(link.data, what.data)
+                link.slave_data = link.slave_data if what.slave_data is None else merge(link.slave_data, what.slave_data)
         for (netns, name, identity), address in self._added.items() if not error and not failed else ():
             link = netns.link(name)
             if link is None:

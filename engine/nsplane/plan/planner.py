@@ -10,7 +10,8 @@ import errno
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from nsplane.kernel import JUDGE_REFUSED, Address, Core, KernelError, LinkChange, OpResult
 from nsplane.plan.claims import Claim, Claims
@@ -24,7 +25,7 @@ from nsplane.plan.readbacks import ReadBacks
 from nsplane.plan.removals import Removals
 from nsplane.plan.replaced import Replaced
 from nsplane.plan.retries import RETRY_FIRST
-from nsplane.plan.slots import Slot
+from nsplane.plan.slots import Slot, parse_reference, renamed
 from nsplane.plan.verdicts import Verdicts
 from nsplane.world.facts import Facts
 from nsplane.world.namespaces import Namespaces
@@ -61,7 +62,11 @@ class Planner:
         self.facts = Facts()
         self.references: References
         self.ownership = Ownership(agent_id)
-        self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
+        try:
+            self.namespaces = Namespaces(core, self._entered, self._events_lost, self.timers.later)
+        except BaseException:
+            self.timers.close()
+            raise
         self.nodes: dict[str, Node] = {}
         self.slots: dict[int, Slot] = {}
         self.claims: Claims[Node] = Claims()
@@ -93,11 +98,18 @@ class Planner:
         """How many links of an earlier life have been removed, since nobody wanted them."""
         self._more = False
         self._resumed: list[int] = []
+        self._former_slots: dict[str, list[Any]] = {}
+        """On which links of others an earlier life had rows."""
 
-    def resume(self, slots: Iterable[str]) -> None:
+    def close(self) -> None:
+        self.namespaces.close()
+        self.timers.close()
+
+    def resume(self, slots: Mapping[str, Any]) -> None:
         """Links that others made, and on which an earlier life had routes or ARP entries, are looked at once more: what was to be
-        deleted there may still be there, and nothing else tells of it."""
+        deleted there may still be there, and nothing else tells of it. `slots` has where each was ready last, or True."""
         self.replaced.resume(boot_id())
+        self._former_slots = {key: where for key, where in slots.items() if isinstance(where, list)}
         for key in slots:
             number = self.core.slot_find(key)
             self.slot_touched(number)
@@ -122,10 +134,21 @@ class Planner:
             found = slot.found()
             if found is not None and found[0] in soon:
                 soon[found[0]].append((found[1], slot.key))
+        for netns in soon:
+            soon[netns] += self._renamed_since(netns)
         for netns, slots in soon.items():
             if netns in self.namespaces and (slots or netns.ready_slots or self._has_agents(netns)):
                 self.core.pause(True)
                 self.readbacks.begin(netns, slots)
+
+    def _renamed_since(self, netns: Netns) -> Iterator[tuple[int, str]]:
+        """The links on which an earlier life had rows, and that are called otherwise by now, with the keys of slots there."""
+        for key, (*where, index) in list(self._former_slots.items()):
+            if netns.is_location(where):
+                del self._former_slots[key]
+                link = netns.links.get(index)
+                if link is not None and parse_reference(key)[0] not in link.names:
+                    yield index, renamed(key, link.name)
 
     def _has_agents(self, netns: Netns) -> bool:
         return any(self.ownership.is_agents(link) for link in netns.links.values())
@@ -437,7 +460,7 @@ class Planner:
             if key is None:
                 return
             slot = self.slots[number] = Slot(self, self.touch_slot, number, key)
-            if "@" in key:
+            if "@" in key and key not in self.saved_state.saved("slot"):
                 self.saved_state.save("slot", key, True)
         slot.bind()
         self.touch_slot(slot)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 
 from nsplane.kernel import Core, KernelError
 from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 from nsplane.plan.held import Held
+from nsplane.plan.ownership import Ownership
 from nsplane.plan.replaced import Replaced
 from nsplane.world.facts import Facts
 from nsplane.world.namespaces import Namespaces
 from nsplane.world.netns import Netns
 from nsplane.world.references import References, shown
+from nsplane.world.saved_state import SavedState
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -40,6 +42,12 @@ def parse_reference(key: str) -> tuple[str, Namespace | None]:
     return unquote(name), namespace
 
 
+def renamed(key: str, name: str) -> str:
+    """The key of a link of another name, in the same namespace."""
+    _, at, reference = key.partition("@")
+    return f"{quote(name, safe='')}{at}{reference}"
+
+
 class SlotScope(Protocol):
     """What a slot sees of the rest."""
 
@@ -48,6 +56,8 @@ class SlotScope(Protocol):
     references: References
     namespaces: Namespaces
     replaced: Replaced
+    ownership: Ownership
+    saved_state: SavedState
 
     def netns_of(self, fact: str) -> Netns | None: ...
 
@@ -152,6 +162,8 @@ class Slot:
         self.missing = []
         self._scope.namespaces.hear(netns)
         self._scope.replaced.slot_ready(self.key, netns)
+        if not self._scope.ownership.is_agents(netns.links[index]):  # else it is known as ours, whatever it is called later
+            self._scope.saved_state.save("slot", self.key, netns.location(index))
         self._scope.core.slot_ready(self.number, netns.number, index)
 
     def _lose(self, missing: str, await_in: Netns | None = None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,6 @@ import msgspec
 from nsplane import kernel, kinds
 from nsplane.errors import ItemError
 from nsplane.kernel import KernelError, Link, Monitor, RouteKey
-from nsplane.kinds.veth import Veth
 from nsplane.model.items import (
     ByFile,
     ByMicroservice,
@@ -32,6 +31,7 @@ from nsplane.model.items import (
     is_interface_key,
     namespace_text,
 )
+from nsplane.model.ports import links_of
 from nsplane.plan.planner import Planner
 from nsplane.plan.slots import Slot, parse_reference
 from nsplane.world.netns import Netns
@@ -115,7 +115,7 @@ class Forecast:
     def _is_taken(self, slot: str, item: dict[str, Any]) -> bool:
         """Has somebody else the kernel's object?"""
         _, namespace = parse_reference(slot)
-        owner = self._item(interface_key(slot)) if namespace is None else None
+        owner = self.item(interface_key(slot)) if namespace is None else None
         where = self._look(namespace) if owner is None else self._place_of(interface_key(slot), owner)
         if where.routes is None:
             where.routes = {} if where.netns is None else kernel.survey_routes(where.netns.fd)
@@ -127,7 +127,7 @@ class Forecast:
     def _is_port(self, slot: str) -> bool:
         """Will the link be in a bridge?"""
         name, namespace = parse_reference(slot)
-        item = self._item(interface_key(slot)) if namespace is None else None
+        item = self.item(interface_key(slot)) if namespace is None else None
         if item is not None and item.master is not None:
             return self.link(interface_key(item.master)).state == CONFIGURED
         if item is not None and kinds.KINDS[type(item)].makes_link:
@@ -184,7 +184,7 @@ class Forecast:
 
     # ---- what is needed ----
 
-    def _item(self, key: str) -> Interface | None:
+    def item(self, key: str) -> Interface | None:
         """The item that will be wanted."""
         if key in self._comes:
             return self._comes[key]
@@ -195,12 +195,12 @@ class Forecast:
 
     def _on(self, key: str) -> Verdict:
         """Of what is put on the link of this interface."""
-        item = self._item(key)
-        usable = item is not None and self.link(key).state == CONFIGURED and item.enabled is not False
+        item = self.item(key)
+        usable = item is not None and self.has_link(key) and item.enabled is not False
         return Verdict() if usable else Verdict(PENDING, [key])
 
     def _find(self, key: str) -> Verdict:
-        item = self._item(key)
+        item = self.item(key)
         link = self.link(key)
         if item is None or link.state != CONFIGURED:
             return link
@@ -209,41 +209,33 @@ class Forecast:
             refusal = self._wrong_master(item, self._place_of(key, item))
             if refusal is not None:
                 return failed(*refusal)
-            if self.link(interface_key(master)).state != CONFIGURED:
+            if not self.has_link(interface_key(master)):
                 return Verdict(PENDING, [interface_key(master)])
-        return self._as_it_is(key)
+        lacking = [key for key in map(interface_key, links_of(item.port)) if not self.has_link(key)]
+        return Verdict(PENDING, lacking) if lacking else self._as_it_is(key)
 
     def _find_link(self, key: str) -> Verdict:
-        item = self._item(key)
+        item = self.item(key)
         if item is None:
             return Verdict(PENDING, [key])
         where = self._place_of(key, item)
-        missing = [where.missing] if where.missing else self._missing_of_links(item)
+        missing = [where.missing] if where.missing else kinds.KINDS[type(item)].will_lack(item, self)
         if missing:
             return Verdict(PENDING, missing)
         if where.failure is not None:
             return failed(*where.failure)
         return self._claimed(key, item, where) or Verdict()
 
-    def _missing_of_links(self, item: Interface) -> list[str]:
-        """The links without which this one cannot be, and that will not be there."""
-        if isinstance(item, Veth):
-            return self._missing_of_peer(item)
-        keys = map(interface_key, kinds.KINDS[type(item)].rests_on(item))
-        return [key for key in keys if self.link(key).state != CONFIGURED]
+    def has_link(self, key: str) -> bool:
+        return self.link(key).state == CONFIGURED
 
-    def _missing_of_peer(self, item: Veth) -> list[str]:
-        """One end cannot be without the other: what the peer lacks, this end lacks."""
-        key = interface_key(item.peer)
-        peer = self._item(key)
-        if not isinstance(peer, Veth) or peer.peer != item.name:
-            return [f"{key} with peer {item.name}"]
-        where = self._place_of(key, peer)
-        return [where.missing] if where.missing else [key] if where.failure is not None else []
+    def lacks_namespace(self, key: str, item: Interface) -> str:
+        where = self._place_of(key, item)
+        return where.missing or (key if where.failure is not None else "")
 
     def _wrong_master(self, item: Interface, where: _Where) -> tuple[int, str] | None:
         name = item.master
-        master = None if name is None else self._item(interface_key(name))
+        master = None if name is None else self.item(interface_key(name))
         if master is None or where.missing:
             return None
         there = self._place_of(interface_key(str(name)), master)
@@ -256,13 +248,15 @@ class Forecast:
 
     def _claimed(self, key: str, item: Interface, where: _Where) -> Verdict | None:
         """Why the item's host name cannot be its link's, where that is so."""
-        name = item.link_name
+        link, makes_link = where.links.get(item.link_name), kinds.KINDS[type(item)].makes_link
+        name = item.link_name if link is None or makes_link else link.name
         holder = self._holder(where, name, key)
         if holder != key:
             return failed(errno.EEXIST, f"held by {holder}")
-        link = where.links.get(name)
-        if not kinds.KINDS[type(item)].makes_link:
-            return None if link is not None and not self._is_going(link) else Verdict(PENDING, [f"link/{name}"])
+        if not makes_link:
+            return None if link is not None and not self._is_going(link) else Verdict(PENDING, [f"link/{item.link_name}"])
+        if link is not None and link.name != name and not self._is_going(link):
+            return failed(errno.EEXIST, f"exists: {name} is another name (altname) of {link.name}")
         if link is None or item.override or self._planner.ownership.is_agents(link):
             return None
         return failed(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
@@ -272,7 +266,7 @@ class Forecast:
         if self._holders is None:
             self._holders = {}
             for (netns, held), node in self._planner.claims:
-                item = self._item(node.key)
+                item = self.item(node.key)
                 keeps = node.held is not None and item is not None and item.link_name == held
                 if keeps and item is not None and self._place_of(node.key, item).identity == netns.identity:
                     self._holders[netns.identity, held] = node.key
@@ -366,8 +360,8 @@ class Forecast:
             os.close(fd)
 
 
-def _by_name(links: Any) -> dict[str, Link]:
-    return {link.name: link for link in links}
+def _by_name(links: Iterable[Link]) -> dict[str, Link]:
+    return {name: link for link in links for name in link.names}
 
 
 def forecast(planner: Planner, changes: list[dict[str, Any]]) -> Forecast:

@@ -15,6 +15,7 @@ from nsplane.kernel import FieldInfo, bulk_fields
 from nsplane.kinds import KINDS
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
+from nsplane.model.ports import PORTS
 from nsplane.model.rules import schema_rules
 
 Schema = dict[str, Any]
@@ -82,6 +83,7 @@ def document_schema() -> Schema:
         "$defs": {
             "item": {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
             **kinds,
+            **_ports(),
             "namespace": _namespace(),
             **FORMATS,
         },
@@ -96,6 +98,15 @@ def _interfaces() -> dict[str, Schema]:
     return {
         tag: _map("kind", tag, made[struct.__name__], [*map(dict, struct.schema_rules), *schema_rules(struct)])
         for tag, struct in ((str(struct.__struct_config__.tag), struct) for struct in structs)
+    }
+
+
+def _ports() -> dict[str, Schema]:
+    """What an interface is as a port, by the Struct's name."""
+    _, made = msgspec.json.schema_components(tuple(PORTS.values()), ref_template="#/$defs/{name}")
+    return {
+        struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": f"port of a {kind}"}
+        for kind, struct in PORTS.items()
     }
 
 
@@ -172,9 +183,10 @@ def _namespace() -> Schema:
 
 
 def _map(tag_field: str, tag: str, made: Schema, rules: Sequence[Schema] = ()) -> Schema:
-    """A map of which one field is the tag; fields that are not required may be null."""
+    """A map of which one field is the tag, if it has one; fields that are not required may be null."""
     fields = {name: _field(field, name in made["required"]) for name, field in made["properties"].items()}
-    fields[tag_field] = {"description": f"what the {'item' if tag_field == 'kind' else 'reference'} is", "const": tag}
+    if tag_field:
+        fields[tag_field] = {"description": f"what the {'item' if tag_field == 'kind' else 'reference'} is", "const": tag}
     return {
         "title": tag,
         **({"description": made["description"]} if "description" in made else {}),

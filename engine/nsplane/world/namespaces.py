@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -46,9 +47,13 @@ class Namespaces:
         self._unsurveyed: dict[Netns, None] = {}
         """Those of which events were lost, and that have not been read again."""
         self._is_survey_due = False
-        self.monitor = Monitor()
-        self.route_monitor = Monitor()
-        core.listen(self.route_monitor)
+        with contextlib.ExitStack() as undo:
+            self.monitor = Monitor()
+            undo.callback(self.monitor.close)
+            self.route_monitor = Monitor()
+            undo.callback(self.route_monitor.close)
+            core.listen(self.route_monitor)
+            undo.pop_all()
         self._by_identity: dict[tuple[int, int], Netns] = {}
         self._by_nsid: dict[int, Netns] = {}
 

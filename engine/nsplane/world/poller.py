@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -30,16 +31,24 @@ class Poller:
         self.paths_changed: Callable[[], None] = _nothing
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
-        self.directories = Directories()
         self._events: dict[int, int] = {}
         self._paused: set[int] = set()
-        self._pause = Timer()
-        self._timer = Timer()
         self._check_due = False
         self._check_took = 0.0
-        # A poll of the mount table takes its news away, and whoever waits for `fileno` polls what is behind it: so one descriptor
-        # wakes, and the other tells.
-        self._mounts_wake, self._mounts = (os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC) for _ in range(2))
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._epoll.close)
+            self.directories = Directories()
+            undo.callback(self.directories.close)
+            self._pause = Timer()
+            undo.callback(self._pause.close)
+            self._timer = Timer()
+            undo.callback(self._timer.close)
+            # A poll of the mount table takes its news away, and whoever waits for `fileno` polls what is behind it: so one
+            # descriptor wakes, and the other tells.
+            self._mounts_wake = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+            undo.callback(os.close, self._mounts_wake)
+            self._mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+            undo.pop_all()
         self._mounts_poll = select.poll()
         self._mounts_poll.register(self._mounts, select.POLLPRI | select.POLLERR)
         self.add(self._timer.fd, self._check)

@@ -1,0 +1,149 @@
+"""What a link is as a port of its master, beyond what each field does by itself (test_every_field.py)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from nsplane import Engine
+from nsplane.kernel import LinkChange, Monitor
+from nsplane.kernel.attributes import decode, encode, table_of
+from nsplane.kinds.link import LinkNode
+from nsplane.model.ports import BridgePort
+
+from .conftest import Lab, ip, life, run, until
+from .rtnetlink import link_info, set_link
+from .wishes import Item
+
+TABLE = table_of(BridgePort)
+
+
+def port(lab: Lab, **fields: Any) -> Item:
+    return {"kind": "ifb", "name": "p", "host_name": lab.name("p"), "master": "br", **fields}
+
+
+def bridge(lab: Lab) -> Item:
+    return {"kind": "bridge", "name": "br", "host_name": lab.name("b")}
+
+
+def told(lab: Lab) -> dict[str, Any]:
+    return decode(TABLE, link_info(lab.name("p")).slave_data)
+
+
+def test_a_port_of_somebody_elses_bridge(engine: Engine, lab: Lab) -> None:
+    name = lab.name("b")
+    run(f"ip link add {name} type bridge")
+    items = [{"kind": "existing", "name": "br", "host_name": name}, port(lab, port={"isolated": True})]
+    assert engine.put(items, timeout=5)["counts"] == {"configured": 2}
+    assert told(lab)["isolated"]
+    engine.replace([], timeout=5)
+    run(f"ip link delete {name}")
+
+
+def test_without_a_map_what_others_set_is_left_alone(engine: Engine, lab: Lab) -> None:
+    engine.put([bridge(lab), port(lab)], timeout=5)
+    set_link(lab.name("p"), "bridge", encode(TABLE, {"isolated": True}, ["isolated"]), slave=True)
+    engine.put([bridge(lab), port(lab, mtu=1400)], timeout=5)
+    assert told(lab)["isolated"]
+
+
+def test_a_map_that_is_taken_away_leaves_a_new_ports_settings(engine: Engine, lab: Lab) -> None:
+    new = {"isolated": False, "learning": True}
+    engine.put([bridge(lab), port(lab, port={"isolated": True, "learning": False})], timeout=5)
+    assert {name: told(lab)[name] for name in new} == {"isolated": True, "learning": False}
+    index = link_info(lab.name("p")).index
+    assert engine.put([port(lab)], timeout=5)["counts"] == {"configured": 1}
+    assert {name: told(lab)[name] for name in new} == new
+    assert link_info(lab.name("p")).index == index
+
+
+@pytest.mark.parametrize("later", [{}, {"port": {}}], ids=str)
+def test_a_cost_that_is_left_out_again_is_by_the_links_speed(engine: Engine, lab: Lab, later: Item) -> None:
+    engine.put([bridge(lab), port(lab, port={"isolated": True})], timeout=5)
+    cost = told(lab)["cost"]
+    engine.put([port(lab, port={"cost": 77})], timeout=5)
+    assert told(lab)["cost"] == 77
+    plan = msgpack.packb({"op": "plan", "id": 1, "request": {"op": "put", "items": [port(lab, **later)]}})
+    (change,) = msgpack.unpackb(engine.settle(engine.submit(plan), 5).reply())["changes"]
+    assert change["action"] == "recreate"
+    assert engine.put([port(lab, **later)], timeout=5)["counts"] == {"configured": 1}
+    assert told(lab)["cost"] == cost
+
+
+def test_of_another_master_it_is_the_same_port(engine: Engine, lab: Lab) -> None:
+    other = bridge(lab) | {"name": "other", "host_name": lab.name("o")}
+    engine.put([bridge(lab), other, port(lab, port={"isolated": True})], timeout=5)
+    assert engine.put([port(lab, port={"isolated": True}, master="other")], timeout=5)["counts"] == {"configured": 1}
+    assert told(lab)["isolated"]
+    run(f"ip link set {lab.name('p')} nomaster")
+    until(engine, lambda: bool(ip("link", "show", lab.name("p"))[0].get("master")) and told(lab)["isolated"])
+
+
+def test_it_waits_for_the_port_that_is_to_take_over(engine: Engine, lab: Lab) -> None:
+    items = [bridge(lab), port(lab, port={"backup_port": "q"})]
+    plan = msgpack.packb({"op": "plan", "id": 1, "request": {"op": "put", "items": items}})
+    changes = msgpack.unpackb(engine.settle(engine.submit(plan), 5).reply())["changes"]
+    (entry,) = engine.put(items, timeout=5)["items"]
+    assert (entry["state"], entry["missing"]) == ("pending", ["interface/q"])
+    assert [(one["state"], one["missing"]) for one in changes] == [("configured", []), ("pending", ["interface/q"])]
+    engine.put([port(lab) | {"name": "q", "host_name": lab.name("q")}], timeout=5)
+    until(engine, lambda: (engine.get("interface/p") or {})["state"] == "configured")
+    assert told(lab)["backup_port"] == link_info(lab.name("q")).index
+
+
+def test_over_a_restart_a_map_that_was_taken_away_meanwhile(lab: Lab, tmp_path: Path) -> None:
+    with life(lab, tmp_path) as engine:
+        engine.put([bridge(lab), port(lab, port={"isolated": True}, enabled=False)], timeout=5)
+        assert told(lab)["isolated"], "though the kernel tells nothing of a link that is down"
+    with life(lab, tmp_path) as engine:
+        assert engine.put([port(lab, enabled=False)], timeout=5)["counts"] == {"configured": 1}
+        assert not told(lab)["isolated"]
+        engine.replace([], timeout=5)
+
+
+def test_a_master_of_another_kind_is_said(engine: Engine, lab: Lab) -> None:
+    engine.put([bridge(lab), port(lab, port={"isolated": True})], timeout=5)
+    node = engine._planner.nodes["interface/p"]
+    assert isinstance(node, LinkNode)
+    assert node.held is not None
+    assert node.held.link is not None
+    assert node._change_port(replace(node.held.link, slave_kind="bond"), LinkChange()) is None
+    assert node.failure is not None
+    assert node.failure.text == "port: br is a bond, whose ports have no such fields"
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong", "message"),
+    [
+        ({"master": None, "port": {"isolated": True}}, "port", "port: wants master"),
+        ({"port": {"mab": True}}, "port.mab", "port.mab: wants locked"),
+        ({"port": {"cost": 0}}, "port.cost", "port.cost: Expected `int` >= 1"),
+        ({"port": {"speed": 1}}, "port.speed", "port.speed: is no field of this kind"),
+        ({"port": {"backup_port": "p"}}, "port.backup_port", "port.backup_port: a port cannot stand in for itself"),
+    ],
+    ids=str,
+)
+def test_a_port_that_cannot_be(engine: Engine, lab: Lab, fields: Item, wrong: str, message: str) -> None:
+    (entry,) = engine.put([port(lab, **fields)], timeout=5)["items"]
+    assert (entry["state"], entry["field"], entry["message"]) == ("invalid", wrong, message)
+
+
+def test_what_runs_by_itself_is_no_change_of_a_bridge(lab: Lab) -> None:
+    """Its timers are among what it is of its kind."""
+    name = lab.netns("red")
+    run(f"ip -n {name} link add name b group 1 up type bridge && ip -n {name} link add name p group 1 master b up type ifb")
+
+    def links() -> list[Any]:
+        with open(f"/run/netns/{name}") as file:
+            return [event.link for event in Monitor.survey(file.fileno()) if event.link is not None and event.link.group]
+
+    before, later = links(), links()
+    while later == before:
+        later = links()
+    assert not any(old.is_other(new) for old, new in zip(before, later, strict=True) if old.kind == "bridge")
+    run(f"ip -n {name} link set dev b type bridge ageing_time 1000 && ip -n {name} link set dev p type bridge_slave cost 9")
+    assert all(old.is_other(new) for old, new in zip(before, links(), strict=True))
