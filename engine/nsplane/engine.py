@@ -54,6 +54,7 @@ from nsplane.request.listing import Listing
 from nsplane.request.transactions import Transactions
 from nsplane.world.agent_lock import AgentLock
 from nsplane.world.idle_trim import IdleTrim
+from nsplane.world.longest import Longest
 from nsplane.world.microservices import Instance, Microservices
 from nsplane.world.poller import Poller
 from nsplane.world.references import References
@@ -101,6 +102,7 @@ class Engine:
         self._announced: list[tuple[Request, dict[str, object]]] = []
         self._answers: list[Answer] = []
         self._poller = Poller()
+        self._turns = Longest()
         self._core = Core()
         self._changes = Changes(self._core)
         self._planner = Planner(self._core, self.agent_id, self.note, self._state, look_seconds)
@@ -269,7 +271,9 @@ class Engine:
     def process(self) -> list[Request]:
         """Does what can be done without waiting; returns the requests that got their last verdict since."""
         self._use()
+        began = time.monotonic()
         self._serve()
+        self._turns.note(began, time.monotonic())
         answered, self._answered = self._answered, []
         return answered
 
@@ -553,6 +557,7 @@ class Engine:
             "kernel": platform.release(),
             "revision": self._revision,
             **self._listing.totals(),
+            "planner": {"longest_turn": self._turns.ever, "longest_turn_lately": self._turns.lately(time.monotonic())},
             "transactions": self._transactions.counts(),
             "timers": len(self._planner.timers),
             "bus": self.bus_info,
