@@ -117,9 +117,9 @@ def test_namespaces_are_wired_and_deleted_by_every_side() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
 def test_a_change_is_timed_idle_and_under_load() -> None:
-    report = report_of("latency", "--changes", "50", "--publishers", "2")
-    assert (report["scenario"], report["changes"], report["publishers"]) == ("latency", 50, 2)
-    assert report["held"] > 0
+    report = report_of("latency", "--changes", "50", "--publishers", "2", "--rows", "2000")
+    assert (report["scenario"], report["changes"], report["publishers"], report["rows"]) == ("latency", 50, 2, 2000)
+    assert report["held"] > 0 < report["turn"]
     assert all(len(report[side]) == 50 for side in ("floor", "idle", "loaded"))
     for side, found in report["quantiles"].items():
         assert 0 < found["median"] <= found["p90"] <= found["p99"] <= found["worst"] == max(report[side])

@@ -1,5 +1,5 @@
 """One route is changed again and again, and each change is waited for: by a raw socket, through an agent that has nothing else to
-do, and through one for which others publish at full speed.
+do, and through one for which others publish at full speed and which has many routes of a namespace beside it.
 
 A change's clock runs from the building of the item until its verdict is there. Then the kernel is asked for the gateway, and there
 is a pause of random length: so the changes meet the agent asleep when it is idle, and at any stage of its work when it is not. The
@@ -18,6 +18,7 @@ from nsplane_bus import Client
 
 from ..agent import interface, running_agent
 from ..bulk.floor import Floor
+from ..bulk.publishers import Load, running_publishers
 from ..drift.rtnetlink import PROTOCOL, Netlink, View
 from ..failures import Incomplete
 from ..network import fresh_namespace, ip, remove_namespace
@@ -26,6 +27,7 @@ from .report import TURN, LatencyReport
 from .via import ADDRESS, GATEWAYS, gateways, item, replacement
 
 LINK = "bench"
+CROWD_BATCH = 512
 PAUSE_SECONDS = 0.01
 """At most: on an average it is half of that."""
 
@@ -58,8 +60,8 @@ class Probe:
         return round(1e3 * seconds, 4)
 
 
-def measure(changes: int, publishers: int) -> LatencyReport:
-    """Changes the route so often with the raw socket, so often idle, and so often with so many publishers."""
+def measure(changes: int, rows: int, publishers: int) -> LatencyReport:
+    """Changes the route so often with the raw socket, so often idle, and so often with so many publishers and other routes."""
     prefix = f"nsp-bench-{os.getpid()}"
     turns = changes // TURN
     floor_times: list[float] = []
@@ -73,12 +75,35 @@ def measure(changes: int, publishers: int) -> LatencyReport:
             sides = (floor, floor_times), (probe, idle)
             for side, times in reversed(sides) if turn % 2 else sides:
                 times += side.run(TURN)
-        loaded, rate = run_loaded(bus, prefix, publishers, probe, turns * TURN)
+        with crowd(bus, f"{prefix}-crowd", rows):
+            loaded, rate = run_loaded(bus, prefix, publishers, probe, turns * TURN)
         with Client(bus, "reader") as client:
-            held = round(1e3 * client.info()["writer"]["longest_hold"], 3)
+            info = client.info()
     return LatencyReport(
-        scenario="latency", publishers=publishers, rate=rate, floor=floor_times, idle=idle, loaded=loaded, held=held
+        scenario="latency",
+        publishers=publishers,
+        rows=rows,
+        rate=rate,
+        floor=floor_times,
+        idle=idle,
+        loaded=loaded,
+        held=round(1e3 * info["writer"]["longest_hold"], 3),
+        turn=round(1e3 * info["planner"]["longest_turn"], 3),
     )
+
+
+@contextlib.contextmanager
+def crowd(bus: str, name: str, rows: int) -> Iterator[None]:
+    """So many routes on a link of a namespace that is not the agent's. At the end all are listed, and deleted by one request."""
+    with fresh_namespace(name, LINK):
+        with running_publishers(f"routes@{name}", bus, rows, Load(CROWD_BATCH), "put") as publishers:
+            publishers.step()
+        yield
+        with Client(bus, "bench") as client:
+            found = sum(1 for _ in client.get(f"route/{LINK}@name:{name}/"))
+            if found != rows:
+                raise Incomplete(f"{found} routes are listed, not {rows}")
+            client.replace([]).expect()
 
 
 @contextlib.contextmanager

@@ -21,15 +21,18 @@ STEPS = 200
 
 
 class LatencyReport(Report):
-    """Milliseconds of every change, in their order. `rate` is how many items a second the publishers had answered meanwhile, `held`
-    for how many milliseconds at most planner or writer kept the other from the rows."""
+    """Milliseconds of every change, in their order. `rate` is how many items a second the publishers had answered meanwhile, `rows`
+    how many other routes were there. For `held` milliseconds at most planner or writer kept the other from the rows, and for `turn`
+    at most the planner was at work without looking for requests."""
 
     publishers: int
     rate: float
     floor: Annotated[list[Positive], Enough]
     idle: Annotated[list[Positive], Enough]
     loaded: Annotated[list[Positive], Enough]
+    rows: int = 0
     held: float = 0.0
+    turn: float = 0.0
 
     @property
     def sides(self) -> dict[str, list[float]]:
@@ -44,18 +47,18 @@ class LatencyReport(Report):
 
     def figures(self) -> dict[str, Any]:
         found = {side: {name: quantile(times, at) for name, at in FIGURES.items()} for side, times in self.sides.items()}
-        return {"quantiles": found, "changes": len(self.idle), "rate": round(self.rate), "held": self.held}
+        return {"quantiles": found, "changes": len(self.idle), "rate": round(self.rate), "held": self.held, "turn": self.turn}
 
     def tables(self) -> list[Table]:
         about = {
             "floor": "floor: a raw socket",
             "idle": "nsplane, idle",
-            "loaded": f"nsplane, {self.publishers} publishers beside it",
+            "loaded": f"nsplane, {self.publishers} publishers and {self.rows:,} routes beside it",
         }
         rows = [(about[side], *(f"{quantile(times, at):.3f}" for at in FIGURES.values())) for side, times in self.sides.items()]
         title = f"{len(self.idle):,} changes of a route, milliseconds; {self.rate:,.0f} items/s of the publishers meanwhile"
         if self.held:
-            title += f"; the rows' lock was held for {self.held:.1f} at most"
+            title += f"; the rows' lock was held for {self.held:.1f} at most, a turn took {self.turn:.1f}"
         return [Table(title, ("side", *FIGURES), rows)]
 
     def plots(self) -> list[Plot]:
@@ -65,8 +68,9 @@ class LatencyReport(Report):
 
     def bars(self) -> list[Bar]:
         return [
-            Bar("latency: p99 when idle, milliseconds", quantile(self.idle, 0.99), 2, at_most=True),
-            Bar("latency: p99 under load, milliseconds", quantile(self.loaded, 0.99), 50, at_most=True),
+            Bar("latency: p99 when idle, milliseconds", quantile(self.idle, 0.99), 1.5, at_most=True),
+            Bar("latency: p99 under load, milliseconds", quantile(self.loaded, 0.99), 25, at_most=True),
+            Bar(f"latency: longest hold of the lock at {self.rows:,} rows, milliseconds", self.held, 2, at_most=True),
         ]
 
 

@@ -214,6 +214,7 @@ void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals)
 		.missing = core->missing,
 		.altered = core->altered,
 		.longest_hold = core->longest_hold,
+		.longest_hold_lately = core->hold_lately[core->hold_lately[1] > core->hold_lately[0]],
 	};
 	for (uint8_t kind = 0; kind < kind_count(); kind++)
 		for (uint32_t state = 0; state < NSP_STATES; state++) /* without a verdict yet: shown as pending */

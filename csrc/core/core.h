@@ -96,6 +96,8 @@ struct nsp_core {
 	pthread_mutex_t lock, turn; /* `turn`: of those who wait for the lock */
 	uint64_t locked_at;	    /* ns */
 	uint64_t longest_hold;
+	uint64_t hold_lately[2]; /* the longest of this minute, and of the one before */
+	uint64_t minute_began;	 /* ns */
 	pthread_cond_t work, completed;
 	pthread_t thread;
 	pid_t owner; /* a forked child has a copy, and no writer */

@@ -17,9 +17,17 @@ bool core_has_work(const struct nsp_core *core)
 	       (core->express.count && !core->defers_wakeup);
 }
 
+#define MINUTE_NS (uint64_t)60000000000
+
 void core_locked(struct nsp_core *core)
 {
 	core->locked_at = clock_ns();
+	uint64_t minute = core->locked_at - core->minute_began;
+	if (minute <= MINUTE_NS)
+		return;
+	core->hold_lately[1] = minute > 2 * MINUTE_NS ? 0 : core->hold_lately[0];
+	core->hold_lately[0] = 0;
+	core->minute_began = core->locked_at;
 }
 
 /* Whoever has to wait for the lock has the turn meanwhile: one who would take it again at once waits for that. */
@@ -51,6 +59,8 @@ static void measure_hold(struct nsp_core *core)
 
 	if (held > core->longest_hold)
 		core->longest_hold = held;
+	if (held > core->hold_lately[0])
+		core->hold_lately[0] = held;
 	core->locked_at = 0;
 }
 

@@ -55,6 +55,7 @@ from nsplane.request.listing import Listing
 from nsplane.request.transactions import Transactions
 from nsplane.world.agent_lock import AgentLock
 from nsplane.world.idle_trim import IdleTrim
+from nsplane.world.longest import Longest
 from nsplane.world.microservices import Instance, Microservices
 from nsplane.world.poller import Poller
 from nsplane.world.references import References
@@ -102,6 +103,7 @@ class Engine:
         self._answers: list[Answer] = []
         self._poller = Poller()
         undo.callback(self._poller.close)
+        self._turns = Longest()
         self._core = Core()
         undo.callback(self._core.close)
         self._changes = Changes(self._core)
@@ -272,7 +274,9 @@ class Engine:
     def process(self) -> list[Request]:
         """Does what can be done without waiting; returns the requests that got their last verdict since."""
         self._use()
+        began = time.monotonic()
         self._serve()
+        self._turns.note(began, time.monotonic())
         answered, self._answered = self._answered, []
         return answered
 
@@ -556,6 +560,7 @@ class Engine:
             "kernel": platform.release(),
             "revision": self._revision,
             **self._listing.totals(),
+            "planner": {"longest_turn": self._turns.ever, "longest_turn_lately": self._turns.lately(time.monotonic())},
             "transactions": self._transactions.counts(),
             "timers": len(self._planner.timers),
             "bus": self.bus_info,

@@ -397,11 +397,12 @@ struct nsp_totals {
 	uint64_t queued;
 	uint64_t written; /* messages sent to the kernel */
 	uint64_t batches;
-	uint64_t bytes;	       /* of memory held by rows and index */
-	uint64_t dropped;      /* changes that nobody fetched in time */
-	uint64_t missing;      /* rows that somebody was heard to have deleted */
-	uint64_t altered;      /* or changed, or replaced by something else */
-	uint64_t longest_hold; /* of the lock between the planner and the writer, by either of them, in ns */
+	uint64_t bytes;		      /* of memory held by rows and index */
+	uint64_t dropped;	      /* changes that nobody fetched in time */
+	uint64_t missing;	      /* rows that somebody was heard to have deleted */
+	uint64_t altered;	      /* or changed, or replaced by something else */
+	uint64_t longest_hold;	      /* of the lock between the planner and the writer, by either of them, in ns */
+	uint64_t longest_hold_lately; /* the same of the last minute or two */
 };
 NSP_API void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals);
 

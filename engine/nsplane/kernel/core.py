@@ -343,6 +343,7 @@ class Core(Handle):
             "bytes": raw.bytes,
             "dropped": raw.dropped,
             "longest_hold": raw.longest_hold / 1e9,
+            "longest_hold_lately": raw.longest_hold_lately / 1e9,
         }
 
     def wanted(self) -> int:
