@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format packages peers emulator test-c fuzz test-py test-vm bench stubs clean
+.PHONY: build demo test lint format packages npm peers emulator test-c fuzz test-py test-vm bench stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -60,7 +60,12 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf busybox-static docker.io
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static docker.io
+
+# For the example in Node, where there is one.
+npm: build/npm/node_modules/zeromq
+build/npm/node_modules/zeromq:
+	@if command -v npm >/dev/null; then mkdir -p build/npm && npm install --silent --no-audit --no-fund --prefix build/npm zeromq@6; fi
 
 # For the tests on other kernels.
 emulator:
@@ -96,7 +101,7 @@ fuzz: build/fuzz/build.ninja
 	$(call meson_test,build/fuzz)
 
 # One worker a processor, each in namespaces of its own: what a test makes goes with its worker, also when that is killed.
-test-py: packages peers emulator build .venv/.dev
+test-py: packages npm peers emulator build .venv/.dev
 	tests/box pytest --tx "$$(nproc)*popen//python=tests/box python" --dist load
 
 # All tests of the engine and of the C library on the kernels of Debian 12, the oldest that is supported and a newer one, in an

@@ -56,13 +56,21 @@ def table(rows: Iterable[str]) -> str:
 
 def tables() -> dict[str, str]:
     """All tables by the name of their marker."""
-    kinds = [way["$ref"].rpartition("/")[2] for way in DEFINITIONS["item"]["anyOf"]]
+    ways = [way["$ref"].rpartition("/")[2] for way in DEFINITIONS["item"]["anyOf"]]
+    kinds = [way for way in ways if DEFINITIONS[way]["title"] == way]
     made = {
         kind: table(
             field_row(name, field, name in DEFINITIONS[kind]["required"]) for name, field in DEFINITIONS[kind]["properties"].items()
         )
         for kind in kinds
     }
+    made["block"] = "| `kind` | column | bytes of a value |\n|---|---|---|\n" + "".join(
+        row(DEFINITIONS[way]["title"], f"`{name}`", column["description"].partition(" bytes each")[0])
+        for way in ways
+        if way not in kinds
+        for name, column in DEFINITIONS[way]["properties"]["block"]["properties"].items()
+        if "contentEncoding" in column
+    )
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(
         row(way["title"], f"`{name}`", type_name(field), field["description"])
         for way in DEFINITIONS["namespace"]["anyOf"]

@@ -109,6 +109,25 @@ def test_an_agent_in_c_on_the_core_is_told_what_became_of_its_routes(flags: list
     assert output(program).splitlines() == ["configured: 999", "pending: 1"]
 
 
+def test_a_publisher_in_c_sends_blocks(runtime: dict[str, str], tmp_path: Path) -> None:
+    if subprocess.run(["pkg-config", "--exists", "libzmq"], check=False).returncode:
+        pytest.skip("libzmq's headers are not installed")
+    program = tmp_path / "blocks"
+    output("cc", "-Wall", "-Wextra", "-Werror", "-o", program, EXAMPLES / "c/blocks.c", "-lzmq")
+    shown = output(program, f"ipc://{runtime['NSPLANE_RUNTIME_DIR']}/bus.sock")
+    assert shown.splitlines() == ["configured: 2050", "removed: 2050"]
+
+
+def test_a_publisher_in_node_sends_blocks(runtime: dict[str, str], tmp_path: Path) -> None:
+    modules = EXAMPLES.parent / "build/npm/node_modules"
+    if not modules.is_dir():
+        pytest.skip("there is no node: `make npm` installs what the example needs of it where there is npm")
+    (tmp_path / "node_modules").symlink_to(modules)
+    program = shutil.copy(EXAMPLES / "blocks.mjs", tmp_path)
+    shown = output("node", program, f"ipc://{runtime['NSPLANE_RUNTIME_DIR']}/bus.sock")
+    assert shown.splitlines() == ["{ configured: 20000 }", "{ removed: 20001 }"]
+
+
 def test_ctypes_lists_and_identifies_namespaces() -> None:
     name = f"x{os.getpid()}"
     output("ip", "netns", "add", name)

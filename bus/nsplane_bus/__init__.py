@@ -9,8 +9,9 @@ with Client(source="lab") as client:
 
 from nsplane.errors import Closed
 
-from .client import Client, Page, Result, Ticket
+from .client import Client, Page, Ticket
 from .errors import BusError, Interrupted, InvalidItems, ItemsFailed, TimedOut, Unreachable
+from .result import Result
 from .subscription import Event, Subscription
 
 __all__ = [

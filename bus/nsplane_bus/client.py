@@ -18,14 +18,15 @@ from nsplane import check_frame
 from nsplane.errors import Closed
 from nsplane.kernel import GATHERED_MAX, Frame
 
-from .errors import BusError, Interrupted, InvalidItems, ItemsFailed, TimedOut, Unreachable
+from .blocks import Blocks
+from .errors import BusError, Interrupted, InvalidItems, TimedOut, Unreachable
 from .protocol import REQUEST_LIMIT, endpoints, is_ipv6, why_unreachable
+from .result import Entry, Result
 from .subscription import Subscription
 
 Wait = Literal["applied", "accepted", "none"]
 Item = Mapping[str, Any] | msgspec.Struct | msgspec.Raw
 """A map as the bus has it, one of the engine's Structs, or an item that is encoded already."""
-Entry = dict[str, Any]
 
 QUESTIONS = frozenset(("get", "history", "info", "plan"))
 """What changes nothing, and so can be asked twice."""
@@ -33,7 +34,6 @@ QUESTIONS = frozenset(("get", "history", "info", "plan"))
 WAITED_FOR = ("configured", "pending", "failed", "retrying", "removed")
 """The states that an item can be waited for to be in."""
 
-FAILURES = frozenset(("failed", "invalid", "conflict"))
 PAGE = 1_000
 GATHERED_BYTES = 64 << 10
 """What is gathered is sent when it is so much."""
@@ -42,27 +42,6 @@ LOOK_FOR_LOSS_SECONDS = 0.001
 """How often, at most, those who send look whether the connection was lost: it takes about as long as sending does."""
 LOOK_AGAIN_MS = 500
 """How often to look whether the agent is still there, and what it has, while nothing is heard of it."""
-
-
-class Result(msgspec.Struct, frozen=True):
-    """What became of a request's items."""
-
-    revision: int = 0
-    counts: dict[str, int] = {}
-    """How many items by state."""
-    items: list[Entry] = []
-    """Every one that is neither configured nor removed."""
-
-    @property
-    def failures(self) -> list[Entry]:
-        return [entry for entry in self.items if entry["state"] in FAILURES]
-
-    def expect(self) -> Self:
-        """Returns itself; raises ItemsFailed where an item failed. Pending is no failure."""
-        failures = self.failures
-        if failures:
-            raise ItemsFailed(failures)
-        return self
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -142,7 +121,7 @@ _decode_result = msgspec.msgpack.Decoder(Result).decode
 _decode_page = msgspec.msgpack.Decoder(Page).decode
 
 
-class Client:
+class Client(Blocks):
     """A connection to an agent.
 
     `source` is whose the items are. `timeout` is how many seconds one call waits for the agent. `window` and

@@ -6,11 +6,14 @@
  *      nothing (it went meanwhile)             tried once more
  *      ours, of another row                    failed, naming that row, and takes over when that goes
  *      ours, of no row (an earlier life)       replaced
+ *      of a kind without a protocol, as wanted taken for ours
+ *      the same, and heard to be changed       altered: replaced
  *      a neighbour that the kernel learned     replaced
  *      somebody else's                         failed, naming it; with `override` remembered and replaced
  */
 #include "core/conflict.h"
 
+#include "core/changes.h"
 #include "core/clock.h"
 #include "core/lock.h"
 #include "core/replaced.h"
@@ -23,7 +26,8 @@ static int compare(const void *left, const void *right)
 {
 	const struct conflict *a = left, *b = right;
 
-	return a->kind != b->kind ? (a->kind > b->kind) - (a->kind < b->kind) : memcmp(a->key, b->key, kinds[a->kind]->key_size);
+	return a->kind != b->kind ? (a->kind > b->kind) - (a->kind < b->kind) :
+				    memcmp(a->key, b->key, kind_key_size(kinds[a->kind], a->key));
 }
 
 struct search {
@@ -218,11 +222,23 @@ static uint32_t find_row(const struct nsp_core *core, const struct conflict *con
 	return id;
 }
 
-static bool is_ours(const struct conflict *conflict)
+/* Is what was found as the row wants it, of a kind of which that is all that can be told? */
+static bool is_as_wanted(const struct nsp_core *core, const struct conflict *conflict)
+{
+	const struct row *row = table_row(&core->table, conflict->row);
+	struct item item = row_item(&core->table, row);
+	struct object object;
+
+	return kinds[row->kind]->unmarked && object_read(conflict->found, &object) && object.ifindex == conflict->ifindex &&
+	       (!object.foreign || row->flags & ITEM_OVERRIDE) && object_is(&object, &item);
+}
+
+static bool is_ours(const struct nsp_core *core, const struct conflict *conflict)
 {
 	struct object object;
 
-	return object_read(conflict->found, &object) && (object.protocol == NSP_PROTOCOL || object.gives_way);
+	return object_read(conflict->found, &object) &&
+	       (object.protocol == NSP_PROTOCOL || object.gives_way || is_as_wanted(core, conflict));
 }
 
 static void fail_row(struct nsp_core *core, const struct conflict *conflict, struct row *row, const char *text)
@@ -249,7 +265,7 @@ static void settle(struct nsp_core *core, struct conflict *conflict, const char 
 	if (core->slots[row->slot]->generation != conflict->generation || !(row->flags & ROW_WANTED)) {
 		bool wanted = row->flags & ROW_WANTED;
 		bool same = core->slots[row->slot]->generation == conflict->generation;
-		if (same && conflict->found && is_ours(conflict) && !find_row(core, conflict))
+		if (same && conflict->found && is_ours(core, conflict) && !find_row(core, conflict))
 			row->flags |= ROW_HELD;	  /* it is there after all, and its deletion is queued */
 		else if (!same && conflict->lost) /* perhaps it is */
 			row_withdraw(core, row, conflict->netns, conflict->ifindex);
@@ -281,7 +297,12 @@ static void settle(struct nsp_core *core, struct conflict *conflict, const char 
 		again(core, conflict, row, false);
 	} else if (!conflict->found) {
 		fail_row(core, conflict, row, "exists, but the kernel does not show it");
-	} else if (is_ours(conflict)) {
+	} else if (is_ours(core, conflict)) {
+		row_resolve(core, row, !is_as_wanted(core, conflict));
+		again(core, conflict, row, true);
+	} else if (row_resolve(core, row, true) == SUSPECT_ALTERED) {
+		core->altered++;
+		entry_put_drift(core, row, "altered");
 		again(core, conflict, row, true);
 	} else if (row->flags & ITEM_OVERRIDE) {
 		if (replaced_take(core, row, conflict->netns, conflict->found, conflict->beside))

@@ -38,6 +38,7 @@ struct slot {
 	uint32_t next_link;		     /* in its bucket of `slot_links` */
 	uint32_t rejudge; /* NSP_JUDGE_*: to be done when the queue is empty, since a route on the link came or went */
 	bool ready;
+	bool leaving; /* not ready any more, and its rows are being told so */
 	bool retried; /* the planner knows of rows that are to be tried again */
 	bool dropped; /* listed in the core's `dropped_slots` */
 };
@@ -88,6 +89,7 @@ struct serials {
 struct queue {
 	uint64_t *entries;
 	uint32_t head, count, cap;
+	uint32_t ordered; /* so many in front are in the order in which they are best served: see queue_spread */
 };
 
 struct nsp_core {
@@ -111,6 +113,7 @@ struct nsp_core {
 	uint32_t *slot_links; /* hash of namespace and ifindex -> the first slot that is ready there */
 	uint32_t slot_mask;
 	uint32_t slot_generation; /* the last that a slot was given: none has one twice, whatever its number */
+	struct walk *walks; /* over the rows of slots, under way */
 	uint32_t *slot_free;
 	uint32_t slot_free_count, slot_free_cap;
 

@@ -8,6 +8,7 @@
  *      replaced by something of somebody else's   altered: put as new, and conflict.c decides
  *      deleted by the kernel itself               written anew when it is known that the link has not gone
  *      while it was being written                 put as new when its verdict is there: it may have been before or after
+ *      by nobody knows whom, it may be we         put as new at the end of the run: if it is not there, or another, it was not we
  *
  * Slots that are not ready have nothing in the kernel. What comes too late - it has been written again since - is written once too often.
  */
@@ -33,7 +34,7 @@ static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct
 /* The row of which this was the object. One that replaces another may lead to another link. */
 static uint32_t find_row(const struct nsp_core *core, uint32_t number, const struct object *object)
 {
-	bool here = kinds[object->wish.kind]->per_link || (object->gone && object->ifindex);
+	bool here = kinds[object->wish.kind]->per_link || object->of_link || (object->gone && object->ifindex);
 	uint32_t id = NIL, looked = 0;
 
 	for (uint32_t s = slot_on_link(core, number, object->ifindex); s && !id; s = slot_next_on_link(core, s))
@@ -44,10 +45,20 @@ static uint32_t find_row(const struct nsp_core *core, uint32_t number, const str
 	return id;
 }
 
+static void repair_later(struct nsp_core *core, uint32_t number)
+{
+	struct slot *slot = core->slots[number];
+
+	if (slot->dropped)
+		return;
+	ARRAY_GROW(core->dropped_slots, core->dropped_count, core->dropped_cap);
+	core->dropped_slots[core->dropped_count++] = number;
+	slot->dropped = true;
+}
+
 static void deleted(struct nsp_core *core, uint32_t id, struct row *row, bool by_kernel)
 {
 	uint32_t number = row->slot;
-	struct slot *slot = core->slots[number];
 
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED) {
 		row_gone(core, id, row);
@@ -60,10 +71,8 @@ static void deleted(struct nsp_core *core, uint32_t id, struct row *row, bool by
 		core->missing++;
 		entry_put_drift(core, row, "missing");
 		row_repair(core, id, row, "somebody else deletes it");
-	} else if (!slot->dropped) {
-		ARRAY_GROW(core->dropped_slots, core->dropped_count, core->dropped_cap);
-		core->dropped_slots[core->dropped_count++] = number;
-		slot->dropped = true;
+	} else {
+		repair_later(core, number);
 	}
 }
 
@@ -71,7 +80,7 @@ static void changed(struct nsp_core *core, uint32_t id, struct row *row, const s
 {
 	/* One of several links has been made of ours, and can be written over. */
 	bool here = object->ifindex == core->slots[row->slot]->ifindex || !object->ifindex;
-	bool ours = here && (object->protocol == NSP_PROTOCOL || kinds[row->kind]->unmarked);
+	bool ours = here && object->protocol == NSP_PROTOCOL;
 
 	struct item item = row_item(&core->table, row);
 	if (ours && object_is(object, &item))
@@ -88,6 +97,27 @@ static void changed(struct nsp_core *core, uint32_t id, struct row *row, const s
 	core->altered++;
 	entry_put_drift(core, row, "altered");
 	row_repair(core, id, row, "somebody else changes it");
+}
+
+/* Nobody is named: it may be the echo of what we did before it was written last. */
+static void suspected(struct nsp_core *core, struct row *row, const struct object *object)
+{
+	struct item item = row_item(&core->table, row);
+
+	if (!object->gone && object->ifindex == core->slots[row->slot]->ifindex && object_is(object, &item))
+		return;
+	if (row->flags & ROW_SENT) {
+		row->flags |= ROW_UNDONE;
+		return;
+	}
+	if (row->flags & ROW_QUEUED || !(row->flags & ROW_WANTED))
+		return;
+	row->flags = (uint16_t)((row->flags & ~(ROW_HELD | ROW_SEEN)) | ROW_UNDONE);
+	if (row_is_contested(row))
+		return;
+	if (!object->gone)
+		table_extra_make(&core->table, row)->suspicion = SUSPECT_ALTERED;
+	repair_later(core, row->slot);
 }
 
 static void on_message(void *arg, int32_t nsid, const void *msg)
@@ -107,7 +137,9 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 		struct row *row = table_row(&core->table, id);
 		if (row->extra)
 			core->table.extras[row->extra].differed = false;
-		if (row->flags & ROW_SENT)
+		if (kinds[row->kind]->unmarked)
+			suspected(core, row, &object);
+		else if (row->flags & ROW_SENT)
 			row->flags |= ROW_UNDONE;
 		else if (object.gone)
 			deleted(core, id, row, object.by_kernel);

@@ -17,14 +17,15 @@ static const char *slot_of(const struct mp_out *text, const struct wish *wish)
 
 static uint32_t hash_wish(const struct seen *seen, uint32_t slot, const struct wish *wish)
 {
-	uint64_t h = hash_bytes(&seen->secret, (uint64_t)slot << 8 | wish->kind, wish->body, kinds[wish->kind]->key_size);
+	uint64_t h = hash_bytes(&seen->secret, (uint64_t)slot << 8 | wish->kind, wish->body,
+				kind_key_size(kinds[wish->kind], wish->body));
 
 	return (uint32_t)(h >> 16) | 1; /* 0 is an empty place */
 }
 
 static bool same_key(const struct mp_out *text, const struct wish *a, const struct wish *b)
 {
-	return a->kind == b->kind && !memcmp(a->body, b->body, kinds[a->kind]->key_size) &&
+	return a->kind == b->kind && !memcmp(a->body, b->body, kind_key_size(kinds[a->kind], a->body)) &&
 	       (a->slot == b->slot || !strcmp(slot_of(text, a), slot_of(text, b)));
 }
 
@@ -63,7 +64,7 @@ static bool in_order(const struct wish *wishes, uint32_t count)
 	for (uint32_t i = 1; i < count; i++) {
 		const struct wish *last = &wishes[i - 1], *wish = &wishes[i];
 		if (wish->slot != last->slot || wish->kind != last->kind ||
-		    memcmp(last->body, wish->body, kinds[wish->kind]->key_size) >= 0)
+		    memcmp(last->body, wish->body, kind_key_size(kinds[wish->kind], wish->body)) >= 0)
 			return false;
 	}
 	return true;

@@ -60,6 +60,15 @@ static void put_gateway(struct mp_out *out, const struct row *row)
 	mp_put_str(out, text, n + field_text(field, kind->family, row->body + field->offset, text + n));
 }
 
+/* ["master/web0"] */
+static void put_awaited(struct mp_out *out, const char *fact, const struct slot *slot)
+{
+	char text[NSP_KEY_MAX];
+
+	mp_put_array(out, 1);
+	mp_put_str(out, text, (size_t)snprintf(text, sizeof(text), "%s/%s", fact, slot->key));
+}
+
 static void put_missing(struct mp_out *out, const struct slot *slot, const struct row *row, uint32_t state)
 {
 	if (state != NSP_STATE_PENDING)
@@ -70,6 +79,8 @@ static void put_missing(struct mp_out *out, const struct slot *slot, const struc
 		mp_put_raw(out, slot->missing.data, slot->missing.len);
 	else if (row->flags & ITEM_GATEWAY && row->error)
 		put_gateway(out, row);
+	else if (row_awaits(row))
+		put_awaited(out, row_awaits(row), slot);
 	else
 		mp_put_array(out, 0);
 }

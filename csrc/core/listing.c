@@ -19,6 +19,8 @@ static bool matches(const struct nsp_core *core, const struct row *row, const ch
 	return !n || (row_key_text(core, row, key) >= n && !memcmp(key, prefix, n));
 }
 
+#define ROWS_AT_ONCE 512
+
 long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, const char *source, uint64_t *cursor, uint32_t most,
 		   size_t bytes, const uint8_t **data, size_t *len)
 {
@@ -32,7 +34,11 @@ long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, c
 		uint32_t number = (uint32_t)(*cursor >> CHUNK_BITS), at = (uint32_t)(*cursor & (CHUNK_ROWS - 1));
 		more = number < core->table.chunk_count;
 		struct chunk *chunk = more ? &core->table.chunks[number] : NULL;
-		for (; more && chunk->rows && at < chunk->used && (uint32_t)count < most && out->len < bytes; at++) {
+		bool full = false;
+		for (uint32_t looked = 0; more && chunk->rows && at < chunk->used && looked < ROWS_AT_ONCE; at++, looked++) {
+			full = (uint32_t)count >= most || out->len >= bytes;
+			if (full)
+				break;
 			if (number == 0 && at == 0)
 				continue;
 			const struct row *row = chunk_row(chunk, at);
@@ -43,7 +49,7 @@ long nsp_core_rows(struct nsp_core *core, const char *prefix, uint32_t states, c
 		}
 		if (more && chunk->rows && at < chunk->used) {
 			*cursor = (uint64_t)number << CHUNK_BITS | at;
-			more = false;
+			more = !full;
 		} else {
 			*cursor = more ? (uint64_t)(number + 1) << CHUNK_BITS : 0;
 		}
@@ -92,6 +98,8 @@ long nsp_core_items(struct nsp_core *core, uint64_t *cursor, size_t bytes, uint3
 	out->len = 0;
 	core_lock(core);
 	for (; at >> CHUNK_BITS < core->table.chunk_count && out->len < bytes; at++) {
+		if (at % ROWS_AT_ONCE == 0)
+			core_yield(core);
 		const struct chunk *chunk = &core->table.chunks[at >> CHUNK_BITS];
 		if (!chunk->rows || (at & (CHUNK_ROWS - 1)) >= chunk->used) {
 			at |= CHUNK_ROWS - 1;

@@ -51,7 +51,9 @@ static int sweep_by_link(const void *left, const void *right)
 /* Is the slot ready where it was when the reading began? */
 static bool stands(const struct readback *back, uint32_t number)
 {
-	return back->core->slots[number]->generation <= back->generation;
+	const struct slot *slot = back->core->slots[number];
+
+	return slot->ready && slot->generation <= back->generation;
 }
 
 static const struct sweep *find_sweep(const struct readback *back, int32_t ifindex)
@@ -158,7 +160,8 @@ static bool is_taken(const struct nsp_core *core, uint32_t id, const struct obje
 	const struct row *row = table_row(&core->table, id);
 	struct item item = row_item(&core->table, row);
 
-	return object->protocol == NSP_PROTOCOL || row->flags & ROW_HELD || object_is(object, &item);
+	return object->protocol == NSP_PROTOCOL || row->flags & ROW_HELD ||
+	       ((!object->foreign || row->flags & ITEM_OVERRIDE) && object_is(object, &item));
 }
 
 static void take(struct readback *back, const struct object *object)
@@ -175,7 +178,12 @@ static void take(struct readback *back, const struct object *object)
 	}
 }
 
-static void each_row(struct readback *back, void (*fn)(struct readback *back, uint32_t id, struct row *row))
+typedef void (*row_fn)(struct readback *back, uint32_t id, struct row *row);
+
+#define MANY_ROWS 4096
+#define ROWS_AT_ONCE 1024
+
+static void each_row(struct readback *back, row_fn fn)
 {
 	/* Routes on the link first: those with a gateway want to find it reachable. */
 	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
@@ -191,6 +199,42 @@ static void each_row(struct readback *back, void (*fn)(struct readback *back, ui
 			}
 }
 
+/* The same with many rows: in the order in which they lie, and with the lock for a part of a chunk at a time. */
+static void each_chunk(struct readback *back, row_fn fn)
+{
+	struct nsp_core *core = back->core;
+
+	for (int via = 0; via < 2; via++)
+		for (uint32_t number = 0; number < core->table.chunk_count; number++)
+			for (uint32_t at = number == 0; core->table.chunks[number].kind == back->kind &&
+							core->table.chunks[number].rows && at < core->table.chunks[number].used;
+			     at++) {
+				struct row *row = chunk_row(&core->table.chunks[number], at);
+				const struct slot *slot = row->kind == back->kind ? core->slots[row->slot] : NULL;
+				if (slot && slot->ready && slot->netns == back->netns && (row->list == LIST_VIA) == via)
+					fn(back, number << CHUNK_BITS | at, row);
+				if (at % ROWS_AT_ONCE == ROWS_AT_ONCE - 1)
+					core_yield(core);
+			}
+}
+
+static bool has_many_rows(const struct readback *back)
+{
+	uint64_t rows = 0;
+
+	for (uint32_t s = back->core->netns[back->netns]->first_slot; s; s = back->core->slots[s]->next)
+		rows += stands(back, s) ? back->core->slots[s]->rows : 0;
+	return rows > MANY_ROWS;
+}
+
+static void all_rows(struct readback *back, row_fn fn)
+{
+	if (has_many_rows(back))
+		each_chunk(back, fn);
+	else
+		each_row(back, fn);
+}
+
 static void forget_row(struct readback *back, uint32_t id, struct row *row)
 {
 	(void)back;
@@ -201,7 +245,7 @@ static void forget_row(struct readback *back, uint32_t id, struct row *row)
 /* The table changed under the dump: it begins anew. */
 static void forget(struct readback *back)
 {
-	each_row(back, forget_row);
+	all_rows(back, forget_row);
 	while (back->unclaimed_count && back->unclaimed[back->unclaimed_count - 1].wish.kind == back->kind)
 		back->unclaimed_count--;
 }
@@ -244,39 +288,6 @@ static void judge_row(struct readback *back, uint32_t id, struct row *row)
 	row_repair(core, id, row, "somebody else deletes it");
 }
 
-/* The same with a namespace that has most of all rows: in the order in which they lie, and with the lock for one chunk at a time. */
-static void judge_chunks(struct readback *back)
-{
-	struct nsp_core *core = back->core;
-
-	for (int via = 0; via < 2; via++) {
-		bool more = true;
-		for (uint32_t number = 0; more; number++) {
-			core_lock(core);
-			more = number < core->table.chunk_count;
-			for (uint32_t at = number == 0;
-			     more && core->table.chunks[number].rows && at < core->table.chunks[number].used; at++) {
-				struct row *row = chunk_row(&core->table.chunks[number], at);
-				const struct slot *slot = row->kind == back->kind ? core->slots[row->slot] : NULL;
-				if (slot && slot->ready && slot->netns == back->netns && (row->list == LIST_VIA) == via)
-					judge_row(back, number << CHUNK_BITS | at, row);
-			}
-			core_unlock(core);
-		}
-	}
-}
-
-#define MANY_ROWS 16384
-
-static bool has_most_rows(const struct readback *back)
-{
-	uint64_t rows = 0;
-
-	for (uint32_t s = back->core->netns[back->netns]->first_slot; s; s = back->core->slots[s]->next)
-		rows += stands(back, s) ? back->core->slots[s]->rows : 0;
-	return rows > MANY_ROWS && rows * 8 > back->core->table.live;
-}
-
 static bool between(void *arg)
 {
 	struct readback *back = arg;
@@ -302,14 +313,11 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t nu
 	int rc = nsp_dump_paced(sock, kind->dump, kind->family, kind->dump_protocol, object_seen, back,
 				back->looks ? between : NULL, err);
 	core_lock(back->core);
-	bool chunks = rc >= 0 && has_most_rows(back);
 	if (rc < 0)
 		forget(back);
-	else if (!chunks)
-		each_row(back, judge_row);
+	else
+		all_rows(back, judge_row);
 	core_unlock(back->core);
-	if (chunks)
-		judge_chunks(back);
 	return rc;
 }
 

@@ -38,13 +38,13 @@ struct nlmsghdr *replaced_keep(const struct nlmsghdr *msg, bool beside)
 }
 
 /* Appends the message that puts it back. false: it has outlived its time. */
-static bool encode(struct nsp_op *op, const struct nlmsghdr *kept)
+static bool encode(struct nsp_op *op, const struct nlmsghdr *kept, uint16_t flags)
 {
 	const struct kind *kind = kinds[kind_of_message(kept)];
 	struct nsp_batch *batch = op_room(op, NSP_ALIGN(kept->nlmsg_len));
 	uint32_t before = batch->len;
 
-	nsp_batch_copy(batch, kept, kept->nlmsg_type, kept->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL));
+	nsp_batch_copy(batch, kept, kept->nlmsg_type, flags);
 	if (!kind->age || kind->age((struct nlmsghdr *)(void *)(batch->buf + before), boot_seconds() - kept->nlmsg_seq))
 		return true;
 	batch->len = before;
@@ -106,7 +106,7 @@ void replaced_put_back(struct nsp_core *core, uint32_t netns, const struct nlmsg
 		((struct op *)op)->restores = row->slot;
 		((struct op *)op)->restored = text_copy(key);
 	}
-	if (encode(op, kept)) {
+	if (encode(op, kept, kept->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL))) {
 		queue_push_op(core, &core->withdrawals, op);
 		return;
 	}
@@ -239,6 +239,8 @@ int nsp_op_restore(struct nsp_op *op, const uint8_t *message, size_t len)
 
 	if (!is_message(message, len))
 		return -EINVAL;
+	if (kinds[kind_of_message(kept)]->unmarked) /* on which link ours is, is not known */
+		return encode(op, kept, NLM_F_CREATE | NLM_F_REPLACE) ? 0 : -ESTALE;
 	put_deletion(op, kept);
-	return encode(op, kept) ? 0 : -ESTALE;
+	return encode(op, kept, kept->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL)) ? 0 : -ESTALE;
 }

@@ -73,6 +73,29 @@ void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char 
 	row_state(core, id, row, NSP_STATE_RETRYING, 0, why);
 }
 
+void row_suspect(struct nsp_core *core, uint32_t id, struct row *row)
+{
+	if (row->flags & ROW_QUEUED) /* it will be written in any case */
+		return;
+	struct extra *extra = table_extra_make(&core->table, row);
+	if (!extra->suspicion)
+		extra->suspicion = SUSPECT_MISSING;
+	row_repair(core, id, row, extra->suspicion == SUSPECT_MISSING ? "somebody else deletes it" : "somebody else changes it");
+}
+
+enum suspicion row_resolve(struct nsp_core *core, struct row *row, bool undone)
+{
+	struct extra *extra = table_extra(&core->table, row);
+	enum suspicion suspicion = extra ? extra->suspicion : SUSPECT_NOTHING;
+
+	if (!suspicion)
+		return SUSPECT_NOTHING;
+	extra->suspicion = SUSPECT_NOTHING;
+	if (!undone && extra->repairs)
+		extra->repairs--;
+	return suspicion;
+}
+
 void row_await_verdict(struct nsp_core *core, struct row *row, uint32_t request)
 {
 	if (!(row->flags & ROW_VERDICT_DUE)) {
@@ -184,7 +207,7 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 	struct slot *slot = core->slots[number];
 
 	row_unblock(core, row);
-	if (slot->ready)
+	if (slot->ready || slot->leaving)
 		row_released(core, row);
 	if (row->state != NSP_STATE_NONE)
 		entry_put_change(core, row, NSP_STATE_REMOVED, row->state);

@@ -23,6 +23,10 @@ void row_gone(struct nsp_core *core, uint32_t id, struct row *row);
 void row_repair(struct nsp_core *core, uint32_t id, struct row *row, const char *why);
 /* A request waits for its next verdict, unless a newer one does. */
 void row_await_verdict(struct nsp_core *core, struct row *row, uint32_t request);
+/* It may have been undone, who knows: the kernel is asked, by putting it as new. */
+void row_suspect(struct nsp_core *core, uint32_t id, struct row *row);
+/* The kernel has told: `undone`, or it was a false alarm. Returns what had been suspected. */
+enum suspicion row_resolve(struct nsp_core *core, struct row *row, bool undone);
 /* Queues it again before others; `request` (or 0) still waits for the verdict. */
 void row_retry(struct nsp_core *core, uint32_t id, struct row *row, uint32_t request);
 /* Is it pending (its state, or the one that it is to have) since the kernel finds no way to its gateway? Somebody else may make one. */

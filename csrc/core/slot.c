@@ -13,18 +13,20 @@
 
 /* Routes on the link go first, so that those with a gateway find it reachable. A few rows may overtake what is queued, as they may when
  * they are put; but not an operation that is to find them. */
-static void queue_open(struct nsp_core *core, struct slot *slot)
+static void queue_open(struct nsp_core *core, uint32_t number)
 {
-	bool express = slot->rows <= EXPRESS_ROWS && !core->paused;
+	bool express = core->slots[number]->rows <= EXPRESS_ROWS && !core->paused;
+	struct walk walk;
+	uint32_t id;
 
-	for (int with_gateway = 0; with_gateway < 2; with_gateway++)
-		for (uint32_t id = slot->heads[LIST_OPEN]; id;) {
+	for (int with_gateway = 0; with_gateway < 2; with_gateway++) {
+		walk_begin(core, &walk, number, LIST_OPEN);
+		while ((id = walk_next(core, &walk))) {
 			struct row *row = table_row(&core->table, id);
-			uint32_t next = row->next;
 			if (!(row->flags & ITEM_GATEWAY) == !with_gateway && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
 				queue_row(core, id, row, express);
-			id = next;
 		}
+	}
 }
 
 #define WITHDRAWN_AT_ONCE 4096
@@ -57,20 +59,25 @@ static bool is_override(const struct nsp_core *core, const struct row *row)
 }
 
 /* Queued before anything that takes these rows' places: another slot's rows, and what an override had put aside. That would be
- * refused as long as ours is there, so an override goes even where the link is about to take all rows along. */
-static void withdraw_rows(struct nsp_core *core, const struct slot *slot, bool all)
+ * refused as long as ours is there, so an override goes even where the link is about to take all rows along; and what only a link that
+ * is deleted takes along, for it may have gone down. */
+static void withdraw_rows(struct nsp_core *core, uint32_t number, bool all)
 {
 	struct withdrawal withdrawal = { 0 };
+	struct walk walk;
+	uint32_t id;
 
 	/* What may hit another last, as in readback.c. */
-	for (int i = 0; i < 2 * LISTS; i++)
-		for (uint32_t id = slot->heads[i % LISTS]; id; id = table_row(&core->table, id)->next) {
+	for (int i = 0; i < 2 * LISTS; i++) {
+		walk_begin(core, &walk, number, i % LISTS);
+		while ((id = walk_next(core, &walk))) {
 			const struct row *row = table_row(&core->table, id);
 			/* One that was sent is in the kernel when this is carried out. */
 			if (kind_is_exact(row->kind, row->body) == (i < LISTS) && row_may_be_held(row) &&
-			    (all || is_override(core, row)))
+			    (all || is_override(core, row) || kinds[row->kind]->outlives_down))
 				withdraw(core, &withdrawal, row);
 		}
+	}
 	if (withdrawal.op)
 		queue_push_op(core, &core->withdrawals, withdrawal.op);
 }
@@ -98,17 +105,20 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 {
 	struct slot *slot = core->slots[number];
 	bool was_ready = slot->ready;
+	struct walk walk;
+	uint32_t id;
 
-	if (was_ready)
-		withdraw_rows(core, slot, flags & NSP_SLOT_WITHDRAW);
 	slot->generation = ++core->slot_generation;
-	slot->ready = false; /* what is told of the rows from here on is told of a slot that is not ready */
-	for (int list = 0; list < LISTS; list++)
-		for (uint32_t id = slot->heads[list]; id;) {
-			uint32_t next = table_row(&core->table, id)->next;
+	slot->ready = false; /* nothing is written any more, and what is told of the rows is told of a slot that is not ready */
+	slot->leaving = was_ready;
+	if (was_ready)
+		withdraw_rows(core, number, flags & NSP_SLOT_WITHDRAW);
+	for (int list = 0; list < LISTS; list++) {
+		walk_begin(core, &walk, number, list);
+		while ((id = walk_next(core, &walk)))
 			lose_row(core, slot, id, was_ready, flags);
-			id = next;
-		}
+	}
+	slot->leaving = false;
 	if (was_ready)
 		slot_leave_netns(core, number);
 }
@@ -131,7 +141,7 @@ void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int3
 		slot->netns = netns;
 		slot->ifindex = ifindex;
 		slot_enter_netns(core, number);
-		queue_open(core, slot);
+		queue_open(core, number);
 	}
 	core_unlock(core);
 }
@@ -157,18 +167,24 @@ void nsp_slot_lost(struct nsp_core *core, uint32_t number, uint32_t state, const
 
 void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 {
+	struct walk walk;
+	uint32_t id;
+
 	core_lock(core);
 	struct slot *slot = core->slots[number];
-	for (uint32_t id = slot->ready ? NIL : slot->heads[LIST_OPEN]; id;) {
-		struct row *row = table_row(&core->table, id);
-		if (!(row->flags & ROW_VERDICT_DUE)) /* what was put last is in front */
-			break;
-		uint32_t next = row->next;
-		if (row->flags & ROW_WANTED) { /* otherwise its deletion is waited for, behind what was sent */
-			row_state(core, id, row, slot->state, slot->error, NULL);
-			row_give_verdict(core, row, slot->state);
+	if (!slot->ready) {
+		walk_begin(core, &walk, number, LIST_OPEN);
+		while ((id = walk_next(core, &walk))) {
+			struct row *row = table_row(&core->table, id);
+			if (!(row->flags & ROW_VERDICT_DUE)) { /* what was put last is in front */
+				walk_end(core, &walk);
+				break;
+			}
+			if (row->flags & ROW_WANTED) { /* otherwise its deletion is waited for, behind what was sent */
+				row_state(core, id, row, slot->state, slot->error, NULL);
+				row_give_verdict(core, row, slot->state);
+			}
 		}
-		id = next;
 	}
 	core_unlock(core);
 }
@@ -196,23 +212,27 @@ static bool is_judged(const struct nsp_core *core, const struct row *row, uint32
 void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 {
 	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
-	struct slot *slot = core->slots[number];
-	uint32_t everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS | NSP_JUDGE_DROPPED;
+	struct walk walk;
+	uint32_t id, everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS | NSP_JUDGE_FDB | NSP_JUDGE_DROPPED;
 
-	if (!slot->ready)
-		return;
 	for (int i = 0; i < LISTS; i++) {
+		if (!core->slots[number] || !core->slots[number]->ready) /* or not any more */
+			return;
 		bool whole = order[i] == LIST_DIRECT ? which & everything :
 			     order[i] == LIST_VIA    ? which & (everything | NSP_JUDGE_GATEWAYS | NSP_JUDGE_SOURCES) :
 						       which & (everything | NSP_JUDGE_REFUSED);
-		for (uint32_t id = whole ? slot->heads[order[i]] : NIL; id;) {
+		if (!whole)
+			continue;
+		walk_begin(core, &walk, number, order[i]);
+		while ((id = walk_next(core, &walk))) {
 			struct row *row = table_row(&core->table, id);
-			uint32_t next = row->next;
 			if (is_judged(core, row, which)) {
 				row->flags &= (uint16_t)~ROW_REFUSED; /* what was refused may be in the queue, as a deletion */
-				queue_row(core, id, row, false);
+				if (which == NSP_JUDGE_DROPPED && kinds[row->kind]->unmarked)
+					row_suspect(core, id, row);
+				else
+					queue_row(core, id, row, false);
 			}
-			id = next;
 		}
 	}
 }
@@ -272,7 +292,7 @@ static bool is_tried_with(const struct nsp_core *core, uint32_t seen[GATEWAYS], 
 		return false;
 	uint32_t *at = &seen[hash_waits(&core->table.secret, row) % GATEWAYS], last = *at;
 	*at = id;
-	return last && wait_for_same(table_row(&core->table, last), row);
+	return last && table_has(&core->table, last) && wait_for_same(table_row(&core->table, last), row);
 }
 
 long nsp_slot_retry(struct nsp_core *core, uint32_t number)
@@ -284,7 +304,11 @@ long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 		return -1;
 	core_lock(core);
 	struct slot *slot = core->slots[number];
-	for (uint32_t id = slot->heads[LIST_OPEN]; id; id = table_row(&core->table, id)->next) {
+	struct walk walk;
+	uint32_t id;
+	slot->retried = false; /* who is refused meanwhile says so */
+	walk_begin(core, &walk, number, LIST_OPEN);
+	while ((id = walk_next(core, &walk))) {
 		struct row *row = table_row(&core->table, id);
 		if (row->flags & (ROW_QUEUED | ROW_SENT) ||
 		    (row->state != NSP_STATE_RETRYING && !row_is_unreachable(core, row, row->state)))
@@ -302,7 +326,7 @@ long nsp_slot_retry(struct nsp_core *core, uint32_t number)
 		if (retry_due(extra) > now && retry_due(extra) < next)
 			next = retry_due(extra);
 	}
-	slot->retried = next != UINT64_MAX;
+	slot->retried |= next != UINT64_MAX;
 	core_unlock(core);
 	return next == UINT64_MAX ? -1 : (long)(next - now);
 }

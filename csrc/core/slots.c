@@ -116,6 +116,9 @@ void slot_unlink(struct nsp_core *core, struct row *row)
 {
 	struct slot *slot = core->slots[row->slot];
 
+	for (struct walk *walk = core->walks; walk; walk = walk->outer)
+		if (walk->next && table_row(&core->table, walk->next) == row)
+			walk->next = row->next;
 	if (row->next)
 		table_row(&core->table, row->next)->prev = row->prev;
 	if (row->prev)
@@ -123,6 +126,35 @@ void slot_unlink(struct nsp_core *core, struct row *row)
 	else
 		slot->heads[row->list] = row->next;
 	slot->open -= row->list == LIST_OPEN;
+}
+
+#define WALKED_AT_ONCE 512
+
+void walk_begin(struct nsp_core *core, struct walk *walk, uint32_t slot, enum row_list list)
+{
+	*walk = (struct walk){ .next = core->slots[slot]->heads[list], .outer = core->walks };
+	core->walks = walk;
+}
+
+void walk_end(struct nsp_core *core, struct walk *walk)
+{
+	struct walk **at = &core->walks;
+
+	while (*at != walk) /* another thread's may be in front */
+		at = &(*at)->outer;
+	*at = walk->outer;
+}
+
+uint32_t walk_next(struct nsp_core *core, struct walk *walk)
+{
+	if (++walk->passed % WALKED_AT_ONCE == 0)
+		core_yield(core);
+	uint32_t id = walk->next;
+	if (id)
+		walk->next = table_row(&core->table, id)->next;
+	else
+		walk_end(core, walk);
+	return id;
 }
 
 static uint32_t same_link(const struct nsp_core *core, uint32_t id, uint32_t netns, int32_t ifindex)

@@ -21,4 +21,18 @@ void slot_unblock(struct nsp_core *core, uint32_t slot);
 /* slot_rejudge when the queue is empty. */
 void slot_rejudge_later(struct nsp_core *core, uint32_t slot, uint32_t which);
 
+/* A walk over a list of a slot's rows, of whatever length: now and then others have the lock. Then rows may leave the list, or come to
+ * its front, where the walk does not see them; and the slot may be lost. */
+struct walk {
+	uint32_t next;
+	uint32_t passed;
+	struct walk *outer;
+};
+
+void walk_begin(struct nsp_core *core, struct walk *walk, uint32_t slot, enum row_list list);
+/* The next row's number, or NIL: then it has ended. No row that was found before the call needs to be there any more. */
+uint32_t walk_next(struct nsp_core *core, struct walk *walk);
+/* Ends it before its time. */
+void walk_end(struct nsp_core *core, struct walk *walk);
+
 #endif

@@ -40,7 +40,8 @@ bool table_has(const struct table *table, uint32_t id)
 
 static uint32_t key_hash(const struct table *table, struct row_key key)
 {
-	uint64_t h = hash_bytes(&table->secret, (uint64_t)key.slot << 8 | key.kind, key.bytes, kinds[key.kind]->key_size);
+	uint64_t h = hash_bytes(&table->secret, (uint64_t)key.slot << 8 | key.kind, key.bytes,
+				kind_key_size(kinds[key.kind], key.bytes));
 
 	return (uint32_t)(h >> 16) | 1; /* 0 is an empty place */
 }
@@ -58,7 +59,8 @@ void table_expect(const struct table *table, struct row_key key)
 
 static bool is_row(const struct row *row, struct row_key key)
 {
-	return row->slot == key.slot && row->kind == key.kind && bytes_are(row->body, key.bytes, kinds[key.kind]->key_size);
+	return row->slot == key.slot && row->kind == key.kind &&
+	       bytes_are(row->body, key.bytes, kind_key_size(kinds[key.kind], key.bytes));
 }
 
 uint32_t table_find(const struct table *table, struct row_key key)

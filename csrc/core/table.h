@@ -70,12 +70,22 @@ static inline bool row_is_contested(const struct row *row)
 	return row->state == NSP_STATE_RETRYING && !row->error;
 }
 
+/* The fact that it waits for, though its link is there; or NULL. */
+static inline const char *row_awaits(const struct row *row)
+{
+	return row->error && kinds[row->kind]->awaits ? kinds[row->kind]->awaits(row->body, row->error) : NULL;
+}
+
 /* Is there something of it in the kernel, perhaps? What was heard last may be from before it was put again, and the deletion of what
  * has gone may hit nobody else's. */
 static inline bool row_may_be_held(const struct row *row)
 {
-	return row->flags & ROW_HELD || ((row->flags & (ROW_UNDONE | ROW_SENT)) == ROW_UNDONE && kinds[row->kind]->deletes_ours);
+	return row->flags & ROW_HELD || ((row->flags & (ROW_UNDONE | ROW_SENT)) == ROW_UNDONE &&
+					 (kinds[row->kind]->deletes_ours || kinds[row->kind]->unmarked));
 }
+
+/* Of kinds whose messages name nobody: it may have been we. The row is put as new, and so the kernel asked. */
+enum suspicion { SUSPECT_NOTHING, SUSPECT_MISSING, SUSPECT_ALTERED };
 
 struct extra {
 	uint8_t source[16];
@@ -83,6 +93,7 @@ struct extra {
 	struct nlmsghdr *replaced; /* the foreign object that an override took the place of: see replaced.c */
 	bool unrecorded;	   /* until the planner has recorded it */
 	bool differed;		   /* when it was read back last it was not as it was written, and nobody was heard since */
+	uint8_t suspicion;	   /* enum suspicion: what was heard, and is not certain */
 	uint64_t tried;		   /* clock_ms() when it was refused last */
 	uint32_t tries;
 	uint32_t next_free;

@@ -247,7 +247,7 @@ void nsp_turn_commit(struct nsp_core *core, struct nsp_turn *turn, uint32_t firs
 		}
 		bool express = frame->count <= NSP_EXPRESS_ITEMS;
 		if (envelope->deletes)
-			frame_delete(core, frame, request, origin, envelope->force, express);
+			frame_delete(core, frame, request, origin, envelope->force ? NSP_FORCE : 0, express);
 		else
 			frame_put(core, frame, request, origin, express);
 		request_commit(core, request);

@@ -231,21 +231,37 @@ static bool is_stuck(const struct row *row)
 	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT)) == ROW_HELD;
 }
 
-void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool force,
+static void delete_wish(struct nsp_core *core, uint32_t id, struct request *request, uint32_t origin, uint32_t flags, bool express)
+{
+	struct row *row = id ? table_row(&core->table, id) : NULL;
+
+	if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
+		request_count(request, NSP_STATE_REMOVED);
+	else if (row->flags & ROW_WANTED && !(flags & NSP_FORCE) && !row_is_of_source(core, row, origin))
+		refuse_conflict(core, request, row);
+	else
+		row_unwant(core, id, row, request, express);
+}
+
+/* What is deleted is passed over several times, and of a kind that deletes_spread every time others go. */
+static bool is_deleted_in(uint32_t pass, uint32_t passes, uint8_t kind, uint32_t at)
+{
+	return kinds[kind]->deletes_spread ? at % passes == pass : pass == 0;
+}
+
+void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, uint32_t flags,
 		  bool express)
 {
 	refuse_faults(core, frame, request);
-	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
-		struct row *row = id ? table_row(&core->table, id) : NULL;
-		if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
-			request_count(request, NSP_STATE_REMOVED);
-		else if (row->flags & ROW_WANTED && !force && !row_is_of_source(core, row, origin))
-			refuse_conflict(core, request, row);
-		else
-			row_unwant(core, id, row, request, express);
-		yield_now_and_then(core, i);
-	}
+	uint32_t passes = frame->wish_count < SPREAD_LEAST ? 1 : SPREAD_STEP, deleted = 0;
+	for (uint32_t pass = 0; pass < passes; pass++)
+		for (uint32_t i = 0; i < frame->wish_count; i++) {
+			const struct wish *wish = &frame->wishes[i];
+			if (!is_deleted_in(pass, passes, wish->kind, i))
+				continue;
+			delete_wish(core, find_wish(core, frame, wish), request, origin, flags, express);
+			yield_now_and_then(core, deleted++);
+		}
 }
 
 void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t flags,
@@ -254,7 +270,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (request)
-		frame_delete(core, frame, request, origin, flags & NSP_FORCE, express);
+		frame_delete(core, frame, request, origin, flags, express);
 	core_unlock(core);
 }
 
@@ -278,28 +294,47 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 	return refused;
 }
 
+static bool is_swept(const struct nsp_core *core, const struct row *row, uint32_t serial, uint32_t origin, bool untouched)
+{
+	if (row->kind == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin))
+		return false;
+	return untouched ? row->request != serial : core->origins[row->origin].generation < core->origins[origin].generation;
+}
+
+/* The rows of a chunk that are deleted in this pass. */
+static long sweep_chunk(struct nsp_core *core, uint32_t number, uint32_t pass, uint32_t serial, uint32_t origin, bool untouched)
+{
+	const struct chunk *chunk = &core->table.chunks[number];
+	struct request *request = request_get(core, serial);
+	long swept = 0;
+
+	if (!is_deleted_in(pass, SPREAD_STEP, chunk->kind, pass))
+		return 0;
+	uint32_t step = kinds[chunk->kind]->deletes_spread ? SPREAD_STEP : 1;
+	for (uint32_t at = pass; chunk->rows && at < chunk->used; at += step) {
+		struct row *row = chunk_row(chunk, at);
+		uint32_t id = number << CHUNK_BITS | at;
+		if (id == NIL || !is_swept(core, row, serial, origin, untouched))
+			continue;
+		row_unwant(core, id, row, request, false);
+		swept++;
+	}
+	return swept;
+}
+
 long nsp_core_sweep(struct nsp_core *core, uint32_t serial, uint32_t origin, uint32_t untouched)
 {
 	long swept = 0;
-	bool more = true;
 
 	/* A chunk at a time: the writer is not kept waiting for a whole table. */
-	for (uint32_t number = 0; more; number++) {
-		core_lock(core);
-		struct request *request = request_get(core, serial);
-		more = number < core->table.chunk_count;
-		for (uint32_t at = number == 0; more && core->table.chunks[number].rows && at < core->table.chunks[number].used;
-		     at++) {
-			struct row *row = chunk_row(&core->table.chunks[number], at);
-			if (row->kind == FREE_ROW || !(row->flags & ROW_WANTED) || !row_is_of_source(core, row, origin))
-				continue;
-			if (untouched ? row->request == serial :
-					core->origins[row->origin].generation >= core->origins[origin].generation)
-				continue;
-			row_unwant(core, number << CHUNK_BITS | at, row, request, false);
-			swept++;
+	for (uint32_t pass = 0; pass < SPREAD_STEP; pass++) {
+		bool more = true;
+		for (uint32_t number = 0; more; number++) {
+			core_lock(core);
+			more = number < core->table.chunk_count;
+			swept += more ? sweep_chunk(core, number, pass, serial, origin, untouched) : 0;
+			core_unlock(core);
 		}
-		core_unlock(core);
 	}
 	return swept;
 }

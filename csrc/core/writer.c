@@ -64,6 +64,8 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct sent *sent)
 	const struct extra *extra = table_extra(&core->table, row);
 	enum row_due due = row_due(row, slot->ready, extra && extra->replaced);
 
+	if (slot->leaving) /* its rows are being told, and that one was queued is for them to know */
+		return false;
 	row->flags &= (uint16_t)~ROW_QUEUED;
 	if (due == DUE_DROP)
 		row_drop(core, id, row);
@@ -99,14 +101,15 @@ static void sent_answered(void *arg, uint32_t index, const void *msg)
 
 static void run_rejudges(struct nsp_core *core)
 {
-	for (uint32_t i = 0; i < core->rejudge_count; i++) {
-		struct slot *slot = core->slots[core->rejudge[i]];
-		if (!slot)
+	while (core->rejudge_count) { /* more may come on the way */
+		uint32_t number = core->rejudge[--core->rejudge_count];
+		struct slot *slot = core->slots[number];
+		uint32_t which = slot ? slot->rejudge : 0;
+		if (!which)
 			continue;
-		slot_rejudge(core, core->rejudge[i], slot->rejudge);
 		slot->rejudge = 0;
+		slot_rejudge(core, number, which);
 	}
-	core->rejudge_count = 0;
 	core->rejudged = clock_ms();
 }
 
@@ -116,8 +119,10 @@ static void give_verdict(struct nsp_core *core, uint32_t request, struct row *ro
 		request_settle(core, request, row, state);
 }
 
-static bool is_unreachable(int error)
+static bool is_awaited(const struct row *row, int error)
 {
+	if (kinds[row->kind]->awaits && kinds[row->kind]->awaits(row->body, error))
+		return true;
 	return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == ENODEV;
 }
 
@@ -162,6 +167,10 @@ static void take_put_verdict(struct nsp_core *core, const struct sent *sent, str
 			row->flags |= ROW_SEEN;
 		if (newest)
 			row_state(core, sent->row, row, NSP_STATE_CONFIGURED, 0, NULL);
+		if (row_resolve(core, row, sent->due == DUE_ADD) && sent->due == DUE_ADD) {
+			core->missing++;
+			entry_put_drift(core, row, "missing");
+		}
 		give_verdict(core, sent->request, row, NSP_STATE_CONFIGURED);
 		if ((sent->on_link || was_unreachable) && core->slots[row->slot]->open)
 			slot_rejudge_later(core, row->slot, NSP_JUDGE_REFUSED);
@@ -171,7 +180,8 @@ static void take_put_verdict(struct nsp_core *core, const struct sent *sent, str
 		row_retry(core, sent->row, row, sent->request);
 		return;
 	}
-	uint32_t state = is_unreachable(sent->error) ? NSP_STATE_PENDING : NSP_STATE_FAILED;
+	row_resolve(core, row, true);
+	uint32_t state = is_awaited(row, sent->error) ? NSP_STATE_PENDING : NSP_STATE_FAILED;
 	if (newest) {
 		row_state(core, sent->row, row, state, sent->error, sent->text);
 		if (row->flags & ROW_HELD) { /* the kernel still has what it held before */
@@ -209,7 +219,12 @@ static bool take_verdict(struct nsp_core *core, struct sent *sent)
 	take_put_verdict(core, sent, row);
 	if (undone && (row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {
 		row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_UNDONE); /* perhaps it has gone again: as new it finds out */
-		row_repair(core, sent->row, row, "somebody else deletes it");
+		if (kinds[row->kind]->unmarked) {
+			table_extra_make(&core->table, row)->suspicion = SUSPECT_ALTERED;
+			row_suspect(core, sent->row, row);
+		} else {
+			row_repair(core, sent->row, row, "somebody else deletes it");
+		}
 	}
 	return false;
 }
@@ -242,7 +257,7 @@ static void add_conflict(struct writer *writer, const struct sent *sent, bool lo
 		.flags = row->flags & ITEM_FLAGS,
 		.ifindex = core->slots[row->slot]->ifindex,
 	};
-	memcpy(conflict.key, row->body, kinds[row->kind]->key_size);
+	memcpy(conflict.key, row->body, kind_key_size(kinds[row->kind], row->body));
 	row->flags |= ROW_SENT; /* still: nobody is to drop it */
 	ARRAY_GROW(writer->conflicts, writer->conflict_count, writer->conflict_cap);
 	writer->conflicts[writer->conflict_count++] = conflict;
@@ -459,6 +474,7 @@ static void serve(struct writer *writer, struct queue *queue)
 {
 	uint32_t picked = 0;
 
+	queue_spread(queue);
 	while (queue->count && picked < BATCH_ROWS) {
 		uint64_t entry = queue->entries[queue->head];
 		if (!(entry & 1) && picked)

@@ -23,7 +23,9 @@ static const char *path(char out[32], const char *name, const char *more)
 
 static bool is_key_field(const struct kind *kind, const struct field *field)
 {
-	return field->type <= FIELD_NAMESPACE || (field->size && field->offset < kind->key_size);
+	size_t key_size = kind->long_key_size ? kind->long_key_size : kind->key_size;
+
+	return field->type <= FIELD_NAMESPACE || (field->size && field->offset < key_size);
 }
 
 /* The network whose lengths a column NAME_len has, or NULL. */

@@ -35,6 +35,12 @@ void field_put_number(const struct field *field, uint32_t number, uint8_t *body)
 		body[field->offset] = (uint8_t)number;
 }
 
+void field_put_address(const struct field *field, const uint8_t *ip, bool v6, uint8_t *body)
+{
+	memcpy(body + field->offset, mapped, sizeof(mapped));
+	memcpy(body + field->offset + (v6 ? 0 : sizeof(mapped)), ip, v6 ? 16 : 4);
+}
+
 size_t field_text(const struct field *field, uint8_t family, const uint8_t *at, char *out)
 {
 	if (field->type == FIELD_MAC)

@@ -16,7 +16,7 @@ enum field_type {
 	FIELD_ADDRESS, /* the same of either family, IPv4 as ::ffff:0:0/96 */
 	FIELD_MAC,
 	FIELD_NUMBER,
-	FIELD_FLAG, /* only its bit is kept */
+	FIELD_FLAG, /* its bit is kept, or a byte that is 0 or 1 */
 };
 
 struct field_word {
@@ -34,6 +34,7 @@ struct field {
 	uint32_t min, max;
 	const struct field_word *words; /* that stand for numbers; the last has none */
 	bool waits;			/* rows that differ in it wait for different things */
+	bool derived;			/* it follows from other fields, and stands in keys alone */
 	const char *shown, *about;	/* in documents */
 };
 #define FIELD_NAME(text) .name = text, .name_len = sizeof(text) - 1
@@ -50,6 +51,8 @@ struct field {
 /* Numbers of 1, 2 or 4 bytes; of a field that the body does not have, 0 and nothing. */
 uint32_t field_number(const struct field *field, const uint8_t *body);
 void field_put_number(const struct field *field, uint32_t number, uint8_t *body);
+
+void field_put_address(const struct field *field, const uint8_t *ip, bool v6, uint8_t *body);
 
 /* An address, network or MAC as text; `out` holds 54 bytes. Returns its length. */
 size_t field_text(const struct field *field, uint8_t family, const uint8_t *at, char *out);

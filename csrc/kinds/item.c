@@ -23,7 +23,7 @@ bool item_store(const struct said *said, const struct kind *kind, struct wish *w
 
 static inline bool is_called(const struct field *field, const struct mp_token *key)
 {
-	return key->len == field->name_len && text_same(key->data, field->name, key->len);
+	return key->len == field->name_len && text_same(key->data, field->name, key->len) && !field->derived;
 }
 
 const struct field *item_field(const struct kind *kind, const struct mp_token *key, unsigned *hint)
@@ -156,7 +156,7 @@ static void put_number(struct mp_out *out, const struct field *field, uint32_t n
 /* Is the field one that the item says? */
 static bool is_said(const struct kind *kind, const struct field *field, const struct item *item)
 {
-	if (field->type <= FIELD_NAMESPACE)
+	if (field->type <= FIELD_NAMESPACE || field->derived)
 		return false;
 	if (field->flag)
 		return item->flags & field->flag;

@@ -6,10 +6,11 @@
 #include "wire/prefix.h"
 #include "wire/text.h"
 
-/* KIND/INTERFACE/ADDRESS, and behind it ";metric=100;table=7": the other fields of the key, in the order of the table, never the default. */
-static bool is_key_number(const struct kind *kind, const struct field *field)
+/* KIND/INTERFACE/ADDRESS, and behind it ";metric=100;table=7" or ";self;dst=192.0.2.1": the other fields of the key, in the order of the
+ * table, never the default. */
+static bool is_key_field(const struct kind *kind, const struct field *field, size_t key_size)
 {
-	return field->type == FIELD_NUMBER && field->size && field->offset < kind->key_size;
+	return field != &kind->fields[kind->address] && field->size && field->offset < key_size;
 }
 
 static int kind_of_key(const char *key, size_t len)
@@ -24,27 +25,52 @@ bool key_is_bulk(const char *key, size_t len)
 	return kind_of_key(key, len) >= 0;
 }
 
-static bool parse_numbers(const char *p, const char *end, const struct kind *kind, uint8_t *body, struct fault *fault)
+/* What stands behind ";NAME=". */
+static bool parse_value(const char *text, size_t len, const struct field *field, uint8_t *body, struct fault *fault)
 {
-	char form[64] = "";
-	size_t n = 0;
+	uint8_t ip[16];
+	uint64_t value;
+
+	if (field->type == FIELD_ADDRESS) {
+		int family = text_parse_ip((const uint8_t *)text, len, ip);
+		if (!family)
+			return fault_set(fault, "key", "wants an address behind ';%s='", field->name);
+		field_put_address(field, ip, family == 6, body);
+		return true;
+	}
+	if (!text_parse_number(text, len, field->max, &value))
+		return fault_set(fault, "key", "wants a number behind ';%s='", field->name);
+	field_put_number(field, (uint32_t)value, body);
+	return true;
+}
+
+static const char *form_of(const struct field *field)
+{
+	return field->type == FIELD_FLAG ? "" : field->type == FIELD_ADDRESS ? "=ADDRESS" : "=N";
+}
+
+static bool parse_fields(const char *p, const char *end, const struct kind *kind, uint8_t *body, struct fault *fault)
+{
+	size_t key_size = kind->long_key_size ? kind->long_key_size : kind->key_size, n = 0;
+	char form[96] = "";
 
 	for (unsigned i = 0; i < kind->field_count; i++) {
 		const struct field *field = &kind->fields[i];
-		if (!is_key_number(kind, field))
+		if (!is_key_field(kind, field, key_size))
 			continue;
-		n += (size_t)snprintf(form + n, sizeof(form) - n, ";%s=N", field->name);
-		size_t len = field->name_len + 2u;
-		if ((size_t)(end - p) < len || p[0] != ';' || memcmp(p + 1, field->name, field->name_len) || p[len - 1] != '=')
+		n += (size_t)snprintf(form + n, sizeof(form) - n, ";%s%s", field->name, form_of(field));
+		size_t len = field->name_len + 1u;
+		if ((size_t)(end - p) < len || p[0] != ';' || memcmp(p + 1, field->name, field->name_len))
 			continue;
-		p += len;
-		const char *stop = memchr(p, ';', (size_t)(end - p));
+		const char *stop = memchr(p + len, ';', (size_t)(end - p) - len);
 		if (!stop)
 			stop = end;
-		uint64_t value;
-		if (!text_parse_number(p, (size_t)(stop - p), field->max, &value))
-			return fault_set(fault, "key", "wants a number behind ';%s='", field->name);
-		field_put_number(field, (uint32_t)value, body);
+		if (field->type == FIELD_FLAG && p + len == stop)
+			field_put_number(field, 1, body);
+		else if (field->type == FIELD_FLAG || p + len == stop || p[len] != '=')
+			continue;
+		else if (!parse_value(p + len + 1, (size_t)(stop - p) - len - 1, field, body, fault))
+			return false;
 		p = stop;
 	}
 	return !n || p == end || fault_set(fault, "key", "ends in other than %s", form);
@@ -86,7 +112,7 @@ bool key_parse(const char *key, size_t len, struct wish *wish, struct mp_out *te
 	memcpy(wish->body + address->offset, bytes, address->size);
 	if (address->type == FIELD_PREFIX)
 		wish->body[address->offset + address->size] = prefix_len;
-	if (!parse_numbers(stop, end, kind, wish->body, fault))
+	if (!parse_fields(stop, end, kind, wish->body, fault))
 		return false;
 	wish->slot = (uint32_t)text->len;
 	mp_put_raw(text, slot, (size_t)(dst - slot));
@@ -105,8 +131,15 @@ size_t key_format(char *out, const char *slot, uint8_t number, const uint8_t *bo
 
 	p = stpcpy(stpcpy(p, slot), "/");
 	p += field_text(address, kind->family, body + address->offset, p);
-	for (const struct field *field = kind->fields; field < kind->fields + kind->field_count; field++)
-		if (is_key_number(kind, field) && memcmp(body + field->offset, kind->blank + field->offset, field->size))
-			p += sprintf(p, ";%s=%u", field->name, field_number(field, body));
+	for (const struct field *field = kind->fields; field < kind->fields + kind->field_count; field++) {
+		if (!is_key_field(kind, field, kind_key_size(kind, body)) ||
+		    !memcmp(body + field->offset, kind->blank + field->offset, field->size))
+			continue;
+		p += sprintf(p, ";%s%s", field->name, field->type == FIELD_FLAG ? "" : "=");
+		if (field->type == FIELD_ADDRESS)
+			p += field_text(field, kind->family, body + field->offset, p);
+		else if (field->type == FIELD_NUMBER)
+			p += sprintf(p, "%u", field_number(field, body));
+	}
 	return (size_t)(p - out);
 }

@@ -67,6 +67,8 @@ struct object {
 	bool gone;	/* it was deleted */
 	bool by_kernel; /* of what was heard: the kernel did it by itself */
 	bool gives_way; /* nobody has put it there, and it may be written over */
+	bool foreign;	/* somebody else's for certain, though it is as it is wanted */
+	bool of_link;	/* no row of another link can mean it, though for its kind one can */
 };
 
 enum encode_mode { ENCODE_NEW, ENCODE_REPLACE, ENCODE_DELETE, ENCODE_DELETE_ANY /* whatever its gateway */ };
@@ -76,6 +78,8 @@ struct kind {
 	const char *key_form; /* what follows the interface in keys, for messages */
 	uint8_t family;
 	uint8_t key_size, body_size;
+	uint8_t long_key_size; /* of the bodies that `has_long_key` says; 0: none */
+	bool (*has_long_key)(const uint8_t *body);
 	uint8_t order;		    /* in which a request is written: the lower first */
 	const uint8_t *blank;	    /* the body of an item of which nothing is given: KIND_BODY_MAX bytes */
 	const struct field *fields; /* what is required comes first */
@@ -87,8 +91,10 @@ struct kind {
 	bool makes_reachable; /* without a gateway of its own it may be the way to those of others */
 	bool by_gateway;      /* its deletion names the gateway */
 	bool deletes_ours;    /* its deletion names our protocol, and hits nobody else's object */
-	bool unmarked;	      /* the kernel keeps no protocol: whose an object is that no row holds nobody can tell */
+	bool unmarked;	      /* the kernel keeps no protocol, and no message names who changed one: whose it is nobody can tell */
+	bool deletes_spread;  /* the kernel deletes many faster in strides than neighbour by neighbour */
 	bool kept_otherwise;  /* on some links the kernel keeps it under another key than it was put with */
+	bool outlives_down;   /* the kernel keeps it while the link is down */
 
 	/* Completes and checks what was decoded, each field for itself being right. */
 	bool (*settle)(struct wish *wish, struct fault *fault);
@@ -98,6 +104,10 @@ struct kind {
 	/* Appends the question for the one object of an item's key (and flags: the value is not there), where the kernel has such a question;
 	 * or NULL: a table is read. */
 	int (*ask)(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex);
+	/* What it waits for that is refused with this errno: a fact's name, before the interface's; NULL: nothing, or it fails. */
+	const char *(*awaits)(const uint8_t *key, int error);
+	/* Of an item's and an object's body of one key: is the object as the item is to be? NULL: where the bytes are the same. */
+	bool (*is_as)(const uint8_t *wanted, const uint8_t *found);
 	/* Does a deletion with this key hit this object and no other? NULL: always. */
 	bool (*is_exact)(const uint8_t *key);
 	/* The routing table that the key is in, by which a dump can pick; or NULL. */
@@ -124,6 +134,12 @@ struct kind {
 	/* Takes off the time that has passed from what it has to live. false: that is over. NULL: it has no end. */
 	bool (*age)(struct nlmsghdr *msg, uint32_t seconds);
 };
+
+/* How many bytes of a body are its key. */
+static inline size_t kind_key_size(const struct kind *kind, const uint8_t *body)
+{
+	return kind->long_key_size && kind->has_long_key(body) ? kind->long_key_size : kind->key_size;
+}
 
 /* ---- kinds.c ---- */
 extern const struct kind *const kinds[KINDS_MAX];

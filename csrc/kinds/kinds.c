@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bulk kinds: each is a file of this folder and one line here. Those of one name stand side by side, routes before neighbours. */
-#include "kinds/kind.h"
+/* The bulk kinds: each is a file of this folder and a line of kinds.def. */
+#include "kinds/value.h"
 
 #include <stdio.h>
 
 #include "wire/text.h"
 
-/* clang-format off */
-#define KINDS(x) \
-	x(route4) x(route6) \
-	x(arp4) x(arp6)
+#define KIND(file, name) extern const struct kind name;
+#include "kinds/kinds.def"
+#undef KIND
 
-/* clang-format on */
-
-#define DECLARE(name) extern const struct kind name;
-#define LIST(name) &name,
-
-KINDS(DECLARE)
-
-const struct kind *const kinds[KINDS_MAX] = { KINDS(LIST) };
+#define KIND(file, name) &name,
+const struct kind *const kinds[KINDS_MAX] = {
+#include "kinds/kinds.def"
+};
 
 unsigned kind_count(void)
 {
@@ -97,8 +92,11 @@ bool object_is(const struct object *object, const struct item *item)
 	const struct wish *wish = &object->wish;
 	uint32_t flags = ITEM_GATEWAY | ITEM_OWN | ITEM_SOURCE;
 
+	if (kind->is_as ?
+		    !kind->is_as(item->body, wish->body) :
+		    memcmp(item->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)))
+		return false;
 	return object->plain && !((item->flags ^ wish->flags) & flags) &&
-	       !memcmp(item->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)) &&
 	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16));
 }
 
@@ -108,10 +106,20 @@ int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)
 
 	while (kind < KINDS_MAX && kinds[kind] && kind_name_index(kind) < name)
 		kind++;
-	if (kind == KINDS_MAX || !kinds[kind] || field >= kinds[kind]->field_count)
+	if (kind == KINDS_MAX || !kinds[kind])
 		return -ENOENT;
-	const struct field *from = &kinds[kind]->fields[field];
-	*info = (struct nsp_field_info){ .required = from->required };
+	const struct field *from = kinds[kind]->fields, *end = from + kinds[kind]->field_count;
+	while (from < end && (from->derived || field--))
+		from++;
+	if (from == end)
+		return -ENOENT;
+	*info = (struct nsp_field_info){
+		.required = from->required,
+		.min = from->min,
+		.max = from->max,
+		.width = value_width(from, 4),
+		.width6 = value_width(from, 6),
+	};
 	snprintf(info->kind, sizeof(info->kind), "%s", kinds[kind]->name);
 	snprintf(info->name, sizeof(info->name), "%s", from->name);
 	snprintf(info->type, sizeof(info->type), "%s", from->shown);

@@ -426,6 +426,7 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	.describe_made = describe_made, .keep = keep, .age = age
 
 extern const struct kind route4, route6;
-const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .group = RTNLGRP_IPV4_ROUTE };
+const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .deletes_spread = true,
+			     .group = RTNLGRP_IPV4_ROUTE };
 const struct kind route6 = { ROUTE(6, AF_INET6), .read = read_route6, .by_gateway = true, .is_replaced = is_replaced6,
 			     .group = RTNLGRP_IPV6_ROUTE };

@@ -242,10 +242,7 @@ void value_store(const struct value *value, const struct field *field, struct wi
 			memcpy(field->size ? at : wish->source, value->bytes, 16);
 		return;
 	case FIELD_ADDRESS:
-		memset(at, 0, 16);
-		if (value->family == 4)
-			at[10] = at[11] = 0xff;
-		memcpy(value->family == 4 ? at + 12 : at, value->bytes, value->family == 4 ? 4 : 16);
+		field_put_address(field, value->bytes, value->family == 6, wish->body);
 		return;
 	case FIELD_MAC:
 		memcpy(at, value->bytes, 6);
@@ -254,6 +251,7 @@ void value_store(const struct value *value, const struct field *field, struct wi
 		field_put_number(field, value->number, wish->body);
 		return;
 	case FIELD_FLAG:
+		field_put_number(field, value->number, wish->body);
 		if (!value->number)
 			wish->flags &= (uint8_t)~field->flag;
 		return;

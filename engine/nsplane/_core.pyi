@@ -89,6 +89,7 @@ class _Lib:
     NSP_JUDGE_ROUTES6: int
     NSP_JUDGE_NEIGHS: int
     NSP_JUDGE_SOURCES: int
+    NSP_JUDGE_FDB: int
     NSP_STAGE_ALWAYS: int
     NSP_STAGE_TRY: int
     def nsp_version(self, /) -> CData: ...

@@ -568,6 +568,11 @@ static void test_keys(void)
 	key_round_trip("route/web0/fd00::1/128;metric=1;table=7", "web0", route6);
 	key_round_trip("arp/web0/10.0.0.9", "web0", arp4);
 	key_round_trip("arp/web0/fd00::9", "web0", arp6);
+	key_round_trip("fdb/p0/02:00:00:00:00:09", "p0", kind_id("fdb", AF_BRIDGE));
+	key_round_trip("fdb/p0/02:00:00:00:00:09;vlan=7", "p0", kind_id("fdb", AF_BRIDGE));
+	key_round_trip("fdb/vx/02:00:00:00:00:09;self;src_vni=5", "vx", kind_id("fdb", AF_BRIDGE));
+	key_round_trip("fdb/vx/00:00:00:00:00:00;self;dst=192.0.2.9", "vx", kind_id("fdb", AF_BRIDGE));
+	key_round_trip("fdb/vx/01:00:5e:00:00:09;self;dst=fd00::9;port=4790;vni=7;src_vni=5", "vx", kind_id("fdb", AF_BRIDGE));
 	key_round_trip("arp/eth0@microservice:web/10.0.0.9", "eth0@microservice:web", arp4);
 	key_round_trip("route/eth0@pid:17/10.0.0.0/8", "eth0@pid:17", route4);
 	key_round_trip("route/a%3Bb%40c%25@file:%2Frun%2Fa/::/0", "a%3Bb%40c%25@file:%2Frun%2Fa", route6);
@@ -602,6 +607,13 @@ static void test_bad_keys(void)
 	bad_key("arp/web0/10.0.0.9/32", "is written 'arp/web0/10.0.0.9'");
 	bad_key("arp/web0/10.0.0.0/8", "is written");
 	bad_key("arp/web0/10.0.0.9;metric=1", "");
+	bad_key("fdb/vx/02:00:00:00:00:09;self;dst=192.0.2.9", "is written 'fdb/vx/02:00:00:00:00:09;self'");
+	bad_key("fdb/vx/02-00-00-00-00-09", "is written 'fdb/vx/02:00:00:00:00:09'");
+	bad_key("fdb/vx/02:00:00:00:00", "is not a MAC of six bytes");
+	bad_key("fdb/vx/00:00:00:00:00:00;self;dst=ten", "wants an address behind ';dst='");
+	bad_key("fdb/vx/02:00:00:00:00:09;selfish", "ends in other than ;vlan=N;self;dst=ADDRESS;port=N;vni=N;src_vni=N");
+	bad_key("fdb/vx/02:00:00:00:00:09;self=1", "ends in other than ;vlan=N;self");
+	bad_key("fdb/vx/02:00:00:00:00:09;vlan", "ends in other than ;vlan=N;self");
 	/* What stands in the interface's place is such as an item has. */
 	bad_key("route/we b0/10.0.0.0/8", "");
 	bad_key("route/we;b0/10.0.0.0/8", "");

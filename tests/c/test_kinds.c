@@ -24,7 +24,7 @@ static void test_fields(const struct kind *kind)
 		CHECK(required || !field->required); /* what is required comes first */
 		required = field->required;
 		CHECK_EQ(strlen(field->name), field->name_len);
-		CHECK(field->shown && field->about);
+		CHECK(field->derived || (field->shown && field->about));
 		CHECK(is_in_body(kind, field));
 		CHECK(!(flags & field->flag));
 		flags |= field->flag;

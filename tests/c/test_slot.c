@@ -148,6 +148,48 @@ static void test_withdrawn_with_a_backlog(void)
 }
 
 /* The process has ended: what was put before is never written again, what is put after is. */
+/* Routes that are blocked by the same ones of another slot take their places when that is lost, while these are being deleted too. */
+static void test_taken_over(uint32_t flags)
+{
+	struct rig *rig = rig_new_ready();
+	uint32_t count = 5000, other = nsp_slot_find(rig->core, "v0@name:red");
+	char *items = routes(0, count, ""), *others = routes(0, count, ", namespace: {type: name, name: red}");
+	struct nsp_totals totals;
+
+	for (char *at = others; (at = strstr(at, "web0")); at += 4)
+		memcpy(at, "v0  ", 4);
+	for (int round = 0; round < 4; round++) {
+		nsp_slot_ready(rig->core, other, rig->netns, rig->link);
+		rig_put(rig, items);
+		rig_put_as(rig, "other", others);
+		uint32_t serial = nsp_core_request_open(rig->core);
+		nsp_core_sweep(rig->core, serial, nsp_core_origin(rig->core, "lab", 0), 1);
+		nsp_core_request_commit(rig->core, serial);
+		for (int i = 0; i < round; i++)
+			nap();
+		rig_lost(rig, "[interface/web0]", flags);
+		rig_end(rig, serial);
+		CHECK_EQ(rig->counts[NSP_STATE_REMOVED], count);
+		for (int waited = 0; waited < WAIT_MS; waited += 2) {
+			nsp_core_totals(rig->core, &totals);
+			if (totals.rows[0][NSP_STATE_CONFIGURED] == count)
+				break;
+			nap();
+		}
+		CHECK_EQ(totals.rows[0][NSP_STATE_CONFIGURED], count);
+		CHECK_EQ(ours_in_kernel(rig), count);
+		serial = nsp_core_request_open(rig->core);
+		nsp_core_sweep(rig->core, serial, nsp_core_origin(rig->core, "other", 0), 1);
+		nsp_core_request_commit(rig->core, serial);
+		rig_end(rig, serial);
+		CHECK_EQ(ours_in_kernel(rig), 0);
+		rig_ready(rig);
+	}
+	free(items);
+	free(others);
+	rig_free(rig);
+}
+
 static void test_dead(void)
 {
 	struct rig *rig = rig_new();
@@ -382,6 +424,8 @@ int main(void)
 	test_lost_in_flight(NSP_SLOT_WITHDRAW);
 	test_flapping();
 	test_withdrawn_with_a_backlog();
+	test_taken_over(0);
+	test_taken_over(NSP_SLOT_WITHDRAW);
 	test_dead();
 	test_moves();
 	test_notices();

@@ -142,6 +142,13 @@ def until(engine: Engine, condition: Callable[[], object], seconds: float = 5) -
         engine.process()
 
 
+def counted(engine: Engine) -> dict[str, dict[str, int]]:
+    """How many items are in which state, of the kinds that have some."""
+    items = engine.info()["items"]
+    assert isinstance(items, dict)
+    return {kind: states for kind, states in items.items() if states}
+
+
 def quiet(engine: Engine) -> None:
     """Processes until neither the writer nor the monitor has had anything for a while.
 

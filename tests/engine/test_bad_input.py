@@ -10,7 +10,7 @@ import pytest
 
 from nsplane import BadRequest, Engine
 
-from .conftest import Lab, ip, quiet
+from .conftest import Lab, counted, ip, quiet
 from .wishes import Item, arp, bridge, by_label, by_name, existing, route, veth
 
 encode = msgspec.msgpack.encode
@@ -64,7 +64,7 @@ def test_a_request_cut_short_at_every_byte(engine: Engine, lab: Lab) -> None:
         for length in range(len(frame)):
             refuse(engine, frame[:length])
         refuse(engine, frame + b"\0")
-    assert engine.info()["items"] == {"interface": {}, "route": {}, "arp": {}}
+    assert counted(engine) == {}
     assert engine.info()["revision"] == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nsplane import Engine
 
-from .conftest import Lab
+from .conftest import Lab, counted
 from .wishes import arp, bridge, by_name, route, veth
 
 
@@ -210,7 +210,7 @@ def test_all_that_run_under_one_label_are_listed(engine: Engine, lab: Lab, limit
 
 def test_info_counts_what_is_there(filled: Engine) -> None:
     info = filled.info()
-    assert info["items"] == {
+    assert counted(filled) == {
         "interface": {"configured": 2, "pending": 1},
         "route": {"configured": 2, "pending": 2, "retrying": 1},
         "arp": {"configured": 2},

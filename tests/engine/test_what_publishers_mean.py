@@ -31,6 +31,7 @@ REQUIRED: dict[str, Item] = {
     },
     "route": {"interface": "b", "dst": "10.1.0.0/16"},
     "arp": {"interface": "b", "ip": "10.0.0.9", "mac": "02:00:00:00:00:09"},
+    "fdb": {"interface": "b", "mac": "02:00:00:00:00:09"},
 }
 WANTED: dict[str, Item] = {"vxlan": {"id": 7}}
 """What has to be given though a decoder does without."""
@@ -55,9 +56,8 @@ def test_nil_is_left_out_in_every_field(engine: Engine, kind: str) -> None:
     assert len(with_nil) > len(plain)
     assert faults(with_nil) == []
     assert faults({**plain, "namespace": {**PLACE, "pid": None, "path": None, "microservice": None}}) == []
-    key = (
-        f"route/b/{plain['dst']}" if kind == "route" else f"arp/b/{plain['ip']}" if kind == "arp" else f"interface/{plain['name']}"
-    )
+    within = {"route": "dst", "arp": "ip", "fdb": "mac"}
+    key = f"{kind}/b/{plain[within[kind]]}" if kind in within else f"interface/{plain['name']}"
     kept = []
     for item in (plain, with_nil):
         engine.submit(encode({"op": "put", "items": [{**item, "interface": "none"} if "interface" in item else item]}))

@@ -9,7 +9,7 @@ import pytest
 
 from nsplane import BadRequest, Engine
 
-from .conftest import Lab, ip, quiet, rename, run, until
+from .conftest import Lab, counted, ip, quiet, rename, run, until
 from .wishes import Item, arp, bridge, by_file, by_name, existing, reference, route, veth
 
 Settle = Callable[..., dict[str, Any]]
@@ -522,7 +522,7 @@ def test_what_the_kernel_does_not_take_back_is_let_go_of(engine: Engine, lab: La
     assert reply["counts"] == {"failed": 1}
     assert reply["items"][0]["errno"] == "EADDRNOTAVAIL"
     quiet(engine)
-    assert engine.info()["items"] == {"interface": {}, "route": {}, "arp": {}}
+    assert counted(engine) == {}
     assert red not in {netns["name"] for netns in ip("netns")}
 
 

@@ -3,7 +3,7 @@
  * Whatever comes over the bus, nothing is read outside of it, and what is accepted holds: a key or item that was written can be read
  * again, and says the same.
  *
- *   | what the rest is, 1 byte: a request, a key, a request in words, the fields of a route or ARP entry in words, the columns of a
+ *   | what the rest is, 1 byte: a request, a key, a request in words, the fields of an item of a bulk kind in words, the columns of a
  *     block | ... |
  */
 #include "kernel/internal.h"
@@ -62,7 +62,7 @@ static void check_wish(const struct wish *wish)
 
 	need(len < sizeof(key) && key_is_bulk(key, len));
 	need(key_parse(key, len, &again, &text, &fault));
-	need(again.kind == wish->kind && !memcmp(again.body, wish->body, kinds[wish->kind]->key_size));
+	need(again.kind == wish->kind && !memcmp(again.body, wish->body, kind_key_size(kinds[wish->kind], wish->body)));
 	need(!strcmp((char *)text.data + again.slot, slot));
 	if (!frame->keys)
 		check_item(wish, slot);
@@ -102,7 +102,7 @@ static void read_frame(const uint8_t *data, size_t size)
 	need(nsp_frame_other(frame, view.others, &span) < 0);
 	for (uint32_t i = 0; i < view.invalid; i++) {
 		need(nsp_frame_fault(frame, i, &fault) == 0 && fault.index < size && fault.text[0]);
-		in = (struct mp_in){ fault.data, fault.data + fault.len };
+		in = (struct mp_in){ fault.data, fault.data ? fault.data + fault.len : NULL };
 		need(!fault.data || (mp_skip(&in) && in.p == in.end));
 		check_text(fault.text, sizeof(fault.text));
 		check_text(fault.field, sizeof(fault.field));
@@ -192,6 +192,14 @@ static void put_words(struct mp_out *out, const uint8_t *data, size_t size)
 		"block",
 		"dst_len",
 		"family",
+		"fdb",
+		"vlan",
+		"port",
+		"vni",
+		"src_vni",
+		"sticky",
+		"local",
+		"00:00:00:00:00:00",
 	};
 
 	static const char *const references[][2] = {
@@ -301,7 +309,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		frame = nsp_frame_new();
 	if (size < 1)
 		return 0;
-	switch (data[0] % 6) {
+	switch (data[0] % 7) {
 	case 0:
 		read_copy(data + 1, size - 1);
 		break;
@@ -316,6 +324,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 4:
 		read_block(data + 1, size - 1);
+		break;
+	case 5:
+		read_item(data + 1, size - 1, "fdb");
 		break;
 	default:
 		read_item(data + 1, size - 1, "arp");

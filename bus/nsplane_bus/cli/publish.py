@@ -8,8 +8,9 @@ import msgspec
 
 from nsplane import check_frame
 
-from ..client import Client, Result, Ticket
+from ..client import Client, Ticket
 from ..errors import InvalidItems, fault_line
+from ..result import Result, sum_up
 from .files import Item, read_items
 from .output import FAILED, counted, exit_code, print_entries, print_json, say
 from .settings import Settings, pass_settings, where
@@ -108,13 +109,7 @@ def put(client: Client, items: Sequence[Item]) -> Result:
         raise InvalidItems(faults)
     tickets: list[Ticket] = [client.submit("put", items=part, check=False) for part in parts]
     client.drain()
-    results = [ticket.result() for ticket in tickets]
-    counts: dict[str, int] = {}
-    for result in results:
-        for state, count in result.counts.items():
-            counts[state] = counts.get(state, 0) + count
-    entries = [entry for result in results for entry in result.items]
-    return Result(max(result.revision for result in results), counts, entries)
+    return sum_up(ticket.result() for ticket in tickets)
 
 
 def in_parts(items: Sequence[Item]) -> Iterator[list[msgspec.Raw]]:

@@ -13,9 +13,9 @@ import yaml
 from nsplane import Engine, Journal, machine_id
 from nsplane.journal import InUse, NotRecorded
 
-from ..client import Result
 from ..errors import Unreachable
 from ..privileges import ALL, require
+from ..result import Result
 from .agent import checked_id, state_dir
 from .files import read_items
 from .output import DONE, FAILED, PENDING, age, counted, print_entries, print_json, print_table, printable, say

@@ -78,6 +78,7 @@ MISSING = {
     "interface": "no such item, or it is down",
     "address": "the kernel still asks whether another host on the link has it",
     "link": "the kernel has no such link that is up",
+    "master": "the link is no port of a bridge",
     "file": "no namespace is bound on it",
     "pid": "the process has ended: put the item again",
     "namespace": "the namespace is not there yet",

@@ -94,6 +94,9 @@ struct nsp_field_info {
 	char type[24];
 	char about[120];
 	uint32_t required;
+	uint32_t min, max; /* of numbers */
+	uint32_t width;	 /* of its values in a column of a block, where addresses are IPv4: bytes, or 0: it is none */
+	uint32_t width6; /* the same where they are IPv6 */
 };
 NSP_API int nsp_schema_field(uint32_t kind, uint32_t field, struct nsp_field_info *info);
 
@@ -307,6 +310,7 @@ NSP_API void nsp_slot_settle(struct nsp_core *core, uint32_t slot);
 #define NSP_JUDGE_ROUTES6 0x8
 #define NSP_JUDGE_NEIGHS 0x10
 #define NSP_JUDGE_SOURCES 0x20 /* routes with a preferred source: they go with the address, wherever they leave */
+#define NSP_JUDGE_FDB 0x40     /* as the first ones */
 
 /* Queues the rows that were refused and are due to be tried again: after a second, then after twice as long each time, up to a minute.
  * Returns in how many milliseconds to call it again, or -1: not before the next NSP_NOTICE_RETRY. */

@@ -7,6 +7,7 @@ Namespaces and operations on links are thin functions and builders; the rows of 
 from nsplane._core import ffi, lib
 from nsplane.kernel.core import (
     JUDGE_ALL,
+    JUDGE_FDB,
     JUDGE_GATEWAYS,
     JUDGE_NEIGHS,
     JUDGE_REFUSED,
@@ -85,6 +86,7 @@ __all__ = [
     "IFA_F_NODAD",
     "IPV6_MIN_MTU",
     "JUDGE_ALL",
+    "JUDGE_FDB",
     "JUDGE_GATEWAYS",
     "JUDGE_NEIGHS",
     "JUDGE_REFUSED",

@@ -120,6 +120,15 @@ class FieldInfo:
     type: str
     about: str
     required: bool
+    minimum: int
+    maximum: int
+    width: tuple[int, int]
+    """Bytes of a value in a column of a block, with IPv4 addresses and with IPv6; 0 of what can be none."""
+
+    @property
+    def has_lengths(self) -> bool:
+        """Has the column another one beside it, of prefix lengths?"""
+        return self.type == "prefix"
 
 
 def bulk_fields() -> Iterator[FieldInfo]:
@@ -133,7 +142,8 @@ def bulk_fields() -> Iterator[FieldInfo]:
             kind, number = kind + 1, 0
             continue
         name, field_name, shown, about = (ffi.string(part).decode() for part in (info.kind, info.name, info.type, info.about))
-        yield FieldInfo(name, field_name, shown, about, bool(info.required))
+        width = int(info.width), int(info.width6)
+        yield FieldInfo(name, field_name, shown, about, bool(info.required), info.min, info.max, width)
         number += 1
 
 

@@ -100,11 +100,15 @@ class Forecast:
         return known
 
     def row(self, slot: str, new: dict[str, Any] | None) -> Verdict:
-        """What becomes of a route or ARP entry on this slot; `new` is one that is not there yet."""
+        """What becomes of a row on this slot; `new` is one that is not there yet."""
         known = self._slots.get(slot)
         if known is None:
             known = self._slots[slot] = self._find_slot(slot)
-        if known.state != CONFIGURED or new is None or new["kind"] != "route" or new.get("override"):
+        if known.state != CONFIGURED or new is None:
+            return known
+        if new["kind"] == "fdb" and "dst" not in new and not self._is_port(slot):
+            return Verdict(PENDING, [f"master/{slot}"])
+        if new["kind"] != "route" or new.get("override"):
             return known
         return failed(errno.EEXIST, "exists: a route that nsplane did not make") if self._is_taken(slot, new) else known
 
@@ -119,6 +123,18 @@ class Forecast:
         metric = item.get("metric", METRIC6 if dst.version == 6 else 0)
         index = where.routes.get(RouteKey(dst.network_address.packed, dst.prefixlen, metric, item.get("table", MAIN)))
         return index is not None and not any(link.index == index and self._is_going(link) for link in where.links.values())
+
+    def _is_port(self, slot: str) -> bool:
+        """Will the link be in a bridge?"""
+        name, namespace = parse_reference(slot)
+        item = self._item(interface_key(slot)) if namespace is None else None
+        if item is not None and item.master is not None:
+            return self.link(interface_key(item.master)).state == CONFIGURED
+        if item is not None and kinds.KINDS[type(item)].makes_link:
+            return False
+        where = self._look(namespace) if item is None else self._place_of(interface_key(slot), item)
+        link = where.links.get(name if item is None else item.link_name)
+        return link is not None and link.master != 0
 
     def _find_slot(self, slot: str) -> Verdict:
         name, namespace = parse_reference(slot)

@@ -33,8 +33,6 @@ BULK_TYPES: dict[str, Schema] = {
 """By the name that the decoder of the bulk kinds has for a field's type."""
 
 BULK_FIELDS: dict[str, Schema] = {
-    "metric": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
-    "table": {"type": "integer", "minimum": 1, "maximum": 2**32 - 1},
     "scope": {"anyOf": [{"enum": ["global", "site", "link", "host"]}, {"type": "integer", "minimum": 0, "maximum": 254}]},
 }
 """By the name of a field, where its type does not say enough."""
@@ -54,15 +52,17 @@ ONLINK_WANTS_A_GATEWAY: Schema = {
     "if": {"properties": {"onlink": {"const": True}}, "required": ["onlink"]},
     "then": {"properties": {"gateway": {"type": "string"}}, "required": ["gateway"]},
 }
+COLUMN: Schema = {"type": "string", "contentEncoding": "base64"}
+"""Bytes: in YAML `!!binary`, and nothing that JSON has a word for."""
 BULK_RULES: dict[str, list[Schema]] = {
-    "route": [NAMES_A_LINK, ONE_FAMILY, ONLINK_WANTS_A_GATEWAY],
-    "arp": [NAMES_A_LINK],
+    "route": [ONE_FAMILY, ONLINK_WANTS_A_GATEWAY],
 }
+"""What of the fields of a kind has to do with each other."""
 
 
 def document_schema() -> Schema:
     """A list of items, a map with `items`, or one item: what a file has, or each document of a YAML file."""
-    kinds = {**_interfaces(), **_bulk()}
+    kinds = {**_interfaces(), **_bulk(), **_blocks()}
     items: Schema = {"type": "array", "items": {"$ref": "#/$defs/item"}}
     schema = {
         "$schema": DIALECT,
@@ -107,11 +107,55 @@ def _bulk() -> dict[str, Schema]:
             "properties": {field.name: _bulk_field(field) for field in fields},
             "required": [field.name for field in fields if field.required],
         }
-        found[kind] = _map("kind", kind, made, BULK_RULES[kind])
+        found[kind] = _map("kind", kind, made, [NAMES_A_LINK, *BULK_RULES.get(kind, ())])
     return found
 
 
+def _blocks() -> dict[str, Schema]:
+    """Many items in one: what holds for all of them, and columns."""
+    found = {}
+    for kind, group in groupby(bulk_fields(), key=lambda field: field.kind):
+        fields = list(group)
+        columns: dict[str, Schema] = {
+            "family": {"description": "of the addresses in columns: 4 (where left out) or 6", "enum": [4, 6, None]}
+        }
+        for field in fields:
+            if field.width[0]:
+                columns[field.name] = {"description": _column_text(field), **COLUMN, "type": ["string", "null"]}
+            if field.has_lengths:
+                text = f"the lengths of {field.name}: 1 byte each, or one number for all; those of hosts where left out"
+                columns[f"{field.name}_len"] = {
+                    "description": text,
+                    "anyOf": [COLUMN, {"type": "integer", "minimum": 0, "maximum": 128}, NULL],
+                }
+        block = {
+            "description": "columns: of each item a value, one behind the other",
+            "type": "object",
+            "properties": columns,
+            "additionalProperties": False,
+        }
+        either: list[Schema] = [
+            {"anyOf": [{"required": [field.name]}, {"properties": {"block": {"required": [field.name]}}}]}
+            for field in fields
+            if field.required and field.width[0]
+        ]
+        made = {
+            "description": f"Many of kind {kind}.",
+            "properties": {**{field.name: _bulk_field(field) for field in fields}, "block": block},
+            "required": [*(field.name for field in fields if field.required and not field.width[0]), "block"],
+        }
+        found[f"{kind}_block"] = _map("kind", kind, made, [NAMES_A_LINK, *either])
+    return found
+
+
+def _column_text(field: FieldInfo) -> str:
+    width, width6 = field.width
+    return f"{width if width == width6 else f'{width} or {width6}'} bytes each: {field.about}"
+
+
 def _bulk_field(field: FieldInfo) -> Schema:
+    if field.type == "integer":
+        return {"description": field.about, "type": "integer", "minimum": field.minimum, "maximum": field.maximum}
     return {"description": field.about, **(BULK_FIELDS.get(field.name) or BULK_TYPES.get(field.type, {}))}
 
 

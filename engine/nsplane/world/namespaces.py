@@ -253,6 +253,8 @@ class Namespaces:
             lost |= kernel.JUDGE_ROUTES6 | kernel.JUDGE_NEIGHS
         if (old.up, old.mtu, old.master) != (new.up, new.mtu, new.master):
             lost |= kernel.JUDGE_REFUSED
+        if old.master != new.master:
+            lost |= kernel.JUDGE_FDB
         if lost:
             self._core.rejudge(netns.number, new.index, lost)
 

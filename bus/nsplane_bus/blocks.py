@@ -1,0 +1,195 @@
+"""Routes and ARP entries by the hundred thousand: in blocks, several requests in flight, and one answer."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from . import packed
+from .errors import InvalidItems
+from .packed import Address, Addresses, Column, Family, Macs, NetworkColumn, Networks, NotPacked, Numbers
+from .result import Result, sum_up
+
+PART = 2048
+"""Items in one request."""
+AHEAD = 16
+"""Requests in flight."""
+
+Progress = Callable[[int], object]
+"""Called with how many items have their verdict, after each request."""
+
+
+class Sent(Protocol):
+    def result(self) -> Result: ...
+
+
+class Blocks:
+    """What a Client puts and deletes in blocks.
+
+    Columns are any iterables, or buffers of packed values (packed.py); what is given as one value holds for all, and so do other
+    `fields` (`table`, `metric`, `override`, ...). All addresses of a call are of one family: the one that is said, or that of the
+    first; in buffers 4.
+
+    They are sent in parts as they come, so an iterable may be as long as it likes. Where a part is refused (InvalidItems,
+    BusError), those before it were sent. `offset` in the entries of the answer and in InvalidItems counts from the first item of
+    the call. A key that is there twice in different parts is put twice.
+    """
+
+    def submit(self, op: str, **fields: Any) -> Sent:
+        raise NotImplementedError
+
+    def put_routes(
+        self,
+        interface: str,
+        dst: Networks,
+        *,
+        gateway: Address | Addresses | None = None,
+        dst_len: int | Numbers | None = None,
+        namespace: Mapping[str, Any] | None = None,
+        family: Family | None = None,
+        generation: int | None = None,
+        check: bool | None = None,
+        progress: Progress | None = None,
+        **fields: Any,
+    ) -> Result:
+        """Each becomes exactly this. `dst` has networks (an address alone is a host route) or, with `dst_len`, addresses; `gateway`
+        is one for all, or one for each."""
+        dst, family = packed.split_family(dst, family)
+        columns: dict[str, Column] = {"dst": NetworkColumn(dst, family, dst_len)}
+        shared: dict[str, Any] = {"kind": "route", "interface": interface, "namespace": namespace, **fields}
+        if _is_one(gateway):
+            shared["gateway"] = str(gateway)
+        elif gateway is not None:
+            columns["gateway"] = packed.addresses(gateway, family)
+        return self._send_parts("put", shared, columns, family, progress, generation=generation, check=check)
+
+    def put_arps(
+        self,
+        interface: str,
+        ip: Addresses,
+        mac: str | Macs,
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        family: Family | None = None,
+        generation: int | None = None,
+        check: bool | None = None,
+        progress: Progress | None = None,
+        **fields: Any,
+    ) -> Result:
+        """Each becomes exactly this. `mac` is one for all, or one for each."""
+        ip, family = packed.split_family(ip, family)
+        columns = {"ip": packed.addresses(ip, family)}
+        shared = {"kind": "arp", "interface": interface, "namespace": namespace, **fields}
+        if isinstance(mac, str):
+            shared["mac"] = mac
+        else:
+            columns["mac"] = packed.macs(mac)
+        return self._send_parts("put", shared, columns, family, progress, generation=generation, check=check)
+
+    def delete_routes(
+        self,
+        interface: str,
+        dst: Networks,
+        *,
+        dst_len: int | Numbers | None = None,
+        namespace: Mapping[str, Any] | None = None,
+        family: Family | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+        **fields: Any,
+    ) -> Result:
+        """Removes these; `fields` are those of the key, `metric` and `table`."""
+        dst, family = packed.split_family(dst, family)
+        columns: dict[str, Column] = {"dst": NetworkColumn(dst, family, dst_len)}
+        shared = {"kind": "route", "interface": interface, "namespace": namespace, **fields}
+        return self._send_parts("delete", shared, columns, family, progress, force=force or None)
+
+    def delete_arps(
+        self,
+        interface: str,
+        ip: Addresses,
+        *,
+        namespace: Mapping[str, Any] | None = None,
+        family: Family | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Removes these."""
+        ip, family = packed.split_family(ip, family)
+        shared = {"kind": "arp", "interface": interface, "namespace": namespace}
+        return self._send_parts("delete", shared, {"ip": packed.addresses(ip, family)}, family, progress, force=force or None)
+
+    def _send_parts(
+        self,
+        op: str,
+        shared: dict[str, Any],
+        columns: dict[str, Column],
+        family: Family,
+        progress: Progress | None,
+        **more: Any,
+    ) -> Result:
+        return sum_up(self._results(op, shared, _parts(columns, family), progress, more))
+
+    def _results(
+        self, op: str, shared: dict[str, Any], parts: Iterable[tuple[int, dict[str, Any]]], progress: Progress | None, more: Any
+    ) -> Iterator[Result]:
+        in_flight: deque[tuple[int, int, Sent]] = deque()
+        begin = 0
+        what = "keys" if op == "delete" else "items"
+        given = {name: value for name, value in more.items() if value is not None}
+
+        def first() -> Result:
+            start, end, ticket = in_flight.popleft()
+            result = ticket.result()
+            for entry in result.items:
+                _move(entry, start)
+            if progress is not None:
+                progress(end)
+            return result
+
+        for count, block in parts:
+            while len(in_flight) >= AHEAD:
+                yield first()
+            try:
+                ticket = self.submit(op, **{what: [shared | {"block": block}]}, **given)
+            except InvalidItems as error:
+                for fault in error.faults:
+                    _move(fault, begin)
+                raise InvalidItems(error.faults) from None
+            in_flight.append((begin, begin + count, ticket))
+            begin += count
+        while in_flight:
+            yield first()
+
+
+def _move(entry: Any, begin: int) -> None:
+    if "offset" in entry:
+        entry["offset"] += begin
+
+
+def _is_one(value: object) -> bool:
+    return isinstance(value, str) or hasattr(value, "packed")
+
+
+def _parts(columns: dict[str, Column], family: Family) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Blocks, and how many items each has. InvalidItems, ValueError where one column has fewer values than another."""
+    begin = 0
+    while True:
+        counts: dict[str, int] = {}
+        block: dict[str, Any] = {} if family == 4 else {"family": 6}
+        for name, column in columns.items():
+            try:
+                counts[name], block[name] = column.take(PART)
+            except NotPacked as error:
+                fault = {"index": 0, "offset": begin + error.offset, "field": name, "key": None, "message": f"{name}: {error}"}
+                raise InvalidItems([fault]) from None
+            if isinstance(column, NetworkColumn):
+                block[f"{name}_len"] = column.lens
+        (name, count), *others = counts.items()
+        for other, different in others:
+            if different != count:
+                raise ValueError(f"{other} has {begin + different} values, {name} {begin + count} or more")
+        if count:
+            yield count, block
+        if count < PART:
+            return
+        begin += count
