@@ -30,6 +30,9 @@ def bulk(scenario: str, rate: float, floors: tuple[float, ...] = (1000, 1010)) -
         "nsplane, 512 in a request, 4 publishers: put": rate,
         "nsplane, 64 in a request: put": 600.0,
         "nsplane, 1 in a request: put": 150.0,
+        "nsplane, 1 in a request, gathered: put": 350.0,
+        "echo, 1 in a request": 300.0,
+        "echo, 1 in a request, gathered": 700.0,
         "ip -batch": 200.0,
     }
     rounds = [{"first": "floor", "rates": {"floor: put": floor} | rates} for floor in floors]
@@ -161,6 +164,14 @@ def test_bars_that_are_met() -> None:
     assert result.exit_code == 0
     assert "not met" not in result.output
     assert "Not measured" not in result.output or len(SCENARIOS) > len(MET)
+
+
+def test_requests_of_one_are_measured_by_an_echo_of_them() -> None:
+    (report,) = reports([bulk("routes", 900)])
+    assert [(bar.what, bar.figure, bar.limit) for bar in report.bars() if "echo" in bar.what] == [
+        ("routes: put, 1 in a request, of the echo", 0.5, 0.4),
+        ("routes: put, 1 in a request, gathered, of the echo", 0.5, 0.4),
+    ]
 
 
 def test_a_bar_that_is_not_met() -> None:

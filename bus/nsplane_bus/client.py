@@ -73,11 +73,13 @@ class _Replies:
 class Ticket:
     """A request in flight."""
 
-    __slots__ = ("_client", "_error", "_number", "_question", "_reply", "id", "op", "size")
+    __slots__ = ("_client", "_error", "_number", "_question", "_refusal", "_reply", "id", "op", "size")
 
     def __init__(self, client: "Client", request_id: int, op: str, frame: bytes) -> None:
         self._client = client
         self._error: BusError | None = None
+        self._refusal: dict[str, str] | None = None
+        """The reply's `error`, where it has one."""
         self._reply: bytes | _Replies | None = None
         self._number = 0
         self._question = frame if op in QUESTIONS else None
@@ -94,10 +96,17 @@ class Ticket:
         """The reply as it came. Raises BusError where the request was refused, TimedOut where nothing came, Interrupted where the
         connection was lost."""
         self._client.await_reply(self, timeout)
-        if self._error is not None:
-            raise self._error
+        error = self._failure()
+        if error is not None:
+            raise error
         assert self._reply is not None
         return self._reply.part(self._number) if isinstance(self._reply, _Replies) else self._reply
+
+    def _failure(self) -> BusError | None:
+        refusal = self._refusal
+        if refusal is None:
+            return self._error
+        return BusError(refusal.get("code", ""), refusal.get("message", ""), refusal.get("path", ""))
 
     def result(self, timeout: float | None = None) -> Result:
         """The verdicts. Raises as reply() does."""
@@ -268,8 +277,9 @@ class Client(Blocks):
         for ticket in waiting:
             self.await_reply(ticket, timeout)
         for ticket in waiting:
-            if ticket._error is not None:
-                raise ticket._error
+            error = ticket._failure()
+            if error is not None:
+                raise error
 
     # What is
 
@@ -502,8 +512,7 @@ class Client(Blocks):
         self._bytes -= ticket.size
         ticket._reply, ticket._number = reply, number
         if not head.ok:
-            error = head.error or {}
-            ticket._error = BusError(error.get("code", ""), error.get("message", ""), error.get("path", ""))
+            ticket._refusal = head.error or {}
 
     def _take_loss(self) -> None:
         """The connection was lost, and with it all replies that have not come."""

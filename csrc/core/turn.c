@@ -12,6 +12,7 @@
 
 #define TEXT_OF(number) #number
 #define IN_TEXT(number) TEXT_OF(number)
+#define KEPT_BYTES (1 << 20)
 #define WISHES_AT_ONCE 1024 /* the writer is not kept waiting for a whole turn */
 
 struct turn_request {
@@ -192,6 +193,8 @@ size_t nsp_turn_record(struct nsp_turn *turn, uint32_t first, uint32_t count, co
 		*data = turn->requests[first].data;
 		return turn->requests[first].len;
 	}
+	if (record->cap > KEPT_BYTES)
+		mp_free(record);
 	record->len = 0;
 	mp_put_array(record, count);
 	for (uint32_t i = first; i < first + count; i++)
@@ -247,7 +250,7 @@ void nsp_turn_commit(struct nsp_core *core, struct nsp_turn *turn, uint32_t firs
 		}
 		bool express = frame->count <= NSP_EXPRESS_ITEMS;
 		if (envelope->deletes)
-			frame_delete(core, frame, request, origin, envelope->force, express);
+			frame_delete(core, frame, request, origin, envelope->force ? NSP_FORCE : 0, express);
 		else
 			frame_put(core, frame, request, origin, express);
 		request_commit(core, request);

@@ -231,13 +231,13 @@ static bool is_stuck(const struct row *row)
 	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT)) == ROW_HELD;
 }
 
-static void delete_wish(struct nsp_core *core, uint32_t id, struct request *request, uint32_t origin, bool force, bool express)
+static void delete_wish(struct nsp_core *core, uint32_t id, struct request *request, uint32_t origin, uint32_t flags, bool express)
 {
 	struct row *row = id ? table_row(&core->table, id) : NULL;
 
 	if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
 		request_count(request, NSP_STATE_REMOVED);
-	else if (row->flags & ROW_WANTED && !force && !row_is_of_source(core, row, origin))
+	else if (row->flags & ROW_WANTED && !(flags & NSP_FORCE) && !row_is_of_source(core, row, origin))
 		refuse_conflict(core, request, row);
 	else
 		row_unwant(core, id, row, request, express);
@@ -249,7 +249,7 @@ static bool is_deleted_in(uint32_t pass, uint32_t passes, uint8_t kind, uint32_t
 	return kinds[kind]->deletes_spread ? at % passes == pass : pass == 0;
 }
 
-void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool force,
+void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, uint32_t flags,
 		  bool express)
 {
 	refuse_faults(core, frame, request);
@@ -259,7 +259,7 @@ void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request
 			const struct wish *wish = &frame->wishes[i];
 			if (!is_deleted_in(pass, passes, wish->kind, i))
 				continue;
-			delete_wish(core, find_wish(core, frame, wish), request, origin, force, express);
+			delete_wish(core, find_wish(core, frame, wish), request, origin, flags, express);
 			yield_now_and_then(core, deleted++);
 		}
 }
@@ -270,7 +270,7 @@ void nsp_core_delete(struct nsp_core *core, struct nsp_frame *frame, uint32_t se
 	core_lock(core);
 	struct request *request = request_get(core, serial);
 	if (request)
-		frame_delete(core, frame, request, origin, flags & NSP_FORCE, express);
+		frame_delete(core, frame, request, origin, flags, express);
 	core_unlock(core);
 }
 

@@ -7,7 +7,7 @@
 
 /* The frame's rows are wanted, or those of its keys no more. They are called with the lock held, and yield it now and then. */
 void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool express);
-void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool force,
+void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, uint32_t flags,
 		  bool express);
 
 #endif

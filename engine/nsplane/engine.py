@@ -50,7 +50,7 @@ from nsplane.request.announcements import announce
 from nsplane.request.apply import Applier
 from nsplane.request.changes import Changes
 from nsplane.request.checks import bad_frame
-from nsplane.request.diff import Diff, as_map
+from nsplane.request.diff import Diff
 from nsplane.request.listing import Listing
 from nsplane.request.transactions import Transactions
 from nsplane.world.agent_lock import AgentLock
@@ -497,12 +497,7 @@ class Engine:
             self._note_next = None
 
     def wanted_item(self, key: str) -> Any:
-        """The item that is wanted under a key, or None."""
-        node = self._planner.nodes.get(key)
-        if node is not None and not node.gone:
-            return as_map(node.item)
-        entry = self._core.row(key)
-        return None if entry is None else msgspec.msgpack.decode(entry)["item"]
+        return self._listing.wanted_item(key)
 
     def watch_child(self, pidfd: int, ended: Callable[[], None]) -> None:
         """Has `ended` called when a process has ended."""

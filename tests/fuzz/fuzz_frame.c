@@ -4,10 +4,11 @@
  * again, and says the same.
  *
  *   | what the rest is, 1 byte: a request, a key, a request in words, the fields of an item of a bulk kind in words, the columns of a
- *     block | ... |
+ *     block, a message of a turn | ... |
  */
 #include "kernel/internal.h"
 
+#include "core/array.h"
 #include "core/frame.h"
 #include "kinds/item.h"
 #include "kinds/key.h"
@@ -15,6 +16,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct nsp_frame *frame;
+static struct nsp_turn *turn;
 
 static void need(int holds)
 {
@@ -303,13 +305,29 @@ static void read_block(const uint8_t *data, size_t size)
 	mp_free(&request);
 }
 
+/* The bytes as a message: a request, or an array of them. */
+static void read_turn(const uint8_t *data, size_t size)
+{
+	uint8_t *copy = array_copy(data, size);
+	struct nsp_message message = { .data = copy, .len = size };
+	const struct nsp_run *runs;
+	const uint8_t *record;
+
+	if (!turn)
+		turn = nsp_turn_new();
+	uint32_t count = nsp_turn_read(turn, &message, 1, 0, &runs);
+	for (uint32_t i = 0; i < count; i++)
+		nsp_turn_record(turn, runs[i].first, runs[i].count, &record);
+	free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!frame)
 		frame = nsp_frame_new();
 	if (size < 1)
 		return 0;
-	switch (data[0] % 7) {
+	switch (data[0] % 8) {
 	case 0:
 		read_copy(data + 1, size - 1);
 		break;
@@ -327,6 +345,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 5:
 		read_item(data + 1, size - 1, "fdb");
+		break;
+	case 6:
+		read_turn(data + 1, size - 1);
 		break;
 	default:
 		read_item(data + 1, size - 1, "arp");

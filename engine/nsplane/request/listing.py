@@ -6,6 +6,7 @@ import heapq
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,7 @@ from nsplane.model.requests import Get, raw_array
 from nsplane.plan.node import Node
 from nsplane.plan.planner import Planner
 from nsplane.plan.slots import Slot
+from nsplane.request.diff import as_map
 from nsplane.world.microservices import Instance, Microservices
 
 PAGE_BYTES = 1 << 20
@@ -59,6 +61,14 @@ class Listing:
         self._core = core
         self._planner = planner
         self._microservices = microservices
+
+    def wanted_item(self, key: str) -> Any:
+        """The item that is wanted under a key, or None."""
+        node = self._planner.nodes.get(key)
+        if node is not None and not node.gone:
+            return as_map(node.item)
+        entry = self._core.row(key)
+        return None if entry is None else msgspec.msgpack.decode(entry)["item"]
 
     def totals(self) -> dict[str, object]:
         """How many there are of what, for `info`."""
