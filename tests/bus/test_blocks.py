@@ -1,5 +1,6 @@
 """A client puts and deletes routes and ARP entries in blocks, whatever it has them as, and has one answer."""
 
+import ctypes
 import ipaddress
 import random
 from array import array
@@ -95,8 +96,11 @@ def test_a_buffer_is_taken_as_it_is_unless_its_numbers_are_in_the_machines_order
     for values in (data, bytearray(data), memoryview(data), array("B", data), memoryview(data).cast("B", (2, 4))):
         assert taken(addresses(values, 4)) == data
     assert taken(addresses(memoryview(data[::-1])[::-1], 4)) == data
-    with pytest.raises(TypeError, match="not in the network's order"):
-        packed(array("I", [1, 2]))
+    numbers = [0x0A000001, 0x0A000002]
+    assert taken(addresses((ctypes.c_uint32.__ctype_be__ * 2)(*numbers), 4)) == data
+    for wrong in (array("I", numbers), (ctypes.c_uint32.__ctype_le__ * 2)(*numbers)):
+        with pytest.raises(TypeError, match="not in the network's order"):
+            packed(wrong)
     with pytest.raises(ValueError, match="7 bytes are no multiple of 4"):
         addresses(data[:7], 4)
     assert packed("10.0.0.1") is None
