@@ -160,6 +160,25 @@ def test_arps_are_put_and_deleted(agent: RunningAgent) -> None:
     assert client.sweep(1).counts == {"removed": 1}
 
 
+def test_forwarding_entries_are_put_and_deleted(agent: RunningAgent) -> None:
+    client = agent.client()
+    assert client.put_fdb("none", MACS, dst=["10.0.0.1", "10.0.0.2", "10.0.0.3"], vni=7).counts == {"pending": 3}
+    assert {item["mac"]: (item["dst"], item["vni"]) for item in wanted(client).values()} == {
+        "02:00:00:00:00:01": ("10.0.0.1", 7),
+        "02:00:00:00:00:02": ("10.0.0.2", 7),
+        "02:00:00:00:ab:cd": ("10.0.0.3", 7),
+    }
+    assert client.put_fdb("none", PACKED_MACS, vlan=5).counts == {"pending": 3}
+    assert client.put_fdb("none", bytes(12), dst=[ipaddress.ip_address("fd00::1"), "fd00::2"]).counts == {"pending": 2}
+    assert client.delete_fdb("none", bytes(6), dst="fd00::1").counts == {"removed": 1}
+    assert client.delete_fdb("none", MACS[:2], dst=["10.0.0.1", "10.0.0.2"]).counts == {"removed": 2}
+    assert client.delete_fdb("none", iter(MACS), vlan=5).counts == {"removed": 3}
+    assert {(item["mac"], item["dst"]) for item in wanted(client).values()} == {
+        ("02:00:00:00:ab:cd", "10.0.0.3"),
+        ("00:00:00:00:00:00", "fd00::2"),
+    }
+
+
 def many(count: int) -> Iterable[str]:
     return (f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}" for i in range(count))
 
