@@ -56,10 +56,7 @@ class Blocks:
         dst, family = packed.split_family(dst, family)
         columns: dict[str, Column] = {"dst": NetworkColumn(dst, family, dst_len)}
         shared: dict[str, Any] = {"kind": "route", "interface": interface, "namespace": namespace, **fields}
-        if _is_one(gateway):
-            shared["gateway"] = str(gateway)
-        elif gateway is not None:
-            columns["gateway"] = packed.addresses(gateway, family)
+        _place("gateway", gateway, packed.addresses, family, columns, shared)
         return self._send_parts("put", shared, columns, family, progress, generation=generation, check=check)
 
     def put_arps(
@@ -79,11 +76,25 @@ class Blocks:
         ip, family = packed.split_family(ip, family)
         columns = {"ip": packed.addresses(ip, family)}
         shared = {"kind": "arp", "interface": interface, "namespace": namespace, **fields}
-        if isinstance(mac, str):
-            shared["mac"] = mac
-        else:
-            columns["mac"] = packed.macs(mac)
+        _place("mac", mac, packed.macs, family, columns, shared)
         return self._send_parts("put", shared, columns, family, progress, generation=generation, check=check)
+
+    def put_fdb(
+        self,
+        interface: str,
+        mac: Macs,
+        *,
+        dst: Address | Addresses | None = None,
+        namespace: Mapping[str, Any] | None = None,
+        family: Family | None = None,
+        generation: int | None = None,
+        check: bool | None = None,
+        progress: Progress | None = None,
+        **fields: Any,
+    ) -> Result:
+        """Each becomes exactly this. `dst`, of a vxlan interface, is one for all, or one for each."""
+        columns, shared, family = _entries(interface, mac, dst, namespace, family)
+        return self._send_parts("put", shared | fields, columns, family, progress, generation=generation, check=check)
 
     def delete_routes(
         self,
@@ -117,6 +128,23 @@ class Blocks:
         ip, family = packed.split_family(ip, family)
         shared = {"kind": "arp", "interface": interface, "namespace": namespace}
         return self._send_parts("delete", shared, {"ip": packed.addresses(ip, family)}, family, progress, force=force or None)
+
+    def delete_fdb(
+        self,
+        interface: str,
+        mac: Macs,
+        *,
+        dst: Address | Addresses | None = None,
+        namespace: Mapping[str, Any] | None = None,
+        family: Family | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+        **fields: Any,
+    ) -> Result:
+        """Removes these, with `dst` those of a vxlan interface. Other `fields` are `vlan` and `src_vni`, and of a group's MAC
+        `port` and `vni`."""
+        columns, shared, family = _entries(interface, mac, dst, namespace, family)
+        return self._send_parts("delete", shared | fields, columns, family, progress, force=force or None)
 
     def _send_parts(
         self,
@@ -166,8 +194,31 @@ def _move(entry: Any, begin: int) -> None:
         entry["offset"] += begin
 
 
-def _is_one(value: object) -> bool:
-    return isinstance(value, str) or hasattr(value, "packed")
+def _place(
+    name: str,
+    value: Any,
+    column: Callable[[Any, Family], Column],
+    family: Family,
+    columns: dict[str, Column],
+    shared: dict[str, Any],
+) -> None:
+    """Text or an object of `ipaddress` holds for all; others are a column."""
+    if isinstance(value, str) or hasattr(value, "packed"):
+        shared[name] = str(value)
+    elif value is not None:
+        columns[name] = column(value, family)
+
+
+def _entries(
+    interface: str, mac: Macs, dst: Any, namespace: Mapping[str, Any] | None, family: Family | None
+) -> tuple[dict[str, Column], dict[str, Any], Family]:
+    """Columns of fdb, what holds for all, and the family of `dst`."""
+    if dst is not None and not isinstance(dst, str) and not hasattr(dst, "packed"):
+        dst, family = packed.split_family(dst, family)
+    columns = {"mac": packed.macs(mac)}
+    shared = {"kind": "fdb", "interface": interface, "namespace": namespace}
+    _place("dst", dst, packed.addresses, family or 4, columns, shared)
+    return columns, shared, family or 4
 
 
 def _parts(columns: dict[str, Column], family: Family) -> Iterator[tuple[int, dict[str, Any]]]:

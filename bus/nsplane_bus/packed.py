@@ -110,7 +110,8 @@ def addresses(values: Any, family: Family) -> Column:
     return Column(values, WIDTH[family], partial(pack_addresses, family=family))
 
 
-def macs(values: Any) -> Column:
+def macs(values: Any, family: Family = 4) -> Column:
+    """Of any family."""
     return Column(values, 6, pack_macs)
 
 

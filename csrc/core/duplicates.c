@@ -56,6 +56,8 @@ static uint32_t seen_begin(struct seen *seen, uint32_t count)
 void seen_free(struct seen *seen)
 {
 	free(seen->entries);
+	seen->entries = NULL;
+	seen->cap = 0;
 }
 
 /* One kind on one link in the order of their keys, as most are sent: none is there twice. */

@@ -43,6 +43,19 @@ void nsp_frame_free(struct nsp_frame *frame)
 	free(frame);
 }
 
+/* The memory of so many is kept for the next request: there is a frame for each request of a turn, and blocks are large. */
+#define KEPT_WISHES 16384
+
+void frame_trim(struct nsp_frame *frame)
+{
+	if (frame->wish_cap <= KEPT_WISHES)
+		return;
+	free(frame->wishes);
+	frame->wishes = NULL;
+	frame->wish_cap = frame->wish_count = 0;
+	seen_free(&frame->seen);
+}
+
 static void leave(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len)
 {
 	ARRAY_GROW(frame->others, frame->other_count, frame->other_cap);
@@ -60,6 +73,20 @@ static bool is_full(const struct nsp_frame *frame)
 	return frame->fault_count > INVALID_MAX;
 }
 
+static void make_room(struct nsp_frame *frame, uint32_t wishes)
+{
+	uint32_t cap = frame->wish_cap ? frame->wish_cap : 16;
+
+	if (wishes <= frame->wish_cap)
+		return;
+	while (cap < wishes)
+		cap *= 2;
+	frame->wishes = realloc(frame->wishes, cap * sizeof(*frame->wishes));
+	if (!frame->wishes)
+		abort();
+	frame->wish_cap = cap;
+}
+
 /* The items of a block, which stands at `item`. */
 static int read_block(struct nsp_frame *frame, const struct block *block, struct mp_in item, struct nsp_error *err)
 {
@@ -68,8 +95,7 @@ static int read_block(struct nsp_frame *frame, const struct block *block, struct
 	if (block->rows + (uint64_t)frame->wish_count > ITEMS_MAX)
 		return nsp_refuse(err, EBADMSG, "%s[%u]: more than %u of them: send them in parts", frame->keys ? "keys" : "items",
 				  block->shared.index, ITEMS_MAX);
-	while (frame->wish_cap < frame->wish_count + block->rows)
-		frame->wishes = array_grow(frame->wishes, &frame->wish_cap, sizeof(*frame->wishes));
+	make_room(frame, frame->wish_count + block->rows);
 	for (uint32_t row = 0, end; row < block->rows && !is_full(frame); row = end + 1) {
 		end = block_decode(block, row, &frame->wishes[frame->wish_count], &fault);
 		frame->wish_count += end - row;
@@ -216,6 +242,7 @@ int nsp_frame_read(struct nsp_frame *frame, const uint8_t *data, size_t len, str
 	uint32_t lists = 0;
 	bool keys;
 
+	frame_trim(frame);
 	frame->envelope.len = frame->text.len = 0;
 	frame->count = frame->wish_count = frame->other_count = frame->fault_count = frame->keys = 0;
 	if (!mp_next(&in, &map) || map.type != MP_MAP)

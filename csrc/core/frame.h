@@ -22,6 +22,9 @@ struct nsp_frame {
 	struct seen seen;
 };
 
+/* Gives back what a large request has taken; nothing of it is looked at any more. */
+void frame_trim(struct nsp_frame *frame);
+
 static inline const char *frame_slot(const struct nsp_frame *frame, const struct wish *wish)
 {
 	return (const char *)frame->text.data + wish->slot;

@@ -148,6 +148,8 @@ static void find_runs(struct nsp_turn *turn)
 uint32_t nsp_turn_read(struct nsp_turn *turn, struct nsp_message *messages, uint32_t count, uint32_t only_one,
 		       const struct nsp_run **runs)
 {
+	for (uint32_t i = 0; i < turn->count && i < turn->frame_count; i++)
+		frame_trim(turn->frames[i]);
 	turn->count = 0;
 	turn->texts.len = 0;
 	for (uint32_t i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
 """A client puts and deletes routes and ARP entries in blocks, whatever it has them as, and has one answer."""
 
+import ctypes
 import ipaddress
 import random
 from array import array
@@ -95,8 +96,11 @@ def test_a_buffer_is_taken_as_it_is_unless_its_numbers_are_in_the_machines_order
     for values in (data, bytearray(data), memoryview(data), array("B", data), memoryview(data).cast("B", (2, 4))):
         assert taken(addresses(values, 4)) == data
     assert taken(addresses(memoryview(data[::-1])[::-1], 4)) == data
-    with pytest.raises(TypeError, match="not in the network's order"):
-        packed(array("I", [1, 2]))
+    numbers = [0x0A000001, 0x0A000002]
+    assert taken(addresses((ctypes.c_uint32.__ctype_be__ * 2)(*numbers), 4)) == data
+    for wrong in (array("I", numbers), (ctypes.c_uint32.__ctype_le__ * 2)(*numbers)):
+        with pytest.raises(TypeError, match="not in the network's order"):
+            packed(wrong)
     with pytest.raises(ValueError, match="7 bytes are no multiple of 4"):
         addresses(data[:7], 4)
     assert packed("10.0.0.1") is None
@@ -154,6 +158,25 @@ def test_arps_are_put_and_deleted(agent: RunningAgent) -> None:
     assert client.delete_arps("none", b"\x0a\0\0\1\x0a\0\0\2").counts == {"removed": 2}
     assert wanted(client).keys() == {"arp/none/10.0.0.3", "arp/none/fd00::1", "arp/none/fd00::2"}
     assert client.sweep(1).counts == {"removed": 1}
+
+
+def test_forwarding_entries_are_put_and_deleted(agent: RunningAgent) -> None:
+    client = agent.client()
+    assert client.put_fdb("none", MACS, dst=["10.0.0.1", "10.0.0.2", "10.0.0.3"], vni=7).counts == {"pending": 3}
+    assert {item["mac"]: (item["dst"], item["vni"]) for item in wanted(client).values()} == {
+        "02:00:00:00:00:01": ("10.0.0.1", 7),
+        "02:00:00:00:00:02": ("10.0.0.2", 7),
+        "02:00:00:00:ab:cd": ("10.0.0.3", 7),
+    }
+    assert client.put_fdb("none", PACKED_MACS, vlan=5).counts == {"pending": 3}
+    assert client.put_fdb("none", bytes(12), dst=[ipaddress.ip_address("fd00::1"), "fd00::2"]).counts == {"pending": 2}
+    assert client.delete_fdb("none", bytes(6), dst="fd00::1").counts == {"removed": 1}
+    assert client.delete_fdb("none", MACS[:2], dst=["10.0.0.1", "10.0.0.2"]).counts == {"removed": 2}
+    assert client.delete_fdb("none", iter(MACS), vlan=5).counts == {"removed": 3}
+    assert {(item["mac"], item["dst"]) for item in wanted(client).values()} == {
+        ("02:00:00:00:ab:cd", "10.0.0.3"),
+        ("00:00:00:00:00:00", "fd00::2"),
+    }
 
 
 def many(count: int) -> Iterable[str]:

@@ -98,6 +98,17 @@ static void test_items_are_what_they_would_be(void)
 	     "{kind: route, interface: a, dst: 10.0.0.0/8}, {kind: route, interface: a, dst: 10.0.0.0/8, metric: 7}");
 	same("{kind: route, interface: a, dst: fd00::/8, block: {metric: 0x00000005}}",
 	     "{kind: route, interface: a, dst: fd00::/8, metric: 5}");
+	/* A key that is a MAC, and addresses of either family. */
+	same("{kind: fdb, interface: a, block: {mac: 0x020000000001020000000002, vlan: 0x0000000100000ffe}}",
+	     "{kind: fdb, interface: a, mac: 02:00:00:00:00:01, vlan: 1}, {kind: fdb, interface: a, mac: 02:00:00:00:00:02, vlan: "
+	     "4094}");
+	same("{kind: fdb, interface: a, block: {mac: 0x020000000001020000000002, dst: 0x0a0000010a000002, port: "
+	     "0x000012b50000ffff}}, {kind: fdb, interface: a, mac: 00:00:00:00:00:00, block: {family: 6, dst: "
+	     "0xfd000000000000000000000000000001fd000000000000000000000000000002}}",
+	     "{kind: fdb, interface: a, mac: 02:00:00:00:00:01, dst: 10.0.0.1, port: 4789},"
+	     " {kind: fdb, interface: a, mac: 02:00:00:00:00:02, dst: 10.0.0.2, port: 65535},"
+	     " {kind: fdb, interface: a, mac: 00:00:00:00:00:00, dst: fd00::1},"
+	     " {kind: fdb, interface: a, mac: 00:00:00:00:00:00, dst: fd00::2}");
 	/* Nil is what is left out. */
 	same("{kind: route, interface: a, dst: nil, gateway: nil, block: {family: nil, dst: 0x0a000001, dst_len: nil, metric: "
 	     "nil}}",
@@ -179,6 +190,7 @@ static void test_what_is_no_block(void)
 	refused("kind: route, dst: 10.0.0.0, block: {dst_len: 8}", "block.dst_len", "is of a column dst, which is missing");
 	refused("kind: route, block: {gateway: 0x0a000001}", "dst", "is missing");
 	refused("kind: arp, block: {ip: 0x0a000001}", "mac", "is missing");
+	refused("kind: fdb, block: {mac: 0x020000000001, self: 0x01}", "block.self", "fdb items have no such field");
 	/* What holds for all is as in an item of its own. */
 	refused("kind: route, gateway: 224.0.0.1, block: {dst: 0x0a000001}", "gateway", "'224.0.0.1' is a multicast address");
 	refused("kind: route, gateway: fd00::1, block: {dst: 0x0a000001}", "gateway", "is IPv6, the destination IPv4");
@@ -226,6 +238,8 @@ static void test_one_of_them_is_refused(void)
 		    "0 is not 1 to 4294967295", "{interface: web0, kind: route, dst: 10.0.0.2/32, table: 0}\n");
 	one_refused("kind: route, block: {dst: 0x0a0000010a0000020a000003, scope: 0x0000000000000000000000ff}", 2, "scope",
 		    "255 is not 0 to 254", "{interface: web0, kind: route, dst: 10.0.0.3/32, scope: 255}\n");
+	one_refused("kind: fdb, vlan: 7, block: {mac: 0x020000000001000000000000020000000003}", 1, "mac",
+		    "of all zeros wants a dst", "{interface: web0, kind: fdb, vlan: 7, mac: 00:00:00:00:00:00}\n");
 	one_refused("kind: route, block: {family: 6, dst: 0xfd000000000000000000000000000001fd000000000000000000000000000003"
 		    "fd000000000000000000000000000004, dst_len: 0x807f80}",
 		    1, "dst", "'fd00::3/127' has host bits set: the network is fd00::2/127",
@@ -310,6 +324,7 @@ static void test_keys(void)
 	key_refused("{kind: route, interface: a, gateway: 10.0.0.1, block: {dst: 0x0a000001}}", "gateway", "is no part of a key");
 	key_refused("{kind: route, interface: a, override: true, block: {dst: 0x0a000001}}", "override", "is no part of a key");
 	key_refused("{kind: arp, interface: a, block: {ip: 0x0a000001, mac: 0x020000000001}}", "block.mac", "is no part of a key");
+	key_refused("{kind: fdb, interface: a, local: true, block: {mac: 0x020000000001}}", "local", "is no part of a key");
 	key_refused("{kind: arp, interface: a, ip: 10.0.0.1}", "key", "is a string of UTF-8, or a map with `block`");
 	key_refused("{kind: veth, name: a}", "key", "is a string of UTF-8");
 	key_refused("{kind: arp, interface: a, block: {}}", "ip", "is missing");

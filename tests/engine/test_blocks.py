@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from msgspec import msgpack
 
-from nsplane import BadRequest, Engine, Journal, check_frame
-from nsplane.kernel import Core, Frame
+from nsplane import BadRequest, Closed, Engine, Journal, check_frame
+from nsplane.kernel import Core, Frame, FrameError
 
 from .conftest import Lab, ip, life, run, until
 from .wishes import Item, arp, bridge, by_name, route
@@ -227,6 +227,23 @@ def test_more_than_a_request_may_have_is_refused(engine: Engine) -> None:
     with pytest.raises(BadRequest, match="more than 1048576 of them") as caught:
         ask(engine, op="put", items=[block])
     assert caught.value.path == "items[0]"
+
+
+def test_a_decoder_is_as_good_after_a_large_request_and_after_a_bad_one() -> None:
+    frame = Frame()
+    for count, bad in ((20_000, False), (2, False), (1 << 20, False), (1 << 20, True), (3, False)):
+        block = {"kind": "route", "interface": "br", "block": {"dst": b"".join(n.to_bytes(4, "big") for n in range(count))}}
+        data = msgpack.encode({"items": [block] * (1 + bad)})
+        if bad:
+            with pytest.raises(FrameError, match=r"items\[1\]: more than 1048576"):
+                frame.read(data)
+        else:
+            frame.read(data)
+            assert frame.count == count
+            assert frame.envelope == b"\xdf\0\0\0\0"
+        frame.release()
+        with pytest.raises(Closed):
+            _ = frame.envelope
 
 
 def test_a_block_is_no_field_of_other_kinds(engine: Engine) -> None:

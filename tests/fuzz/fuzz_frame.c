@@ -258,23 +258,25 @@ static void read_item(const uint8_t *data, size_t size, const char *kind)
 	mp_free(&request);
 }
 
-/* Columns of one to eight values each, as long as bytes for them last; of a bit each of the first two bytes. */
+/* Columns of one to eight values each, as long as bytes for them last; which, bits of the first three bytes say. */
 static void read_block(const uint8_t *data, size_t size)
 {
 	static const struct {
 		const char *name;
 		uint8_t width; /* 0: of an address */
-	} columns[] = { { "dst", 0 },	{ "dst_len", 1 }, { "gateway", 0 }, { "metric", 4 }, { "table", 4 },
-			{ "scope", 4 }, { "prefsrc", 0 }, { "ip", 0 },	    { "mac", 6 } };
+	} columns[] = { { "dst", 0 },	  { "dst_len", 1 }, { "gateway", 0 }, { "metric", 4 }, { "table", 4 }, { "scope", 4 },
+			{ "prefsrc", 0 }, { "ip", 0 },	    { "mac", 6 },     { "vlan", 4 },   { "port", 4 },  { "vni", 4 } };
+	static const char *const names[] = { "route", "arp", "fdb", "route" };
 	struct mp_out request = { 0 }, block = { 0 };
 	uint32_t pairs = 0;
 
 	if (size < 3)
 		return;
-	unsigned which = data[0] | (data[1] & 1u) << 8, rows = 1 + (data[1] >> 1 & 7u), wide = data[1] >> 4 & 1u;
-	bool arp = data[1] >> 5 & 1u, keys = data[1] >> 6 & 1u;
-	data += 2;
-	size -= 2;
+	unsigned which = data[0] | (data[2] & 15u) << 8, rows = 1 + (data[1] >> 1 & 7u), wide = data[1] >> 4 & 1u;
+	const char *kind = names[data[1] >> 5 & 3u];
+	bool keys = data[1] >> 7;
+	data += 3;
+	size -= 3;
 	for (unsigned i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
 		size_t len = rows * (columns[i].width ? columns[i].width : wide ? 16 : 4);
 		if (!(which >> i & 1) || len > size)
@@ -292,7 +294,7 @@ static void read_block(const uint8_t *data, size_t size)
 	mp_put_array(&request, 1);
 	mp_put_map(&request, 3);
 	mp_put_literal(&request, "kind");
-	mp_put_text(&request, arp ? "arp" : "route");
+	mp_put_text(&request, kind);
 	mp_put_literal(&request, "interface");
 	mp_put_literal(&request, "v0");
 	mp_put_literal(&request, "block");
