@@ -24,8 +24,8 @@ CHOSEN = [
     "tests/engine/test_earlier_life.py::test_what_changed_meanwhile_is_changed_in_place",
     "tests/engine/test_stacked_links.py::test_its_name_may_be_taken_where_the_lower_link_is",
 ]
-"""What is done otherwise before Linux 6.2 (names of links that are up), 6.9 (pidfds of threads) and 6.13 (names of links that are born
-in another namespace), and what asks most of it."""
+"""What is done otherwise before Linux 6.2 (names of links that are up), 6.9 (pidfds of threads) and 6.13 (names of links that are
+born in another namespace), and what asks most of it."""
 
 
 def in_vm(kernel: str, *command: str) -> None:
