@@ -95,8 +95,8 @@ struct nsp_field_info {
 	char about[120];
 	uint32_t required;
 	uint32_t min, max; /* of numbers */
-	uint32_t width;	 /* of its values in a column of a block, where addresses are IPv4: bytes, or 0: it is none */
-	uint32_t width6; /* the same where they are IPv6 */
+	uint32_t width;	   /* of its values in a column of a block, where addresses are IPv4: bytes, or 0: it is none */
+	uint32_t width6;   /* the same where they are IPv6 */
 };
 NSP_API int nsp_schema_field(uint32_t kind, uint32_t field, struct nsp_field_info *info);
 
