@@ -12,6 +12,7 @@ import pytest
 from nsplane import Engine
 
 from .conftest import Lab, counted, life, quiet, run, until
+from .engine_process import EngineProcess
 from .test_override_restart import record_deletion
 from .wishes import Item, bridge, by_name, existing, veth
 
@@ -331,6 +332,23 @@ def test_a_restart_takes_over_what_is_there(lab: Lab, tmp_path: Path) -> None:
         engine.delete([f"fdb/q/{OTHER}"], timeout=5)
         quiet(engine)
         assert entries(red) == sorted([*(one for one in shown if not one.startswith("0a")), "0a q static"])
+        engine.replace([], timeout=10)
+        quiet(engine)
+
+
+def test_a_kill_changes_nothing(lab: Lab, tmp_path: Path) -> None:
+    red = lab.name("red")
+    wanted = [fdb("p"), fdb("v", dst="192.0.2.5"), fdb("v", ZERO, dst="192.0.2.5"), fdb("v", ZERO, dst="192.0.2.6")]
+    process = EngineProcess(lab.name(), tmp_path)
+    assert process.ask({"op": "put", "items": [*links(red), *wanted]})["counts"] == {"configured": 10}
+    shown = entries(red)
+    process.kill()
+    process.close()
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: counted(engine).get("fdb") == {"configured": 4})
+        quiet(engine)
+        assert entries(red) == shown
+        assert drift(engine) == NO_DRIFT
         engine.replace([], timeout=10)
         quiet(engine)
 
