@@ -24,8 +24,8 @@ def fdb(interface: str, mac: str = MAC, **fields: Any) -> Item:
 
 
 def entries(netns: str, *macs: str) -> list[str]:
-    """The entries of these MACs, as words: where they lead, and what of them is said. In VLAN 1 every port is, where a kernel has VLANs:
-    what there is without a VLAN is in that one too."""
+    """The entries of these MACs, as words: where they lead, and what of them is said. What is in no VLAN is in VLAN 1 too, where a
+    kernel has VLANs: every port is in that one."""
     shown = json.loads(run(f"nsenter --net=/run/netns/{netns} bridge -j fdb show"))
     found = []
     for one in shown:
