@@ -256,6 +256,17 @@ static void again(struct nsp_core *core, const struct conflict *conflict, struct
 	row_retry(core, conflict->row, row, conflict->request);
 }
 
+/* It is not written again: a bridge's entry without a VLAN would go over those of others in its port's VLANs. */
+static void take_as_it_is(struct nsp_core *core, const struct conflict *conflict, struct row *row)
+{
+	row->flags |= ROW_HELD;
+	if (core->looking == conflict->netns && row->kind >= core->looking_kind)
+		row->flags |= ROW_SEEN;
+	row_state(core, conflict->row, row, NSP_STATE_CONFIGURED, 0, NULL);
+	if (conflict->request)
+		request_settle(core, conflict->request, row, NSP_STATE_CONFIGURED);
+}
+
 /* `error`: why the kernel could not be read, or NULL. */
 static void settle(struct nsp_core *core, struct conflict *conflict, const char *error)
 {
@@ -297,8 +308,11 @@ static void settle(struct nsp_core *core, struct conflict *conflict, const char 
 		again(core, conflict, row, false);
 	} else if (!conflict->found) {
 		fail_row(core, conflict, row, "exists, but the kernel does not show it");
+	} else if (is_as_wanted(core, conflict)) {
+		row_resolve(core, row, false);
+		take_as_it_is(core, conflict, row);
 	} else if (is_ours(core, conflict)) {
-		row_resolve(core, row, !is_as_wanted(core, conflict));
+		row_resolve(core, row, true);
 		again(core, conflict, row, true);
 	} else if (row_resolve(core, row, true) == SUSPECT_ALTERED) {
 		core->altered++;

@@ -24,11 +24,12 @@ def fdb(interface: str, mac: str = MAC, **fields: Any) -> Item:
 
 
 def entries(netns: str, *macs: str) -> list[str]:
-    """The entries of these MACs, as words: where they lead, and what of them is said."""
+    """The entries of these MACs, as words: where they lead, and what of them is said. What is in no VLAN is in VLAN 1 too, where a
+    kernel has VLANs: every port is in that one."""
     shown = json.loads(run(f"nsenter --net=/run/netns/{netns} bridge -j fdb show"))
     found = []
     for one in shown:
-        if one["mac"] in (macs or (MAC, OTHER, ZERO)):
+        if one["mac"] in (macs or (MAC, OTHER, ZERO)) and one.get("vlan") != 1:
             words = [f"{name} {one[name]}" for name in ("dst", "port", "vni", "src_vni", "vlan") if name in one]
             found.append(" ".join([one["mac"][-2:], one["ifname"], *words, *one["flags"], one["state"]]).rstrip())
     return sorted(found)
