@@ -62,13 +62,24 @@ static const struct row *find_wanted(const struct nsp_core *core, const char *sl
 	return row && row->flags & ROW_WANTED ? row : NULL;
 }
 
+/* As a row has it: with the number of its set of next hops, or one that no row has. */
+static const struct wish *with_set(const struct nsp_core *core, struct wish *wish)
+{
+	if (wish->hops_len) {
+		uint32_t set = interned_find(&core->table.sets, &core->table.secret, wish->hops, wish->hops_len);
+		set = set ? set : UINT32_MAX;
+		memcpy(wish->body + kinds[wish->kind]->set, &set, sizeof(set));
+	}
+	return wish;
+}
+
 long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint32_t origin, uint32_t flags, const uint8_t **data,
 		      size_t *len)
 {
 	core->rows_out.len = 0;
 	core_lock(core);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		const struct wish *wish = &frame->wishes[i];
+		struct wish wanted = frame->wishes[i], *wish = &wanted;
 		const char *slot = frame_slot(frame, wish), *action;
 		const struct row *row = find_wanted(core, slot, wish);
 
@@ -77,7 +88,7 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 		else if (frame->keys)
 			action = row ? "delete" : "absent";
 		else
-			action = !row ? "create" : row_is_as(core, row, wish) ? "unchanged" : "change";
+			action = !row ? "create" : row_is_as(core, row, with_set(core, wish)) ? "unchanged" : "change";
 		put_change(core, action, slot, row, wish, !frame->keys);
 		if (i % COMPARED_AT_ONCE == COMPARED_AT_ONCE - 1)
 			core_yield(core);

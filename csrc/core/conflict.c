@@ -107,7 +107,7 @@ static int ask(struct nsp_socket *sock, struct conflict *conflicts, uint32_t cou
 			if (!kind->ask)
 				continue;
 			asked[batch.count] = &conflicts[i];
-			struct item item = { conflicts[i].kind, conflicts[i].flags, conflicts[i].key, NULL };
+			struct item item = { .kind = conflicts[i].kind, .flags = conflicts[i].flags, .body = conflicts[i].key };
 			kind->ask(kind, &batch, &item, conflicts[i].ifindex);
 		}
 		if (batch.count)

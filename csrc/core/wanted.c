@@ -89,10 +89,33 @@ static void refuse_conflict(struct nsp_core *core, struct request *request, cons
 	entry_put(core, request_entry(request), row, NSP_STATE_CONFLICT, NO_PREVIOUS);
 }
 
+/* The numbers of sets of next hops: those of one request mostly have the same, which is looked for once. */
+struct set_memo {
+	const struct wish *last;
+	uint32_t number; /* it counts on it */
+};
+
+static void find_set(struct nsp_core *core, struct set_memo *memo, struct wish *wish)
+{
+	const struct wish *last = memo->last;
+
+	if (!last || last->hops_len != wish->hops_len || memcmp(last->hops, wish->hops, wish->hops_len)) {
+		interned_drop(&core->table.sets, memo->number);
+		memo->number = interned_take(&core->table.sets, &core->table.secret, wish->hops, wish->hops_len);
+	}
+	memo->last = wish;
+	memcpy(wish->body + kinds[wish->kind]->set, &memo->number, sizeof(memo->number));
+}
+
 static void take_wish(struct nsp_core *core, struct row *row, const struct wish *wish)
 {
 	const struct kind *kind = kinds[row->kind];
 
+	if (kind->set) {
+		uint32_t before = row_set(row);
+		interned_hold(&core->table.sets, bytes_load4(wish->body + kind->set));
+		interned_drop(&core->table.sets, before);
+	}
 	row->flags = (uint16_t)((row->flags & ~ITEM_FLAGS) | wish->flags);
 	bytes_copy(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size));
 	if (row->extra)
@@ -186,13 +209,16 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 	}
 	refuse_faults(core, frame, request);
 	uint64_t now = clock_date();
+	struct set_memo memo = { 0 };
 	uint32_t put = 0;
 	for (int order = 0; order < 3; order++) {
 		uint32_t last = UINT32_MAX, slot = NIL;
 		for (uint32_t i = 0; i < frame->wish_count; i++) {
-			const struct wish *wish = &frame->wishes[i];
+			struct wish *wish = &frame->wishes[i];
 			if (put_order(wish) != order)
 				continue;
+			if (wish->hops_len)
+				find_set(core, &memo, wish);
 			if (wish->slot != last) {
 				last = wish->slot;
 				slot = slot_make(core, frame_slot(frame, wish));
@@ -206,6 +232,7 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 			make_room(core);
 		}
 	}
+	interned_drop(&core->table.sets, memo.number);
 	core_unlock(core);
 }
 

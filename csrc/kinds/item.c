@@ -95,6 +95,7 @@ static bool decode_field(struct mp_in *in, const struct field *field, struct val
 		return fault_want(in, &token, MP_STR, field->name, fault) &&
 		       prefix_parse(token.data, token.len, field->name, value->bytes, &value->prefix_len, &value->family, fault);
 	case FIELD_HOST:
+	case FIELD_GATEWAY:
 	case FIELD_ADDRESS:
 		return fault_want(in, &token, MP_STR, field->name, fault) && decode_host(&token, field, value, fault);
 	case FIELD_MAC:
@@ -129,6 +130,9 @@ static void store(const struct field *field, const struct value *value, struct w
 		else
 			memcpy(field->size ? at : wish->source, value->bytes, 16);
 		return;
+	case FIELD_GATEWAY:
+		wish->hops_len = hops_pack_one(wish->hops, value->family == 4 ? AF_INET : AF_INET6, value->bytes, false);
+		return;
 	case FIELD_ADDRESS:
 		memset(at, 0, 16);
 		if (value->family == 4)
@@ -156,11 +160,12 @@ static bool store_all(const struct kind *kind, const struct value *values, unsig
 	uint8_t family = kind->family == AF_INET ? 4 : 6;
 
 	wish->flags = 0;
+	wish->hops_len = 0;
 	memcpy(wish->body, kind->blank, KIND_BODY_MAX);
 	for (; given; given &= given - 1) {
 		unsigned at = (unsigned)__builtin_ctz(given);
 		const struct field *field = &kind->fields[at];
-		if (field->type == FIELD_HOST && values[at].family != family)
+		if ((field->type == FIELD_HOST || field->type == FIELD_GATEWAY) && values[at].family != family)
 			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", values[at].family, family);
 		store(field, &values[at], wish);
 	}
@@ -285,7 +290,9 @@ void item_put(struct mp_out *out, const char *slot, const struct item *item)
 		const struct field *field = &kind->fields[i];
 		if (!is_said(kind, field, item))
 			continue;
-		const uint8_t *at = field->type == FIELD_HOST && !field->size ? item->source : item->body + field->offset;
+		const uint8_t *at = field->type == FIELD_GATEWAY	      ? hops_address(item->hops, 0) :
+				    field->type == FIELD_HOST && !field->size ? item->source :
+										item->body + field->offset;
 		mp_put_str(out, field->name, field->name_len);
 		pairs++;
 		switch (field->type) {

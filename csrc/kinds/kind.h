@@ -15,6 +15,7 @@
 #include "nsplane/core.h"
 
 #include "kinds/field.h"
+#include "kinds/hops.h"
 #include "wire/fault.h"
 
 struct sock_filter;
@@ -39,21 +40,25 @@ struct item {
 	uint8_t flags;
 	const uint8_t *body;
 	const uint8_t *source; /* where ITEM_SOURCE is set */
+	const uint8_t *hops;   /* where ITEM_GATEWAY is: see hops.h */
+	uint32_t hops_len;
 };
 
 /* An item as it was decoded. */
 struct wish {
 	uint8_t kind;
 	uint8_t flags;
-	uint32_t index; /* position in the request */
-	uint32_t slot;	/* offset of the slot's key in the frame's text */
+	uint16_t hops_len; /* of its set of next hops */
+	uint32_t index;	   /* position in the request */
+	uint32_t slot;	   /* offset of the slot's key in the frame's text */
 	uint8_t source[16];
+	uint8_t hops[HOPS_SHORT];
 	uint8_t body[KIND_BODY_MAX];
 };
 
 static inline struct item wish_item(const struct wish *wish)
 {
-	return (struct item){ wish->kind, wish->flags, wish->body, wish->source };
+	return (struct item){ wish->kind, wish->flags, wish->body, wish->source, wish->hops, wish->hops_len };
 }
 
 /* An object as the kernel tells of it. */
@@ -80,6 +85,7 @@ struct kind {
 	const struct field *fields; /* what is required comes first */
 	uint8_t field_count;
 	uint8_t address; /* which of them begins the key, behind the interface */
+	uint8_t set;	 /* where in a row's body the number of its set of next hops is (in a wish's: 0); 0: it has none */
 	uint32_t judged; /* NSP_JUDGE_*: when the kernel drops all of them */
 
 	bool per_link;	      /* the link is a part of the kernel's key; else rows of two slots may be the same object */

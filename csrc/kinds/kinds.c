@@ -91,15 +91,22 @@ bool object_read(const struct nlmsghdr *msg, struct object *object)
 	return kind >= 0 && kinds[kind]->read(msg, object);
 }
 
+/* All but the set of next hops, which a wish's body does not have. */
+static bool has_value(const struct kind *kind, const uint8_t *a, const uint8_t *b)
+{
+	size_t len = kind->body_size - kind->key_size - (kind->set ? sizeof(uint32_t) : 0);
+
+	return !memcmp(a + kind->key_size, b + kind->key_size, len);
+}
+
 bool object_is(const struct object *object, const struct item *item)
 {
-	const struct kind *kind = kinds[item->kind];
 	const struct wish *wish = &object->wish;
 	uint32_t flags = ITEM_GATEWAY | ITEM_OWN | ITEM_SOURCE;
 
-	return object->plain && !((item->flags ^ wish->flags) & flags) &&
-	       !memcmp(item->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)) &&
-	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16));
+	return object->plain && !((item->flags ^ wish->flags) & flags) && has_value(kinds[item->kind], item->body, wish->body) &&
+	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16)) && item->hops_len == wish->hops_len &&
+	       !memcmp(item->hops, wish->hops, item->hops_len);
 }
 
 int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)

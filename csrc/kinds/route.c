@@ -18,13 +18,14 @@
 struct route4 {
 	uint8_t dst[4], dst_len;
 	uint32_t metric, table;
-	uint8_t gateway[4], scope;
+	uint8_t scope;
+	uint32_t set;
 } __attribute__((packed));
 
 struct route6 {
 	uint8_t dst[16], dst_len;
 	uint32_t metric, table;
-	uint8_t gateway[16];
+	uint32_t set;
 } __attribute__((packed));
 
 static const union {
@@ -44,7 +45,7 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 	FIELDS_HEAD("route"),                                                                                                      \
 	{ FIELD_NAME("dst"), FIELD_PREFIX, true, FIELD_AT(layout, dst), .shown = "prefix",                                         \
 	  .about = "the destination network, 10.0.0.0/8 or fd00::/8; an address alone is a host route" },                          \
-	{ FIELD_NAME("gateway"), FIELD_HOST, FIELD_AT(layout, gateway), .flag = ITEM_GATEWAY, .waits = true,                       \
+	{ FIELD_NAME("gateway"), FIELD_GATEWAY, FIELD_AT(layout, set), .flag = ITEM_GATEWAY, .waits = true,                       \
 	  .shown = "address", .about = "the next hop, of the destination's family; without it the destination is on the link" },   \
 	{ FIELD_NAME("metric"), FIELD_NUMBER, FIELD_AT(layout, metric), .max = UINT32_MAX, .shown = "integer",                     \
 	  .about = "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },                                                     \
@@ -69,6 +70,8 @@ static bool settle(struct wish *wish, struct fault *fault)
 {
 	if (wish->flags & ROUTE_ONLINK && !(wish->flags & ITEM_GATEWAY))
 		return fault_set(fault, "onlink", "wants a gateway");
+	if (wish->flags & ROUTE_ONLINK)
+		wish->hops[wish->hops_len - 1] = RTNH_F_ONLINK;
 	return true;
 }
 
@@ -104,13 +107,11 @@ static void unpack(const struct kind *kind, const uint8_t *body, struct nsp_rout
 		route->table = from4->table;
 		route->scope = from4->scope;
 		memcpy(route->dst, from4->dst, 4);
-		memcpy(route->gateway, from4->gateway, 4);
 	} else {
 		route->dst_len = from6->dst_len;
 		route->metric = from6->metric;
 		route->table = from6->table;
 		memcpy(route->dst, from6->dst, 16);
-		memcpy(route->gateway, from6->gateway, 16);
 	}
 }
 
@@ -119,8 +120,10 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 	struct nsp_route route = { .proto = NSP_PROTOCOL, .oif = ifindex };
 
 	unpack(kind, item->body, &route);
-	if (item->flags & ITEM_GATEWAY && mode != ENCODE_DELETE_ANY)
+	if (item->flags & ITEM_GATEWAY && mode != ENCODE_DELETE_ANY) {
 		route.fields |= NSP_ROUTE_GATEWAY;
+		memcpy(route.gateway, hops_address(item->hops, 0), nsp_address_len(kind->family));
+	}
 	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
 		return nsp_route_delete(batch, &route);
 	if (item->flags & ROUTE_ONLINK)
@@ -205,12 +208,10 @@ static void pack(const struct nsp_route *route, uint8_t *body)
 			.dst_len = route->dst_len, .metric = route->metric, .table = route->table, .scope = route->scope
 		};
 		memcpy(to->dst, route->dst, 4);
-		memcpy(to->gateway, route->gateway, 4);
 	} else {
 		struct route6 *to = (struct route6 *)body;
 		*to = (struct route6){ .dst_len = route->dst_len, .metric = route->metric, .table = route->table };
 		memcpy(to->dst, route->dst, 16);
-		memcpy(to->gateway, route->gateway, 16);
 	}
 }
 
@@ -237,8 +238,11 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 		object->protocol = NSP_PROTOCOL;
 		object->ifindex = 0;
 	}
-	if (route.fields & NSP_ROUTE_GATEWAY)
+	if (route.fields & NSP_ROUTE_GATEWAY) {
 		object->wish.flags |= ITEM_GATEWAY;
+		object->wish.hops_len =
+			hops_pack_one(object->wish.hops, route.family, route.gateway, route.fields & NSP_ROUTE_ONLINK);
+	}
 	if (route.fields & NSP_ROUTE_ONLINK)
 		object->wish.flags |= ROUTE_ONLINK;
 	if (route.fields & NSP_ROUTE_SOURCE)
@@ -334,11 +338,12 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)
 {
 	char gateway[INET6_ADDRSTRLEN], source[INET6_ADDRSTRLEN];
+	const uint8_t *hop = object->wish.flags & ITEM_GATEWAY ? hops_address(object->wish.hops, 0) : NULL;
 	struct nsp_route route = { 0 };
 
 	unpack(kind, object->wish.body, &route);
 	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s",
-		 ip_text(route.family, route.gateway, object->wish.flags & ITEM_GATEWAY, gateway),
+		 ip_text(route.family, hop, hop, gateway),
 		 ip_text(route.family, object->wish.source, object->wish.flags & ITEM_SOURCE, source), route.scope,
 		 object->plain ? "" : ", of another type");
 }
@@ -416,14 +421,15 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	return true;
 }
 
+#define KEY_SIZE(layout) (offsetof(layout, table) + sizeof(((layout *)0)->table))
 #define ROUTE(version, its_family)                                                                                                 \
-	.name = "route", .key_form = "NETWORK/LENGTH", .family = its_family, .key_size = offsetof(struct route##version, gateway), \
-	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
-	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_ROUTES##version,                    \
-	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode, .table = table_of,             \
-	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard, .heard = heard,                                  \
-	.heard_len = sizeof(heard) / sizeof(*heard), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL, .describe = describe, \
-	.describe_made = describe_made, .keep = keep, .age = age
+	.name = "route", .key_form = "NETWORK/LENGTH", .family = its_family, .key_size = KEY_SIZE(struct route##version),          \
+	.set = offsetof(struct route##version, set), .body_size = sizeof(struct route##version), .blank = blank##version.body,     \
+	.address = 2, .fields = fields##version, .field_count = sizeof(fields##version) / sizeof(*fields##version),                \
+	.judged = NSP_JUDGE_ROUTES##version, .makes_reachable = true, .deletes_ours = true, .settle = settle##version,             \
+	.encode = encode, .table = table_of, .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard,             \
+	.heard = heard, .heard_len = sizeof(heard) / sizeof(*heard), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL,       \
+	.describe = describe, .describe_made = describe_made, .keep = keep, .age = age
 
 extern const struct kind route4, route6;
 const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .group = RTNLGRP_IPV4_ROUTE };
