@@ -18,7 +18,10 @@ from nsplane.request.schema import NULL, document_schema
 
 PAGE = Path(__file__).parent / "items.md"
 
-NAMED = {name: name for name in ("address", "mac", "prefix")} | {"namespace": "[namespace](#namespaces)"}
+NAMED = {name: name for name in ("address", "mac", "prefix")} | {
+    "namespace": "[namespace](#namespaces)",
+    "nexthop": "[next hop](#several-next-hops)",
+}
 """Definitions of the schema that the page calls by a name."""
 
 DEFINITIONS = document_schema()["$defs"]

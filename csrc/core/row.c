@@ -256,7 +256,7 @@ void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, 
 	struct nsp_op *op = op_new_unasked();
 
 	nsp_op_stage(op, netns, 0);
-	row_encode(core, nsp_op_room(op), row, ifindex, ENCODE_DELETE_ANY);
+	row_encode(core, op_room(op, KIND_MESSAGE_MAX), row, ifindex, ENCODE_DELETE_ANY);
 	queue_push_op(core, &core->withdrawals, op);
 }
 

@@ -46,7 +46,7 @@ static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const
 		withdrawal->op = op_new_unasked();
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
-	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex,
+	row_encode(core, op_room(withdrawal->op, KIND_MESSAGE_MAX), row, core->slots[row->slot]->ifindex,
 		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE);
 	withdrawal->count++;
 }

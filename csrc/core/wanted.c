@@ -91,19 +91,21 @@ static void refuse_conflict(struct nsp_core *core, struct request *request, cons
 
 /* The numbers of sets of next hops: those of one request mostly have the same, which is looked for once. */
 struct set_memo {
-	const struct wish *last;
+	const uint8_t *set;
+	uint32_t len;
 	uint32_t number; /* it counts on it */
 };
 
-static void find_set(struct nsp_core *core, struct set_memo *memo, struct wish *wish)
+static void find_set(struct nsp_core *core, struct set_memo *memo, const struct nsp_frame *frame, struct wish *wish)
 {
-	const struct wish *last = memo->last;
+	const uint8_t *set = wish_hops(wish, frame->text.data);
 
-	if (!last || last->hops_len != wish->hops_len || memcmp(last->hops, wish->hops, wish->hops_len)) {
+	if (memo->len != wish->hops_len || memcmp(memo->set, set, memo->len)) {
 		interned_drop(&core->table.sets, memo->number);
-		memo->number = interned_take(&core->table.sets, &core->table.secret, wish->hops, wish->hops_len);
+		memo->number = interned_take(&core->table.sets, &core->table.secret, set, wish->hops_len);
 	}
-	memo->last = wish;
+	memo->set = set;
+	memo->len = wish->hops_len;
 	memcpy(wish->body + kinds[wish->kind]->set, &memo->number, sizeof(memo->number));
 }
 
@@ -218,7 +220,7 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 			if (put_order(wish) != order)
 				continue;
 			if (wish->hops_len)
-				find_set(core, &memo, wish);
+				find_set(core, &memo, frame, wish);
 			if (wish->slot != last) {
 				last = wish->slot;
 				slot = slot_make(core, frame_slot(frame, wish));

@@ -367,7 +367,8 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 	return rc;
 }
 
-/* One batch: the picked rows of one namespace, from the queue to their verdicts. Called and returns with the lock held. */
+/* One batch: the picked rows of one namespace, or as many as there is room for, from the queue to their verdicts. Called and returns with
+ * the lock held. */
 static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 {
 	struct nsp_core *core = writer->core;
@@ -376,9 +377,12 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 
 	run_withdrawals(writer);
 	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
-	for (uint32_t i = 0; i < picked; i++) {
+	for (uint32_t i = 0; i < picked && batch.cap - batch.len >= KIND_MESSAGE_MAX; i++) {
 		uint32_t id = writer->picked[i];
-		if (writer->picked_netns[i] != netns || !table_has(&core->table, id))
+		if (writer->picked_netns[i] != netns)
+			continue;
+		writer->picked_netns[i] = NIL;
+		if (!table_has(&core->table, id))
 			continue;
 		struct row *row = table_row(&core->table, id);
 		if (!(row->flags & ROW_QUEUED))
@@ -443,15 +447,9 @@ static void write_rows(struct writer *writer, uint32_t picked)
 		writer->picked_netns[i] = table_has(&core->table, writer->picked[i]) ?
 						  core->slots[table_row(&core->table, writer->picked[i])->slot]->netns :
 						  NIL;
-	for (uint32_t i = 0; i < picked; i++) {
-		uint32_t netns = writer->picked_netns[i];
-		if (!netns)
-			continue;
-		write_batch(writer, netns, picked);
-		for (uint32_t k = i; k < picked; k++)
-			if (writer->picked_netns[k] == netns)
-				writer->picked_netns[k] = NIL;
-	}
+	for (uint32_t i = 0; i < picked; i++)
+		if (writer->picked_netns[i])
+			write_batch(writer, writer->picked_netns[i], picked);
 }
 
 /* Takes what is in front: an operation, or up to a batch of rows. */

@@ -8,10 +8,12 @@
 #define NSP_KIND_HOPS_H
 
 #include "kernel/internal.h"
+#include "wire/fault.h"
 
 #define HOPS_MAX 64
 #define HOPS_BYTES (1 + HOPS_MAX * 18)
 #define HOPS_SHORT 19 /* a set of one of either family */
+_Static_assert(HOPS_BYTES <= UINT16_MAX, "as its length has it");
 
 static inline size_t hop_size(uint8_t family)
 {
@@ -39,5 +41,16 @@ static inline const uint8_t *hops_address(const uint8_t *set, unsigned i)
 {
 	return set + 1 + i * hop_size(set[0]);
 }
+
+void hops_get(const uint8_t *set, unsigned i, struct nsp_hop *hop);
+
+/* Sorts them into a set of HOPS_BYTES at most; of their links it says nothing. Returns its length. */
+uint16_t hops_pack(uint8_t *out, uint8_t family, const struct nsp_hop *hops, unsigned count);
+
+/* Reads a list of maps {gateway, weight, onlink}: all of one family, each gateway once. */
+bool hops_decode(struct mp_in *in, const char *field, uint8_t out[HOPS_BYTES], uint16_t *len, struct fault *fault);
+
+/* The list that it can be read from. */
+void hops_put(struct mp_out *out, const uint8_t *set, size_t len);
 
 #endif

@@ -12,7 +12,8 @@ struct value {
 	uint32_t number;
 	uint8_t family; /* of addresses: 4 or 6 */
 	uint8_t prefix_len;
-	uint8_t bytes[16];
+	uint16_t len; /* of a set of next hops, which is in `bytes` or, where it is longer, in the text at `number` */
+	uint8_t bytes[HOPS_SHORT];
 };
 
 static bool decode_number(struct mp_in *in, const struct field *field, struct value *value, struct fault *fault)
@@ -85,6 +86,21 @@ static bool decode_host(const struct mp_token *token, const struct field *field,
 	return true;
 }
 
+static bool decode_hops(struct mp_in *in, const struct field *field, struct value *value, struct mp_out *text, struct fault *fault)
+{
+	uint8_t set[HOPS_BYTES];
+
+	if (!hops_decode(in, field->name, set, &value->len, fault))
+		return false;
+	value->family = set[0] == AF_INET ? 4 : 6;
+	value->number = (uint32_t)text->len;
+	if (value->len <= HOPS_SHORT)
+		memcpy(value->bytes, set, value->len);
+	else
+		mp_put_raw(text, set, value->len);
+	return true;
+}
+
 static bool decode_field(struct mp_in *in, const struct field *field, struct value *value, struct fault *fault)
 {
 	struct mp_token token;
@@ -133,6 +149,14 @@ static void store(const struct field *field, const struct value *value, struct w
 	case FIELD_GATEWAY:
 		wish->hops_len = hops_pack_one(wish->hops, value->family == 4 ? AF_INET : AF_INET6, value->bytes, false);
 		return;
+	case FIELD_HOPS:
+		wish->flags |= ITEM_GATEWAY;
+		wish->hops_len = value->len;
+		if (value->len <= HOPS_SHORT)
+			memcpy(wish->hops, value->bytes, value->len);
+		else
+			memcpy(wish->hops, &value->number, sizeof(value->number));
+		return;
 	case FIELD_ADDRESS:
 		memset(at, 0, 16);
 		if (value->family == 4)
@@ -165,8 +189,11 @@ static bool store_all(const struct kind *kind, const struct value *values, unsig
 	for (; given; given &= given - 1) {
 		unsigned at = (unsigned)__builtin_ctz(given);
 		const struct field *field = &kind->fields[at];
-		if ((field->type == FIELD_HOST || field->type == FIELD_GATEWAY) && values[at].family != family)
+		bool addresses = field->type == FIELD_HOST || field->type == FIELD_GATEWAY || field->type == FIELD_HOPS;
+		if (addresses && values[at].family != family)
 			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", values[at].family, family);
+		if (field->type == FIELD_HOPS && wish->hops_len)
+			return fault_set(fault, field->name, "is not given beside gateway");
 		store(field, &values[at], wish);
 	}
 	return !kind->settle || kind->settle(wish, fault);
@@ -236,7 +263,8 @@ bool item_decode(struct mp_in *in, int number, struct wish *wish, struct mp_out 
 		}
 		if (field->type == FIELD_NAMESPACE)
 			namespace = item;
-		if (!decode_field(&item, field, &values[at], fault))
+		if (!(field->type == FIELD_HOPS ? decode_hops(&item, field, &values[at], text, fault) :
+						  decode_field(&item, field, &values[at], fault)))
 			return false;
 	}
 	for (unsigned i = 0; kind->fields[i].required; i++)
@@ -270,6 +298,8 @@ static bool is_said(const struct kind *kind, const struct field *field, const st
 {
 	if (field->type <= FIELD_NAMESPACE)
 		return false;
+	if (field->type == FIELD_GATEWAY || field->type == FIELD_HOPS)
+		return item->hops_len && (hops_count(item->hops, item->hops_len) > 1) == (field->type == FIELD_HOPS);
 	if (field->flag)
 		return item->flags & field->flag;
 	return field->required || (field->size && memcmp(item->body + field->offset, kind->blank + field->offset, field->size));
@@ -296,6 +326,9 @@ void item_put(struct mp_out *out, const char *slot, const struct item *item)
 		mp_put_str(out, field->name, field->name_len);
 		pairs++;
 		switch (field->type) {
+		case FIELD_HOPS:
+			hops_put(out, item->hops, item->hops_len);
+			break;
 		case FIELD_NUMBER:
 			put_number(out, field, field_number(field, item->body));
 			break;

@@ -23,6 +23,7 @@ struct sock_filter;
 #define KINDS_MAX 8
 #define KIND_BODY_MAX 48
 #define KIND_FIELDS_MAX 16
+#define KIND_MESSAGE_MAX 2048 /* that puts or deletes an object, with as many next hops as it may have */
 
 /* What is given, of the fields that need not be. They are the low bits of a row's flags. */
 enum item_flag {
@@ -52,13 +53,24 @@ struct wish {
 	uint32_t index;	   /* position in the request */
 	uint32_t slot;	   /* offset of the slot's key in the frame's text */
 	uint8_t source[16];
-	uint8_t hops[HOPS_SHORT];
+	uint8_t hops[HOPS_SHORT]; /* the set, or where it is longer its offset in the frame's text */
 	uint8_t body[KIND_BODY_MAX];
 };
 
-static inline struct item wish_item(const struct wish *wish)
+/* Its set of next hops; `text`: the frame's, or where the longer set of an object is. */
+static inline const uint8_t *wish_hops(const struct wish *wish, const uint8_t *text)
 {
-	return (struct item){ wish->kind, wish->flags, wish->body, wish->source, wish->hops, wish->hops_len };
+	uint32_t offset;
+
+	if (wish->hops_len <= HOPS_SHORT)
+		return wish->hops;
+	memcpy(&offset, wish->hops, sizeof(offset));
+	return text + offset;
+}
+
+static inline struct item wish_item(const struct wish *wish, const uint8_t *text)
+{
+	return (struct item){ wish->kind, wish->flags, wish->body, wish->source, wish_hops(wish, text), wish->hops_len };
 }
 
 /* An object as the kernel tells of it. */
@@ -66,12 +78,18 @@ struct object {
 	struct wish wish;
 	int32_t ifindex;
 	uint8_t protocol;
-	bool plain;	/* one that a row can mean; of another nothing but its key is known */
-	bool several;	/* a route of several next hops: the first, which has the protocol, is in `wish` and `ifindex` */
-	bool gone;	/* it was deleted */
-	bool by_kernel; /* of what was heard: the kernel did it by itself */
-	bool gives_way; /* nobody has put it there, and it may be written over */
+	bool plain;		  /* one that a row can mean; of another nothing but its key is known */
+	bool several;		  /* a route of several next hops: the first, which has the protocol, is in `wish` and `ifindex` */
+	bool gone;		  /* it was deleted */
+	bool by_kernel;		  /* of what was heard: the kernel did it by itself */
+	bool gives_way;		  /* nobody has put it there, and it may be written over */
+	uint8_t hops[HOPS_BYTES]; /* a set of next hops that is too long for the wish */
 };
+
+static inline struct item object_item(const struct object *object)
+{
+	return wish_item(&object->wish, object->hops);
+}
 
 enum encode_mode { ENCODE_NEW, ENCODE_REPLACE, ENCODE_DELETE, ENCODE_DELETE_ANY /* whatever its gateway */ };
 

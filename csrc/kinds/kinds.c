@@ -87,7 +87,9 @@ bool object_read(const struct nlmsghdr *msg, struct object *object)
 {
 	int kind = kind_of_message(msg);
 
-	*object = (struct object){ .wish.kind = (uint8_t)kind, .gone = kind >= 0 && msg->nlmsg_type == kinds[kind]->del_type };
+	memset(object, 0, offsetof(struct object, hops));
+	object->wish.kind = (uint8_t)kind;
+	object->gone = kind >= 0 && msg->nlmsg_type == kinds[kind]->del_type;
 	return kind >= 0 && kinds[kind]->read(msg, object);
 }
 
@@ -106,7 +108,7 @@ bool object_is(const struct object *object, const struct item *item)
 
 	return object->plain && !((item->flags ^ wish->flags) & flags) && has_value(kinds[item->kind], item->body, wish->body) &&
 	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16)) && item->hops_len == wish->hops_len &&
-	       !memcmp(item->hops, wish->hops, item->hops_len);
+	       !memcmp(item->hops, wish_hops(wish, object->hops), item->hops_len);
 }
 
 int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)

@@ -47,6 +47,8 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 	  .about = "the destination network, 10.0.0.0/8 or fd00::/8; an address alone is a host route" },                          \
 	{ FIELD_NAME("gateway"), FIELD_GATEWAY, FIELD_AT(layout, set), .flag = ITEM_GATEWAY, .waits = true,                       \
 	  .shown = "address", .about = "the next hop, of the destination's family; without it the destination is on the link" },   \
+	{ FIELD_NAME("nexthops"), FIELD_HOPS, FIELD_AT(layout, set), .shown = "nexthops",                                          \
+	  .about = "2 to 64 next hops between which traffic is divided, in the place of `gateway`; their order says nothing" },    \
 	{ FIELD_NAME("metric"), FIELD_NUMBER, FIELD_AT(layout, metric), .max = UINT32_MAX, .shown = "integer",                     \
 	  .about = "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },                                                     \
 	{ FIELD_NAME("table"), FIELD_NUMBER, FIELD_AT(layout, table), .min = 1, .max = UINT32_MAX, .waits = true,                  \
@@ -68,10 +70,11 @@ static const struct field fields6[] = FIELDS(struct route6, 0, 0);
 
 static bool settle(struct wish *wish, struct fault *fault)
 {
-	if (wish->flags & ROUTE_ONLINK && !(wish->flags & ITEM_GATEWAY))
-		return fault_set(fault, "onlink", "wants a gateway");
-	if (wish->flags & ROUTE_ONLINK)
-		wish->hops[wish->hops_len - 1] = RTNH_F_ONLINK;
+	if (!(wish->flags & ROUTE_ONLINK))
+		return true;
+	if (wish->hops_len != 1 + hop_size(kinds[wish->kind]->family))
+		return fault_set(fault, "onlink", wish->hops_len ? "stands in each of nexthops" : "wants a gateway");
+	wish->hops[wish->hops_len - 1] = RTNH_F_ONLINK;
 	return true;
 }
 
@@ -118,14 +121,20 @@ static void unpack(const struct kind *kind, const uint8_t *body, struct nsp_rout
 static int encode(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
 {
 	struct nsp_route route = { .proto = NSP_PROTOCOL, .oif = ifindex };
+	unsigned count = mode == ENCODE_DELETE_ANY ? 0 : hops_count(item->hops, item->hops_len);
+	struct nsp_hop hops[HOPS_MAX];
 
 	unpack(kind, item->body, &route);
-	if (item->flags & ITEM_GATEWAY && mode != ENCODE_DELETE_ANY) {
+	if (count == 1) {
 		route.fields |= NSP_ROUTE_GATEWAY;
 		memcpy(route.gateway, hops_address(item->hops, 0), nsp_address_len(kind->family));
 	}
+	for (unsigned i = 0; i < count && count > 1; i++) {
+		hops_get(item->hops, i, &hops[i]);
+		hops[i].oif = ifindex;
+	}
 	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
-		return nsp_route_delete(batch, &route);
+		return count > 1 ? nsp_route_delete_hops(batch, &route, hops, count) : nsp_route_delete(batch, &route);
 	if (item->flags & ROUTE_ONLINK)
 		route.fields |= NSP_ROUTE_ONLINK;
 	if (item->flags & ROUTE_SCOPE)
@@ -134,7 +143,8 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 		route.fields |= NSP_ROUTE_SOURCE;
 		memcpy(route.source, item->source, 16);
 	}
-	return nsp_route_put(batch, &route, mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE);
+	int put = mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE;
+	return count > 1 ? nsp_route_put_hops(batch, &route, hops, count, put) : nsp_route_put(batch, &route, put);
 }
 
 /* Of metric 0 the kernel deletes the first of any metric: it has no way to say 0. */
@@ -221,13 +231,35 @@ static bool is_appended(const struct nlmsghdr *msg)
 	return msg->nlmsg_type == RTM_NEWROUTE && (msg->nlmsg_flags & (NLM_F_REPLACE | NLM_F_APPEND)) == NLM_F_APPEND;
 }
 
+static bool are_on_one_link(const struct nsp_hop *hops, int count)
+{
+	for (int i = 1; i < count; i++)
+		if (hops[i].oif != hops[0].oif)
+			return false;
+	return true;
+}
+
+static void take_hops(struct object *object, uint8_t family, const struct nsp_hop *hops, unsigned count)
+{
+	struct wish *wish = &object->wish;
+
+	wish->hops_len = hops_pack(object->hops, family, hops, count);
+	if (wish->hops_len <= HOPS_SHORT)
+		memcpy(wish->hops, object->hops, wish->hops_len);
+	else
+		memset(wish->hops, 0, sizeof(wish->hops)); /* it begins there */
+}
+
 static bool read_route(const struct nlmsghdr *msg, struct object *object)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
+	struct nsp_hop hops[HOPS_MAX];
 	struct nsp_route route;
+	int count = nsp_route_read_hops(msg, &route, hops, HOPS_MAX);
 
-	object->plain = nsp_route_read(msg, &route) == 0;
-	if (!object->plain) { /* of several gateways, or of a type that no row has */
+	object->plain = count >= 0 && are_on_one_link(hops, count);
+	object->several = count > 0;
+	if (count < 0) { /* of hops on no link or by tunnels, or of a type that no row has */
 		if (!route_read_key(msg, &route))
 			return false;
 		object->several = read_first_hop(msg, &route);
@@ -238,11 +270,13 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 		object->protocol = NSP_PROTOCOL;
 		object->ifindex = 0;
 	}
-	if (route.fields & NSP_ROUTE_GATEWAY) {
+	if (route.fields & NSP_ROUTE_GATEWAY)
 		object->wish.flags |= ITEM_GATEWAY;
+	if (count > 0)
+		take_hops(object, route.family, hops, (unsigned)count);
+	else if (route.fields & NSP_ROUTE_GATEWAY)
 		object->wish.hops_len =
 			hops_pack_one(object->wish.hops, route.family, route.gateway, route.fields & NSP_ROUTE_ONLINK);
-	}
 	if (route.fields & NSP_ROUTE_ONLINK)
 		object->wish.flags |= ROUTE_ONLINK;
 	if (route.fields & NSP_ROUTE_SOURCE)
@@ -338,12 +372,13 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)
 {
 	char gateway[INET6_ADDRSTRLEN], source[INET6_ADDRSTRLEN];
-	const uint8_t *hop = object->wish.flags & ITEM_GATEWAY ? hops_address(object->wish.hops, 0) : NULL;
+	const uint8_t *set = wish_hops(&object->wish, object->hops);
+	unsigned count = hops_count(set, object->wish.hops_len);
 	struct nsp_route route = { 0 };
 
 	unpack(kind, object->wish.body, &route);
-	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s",
-		 ip_text(route.family, hop, hop, gateway),
+	const char *to = count > 1 ? "several" : ip_text(route.family, count ? hops_address(set, 0) : NULL, count, gateway);
+	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s", to,
 		 ip_text(route.family, object->wish.source, object->wish.flags & ITEM_SOURCE, source), route.scope,
 		 object->plain ? "" : ", of another type");
 }

@@ -36,7 +36,7 @@ static inline const char *text_in(const struct wish *wish, const char *name)
 	char *out = text[next++ & 3];
 
 	field_text(field, kinds[wish->kind]->family,
-		   field->type == FIELD_GATEWAY ? hops_address(wish->hops, 0) :
+		   field->type == FIELD_GATEWAY ? hops_address(wish_hops(wish, NULL), 0) :
 		   field->size			? wish->body + field->offset :
 						  wish->source,
 		   out);

@@ -30,6 +30,8 @@ static const struct {
 	FIELD(nsp_addr, local, 12),
 	SIZE(nsp_route, 68),
 	FIELD(nsp_route, dst, 20),
+	SIZE(nsp_hop, 24),
+	FIELD(nsp_hop, gateway, 8),
 	SIZE(nsp_neigh, 32),
 	FIELD(nsp_neigh, mac, 10),
 	FIELD(nsp_neigh, dst, 16),

@@ -417,6 +417,25 @@ NSP_API int nsp_route_delete(struct nsp_batch *batch, const struct nsp_route *ro
 /* -EINVAL: not a route message; -EOPNOTSUPP: a route that this struct cannot hold (multipath, cloned, another type or family). */
 NSP_API int nsp_route_read(const void *msg, struct nsp_route *route);
 
+/* One of several next hops. */
+struct nsp_hop {
+	int32_t oif;
+	uint16_t weight; /* 1 to 256 */
+	uint16_t onlink; /* 1: the gateway is on the link, though no route says so */
+	uint8_t gateway[16];
+};
+
+/* The same with several next hops, which the route's own (`oif`, `gateway`, NSP_ROUTE_GATEWAY and _ONLINK) is not one of. Deleted goes an
+ * IPv4 route that has the first of them, whatever the others; of an IPv6 one these go, and others that it has stay. */
+NSP_API int nsp_route_put_hops(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops, uint32_t count,
+			       int mode);
+NSP_API int nsp_route_delete_hops(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops,
+				  uint32_t count);
+
+/* nsp_route_read of a route of several next hops too: returns how many they are, 0 of any other. The route's own is then the first of
+ * them. -EOPNOTSUPP where they are more than `cap`, or one of them is such as the struct cannot hold. */
+NSP_API int nsp_route_read_hops(const void *msg, struct nsp_route *route, struct nsp_hop *hops, uint32_t cap);
+
 struct nsp_neigh {
 	int32_t index; /* the link's */
 	uint8_t family;
