@@ -53,7 +53,7 @@ static void hops_put(struct nsp_msg *msg, uint8_t family, const struct nsp_hop *
 }
 
 static inline int route_put(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops, uint32_t count,
-			    int mode)
+			    uint32_t nexthop, int mode)
 {
 	uint16_t flags = NLM_F_CREATE | (mode == NSP_PUT_REPLACE ? NLM_F_REPLACE : NLM_F_EXCL);
 	struct rtmsg *rtm;
@@ -75,12 +75,14 @@ static inline int route_put(struct nsp_batch *batch, const struct nsp_route *rou
 		nsp_attr_put_address(&msg, RTA_PREFSRC, route->family, route->source);
 	if (count)
 		hops_put(&msg, route->family, hops, count);
+	if (nexthop)
+		nsp_attr_put_u32(&msg, RTA_NH_ID, nexthop);
 	return nsp_msg_end(&msg, batch);
 }
 
 int nsp_route_put(struct nsp_batch *batch, const struct nsp_route *route, int mode)
 {
-	return route_put(batch, route, NULL, 0, mode);
+	return route_put(batch, route, NULL, 0, 0, mode);
 }
 
 /* The route as it is without a next hop of its own. */
@@ -93,14 +95,28 @@ static struct nsp_route without_hop(const struct nsp_route *route)
 	return without;
 }
 
+static struct nsp_route with_scope(const struct nsp_route *route)
+{
+	struct nsp_route with = without_hop(route);
+
+	if (!(with.fields & NSP_ROUTE_SCOPE))
+		with.scope = RT_SCOPE_UNIVERSE;
+	with.fields |= NSP_ROUTE_SCOPE;
+	return with;
+}
+
 int nsp_route_put_hops(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops, uint32_t count, int mode)
 {
-	struct nsp_route without = without_hop(route);
+	struct nsp_route with = with_scope(route);
 
-	if (!(without.fields & NSP_ROUTE_SCOPE))
-		without.scope = RT_SCOPE_UNIVERSE;
-	without.fields |= NSP_ROUTE_SCOPE;
-	return route_put(batch, &without, hops, count, mode);
+	return route_put(batch, &with, hops, count, 0, mode);
+}
+
+int nsp_route_put_by(struct nsp_batch *batch, const struct nsp_route *route, uint32_t nexthop, int mode)
+{
+	struct nsp_route with = with_scope(route);
+
+	return route_put(batch, &with, NULL, 0, nexthop, mode);
 }
 
 static int route_delete(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops, uint32_t count)
@@ -146,6 +162,8 @@ int nsp_route_delete_hops(struct nsp_batch *batch, const struct nsp_route *route
 struct hops_read {
 	struct nsp_hop *hops;
 	uint32_t count, cap;
+	bool by; /* only a route by a nexthop object is asked for */
+	uint32_t nexthop;
 };
 
 static int hop_attrs_read(const uint8_t *at, const uint8_t *end, struct nsp_hop *hop, size_t len)
@@ -184,9 +202,18 @@ static int several_read(const struct nlattr *attr, struct hops_read *read, size_
 	return 0;
 }
 
+/* What the object stands for; the kernel tells of it too unless net.ipv4.nexthop_compat_mode is 0. */
+static bool is_in_object(uint16_t type)
+{
+	return type == RTA_OIF || type == RTA_GATEWAY || type == RTA_VIA || type == RTA_MULTIPATH || type == RTA_ENCAP ||
+	       type == RTA_ENCAP_TYPE;
+}
+
 /* Returns 0 where the attribute is read or means nothing here, -EOPNOTSUPP where the route is of a sort that cannot be held. */
 static int attr_read(const struct nlattr *attr, struct nsp_route *route, struct hops_read *read, size_t len)
 {
+	if (read && read->by && is_in_object(nsp_attr_type(attr)))
+		return 0;
 	switch (nsp_attr_type(attr)) {
 	case RTA_DST:
 		return nsp_attr_get(attr, route->dst, len) ? 0 : -EINVAL;
@@ -205,6 +232,7 @@ static int attr_read(const struct nlattr *attr, struct nsp_route *route, struct 
 	case RTA_MULTIPATH:
 		return read ? several_read(attr, read, len) : -EOPNOTSUPP;
 	case RTA_NH_ID:
+		return read && read->by && nsp_attr_get(attr, &read->nexthop, sizeof(read->nexthop)) ? 0 : -EOPNOTSUPP;
 	case RTA_VIA: /* an IPv4 route with an IPv6 gateway */
 	case RTA_ENCAP:
 	case RTA_SRC:
@@ -241,6 +269,13 @@ static int route_read(const void *msg, struct nsp_route *route, struct hops_read
 		if (ret < 0)
 			return ret;
 	}
+	if (read && read->by) {
+		if (!read->nexthop)
+			return -EOPNOTSUPP;
+		if (route->scope != RT_SCOPE_UNIVERSE)
+			route->fields |= NSP_ROUTE_SCOPE;
+		return 0;
+	}
 	if (read && read->count) {
 		route->fields |= NSP_ROUTE_GATEWAY;
 		route->oif = read->hops[0].oif;
@@ -265,4 +300,13 @@ int nsp_route_read_hops(const void *msg, struct nsp_route *route, struct nsp_hop
 	int ret = route_read(msg, route, &read);
 
 	return ret < 0 ? ret : (int)read.count;
+}
+
+int nsp_route_read_by(const void *msg, struct nsp_route *route, uint32_t *nexthop)
+{
+	struct hops_read read = { .by = true };
+	int ret = route_read(msg, route, &read);
+
+	*nexthop = read.nexthop;
+	return ret;
 }
