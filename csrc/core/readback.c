@@ -370,7 +370,11 @@ static void deletion_failed(void *arg, uint32_t index, int error, const char *te
 {
 	struct deletion *deletion = arg;
 	struct nsp_op *op = deletion->op;
+	const struct wish *wish = &deletion->objects[index]->wish;
 
+	/* Of several next hops some are of others, who have appended them: ours have gone. */
+	if (error == ESRCH && kinds[wish->kind]->by_gateway && wish->hops_len > 1 + hop_size(kinds[wish->kind]->family))
+		return;
 	deletion->objects[index] = NULL;
 	if (error == ESRCH || error == ENOENT || error == ENODEV) /* it went meanwhile */
 		return;
