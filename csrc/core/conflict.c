@@ -13,6 +13,7 @@
 
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/nexthops.h"
 #include "core/replaced.h"
 #include "core/request.h"
 #include "core/row.h"
@@ -209,6 +210,7 @@ static uint32_t find_row(const struct nsp_core *core, const struct conflict *con
 
 	if (!conflict->found || !object_read(conflict->found, &object))
 		return NIL;
+	nexthop_resolve(core, conflict->netns, &object);
 	if (object.plain || kinds[conflict->kind]->per_link)
 		for (uint32_t s = slot_on_link(core, conflict->netns, object.ifindex); s && !id; s = slot_next_on_link(core, s))
 			id = holder_on(core, s, conflict);

@@ -23,6 +23,7 @@
 #include "core/lock.h"
 #include "core/misdeleted.h"
 #include "core/netns.h"
+#include "core/nexthops.h"
 #include "core/queue.h"
 #include "core/row.h"
 #include "core/slots.h"
@@ -138,6 +139,7 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 	if (back->looks && (row->flags & (ROW_HELD | ROW_QUEUED | ROW_SEEN)) != ROW_HELD)
 		return;
 	row->flags = (uint16_t)((row->flags & ~ROW_UNDONE) | ROW_SEEN | ROW_HELD);
+	row->by_object |= object->nexthop != 0;
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || gives_back(core, row)) /* its deletion is queued */
 		return;
 	struct item item = row_item(&core->table, row);
@@ -180,12 +182,14 @@ static void put_unclaimed(struct readback *back, const struct object *object)
 	}
 }
 
-static void take(struct readback *back, const struct object *object)
+static void take(struct readback *back, struct object *object)
 {
+	nexthop_resolve(back->core, back->netns, object);
 	uint32_t id = find_row(back, object);
 
 	back->core->netns[back->netns]->inexact |= kind_may_be_hit(object->wish.kind, object->wish.body);
 	if (id) {
+		nexthop_seen(back->core, back->netns, object->nexthop);
 		if (is_taken(back->core, id, object))
 			take_row(back, id, object);
 	} else if (object->protocol == NSP_PROTOCOL && (object->plain || object->several) && find_sweep(back, object->ifindex)) {
@@ -448,8 +452,10 @@ static void failed(struct nsp_op *op, int rc, const struct nsp_error *err)
  * request. */
 static int read_tables(struct readback *back, struct nsp_socket *sock, struct nsp_error *err)
 {
-	int rc = 0;
+	int rc = nexthops_read(back->core, back->netns, sock, err);
 
+	if (rc < 0)
+		failed(&back->op->head, rc, err);
 	for (uint8_t kind = 0; kind < kind_count() && rc != -ECANCELED; kind++) {
 		rc = read_table(back, sock, kind, err);
 		if (rc < 0 && rc != -ECANCELED)
@@ -517,6 +523,13 @@ void readback_run(struct nsp_core *core, struct op *op, give_way_fn give_way, vo
 	if (sock && back.unclaimed_count) {
 		int rc = delete_stale(&back, sock, &err);
 		if (rc < 0)
+			failed(&op->head, rc, &err);
+	}
+	if (sock && !op->head.error) {
+		int rc = nexthops_mark(core, back.netns, sock, &err);
+		if (rc >= 0)
+			nexthops_sweep(core, back.netns, sock);
+		else
 			failed(&op->head, rc, &err);
 	}
 	core_lock(core);

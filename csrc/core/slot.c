@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/nexthops.h"
 #include "core/op.h"
 #include "core/queue.h"
 #include "core/row.h"
@@ -47,7 +48,7 @@ static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
 	row_encode(core, op_room(withdrawal->op, KIND_MESSAGE_MAX), row, core->slots[row->slot]->ifindex,
-		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE);
+		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE, 0);
 	withdrawal->count++;
 }
 
@@ -101,6 +102,8 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 
 	if (was_ready)
 		withdraw_rows(core, slot, flags & NSP_SLOT_WITHDRAW);
+	if (was_ready && !(flags & NSP_SLOT_WITHDRAW)) /* they go with the link, as its rows do */
+		nexthops_forget(core, slot->netns, slot->ifindex);
 	slot->generation = ++core->slot_generation;
 	slot->ready = false; /* what is told of the rows from here on is told of a slot that is not ready */
 	for (int list = 0; list < LISTS; list++)
@@ -201,6 +204,8 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 
 	if (!slot->ready)
 		return;
+	if (which & NSP_JUDGE_GATEWAYS)
+		nexthops_doubt(core, slot->netns, slot->ifindex);
 	for (int i = 0; i < LISTS; i++) {
 		bool whole = order[i] == LIST_DIRECT ? which & everything :
 			     order[i] == LIST_VIA    ? which & (everything | NSP_JUDGE_GATEWAYS | NSP_JUDGE_SOURCES) :
@@ -220,6 +225,8 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
 {
 	core_lock(core);
+	if (which & NSP_JUDGE_NEXTHOPS)
+		nexthops_dropped(core, netns, ifindex);
 	uint32_t id = ifindex ? slot_on_link(core, netns, ifindex) : core->netns[netns]->first_slot;
 	for (; id; id = ifindex ? slot_next_on_link(core, id) : core->slots[id]->next)
 		slot_rejudge(core, id, which);

@@ -288,9 +288,13 @@ struct item row_item(const struct table *table, const struct row *row)
 	uint32_t set = row_set(row);
 	const struct interned_entry *hops = set ? &table->sets.entries[set] : &(const struct interned_entry){ 0 };
 
-	return (struct item){ row->kind,   row->flags & ITEM_FLAGS,
-			      row->body,   row->extra ? table->extras[row->extra].source : NULL,
-			      hops->bytes, hops->len };
+	return (struct item){ .kind = row->kind,
+			      .flags = row->flags & ITEM_FLAGS,
+			      .body = row->body,
+			      .source = row->extra ? table->extras[row->extra].source : NULL,
+			      .hops = hops->bytes,
+			      .hops_len = hops->len,
+			      .by_object = row->by_object };
 }
 
 struct extra *table_extra(struct table *table, struct row *row)

@@ -41,8 +41,10 @@ struct row {
 	uint8_t kind;  /* of a free row: FREE_ROW */
 	uint8_t state; /* NSP_STATE_* */
 	uint8_t error;
-	uint8_t list;
-	uint8_t body[]; /* key and value */
+	uint8_t list : 2;
+	uint8_t by_object : 1; /* what the kernel has goes by a nexthop object, perhaps */
+	uint8_t inlined : 1;   /* it was refused by one: it is written without */
+	uint8_t body[];	       /* key and value */
 };
 
 #define FREE_ROW 0xff

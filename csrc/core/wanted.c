@@ -120,6 +120,7 @@ static void take_wish(struct nsp_core *core, struct row *row, const struct wish 
 	}
 	row->flags = (uint16_t)((row->flags & ~ITEM_FLAGS) | wish->flags);
 	bytes_copy(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size));
+	row->inlined = false;
 	if (row->extra)
 		core->table.extras[row->extra].differed = false;
 	if (wish->flags & ITEM_SOURCE)

@@ -43,6 +43,8 @@ struct item {
 	const uint8_t *source; /* where ITEM_SOURCE is set */
 	const uint8_t *hops;   /* where ITEM_GATEWAY is: see hops.h */
 	uint32_t hops_len;
+	uint32_t nexthop; /* the object that stands for them, by which it is put, or 0 */
+	bool by_object;	  /* of a deletion: it was put by one, perhaps */
 };
 
 /* An item as it was decoded. */
@@ -50,6 +52,7 @@ struct wish {
 	uint8_t kind;
 	uint8_t flags;
 	uint16_t hops_len; /* of its set of next hops */
+	bool by_object;	   /* of an object: it goes by a nexthop object */
 	uint32_t index;	   /* position in the request */
 	uint32_t slot;	   /* offset of the slot's key in the frame's text */
 	uint8_t source[16];
@@ -70,7 +73,13 @@ static inline const uint8_t *wish_hops(const struct wish *wish, const uint8_t *t
 
 static inline struct item wish_item(const struct wish *wish, const uint8_t *text)
 {
-	return (struct item){ wish->kind, wish->flags, wish->body, wish->source, wish_hops(wish, text), wish->hops_len };
+	return (struct item){ .kind = wish->kind,
+			      .flags = wish->flags,
+			      .body = wish->body,
+			      .source = wish->source,
+			      .hops = wish_hops(wish, text),
+			      .hops_len = wish->hops_len,
+			      .by_object = wish->by_object };
 }
 
 /* An object as the kernel tells of it. */
@@ -79,6 +88,7 @@ struct object {
 	int32_t ifindex;
 	uint8_t protocol;
 	bool plain;		  /* one that a row can mean; of another nothing but its key is known */
+	uint32_t nexthop;	  /* the object by which a route goes, or 0: what that stands for is not known yet */
 	bool several;		  /* a route of several next hops: the first, which has the protocol, is in `wish` and `ifindex` */
 	bool gone;		  /* it was deleted */
 	bool by_kernel;		  /* of what was heard: the kernel did it by itself */
@@ -102,9 +112,11 @@ struct kind {
 	const uint8_t *blank;	    /* the body of an item of which nothing is given: KIND_BODY_MAX bytes */
 	const struct field *fields; /* what is required comes first */
 	uint8_t field_count;
-	uint8_t address; /* which of them begins the key, behind the interface */
-	uint8_t set;	 /* where in a row's body the number of its set of next hops is (in a wish's: 0); 0: it has none */
-	uint32_t judged; /* NSP_JUDGE_*: when the kernel drops all of them */
+	uint8_t address;      /* which of them begins the key, behind the interface */
+	uint8_t set;	      /* where in a row's body the number of its set of next hops is (in a wish's: 0); 0: it has none */
+	uint8_t inline_flags; /* items with one of these flags do not go by a nexthop object */
+	uint8_t onlink_flag;  /* the one next hop is on the link, as its set says too */
+	uint32_t judged;      /* NSP_JUDGE_*: when the kernel drops all of them */
 
 	bool per_link;	      /* the link is a part of the kernel's key; else rows of two slots may be the same object */
 	bool makes_reachable; /* without a gateway of its own it may be the way to those of others */

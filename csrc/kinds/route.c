@@ -121,7 +121,8 @@ static void unpack(const struct kind *kind, const uint8_t *body, struct nsp_rout
 static int encode(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
 {
 	struct nsp_route route = { .proto = NSP_PROTOCOL, .oif = ifindex };
-	unsigned count = mode == ENCODE_DELETE_ANY ? 0 : hops_count(item->hops, item->hops_len);
+	bool deletes = mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY;
+	unsigned count = mode == ENCODE_DELETE_ANY || item->nexthop ? 0 : hops_count(item->hops, item->hops_len);
 	struct nsp_hop hops[HOPS_MAX];
 
 	unpack(kind, item->body, &route);
@@ -133,7 +134,12 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 		hops_get(item->hops, i, &hops[i]);
 		hops[i].oif = ifindex;
 	}
-	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
+	/* An IPv4 route by an object is not one of a link. */
+	if (deletes && item->by_object && kind->family == AF_INET) {
+		route.oif = 0;
+		return nsp_route_delete(batch, &route);
+	}
+	if (deletes)
 		return count > 1 ? nsp_route_delete_hops(batch, &route, hops, count) : nsp_route_delete(batch, &route);
 	if (item->flags & ROUTE_ONLINK)
 		route.fields |= NSP_ROUTE_ONLINK;
@@ -144,6 +150,8 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 		memcpy(route.source, item->source, 16);
 	}
 	int put = mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE;
+	if (item->nexthop)
+		return nsp_route_put_by(batch, &route, item->nexthop, put);
 	return count > 1 ? nsp_route_put_hops(batch, &route, hops, count, put) : nsp_route_put(batch, &route, put);
 }
 
@@ -250,6 +258,29 @@ static void take_hops(struct object *object, uint8_t family, const struct nsp_ho
 		memset(wish->hops, 0, sizeof(wish->hops)); /* it begins there */
 }
 
+/* All but its next hops. */
+static void take_route(struct object *object, uint8_t protocol, const struct nsp_route *route)
+{
+	object->protocol = protocol;
+	object->ifindex = route->oif;
+	if (route->fields & NSP_ROUTE_SOURCE)
+		object->wish.flags |= ITEM_SOURCE;
+	if (route->fields & NSP_ROUTE_SCOPE)
+		object->wish.flags |= ROUTE_SCOPE;
+	memcpy(object->wish.source, route->source, 16);
+	pack(route, object->wish.body);
+}
+
+uint32_t route_nexthop(const struct nlmsghdr *msg)
+{
+	const struct nlattr *attr = nsp_msg_body(msg, sizeof(struct rtmsg)) ? find_attr(msg, RTA_NH_ID) : NULL;
+	uint32_t id = 0;
+
+	if (attr)
+		nsp_attr_get(attr, &id, sizeof(id));
+	return id;
+}
+
 static bool read_route(const struct nlmsghdr *msg, struct object *object)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
@@ -257,6 +288,11 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 	struct nsp_route route;
 	int count = nsp_route_read_hops(msg, &route, hops, HOPS_MAX);
 
+	if (count < 0 && nsp_route_read_by(msg, &route, &object->nexthop) == 0) {
+		take_route(object, rtm->rtm_protocol, &route);
+		object->wish.by_object = true;
+		return true;
+	}
 	object->plain = count >= 0 && are_on_one_link(hops, count);
 	object->several = count > 0;
 	if (count < 0) { /* of hops on no link or by tunnels, or of a type that no row has */
@@ -264,8 +300,7 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 			return false;
 		object->several = read_first_hop(msg, &route);
 	}
-	object->protocol = rtm->rtm_protocol;
-	object->ifindex = route.oif;
+	take_route(object, rtm->rtm_protocol, &route);
 	if (route.family == AF_INET6 && object->several && is_appended(msg)) {
 		object->protocol = NSP_PROTOCOL;
 		object->ifindex = 0;
@@ -279,12 +314,6 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 			hops_pack_one(object->wish.hops, route.family, route.gateway, route.fields & NSP_ROUTE_ONLINK);
 	if (route.fields & NSP_ROUTE_ONLINK)
 		object->wish.flags |= ROUTE_ONLINK;
-	if (route.fields & NSP_ROUTE_SOURCE)
-		object->wish.flags |= ITEM_SOURCE;
-	if (route.fields & NSP_ROUTE_SCOPE)
-		object->wish.flags |= ROUTE_SCOPE;
-	memcpy(object->wish.source, route.source, 16);
-	pack(&route, object->wish.body);
 	return true;
 }
 
@@ -299,7 +328,9 @@ static bool read_route6(const struct nlmsghdr *msg, struct object *object)
  * same sort. */
 static bool is_replaced6(const struct nlmsghdr *msg, uint8_t flags)
 {
-	return (find_attr(msg, RTA_GATEWAY) || find_attr(msg, RTA_MULTIPATH)) == !!(flags & ITEM_GATEWAY);
+	bool inline_gateway = !find_attr(msg, RTA_NH_ID) && (find_attr(msg, RTA_GATEWAY) || find_attr(msg, RTA_MULTIPATH));
+
+	return inline_gateway == !!(flags & ITEM_GATEWAY);
 }
 
 /* ---- what others do ----
@@ -459,12 +490,13 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 #define KEY_SIZE(layout) (offsetof(layout, table) + sizeof(((layout *)0)->table))
 #define ROUTE(version, its_family)                                                                                                 \
 	.name = "route", .key_form = "NETWORK/LENGTH", .family = its_family, .key_size = KEY_SIZE(struct route##version),          \
-	.set = offsetof(struct route##version, set), .body_size = sizeof(struct route##version), .blank = blank##version.body,     \
-	.address = 2, .fields = fields##version, .field_count = sizeof(fields##version) / sizeof(*fields##version),                \
-	.judged = NSP_JUDGE_ROUTES##version, .makes_reachable = true, .deletes_ours = true, .settle = settle##version,             \
-	.encode = encode, .table = table_of, .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard,             \
-	.heard = heard, .heard_len = sizeof(heard) / sizeof(*heard), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL,       \
-	.describe = describe, .describe_made = describe_made, .keep = keep, .age = age
+	.set = offsetof(struct route##version, set), .inline_flags = ROUTE_SCOPE, .onlink_flag = ROUTE_ONLINK,                     \
+	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
+	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_ROUTES##version,                    \
+	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode, .table = table_of,             \
+	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard, .heard = heard,                                  \
+	.heard_len = sizeof(heard) / sizeof(*heard), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL, .describe = describe, \
+	.describe_made = describe_made, .keep = keep, .age = age
 
 extern const struct kind route4, route6;
 const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .group = RTNLGRP_IPV4_ROUTE };

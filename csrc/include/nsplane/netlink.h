@@ -525,9 +525,10 @@ struct nsp_monitor {
 #define NSP_EVENT_ADDR 3
 #define NSP_EVENT_ADDR_GONE 4
 
-#define NSP_SAW_DOWN 0x1    /* the link was seen down */
-#define NSP_SAW_MAC 0x2	    /* more than one MAC was seen */
-#define NSP_SAW_LOW_MTU 0x4 /* an MTU under 1280 was seen */
+#define NSP_SAW_DOWN 0x1       /* the link was seen down */
+#define NSP_SAW_MAC 0x2	       /* more than one MAC was seen */
+#define NSP_SAW_LOW_MTU 0x4    /* an MTU under 1280 was seen */
+#define NSP_SAW_NO_CARRIER 0x8 /* it was seen down or without carrier */
 
 struct nsp_event {
 	uint32_t type; /* NSP_EVENT_* */
