@@ -76,19 +76,26 @@ class Engine:
 
     With a `journal`, what an earlier life with it accepted is wanted again, and what the kernel has of that is taken over as it is.
 
-    Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of.
+    Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of. With `nexthop_objects` routes
+    that share their next hops go by nexthop objects, where the kernel has them.
     """
 
-    def __init__(self, agent_id: str | None = None, journal: Journal | None = None, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        agent_id: str | None = None,
+        journal: Journal | None = None,
+        look_seconds: float = LOOK_SECONDS,
+        nexthop_objects: bool = True,
+    ) -> None:
         self.agent_id = agent_id or machine_id()
         self._id_lock = AgentLock(self.agent_id)
         try:
-            self._open(journal, look_seconds)
+            self._open(journal, look_seconds, nexthop_objects)
         except BaseException:
             self._id_lock.release()
             raise
 
-    def _open(self, journal: Journal | None, look_seconds: float) -> None:
+    def _open(self, journal: Journal | None, look_seconds: float, nexthop_objects: bool) -> None:
         self._process = os.getpid()
         self._closed = False
         self._state: SavedState = VolatileState() if journal is None else journal
@@ -106,6 +113,7 @@ class Engine:
         self._frames: list[Frame] = []
         self._poller = Poller()
         self._core = Core()
+        self._core.nexthop_objects(nexthop_objects)
         self._planner = Planner(self._core, self.agent_id, self.note, self._state, look_seconds)
         self._applier = Applier(self._core, self._planner)
         self._diff = Diff(self._core, self._planner)
