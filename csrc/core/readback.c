@@ -32,6 +32,7 @@
 struct stale {
 	struct wish wish;
 	int32_t ifindex;
+	bool by_object;
 };
 
 struct readback {
@@ -174,7 +175,7 @@ static void put_unclaimed(struct readback *back, const struct object *object)
 {
 	ARRAY_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
 	struct stale *stale = &back->unclaimed[back->unclaimed_count++];
-	*stale = (struct stale){ object->wish, object->ifindex };
+	*stale = (struct stale){ object->wish, object->ifindex, object->by_object };
 	if (stale->wish.hops_len > HOPS_SHORT) {
 		uint32_t offset = (uint32_t)back->sets.len;
 		memcpy(stale->wish.hops, &offset, sizeof(offset));
@@ -419,6 +420,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 			if (is_stale(back, &back->unclaimed[at])) {
 				deletion.objects[batch.count] = &back->unclaimed[at];
 				struct item item = wish_item(&back->unclaimed[at].wish, back->sets.data);
+				item.by_object = back->unclaimed[at].by_object;
 				kind_delete(&batch, &item, back->unclaimed[at].ifindex, ENCODE_DELETE,
 					    core->netns[back->netns]->inexact);
 			}
@@ -452,15 +454,16 @@ static void failed(struct nsp_op *op, int rc, const struct nsp_error *err)
  * request. */
 static int read_tables(struct readback *back, struct nsp_socket *sock, struct nsp_error *err)
 {
-	int rc = nexthops_read(back->core, back->netns, sock, err);
+	struct nsp_error nexthops = { 0 };
+	int rc = nexthops_read(back->core, back->netns, sock, &nexthops), failure = rc;
 
-	if (rc < 0)
-		failed(&back->op->head, rc, err);
 	for (uint8_t kind = 0; kind < kind_count() && rc != -ECANCELED; kind++) {
 		rc = read_table(back, sock, kind, err);
 		if (rc < 0 && rc != -ECANCELED)
 			failed(&back->op->head, rc, err);
 	}
+	if (failure < 0)
+		failed(&back->op->head, failure, &nexthops);
 	return rc;
 }
 

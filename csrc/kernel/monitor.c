@@ -245,7 +245,7 @@ static void link_take(struct reading *reading, const struct nlmsghdr *head, int3
 
 	if (!link.up)
 		saw |= NSP_SAW_DOWN;
-	if (!(ifi->ifi_flags & (IFF_RUNNING | IFF_LOWER_UP)))
+	else if (!(ifi->ifi_flags & (IFF_RUNNING | IFF_LOWER_UP)))
 		saw |= NSP_SAW_NO_CARRIER;
 	if (link.fields & NSP_LINK_MTU && link.mtu < MTU_IPV6_MIN)
 		saw |= NSP_SAW_LOW_MTU;

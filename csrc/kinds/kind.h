@@ -52,7 +52,6 @@ struct wish {
 	uint8_t kind;
 	uint8_t flags;
 	uint16_t hops_len; /* of its set of next hops */
-	bool by_object;	   /* of an object: it goes by a nexthop object */
 	uint32_t index;	   /* position in the request */
 	uint32_t slot;	   /* offset of the slot's key in the frame's text */
 	uint8_t source[16];
@@ -78,8 +77,7 @@ static inline struct item wish_item(const struct wish *wish, const uint8_t *text
 			      .body = wish->body,
 			      .source = wish->source,
 			      .hops = wish_hops(wish, text),
-			      .hops_len = wish->hops_len,
-			      .by_object = wish->by_object };
+			      .hops_len = wish->hops_len };
 }
 
 /* An object as the kernel tells of it. */
@@ -93,12 +91,16 @@ struct object {
 	bool gone;		  /* it was deleted */
 	bool by_kernel;		  /* of what was heard: the kernel did it by itself */
 	bool gives_way;		  /* nobody has put it there, and it may be written over */
+	bool by_object;		  /* it goes by a nexthop object */
 	uint8_t hops[HOPS_BYTES]; /* a set of next hops that is too long for the wish */
 };
 
 static inline struct item object_item(const struct object *object)
 {
-	return wish_item(&object->wish, object->hops);
+	struct item item = wish_item(&object->wish, object->hops);
+
+	item.by_object = object->by_object;
+	return item;
 }
 
 enum encode_mode { ENCODE_NEW, ENCODE_REPLACE, ENCODE_DELETE, ENCODE_DELETE_ANY /* whatever its gateway */ };

@@ -290,7 +290,7 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 
 	if (count < 0 && nsp_route_read_by(msg, &route, &object->nexthop) == 0) {
 		take_route(object, rtm->rtm_protocol, &route);
-		object->wish.by_object = true;
+		object->by_object = true;
 		return true;
 	}
 	object->plain = count >= 0 && are_on_one_link(hops, count);

@@ -76,8 +76,8 @@ class Engine:
 
     With a `journal`, what an earlier life with it accepted is wanted again, and what the kernel has of that is taken over as it is.
 
-    Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of. With `nexthop_objects` routes
-    that share their next hops go by nexthop objects, where the kernel has them.
+    Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of. With `nexthop_objects`
+    routes that share their next hops go by nexthop objects, where the kernel has them.
     """
 
     def __init__(

@@ -199,13 +199,13 @@ static void test_life_after(void)
 	nsp_op_readback(op);
 	nsp_op_sweep(op, rig->link, "web0");
 	nsp_core_submit(rig->core, op, true);
-	rig_end(rig, first);
+	while (!rig->op)
+		rig_next(rig);
+	CHECK_EQ(rig_result(rig, first), 0);
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 10);
 	CHECK_EQ(rig_result(rig, second), 0);
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 10);
 	nsp_core_pause(rig->core, 0);
-	while (!rig->op)
-		rig_next(rig);
 	CHECK_EQ(rig->op->altered + rig->op->missing, 0);
 	CHECK_EQ(rig->op->stale, 10);
 	CHECK_EQ(rig->core->written, 0);

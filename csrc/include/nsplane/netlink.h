@@ -528,7 +528,7 @@ struct nsp_monitor {
 #define NSP_SAW_DOWN 0x1       /* the link was seen down */
 #define NSP_SAW_MAC 0x2	       /* more than one MAC was seen */
 #define NSP_SAW_LOW_MTU 0x4    /* an MTU under 1280 was seen */
-#define NSP_SAW_NO_CARRIER 0x8 /* it was seen down or without carrier */
+#define NSP_SAW_NO_CARRIER 0x8 /* it was seen up and without carrier */
 
 struct nsp_event {
 	uint32_t type; /* NSP_EVENT_* */
