@@ -1,6 +1,6 @@
 """A publisher as users write them, run as a program of its own:
 
-    python publisher.py routes|routes6|arps ENDPOINT FIRST ITEMS BATCH WINDOW put|delete ...
+    python publisher.py routes|routes6|multipath|arps ENDPOINT FIRST ITEMS BATCH WINDOW put|delete ...
 
 Does the steps one after the other to ITEMS items on the interface `bench`, numbered from FIRST on as floor.c numbers them: BATCH in
 a request, up to WINDOW requests in flight. Before each step it prints `ready` and waits for a line. A step's clock runs from the
@@ -11,7 +11,7 @@ configured or removed.
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nsplane_bus import Client
 
@@ -41,15 +41,24 @@ def route6(number: int) -> dict[str, str]:
     return {"kind": "route", "interface": "bench", "dst": address6(number) + "/128"}
 
 
+HOPS = [{"gateway": f"20.0.0.{hop}", "onlink": True} for hop in range(1, 5)]
+
+
+def multipath(number: int) -> dict[str, object]:
+    return {"kind": "route", "interface": "bench", "dst": address(number) + "/32", "nexthops": HOPS}
+
+
 def arp(number: int) -> dict[str, str]:
     return {"kind": "arp", "interface": "bench", "ip": address(number), "mac": MAC[number >> 8] + HEX[number & 255]}
 
 
-ITEMS: dict[str, Callable[[int], dict[str, str]]] = {"routes": route, "routes6": route6, "arps": arp}
+SIMPLE: dict[str, Callable[[int], dict[str, str]]] = {"routes": route, "routes6": route6, "arps": arp}
+"""What the peers can."""
+ITEMS: Mapping[str, Callable[[int], object]] = {**SIMPLE, "multipath": multipath}
 
 
 def key(kind: str, number: int) -> str:
-    if kind == "routes":
+    if kind in ("routes", "multipath"):
         return f"route/bench/{address(number)}/32"
     if kind == "routes6":
         return f"route/bench/{address6(number)}/128"

@@ -48,7 +48,7 @@ class Agent:
         endpoints: Endpoints,
         agent_id: str | None = None,
         state: State | None = None,
-        nexthop_objects: bool = True,
+        nexthop_objects: bool = False,
     ) -> None:
         self.endpoints = endpoints
         self._stopping = False
@@ -165,7 +165,7 @@ def serve(
     agent_id: str | None = None,
     state: State | None = None,
     watcher: Sequence[str] | None = None,
-    nexthop_objects: bool = True,
+    nexthop_objects: bool = False,
 ) -> None:
     """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
     with contextlib.ExitStack() as owned:

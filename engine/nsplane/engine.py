@@ -85,7 +85,7 @@ class Engine:
         agent_id: str | None = None,
         journal: Journal | None = None,
         look_seconds: float = LOOK_SECONDS,
-        nexthop_objects: bool = True,
+        nexthop_objects: bool = False,
     ) -> None:
         self.agent_id = agent_id or machine_id()
         self._id_lock = AgentLock(self.agent_id)

@@ -43,7 +43,7 @@ state_dir = click.option(
 @click.option(
     "--nexthop-objects",
     type=click.Choice(["auto", "never"]),
-    default="auto",
+    default="never",
     show_default=True,
     help="Whether routes that share their next hops go by nexthop objects, where the kernel has them.",
 )
