@@ -86,18 +86,34 @@ static bool decode_host(const struct mp_token *token, const struct field *field,
 	return true;
 }
 
-static bool decode_hops(struct mp_in *in, const struct field *field, struct value *value, struct mp_out *text, struct fault *fault)
+/* What is byte for byte as in the item before is the same set. */
+static bool is_last_list(const struct mp_in *in, const struct slot_memo *memo)
+{
+	return memo->list_len && (size_t)(in->end - in->p) >= memo->list_len && !memcmp(in->p, memo->list, memo->list_len);
+}
+
+static bool decode_hops(struct mp_in *in, const struct field *field, struct value *value, struct mp_out *text,
+			struct slot_memo *memo, struct fault *fault)
 {
 	uint8_t set[HOPS_BYTES];
 
-	if (!hops_decode(in, field->name, set, &value->len, fault))
-		return false;
-	value->family = set[0] == AF_INET ? 4 : 6;
-	value->number = (uint32_t)text->len;
+	if (is_last_list(in, memo)) {
+		in->p += memo->list_len;
+	} else {
+		const uint8_t *list = in->p;
+		memo->list_len = 0;
+		if (!hops_decode(in, field->name, set, &memo->set_len, fault))
+			return false;
+		memo->list = list;
+		memo->list_len = (uint32_t)(in->p - list);
+		memo->set = (uint32_t)text->len;
+		mp_put_raw(text, set, memo->set_len);
+	}
+	value->family = text->data[memo->set] == AF_INET ? 4 : 6;
+	value->number = memo->set;
+	value->len = memo->set_len;
 	if (value->len <= HOPS_SHORT)
-		memcpy(value->bytes, set, value->len);
-	else
-		mp_put_raw(text, set, value->len);
+		memcpy(value->bytes, text->data + memo->set, value->len);
 	return true;
 }
 
@@ -263,7 +279,7 @@ bool item_decode(struct mp_in *in, int number, struct wish *wish, struct mp_out 
 		}
 		if (field->type == FIELD_NAMESPACE)
 			namespace = item;
-		if (!(field->type == FIELD_HOPS ? decode_hops(&item, field, &values[at], text, fault) :
+		if (!(field->type == FIELD_HOPS ? decode_hops(&item, field, &values[at], text, memo, fault) :
 						  decode_field(&item, field, &values[at], fault)))
 			return false;
 	}

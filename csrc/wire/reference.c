@@ -142,7 +142,9 @@ bool reference_decode(struct mp_token *name, struct mp_in *namespace, uint32_t *
 		*slot = (uint32_t)text->len;
 		mp_put_raw(text, name->data, name->len);
 		mp_put_byte(text, 0);
-		*memo = (struct slot_memo){ name->data, name->len, *slot };
+		memo->name = name->data;
+		memo->name_len = name->len;
+		memo->offset = *slot;
 		return true;
 	}
 	if (!text_is_link(name->data, name->len))

@@ -7,11 +7,15 @@
 
 #define NSP_KEY_MAX 1400 /* of a row, with its NUL */
 
-/* The last interface that was decoded: publishers send runs of one interface, so its key is written once a run. */
+/* What was decoded last: publishers send runs of one interface, so its key is written once a run. */
 struct slot_memo {
 	const uint8_t *name;
 	uint32_t name_len;
 	uint32_t offset;
+	/* The same with a list of next hops: as it came, and the set in the text that was made of it. */
+	const uint8_t *list;
+	uint32_t list_len, set;
+	uint16_t set_len;
 };
 
 /* Writes the key of an item's interface behind `text`, and where into `slot`. `namespace` is the field's value, or NULL. */

@@ -33,7 +33,7 @@ static void check_text(const char *text, size_t cap)
 static void check_item(const struct wish *wish, const char *slot)
 {
 	struct mp_out out = { 0 }, text = { 0 };
-	struct item item = wish_item(wish);
+	struct item item = wish_item(wish, frame->text.data);
 	struct slot_memo memo = { 0 };
 	struct fault fault;
 	struct wish again;
@@ -44,6 +44,7 @@ static void check_item(const struct wish *wish, const char *slot)
 	need(again.kind == wish->kind && again.flags == wish->flags && !strcmp((char *)text.data + again.slot, slot));
 	need(!memcmp(again.body, wish->body, kinds[wish->kind]->body_size));
 	need(!(wish->flags & ITEM_SOURCE) || !memcmp(again.source, wish->source, 16));
+	need(again.hops_len == wish->hops_len && !memcmp(wish_hops(&again, text.data), item.hops, item.hops_len));
 	mp_free(&out);
 	mp_free(&text);
 }
