@@ -27,7 +27,7 @@ def report_of(*arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
-@pytest.mark.parametrize("scenario", ["routes", "routes6", "arps"])
+@pytest.mark.parametrize("scenario", ["routes", "routes6", "multipath", "arps"])
 def test_each_scenario_tells_both_rates(scenario: str) -> None:
     command = [sys.executable, "-m", "benchmarks", scenario, "--json", "--items", "1500", "--batch", "100", "--rounds", "1"]
     finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)

@@ -35,7 +35,7 @@ def found(kind: str, namespace: str, protocol: int) -> dict[str, str | None]:
 
 
 def wanted(kind: str) -> dict[str, str | None]:
-    items = [publisher.ITEMS[kind](number) for number in range(ITEMS)]
+    items = [publisher.SIMPLE[kind](number) for number in range(ITEMS)]
     if kind == "arps":
         return {item["ip"]: item["mac"] for item in items}
     return {str(ipaddress.ip_interface(item["dst"]).ip): None for item in items}

@@ -8,8 +8,9 @@
  *
  *	routes     adds the routes 20.A.B.C/32, ABC being the item's number (from 0, below 2^24), over LINK or by GATEWAY
  *	routes6    adds the routes fd20::A:B/128, AB being the item's number
+ *	multipath  adds the routes of `routes` by four gateways on LINK, 20.0.0.1 to .4, which stand in each message
  *	arps       adds the permanent neighbours 20.A.B.C of LINK, with the MAC 02:00:00:A:B:C
- *	delete-routes, delete-routes6, delete-arps     deletes them
+ *	delete-routes, delete-routes6, delete-multipath, delete-arps     deletes them
  *	count      counts the routes of protocol COUNT; count-arps: the neighbours
  *
  * NETNS is the path of a namespace. Routes are put with CREATE | EXCL into table main, with protocol 110 and metric 0. Prints
@@ -114,6 +115,27 @@ static void form_route(struct form *form, int family, int ifindex, const char *g
 		die(gateway);
 	}
 	append(form, RTA_GATEWAY, via, (uint16_t)len);
+}
+
+/* Four gateways, believed to be on the link. */
+static void form_multipath(struct form *form, int ifindex)
+{
+	struct {
+		struct rtnexthop hop;
+		struct rtattr attr;
+		uint8_t gateway[4];
+	} hops[4];
+
+	form_route(form, AF_INET, ifindex, NULL, 0);
+	((struct rtmsg *)NLMSG_DATA(&form->head))->rtm_scope = RT_SCOPE_UNIVERSE;
+	form->head.nlmsg_len -= RTA_SPACE(sizeof(ifindex)); /* each of them says the link */
+	for (int i = 0; i < 4; i++) {
+		hops[i].hop =
+			(struct rtnexthop){ .rtnh_len = sizeof(hops[i]), .rtnh_flags = RTNH_F_ONLINK, .rtnh_ifindex = ifindex };
+		hops[i].attr = (struct rtattr){ .rta_len = RTA_LENGTH(4), .rta_type = RTA_GATEWAY };
+		memcpy(hops[i].gateway, (uint8_t[]){ 20, 0, 0, (uint8_t)(i + 1) }, 4);
+	}
+	append(form, RTA_MULTIPATH, hops, sizeof(hops));
 }
 
 static void form_neighbour(struct form *form, int ifindex, int delete)
@@ -249,7 +271,8 @@ int main(int argc, char **argv)
 	struct form form = { .dst = 0 };
 
 	if (argc < 5 || argc > 6) {
-		fputs("usage: floor [delete-]routes|routes6|arps, or count|count-arps, NETNS LINK COUNT [GATEWAY]\n", stderr);
+		fputs("usage: floor [delete-]routes|routes6|multipath|arps, or count|count-arps, NETNS LINK COUNT [GATEWAY]\n",
+		      stderr);
 		return 2;
 	}
 	const char *mode = argv[1], *gateway = argc > 5 ? argv[5] : NULL;
@@ -268,6 +291,8 @@ int main(int argc, char **argv)
 	mode += delete ? 7 : 0;
 	if (!strcmp(mode, "arps"))
 		form_neighbour(&form, ifindex, delete);
+	else if (!strcmp(mode, "multipath") && !delete)
+		form_multipath(&form, ifindex);
 	else
 		form_route(&form, strcmp(mode, "routes6") ? AF_INET : AF_INET6, ifindex, gateway, delete);
 	double seconds = write_all(fd, &form, items);

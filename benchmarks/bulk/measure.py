@@ -26,6 +26,8 @@ Rates = dict[str, float]
 ECHO_PROGRAM = Path(__file__).with_name("echo.py")
 FLOORS = 5
 """So often the floor is run for one figure: it takes half a second, and what a machine can do changes within that."""
+OPTIONS = {"multipath": ("--nexthop-objects", "auto")}
+"""Of the agent."""
 ONES = (Load(1, window=64), Load(1, window=64, gathered=True))
 """Requests of one item: of these there are a tenth as many."""
 
@@ -40,7 +42,7 @@ def measure(kind: str, items: int, batch: int, rounds: int, peers: bool) -> Bulk
 
 
 class Bulk:
-    """The sides of one kind of items: `routes`, `routes6` or `arps`."""
+    """The sides of one kind of items: `routes`, `routes6`, `multipath` or `arps`."""
 
     def __init__(self, kind: str, items: int, floor: Floor) -> None:
         self._kind = kind
@@ -89,7 +91,7 @@ class Bulk:
         rates = {}
         try:
             with (
-                running_agent("--no-docker") as agent,
+                running_agent("--no-docker", *OPTIONS.get(self._kind, ())) as agent,
                 interface(agent.bus, name) as netns,
                 running_publishers(where, agent.bus, items, load, *(step.split()[0] for step in steps)) as publishers,
             ):

@@ -1,6 +1,6 @@
 """A publisher as users write them, run as a program of its own:
 
-    python publisher.py routes|routes6|arps[@NAMESPACE] ENDPOINT FIRST ITEMS BATCH WINDOW GATHERED put|delete|echo ...
+    python publisher.py routes|routes6|multipath|arps[@NAMESPACE] ENDPOINT FIRST ITEMS BATCH WINDOW GATHERED put|delete|echo ...
 
 Does the steps one after the other to ITEMS items on the interface `bench`, or on the link `bench` in a named namespace, numbered
 from FIRST on as floor.c numbers them: BATCH in a request, up to WINDOW requests in flight; where GATHERED is 1, they are gathered
@@ -13,7 +13,8 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from nsplane_bus import BusError, Client
 
@@ -43,15 +44,24 @@ def route6(number: int) -> dict[str, str]:
     return {"kind": "route", "interface": "bench", "dst": address6(number) + "/128"}
 
 
+HOPS = [{"gateway": f"20.0.0.{hop}", "onlink": True} for hop in range(1, 5)]
+
+
+def multipath(number: int) -> dict[str, object]:
+    return {"kind": "route", "interface": "bench", "dst": address(number) + "/32", "nexthops": HOPS}
+
+
 def arp(number: int) -> dict[str, str]:
     return {"kind": "arp", "interface": "bench", "ip": address(number), "mac": MAC[number >> 8] + HEX[number & 255]}
 
 
-ITEMS: dict[str, Callable[[int], dict[str, str]]] = {"routes": route, "routes6": route6, "arps": arp}
+SIMPLE: dict[str, Callable[[int], dict[str, str]]] = {"routes": route, "routes6": route6, "arps": arp}
+"""What the peers can."""
+ITEMS: Mapping[str, Callable[[int], Mapping[str, Any]]] = {**SIMPLE, "multipath": multipath}
 
 
 def key(kind: str, link: str, number: int) -> str:
-    if kind == "routes":
+    if kind in ("routes", "multipath"):
         return f"route/{link}/{address(number)}/32"
     if kind == "routes6":
         return f"route/{link}/{address6(number)}/128"
@@ -67,7 +77,7 @@ def publish(client: Client, step: str, where: str, numbers: range, batch: int, g
         make = lambda number: key(kind, link, number)  # noqa: E731
     elif namespace:
         item, inside = ITEMS[kind], {"namespace": {"type": "name", "name": namespace}}
-        make = lambda number: item(number) | inside  # noqa: E731
+        make = lambda number: {**item(number), **inside}  # noqa: E731
     else:
         make = ITEMS[kind]
     began = time.monotonic()

@@ -80,6 +80,8 @@ class BulkReport(Report):
 
     def bars(self) -> list[Bar]:
         limits = {(512, "put"): 0.8, (64, "put"): 0.5, (512, "put again"): 2.0}
+        if self.scenario == "multipath":
+            limits = {(512, "put"): 2.0}
         bars = [
             Bar(f"{self.scenario}: {step}, {size} in a request, of the floor's put", self.ratio(nsplane(size, step)), limit)
             for (size, step), limit in limits.items()

@@ -29,5 +29,11 @@ def scenario(kind: str, about: str, text: str) -> Scenario:
 SCENARIOS = (
     scenario("routes", "IPv4 host routes are put, put again, and deleted.", TEXT),
     scenario("routes6", "IPv6 host routes are put, put again, and deleted.", LIKE_ROUTES),
+    scenario(
+        "multipath",
+        "IPv4 host routes of four next hops are put, put again, and deleted.",
+        "The floor has the next hops in each route; nsplane, with `--nexthop-objects auto`, in an object that they share. "
+        + LIKE_ROUTES,
+    ),
     scenario("arps", "Permanent IPv4 neighbours are put, put again, and deleted.", LIKE_ROUTES),
 )

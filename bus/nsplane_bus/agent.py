@@ -43,7 +43,14 @@ class State(NamedTuple):
 class Agent:
     """An agent on a runtime directory, which it holds for itself. Raises lock.Taken where another has it."""
 
-    def __init__(self, directory: Path, endpoints: Endpoints, agent_id: str | None = None, state: State | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        endpoints: Endpoints,
+        agent_id: str | None = None,
+        state: State | None = None,
+        nexthop_objects: bool = False,
+    ) -> None:
         self.endpoints = endpoints
         self._stopping = False
         with contextlib.ExitStack() as undo:
@@ -67,7 +74,7 @@ class Agent:
                 if state is not None:
                     journal = Journal(state.directory / agent_id, state.durable, accept_loss=state.accept_loss)
                     owned.callback(journal.close)
-                self.engine = Engine(agent_id, journal)
+                self.engine = Engine(agent_id, journal, nexthop_objects=nexthop_objects)
                 owned.callback(self.engine.close)
                 owned.callback(remove_sockets, endpoints)  # ZeroMQ does not
                 context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -159,12 +166,13 @@ def serve(
     agent_id: str | None = None,
     state: State | None = None,
     watcher: Sequence[str] | None = None,
+    nexthop_objects: bool = False,
 ) -> None:
     """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
     gc.collect()
     gc.freeze()  # what was imported stays: no need to go through it again and again
     with contextlib.ExitStack() as owned:
-        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state)))
+        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         if watcher is not None:

@@ -77,10 +77,8 @@ void entry_put_drift(struct nsp_core *core, const struct row *row, const char *f
 }
 
 /* The entry of a row that was there once, as far as the kernel's object tells. */
-static void put_stale(struct mp_out *out, const char *key, size_t len, const char *slot, const struct wish *wish)
+static void put_stale(struct mp_out *out, const char *key, size_t len, const char *slot, const struct item *item)
 {
-	struct item item = wish_item(wish);
-
 	mp_put_map(out, ENTRY_PAIRS + 1);
 	mp_put_literal(out, "key");
 	mp_put_str(out, key, len);
@@ -99,24 +97,23 @@ static void put_stale(struct mp_out *out, const char *key, size_t len, const cha
 	mp_put_literal(out, "tries");
 	mp_put_uint(out, 0);
 	mp_put_literal(out, "item");
-	item_put(out, slot, &item);
+	item_put(out, slot, item);
 	mp_put_literal(out, "found");
 	mp_put_literal(out, "stale");
 }
 
-void entry_put_stale(struct nsp_core *core, const char *slot, const struct object *object)
+void entry_put_stale(struct nsp_core *core, const char *slot, const struct item *item)
 {
-	const struct wish *wish = &object->wish;
 	char key[NSP_KEY_MAX];
 	size_t at;
 
 	if (!core->watched)
 		return;
-	size_t len = key_format(key, slot, wish->kind, wish->body);
+	size_t len = key_format(key, slot, item->kind, item->body);
 	struct mp_out *out = change_begin(core, "drift/", key, len, &at);
 	if (!out)
 		return;
-	put_stale(out, key, len, slot, wish);
+	put_stale(out, key, len, slot, item);
 	change_end(core, at);
 }
 

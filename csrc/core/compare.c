@@ -13,11 +13,11 @@
 
 /* One key: what is to be done with it, what there is now (or NULL), and whether there will be what `wish` says. */
 static void put_change(struct nsp_core *core, const char *action, const char *slot, const struct row *before,
-		       const struct wish *wish, bool after)
+		       const struct item *wish, bool after)
 {
 	struct mp_out *out = &core->rows_out;
 	struct item was = before ? row_item(&core->table, before) : (struct item){ 0 };
-	struct item wanted = wish ? wish_item(wish) : was;
+	struct item wanted = wish ? *wish : was;
 	char key[NSP_KEY_MAX];
 
 	mp_put_map(out, 8);
@@ -62,23 +62,35 @@ static const struct row *find_wanted(const struct nsp_core *core, const char *sl
 	return row && row->flags & ROW_WANTED ? row : NULL;
 }
 
+/* As a row has it: with the number of its set of next hops, or one that no row has. */
+static const struct wish *with_set(const struct nsp_core *core, const struct item *item, struct wish *wish)
+{
+	if (wish->hops_len) {
+		uint32_t set = interned_find(&core->table.sets, &core->table.secret, item->hops, item->hops_len);
+		set = set ? set : UINT32_MAX;
+		memcpy(wish->body + kinds[wish->kind]->set, &set, sizeof(set));
+	}
+	return wish;
+}
+
 long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint32_t origin, uint32_t flags, const uint8_t **data,
 		      size_t *len)
 {
 	core->rows_out.len = 0;
 	core_lock(core);
 	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		const struct wish *wish = &frame->wishes[i];
+		struct wish wanted = frame->wishes[i], *wish = &wanted;
 		const char *slot = frame_slot(frame, wish), *action;
 		const struct row *row = find_wanted(core, slot, wish);
+		struct item item = wish_item(wish, frame->text.data);
 
 		if (row && !(flags & NSP_FORCE) && !row_is_of_source(core, row, origin))
 			action = "conflict";
 		else if (frame->keys)
 			action = row ? "delete" : "absent";
 		else
-			action = !row ? "create" : row_is_as(core, row, wish) ? "unchanged" : "change";
-		put_change(core, action, slot, row, wish, !frame->keys);
+			action = !row ? "create" : row_is_as(core, row, with_set(core, &item, wish)) ? "unchanged" : "change";
+		put_change(core, action, slot, row, &item, !frame->keys);
 		if (i % COMPARED_AT_ONCE == COMPARED_AT_ONCE - 1)
 			core_yield(core);
 	}

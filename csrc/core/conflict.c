@@ -16,6 +16,7 @@
 #include "core/changes.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/nexthops.h"
 #include "core/replaced.h"
 #include "core/request.h"
 #include "core/row.h"
@@ -111,7 +112,7 @@ static int ask(struct nsp_socket *sock, struct conflict *conflicts, uint32_t cou
 			if (!kind->ask)
 				continue;
 			asked[batch.count] = &conflicts[i];
-			struct item item = { conflicts[i].kind, conflicts[i].flags, conflicts[i].key, NULL };
+			struct item item = { .kind = conflicts[i].kind, .flags = conflicts[i].flags, .body = conflicts[i].key };
 			kind->ask(kind, &batch, &item, conflicts[i].ifindex);
 		}
 		if (batch.count)
@@ -213,6 +214,7 @@ static uint32_t find_row(const struct nsp_core *core, const struct conflict *con
 
 	if (!conflict->found || !object_read(conflict->found, &object))
 		return NIL;
+	nexthop_resolve(core, conflict->netns, &object);
 	if (object.plain || kinds[conflict->kind]->per_link)
 		for (uint32_t s = slot_on_link(core, conflict->netns, object.ifindex); s && !id; s = slot_next_on_link(core, s))
 			id = holder_on(core, s, conflict);

@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/nexthops.h"
 #include "core/op.h"
 #include "core/queue.h"
 #include "core/writer.h"
@@ -82,6 +83,7 @@ struct nsp_core *nsp_core_new(struct nsp_error *err)
 	core->sockets_kept = sockets_to_keep();
 	core->portid = choose_portid();
 	core->table.secret = (struct secret){ random_number(), random_number() };
+	core->nexthops.last_id = (uint32_t)random_number();
 
 	/* Number 0 of each stands for none. */
 	ARRAY_GROW(core->slots, core->slot_count, core->slot_cap);
@@ -175,6 +177,7 @@ void nsp_core_free(struct nsp_core *core)
 		free(core->netns[i]);
 	}
 	free(core->netns);
+	nexthops_free(&core->nexthops);
 	for (uint32_t i = 0; i < core->origin_count; i++)
 		free(core->origins[i].source);
 	free(core->origins);
@@ -192,6 +195,13 @@ void nsp_core_free(struct nsp_core *core)
 	pthread_mutex_destroy(&core->lock);
 	pthread_mutex_destroy(&core->turn);
 	free(core);
+}
+
+void nsp_core_nexthop_objects(struct nsp_core *core, uint32_t on)
+{
+	core_lock(core);
+	core->nexthops.on = on;
+	core_unlock(core);
 }
 
 int nsp_core_fd(const struct nsp_core *core)

@@ -43,6 +43,26 @@ struct slot {
 	bool dropped; /* listed in the core's `dropped_slots` */
 };
 
+/* An object of the kernel that stands for a set of next hops on a link. */
+struct nexthop {
+	uint32_t id; /* 0: free */
+	uint32_t netns;
+	uint32_t set;
+	int32_t ifindex;
+	uint32_t next_key, next_id; /* in their buckets; of what is free the next */
+	bool made;		    /* or it is just being made */
+	bool unsure;		    /* its gateways may have become unreachable */
+	bool there, used;	    /* since the namespace is being read: told of; told of by a route, or written */
+};
+
+struct nexthops {
+	bool on;
+	struct nexthop *list; /* 0 is none */
+	uint32_t count, cap, free, live;
+	uint32_t *by_key, *by_id, mask;
+	uint32_t last_id;
+};
+
 struct netns {
 	int fd;
 	int32_t nsid;	 /* the monitor's number, or -1 */
@@ -50,8 +70,9 @@ struct netns {
 	struct nsp_netns_id id;
 	struct nsp_socket sock;
 	bool connected;
-	uint64_t used; /* the writer's batch count at the last use */
-	uint32_t refs; /* adds, slots that are ready in it, and stages of operations that are queued */
+	uint64_t used;	   /* the writer's batch count at the last use */
+	uint32_t refs;	   /* adds, slots that are ready in it, and stages of operations that are queued */
+	uint32_t nexthops; /* how many of ours are in it */
 	uint32_t first_slot;
 	uint32_t first_blocked; /* of the slots that have rows which are blocked */
 	bool inexact;		/* there have been objects of ours in it that an inexact deletion may hit: see misdeleted.c */
@@ -160,6 +181,8 @@ struct nsp_core {
 	bool guards; /* the planner records what is to be replaced */
 	struct mp_out replaced;
 	uint32_t replaced_count;
+
+	struct nexthops nexthops;
 
 	uint64_t rows_by_state[KINDS_MAX][NSP_STATES];
 	uint64_t written, batches, dropped, missing, altered;

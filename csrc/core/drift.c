@@ -16,6 +16,7 @@
 
 #include "core/changes.h"
 #include "core/lock.h"
+#include "core/nexthops.h"
 #include "core/row.h"
 #include "core/slot.h"
 #include "core/slots.h"
@@ -126,13 +127,19 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 	const struct nlmsghdr *head = msg;
 	struct object object;
 
-	if (!filter_passes(head, core->portid) || !object_read(head, &object))
+	bool nexthop = filter_is_nexthop(head);
+	if (!nexthop && (!filter_passes(head, core->portid) || !object_read(head, &object)))
 		return;
 	core_lock(core);
 	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
 	const struct netns *netns = number ? core->netns[number] : NULL;
 	bool known = netns && netns->nsid == nsid && netns->fd >= 0;
-	uint32_t id = known && !(netns->portid && head->nlmsg_pid == netns->portid) ? find_row(core, number, &object) : NIL;
+	bool heard = known && !(netns->portid && head->nlmsg_pid == netns->portid);
+	if (heard && nexthop)
+		nexthop_heard(core, number, head);
+	else if (heard)
+		nexthop_resolve(core, number, &object);
+	uint32_t id = heard && !nexthop ? find_row(core, number, &object) : NIL;
 	if (id) {
 		struct row *row = table_row(&core->table, id);
 		if (row->extra)
@@ -152,7 +159,7 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 int nsp_core_listen(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_error *err)
 {
 	struct filter filter;
-	int groups[KINDS_MAX];
+	int groups[FILTER_GROUPS_MAX];
 
 	filter_build(&filter, core->portid);
 	struct sock_fprog program = { .len = (unsigned short)filter.len, .filter = filter.code };

@@ -7,6 +7,7 @@
 #include "core/slots.h"
 #include "kinds/item.h"
 #include "kinds/key.h"
+#include "wire/prefix.h"
 #include "wire/text.h"
 
 static const char *const state_names[NSP_STATES] = { "none",	"configured", "pending",    "failed", "retrying",
@@ -46,18 +47,16 @@ static void put_ended(struct mp_out *out, const struct slot *slot)
 	mp_put_str(out, text, type + 1 + (size_t)n);
 }
 
-/* ["gateway/10.0.0.1"]: the field by which it goes. */
-static void put_gateway(struct mp_out *out, const struct row *row)
+/* ["gateway/10.0.0.1"] */
+static void put_gateways(const struct nsp_core *core, struct mp_out *out, const struct row *row)
 {
-	const struct kind *kind = kinds[row->kind];
-	const struct field *field = kind->fields;
-	char text[96];
+	struct item item = row_item(&core->table, row);
+	unsigned count = hops_count(item.hops, item.hops_len);
+	char text[64] = "gateway/";
 
-	while (field->flag != ITEM_GATEWAY)
-		field++;
-	size_t n = (size_t)sprintf(text, "%s/", field->name);
-	mp_put_array(out, 1);
-	mp_put_str(out, text, n + field_text(field, kind->family, row->body + field->offset, text + n));
+	mp_put_array(out, count);
+	for (unsigned i = 0; i < count; i++)
+		mp_put_str(out, text, 8 + prefix_format_ip(text + 8, item.hops[0] == AF_INET6, hops_address(item.hops, i)));
 }
 
 /* ["master/web0"] */
@@ -69,7 +68,8 @@ static void put_awaited(struct mp_out *out, const char *fact, const struct slot 
 	mp_put_str(out, text, (size_t)snprintf(text, sizeof(text), "%s/%s", fact, slot->key));
 }
 
-static void put_missing(struct mp_out *out, const struct slot *slot, const struct row *row, uint32_t state)
+static void put_missing(const struct nsp_core *core, struct mp_out *out, const struct slot *slot, const struct row *row,
+			uint32_t state)
 {
 	if (state != NSP_STATE_PENDING)
 		mp_put_array(out, 0);
@@ -78,7 +78,7 @@ static void put_missing(struct mp_out *out, const struct slot *slot, const struc
 	else if (!slot->ready)
 		mp_put_raw(out, slot->missing.data, slot->missing.len);
 	else if (row->flags & ITEM_GATEWAY && row->error)
-		put_gateway(out, row);
+		put_gateways(core, out, row);
 	else if (row_awaits(row))
 		put_awaited(out, row_awaits(row), slot);
 	else
@@ -119,7 +119,7 @@ void entry_put_pairs(struct nsp_core *core, struct mp_out *out, const struct row
 	mp_put_literal(out, "source");
 	mp_put_text(out, core->origins[row->origin].source);
 	mp_put_literal(out, "missing");
-	put_missing(out, slot, row, state);
+	put_missing(core, out, slot, row, state);
 	mp_put_literal(out, "errno");
 	if (error && state != NSP_STATE_CONFIGURED && state != NSP_STATE_REMOVED && nsp_errno_name(error))
 		mp_put_text(out, nsp_errno_name(error));

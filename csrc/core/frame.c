@@ -106,10 +106,10 @@ static int read_block(struct nsp_frame *frame, const struct block *block, struct
 }
 
 /* `in` is behind the item where it could be read. */
-static bool read_said(struct nsp_frame *frame, struct mp_in *in, int kind, struct said *said, const struct slot_memo *memo,
+static bool read_said(struct nsp_frame *frame, struct mp_in *in, int kind, struct said *said, struct slot_memo *memo,
 		      struct fault *fault)
 {
-	return item_read(in, kind, said, memo, fault) &&
+	return item_read(in, kind, said, &frame->text, memo, fault) &&
 	       (!frame->keys || said->block.p || fault_set(fault, "key", "a key is a string of UTF-8, or a map with `block`"));
 }
 

@@ -9,6 +9,7 @@
  */
 #include "core/misdeleted.h"
 
+#include "core/nexthops.h"
 #include "core/queue.h"
 #include "core/replaced.h"
 #include "core/slots.h"
@@ -40,7 +41,10 @@ void misdeleted_restore(struct nsp_core *core, uint32_t netns, struct messages *
 		struct object object;
 		uint32_t id;
 
-		struct row *row = object_read(misdeleted->list[i], &object) ? find_row(core, netns, &object, &id) : NULL;
+		bool is = object_read(misdeleted->list[i], &object);
+		if (is)
+			nexthop_resolve(core, netns, &object);
+		struct row *row = is ? find_row(core, netns, &object, &id) : NULL;
 		if (!row) {
 			struct nlmsghdr *kept = replaced_keep(misdeleted->list[i], false);
 			replaced_put_back(core, netns, kept, NULL);

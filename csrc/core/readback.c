@@ -23,19 +23,28 @@
 #include "core/lock.h"
 #include "core/misdeleted.h"
 #include "core/netns.h"
+#include "core/nexthops.h"
 #include "core/queue.h"
 #include "core/row.h"
 #include "core/slots.h"
+
+/* An object that may be left over. */
+struct stale {
+	struct wish wish;
+	int32_t ifindex;
+	bool by_object;
+};
 
 struct readback {
 	struct nsp_core *core;
 	struct op *op;
 	uint32_t netns;
-	uint32_t generation;	  /* the last that a slot had when the reading began: those with a later one are not looked at */
-	struct object *unclaimed; /* of no row, on links to be swept */
+	uint32_t generation;	 /* the last that a slot had when the reading began: those with a later one are not looked at */
+	struct stale *unclaimed; /* of no row, on links to be swept */
 	uint32_t unclaimed_count, unclaimed_cap;
-	uint8_t kind; /* of what is being read */
-	bool looks;   /* it gives way */
+	struct mp_out sets; /* of next hops, the longer ones of these */
+	uint8_t kind;	    /* of what is being read */
+	bool looks;	    /* it gives way */
 	give_way_fn give_way;
 	void *writer;
 	uint64_t away; /* ns that it gave way for */
@@ -133,6 +142,7 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 	if (back->looks && (row->flags & (ROW_HELD | ROW_QUEUED | ROW_SEEN)) != ROW_HELD)
 		return;
 	row->flags = (uint16_t)((row->flags & ~ROW_UNDONE) | ROW_SEEN | ROW_HELD);
+	row->by_object |= object->nexthop != 0;
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || gives_back(core, row)) /* its deletion is queued */
 		return;
 	struct item item = row_item(&core->table, row);
@@ -164,17 +174,30 @@ static bool is_taken(const struct nsp_core *core, uint32_t id, const struct obje
 	       ((!object->foreign || row->flags & ITEM_OVERRIDE) && object_is(object, &item));
 }
 
-static void take(struct readback *back, const struct object *object)
+static void put_unclaimed(struct readback *back, const struct object *object)
 {
+	ARRAY_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
+	struct stale *stale = &back->unclaimed[back->unclaimed_count++];
+	*stale = (struct stale){ object->wish, object->ifindex, object->by_object };
+	if (stale->wish.hops_len > HOPS_SHORT) {
+		uint32_t offset = (uint32_t)back->sets.len;
+		memcpy(stale->wish.hops, &offset, sizeof(offset));
+		mp_put_raw(&back->sets, object->hops, stale->wish.hops_len);
+	}
+}
+
+static void take(struct readback *back, struct object *object)
+{
+	nexthop_resolve(back->core, back->netns, object);
 	uint32_t id = find_row(back, object);
 
 	back->core->netns[back->netns]->inexact |= kind_may_be_hit(object->wish.kind, object->wish.body);
 	if (id) {
+		nexthop_seen(back->core, back->netns, object->nexthop);
 		if (is_taken(back->core, id, object))
 			take_row(back, id, object);
 	} else if (object->protocol == NSP_PROTOCOL && (object->plain || object->several) && find_sweep(back, object->ifindex)) {
-		ARRAY_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
-		back->unclaimed[back->unclaimed_count++] = *object;
+		put_unclaimed(back, object);
 	}
 }
 
@@ -323,7 +346,7 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t nu
 
 /* ---- stale objects ---- */
 
-static bool wants(const struct nsp_core *core, uint32_t slot, const struct object *object)
+static bool wants(const struct nsp_core *core, uint32_t slot, const struct stale *object)
 {
 	uint32_t id = table_find(&core->table, wish_key(slot, &object->wish));
 
@@ -331,7 +354,7 @@ static bool wants(const struct nsp_core *core, uint32_t slot, const struct objec
 }
 
 /* Looked at again when all has been read: rows have been put meanwhile, and of slots that are not ready nothing was claimed. */
-static bool is_stale(const struct readback *back, const struct object *object)
+static bool is_stale(const struct readback *back, const struct stale *object)
 {
 	const struct nsp_core *core = back->core;
 	const struct sweep *end = back->op->sweeps + back->op->sweep_count;
@@ -352,7 +375,7 @@ static bool is_stale(const struct readback *back, const struct object *object)
 
 struct deletion {
 	struct nsp_op *op;
-	const struct object *objects[DELETED_AT_ONCE];
+	const struct stale *objects[DELETED_AT_ONCE];
 	uint8_t buf[DELETED_AT_ONCE * 128];
 };
 
@@ -360,7 +383,11 @@ static void deletion_failed(void *arg, uint32_t index, int error, const char *te
 {
 	struct deletion *deletion = arg;
 	struct nsp_op *op = deletion->op;
+	const struct wish *wish = &deletion->objects[index]->wish;
 
+	/* Of several next hops some are of others, who have appended them: ours have gone. */
+	if (error == ESRCH && kinds[wish->kind]->by_gateway && wish->hops_len > 1 + hop_size(kinds[wish->kind]->family))
+		return;
 	deletion->objects[index] = NULL;
 	if (error == ESRCH || error == ENOENT || error == ENODEV) /* it went meanwhile */
 		return;
@@ -380,7 +407,7 @@ static void deletion_answered(void *arg, uint32_t index, const void *msg)
 /* What may hit another is deleted last: what it would hit has gone by then, and is not put back. */
 static int inexact_last(const void *left, const void *right)
 {
-	const struct wish *a = &((const struct object *)left)->wish, *b = &((const struct object *)right)->wish;
+	const struct wish *a = &((const struct stale *)left)->wish, *b = &((const struct stale *)right)->wish;
 
 	return kind_is_exact(b->kind, b->body) - kind_is_exact(a->kind, a->body);
 }
@@ -396,10 +423,12 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 	for (uint32_t at = 0; at < back->unclaimed_count && rc >= 0;) {
 		nsp_batch_init(&batch, deletion.buf, sizeof(deletion.buf));
 		core_lock(core);
-		for (; at < back->unclaimed_count && batch.count < DELETED_AT_ONCE; at++)
+		for (; at < back->unclaimed_count && batch.count < DELETED_AT_ONCE && batch.cap - batch.len >= KIND_MESSAGE_MAX;
+		     at++)
 			if (is_stale(back, &back->unclaimed[at])) {
 				deletion.objects[batch.count] = &back->unclaimed[at];
-				struct item item = wish_item(&back->unclaimed[at].wish);
+				struct item item = wish_item(&back->unclaimed[at].wish, back->sets.data);
+				item.by_object = back->unclaimed[at].by_object;
 				kind_delete(&batch, &item, back->unclaimed[at].ifindex, ENCODE_DELETE,
 					    core->netns[back->netns]->inexact);
 			}
@@ -408,11 +437,12 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 			rc = nsp_batch_send(sock, &batch, deletion_failed, deletion_answered, &deletion, err);
 		core_lock(core);
 		for (uint32_t i = 0; i < batch.count && rc >= 0; i++) {
-			const struct object *object = deletion.objects[i];
+			const struct stale *object = deletion.objects[i];
 			if (!object)
 				continue;
 			back->op->head.stale++;
-			entry_put_stale(core, find_sweep(back, object->ifindex)->key, object);
+			struct item item = wish_item(&object->wish, back->sets.data);
+			entry_put_stale(core, find_sweep(back, object->ifindex)->key, &item);
 		}
 		core_unlock(core);
 	}
@@ -432,13 +462,16 @@ static void failed(struct nsp_op *op, int rc, const struct nsp_error *err)
  * request. */
 static int read_tables(struct readback *back, struct nsp_socket *sock, struct nsp_error *err)
 {
-	int rc = 0;
+	struct nsp_error nexthops = { 0 };
+	int rc = nexthops_read(back->core, back->netns, sock, &nexthops), failure = rc;
 
 	for (uint8_t kind = 0; kind < kind_count() && rc != -ECANCELED; kind++) {
 		rc = read_table(back, sock, kind, err);
 		if (rc < 0 && rc != -ECANCELED)
 			failed(&back->op->head, rc, err);
 	}
+	if (failure < 0)
+		failed(&back->op->head, failure, &nexthops);
 	return rc;
 }
 
@@ -503,7 +536,15 @@ void readback_run(struct nsp_core *core, struct op *op, give_way_fn give_way, vo
 		if (rc < 0)
 			failed(&op->head, rc, &err);
 	}
+	if (sock && !op->head.error) {
+		int rc = nexthops_mark(core, back.netns, sock, &err);
+		if (rc >= 0)
+			nexthops_sweep(core, back.netns, sock);
+		else
+			failed(&op->head, rc, &err);
+	}
 	core_lock(core);
 	op->head.nanoseconds = clock_ns() - begun - back.away;
 	free(back.unclaimed);
+	mp_free(&back.sets);
 }

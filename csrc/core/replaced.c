@@ -229,7 +229,7 @@ static void put_deletion(struct nsp_op *op, const struct nlmsghdr *kept)
 	struct object object;
 
 	object_read(kept, &object);
-	struct item item = wish_item(&object.wish);
+	struct item item = object_item(&object);
 	kind_delete(nsp_op_room(op), &item, kinds[item.kind]->per_link ? object.ifindex : 0, ENCODE_DELETE_ANY, true);
 }
 

@@ -263,13 +263,15 @@ bool row_is_as(const struct nsp_core *core, const struct row *row, const struct 
 	       (!(wish->flags & ITEM_SOURCE) || !memcmp(core->table.extras[row->extra].source, wish->source, 16));
 }
 
-int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode)
+int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode,
+	       uint32_t nexthop)
 {
 	struct netns *netns = core->netns[core->slots[row->slot]->netns];
 	struct item item = row_item(&core->table, row);
 
 	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
 		return kind_delete(batch, &item, ifindex, mode, netns->inexact);
+	item.nexthop = nexthop;
 	netns->inexact |= kind_may_be_hit(row->kind, row->body);
 	return kinds[row->kind]->encode(kinds[row->kind], batch, &item, ifindex, mode);
 }
@@ -279,7 +281,7 @@ void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, 
 	struct nsp_op *op = op_new_unasked();
 
 	nsp_op_stage(op, netns, 0);
-	row_encode(core, nsp_op_room(op), row, ifindex, ENCODE_DELETE_ANY);
+	row_encode(core, op_room(op, KIND_MESSAGE_MAX), row, ifindex, ENCODE_DELETE_ANY, 0);
 	queue_push_op(core, &core->withdrawals, op);
 }
 

@@ -43,8 +43,9 @@ void row_block(struct nsp_core *core, struct row *row);
 void row_unblock(struct nsp_core *core, struct row *row);
 /* The kernel's object has gone: a row that was blocked by it takes over, and what it had taken the place of is put back. */
 void row_released(struct nsp_core *core, struct row *row);
-/* Appends the message that puts or deletes a row; -ENOSPC where it does not fit. */
-int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode);
+/* Appends the message that puts (by a nexthop object, where that is not 0) or deletes a row; -ENOSPC where it does not fit. */
+int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode,
+	       uint32_t nexthop);
 /* Has it deleted from the kernel, before anything else is written, though nobody waits for that. */
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex);
 /* Is exactly this wanted already? */

@@ -19,6 +19,8 @@ static bool is_done_already(const struct nlmsghdr *msg, int error)
 		return error == EADDRNOTAVAIL || error == ENODEV;
 	case RTM_DELNEIGH:
 		return error == ENOENT || error == ENODEV;
+	case RTM_DELNEXTHOP:
+		return error == ENOENT;
 	case RTM_DELROUTE:
 		return error == ESRCH || error == ENODEV;
 	default:

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/nexthops.h"
 #include "core/op.h"
 #include "core/queue.h"
 #include "core/row.h"
@@ -48,8 +49,8 @@ static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const
 		withdrawal->op = op_new_unasked();
 		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
 	}
-	row_encode(core, nsp_op_room(withdrawal->op), row, core->slots[row->slot]->ifindex,
-		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE);
+	row_encode(core, op_room(withdrawal->op, KIND_MESSAGE_MAX), row, core->slots[row->slot]->ifindex,
+		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE, 0);
 	withdrawal->count++;
 }
 
@@ -113,6 +114,8 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 	slot->leaving = was_ready;
 	if (was_ready)
 		withdraw_rows(core, number, flags & NSP_SLOT_WITHDRAW);
+	if (was_ready && !(flags & NSP_SLOT_WITHDRAW)) /* they go with the link, as its rows do */
+		nexthops_forget(core, slot->netns, slot->ifindex);
 	for (int list = 0; list < LISTS; list++) {
 		walk_begin(core, &walk, number, list);
 		while ((id = walk_next(core, &walk)))
@@ -215,6 +218,8 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 	struct walk walk;
 	uint32_t id, everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS | NSP_JUDGE_FDB | NSP_JUDGE_DROPPED;
 
+	if (core->slots[number]->ready && which & NSP_JUDGE_GATEWAYS)
+		nexthops_doubt(core, core->slots[number]->netns, core->slots[number]->ifindex);
 	for (int i = 0; i < LISTS; i++) {
 		if (!core->slots[number] || !core->slots[number]->ready) /* or not any more */
 			return;
@@ -240,6 +245,8 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
 {
 	core_lock(core);
+	if (which & NSP_JUDGE_NEXTHOPS)
+		nexthops_dropped(core, netns, ifindex);
 	uint32_t id = ifindex ? slot_on_link(core, netns, ifindex) : core->netns[netns]->first_slot;
 	for (; id; id = ifindex ? slot_next_on_link(core, id) : core->slots[id]->next)
 		slot_rejudge(core, id, which);

@@ -103,7 +103,7 @@ void slot_link(struct nsp_core *core, uint32_t id, struct row *row, enum row_lis
 {
 	struct slot *slot = core->slots[row->slot];
 
-	row->list = (uint8_t)list;
+	row->list = list & 3;
 	row->prev = NIL;
 	row->next = slot->heads[list];
 	if (row->next)

@@ -256,6 +256,7 @@ uint32_t table_insert(struct table *table, struct row_key key)
 	struct row *row = table_row(table, id);
 	*row = (struct row){ .slot = key.slot, .kind = key.kind, .list = LISTS };
 	bytes_copy(row->body, key.bytes, kinds[key.kind]->body_size);
+	interned_hold(&table->sets, row_set(row));
 	index_put(table->index, table->index_mask, (struct index_entry){ key_hash(table, key), id });
 	table->live++;
 	return id;
@@ -267,6 +268,7 @@ void table_remove(struct table *table, uint32_t id)
 	struct chunk *chunk = &table->chunks[id >> CHUNK_BITS];
 
 	table_extra_drop(table, row);
+	interned_drop(&table->sets, row_set(row));
 	index_remove(table, row_hash(table, row), id);
 	row->kind = FREE_ROW;
 	row->next = chunk->first_free;
@@ -285,7 +287,16 @@ void table_remove(struct table *table, uint32_t id)
 
 struct item row_item(const struct table *table, const struct row *row)
 {
-	return (struct item){ row->kind, row->flags & ITEM_FLAGS, row->body, row->extra ? table->extras[row->extra].source : NULL };
+	uint32_t set = row_set(row);
+	const struct interned_entry *hops = set ? &table->sets.entries[set] : &(const struct interned_entry){ 0 };
+
+	return (struct item){ .kind = row->kind,
+			      .flags = row->flags & ITEM_FLAGS,
+			      .body = row->body,
+			      .source = row->extra ? table->extras[row->extra].source : NULL,
+			      .hops = hops->bytes,
+			      .hops_len = hops->len,
+			      .by_object = row->by_object };
 }
 
 struct extra *table_extra(struct table *table, struct row *row)
@@ -327,6 +338,7 @@ uint64_t table_bytes(const struct table *table)
 {
 	uint64_t bytes = ((uint64_t)table->index_mask + 1) * sizeof(struct index_entry) + table->extra_cap * sizeof(struct extra);
 
+	bytes += interned_memory(&table->sets);
 	bytes += (uint64_t)table->spare_size * sizeof(struct index_entry);
 	if (table->old)
 		bytes += ((uint64_t)table->old_mask + 1) * sizeof(struct index_entry);
@@ -352,4 +364,5 @@ void table_free(struct table *table)
 	if (table->spare)
 		index_free(table->spare, table->spare_size - 1);
 	free(table->extras);
+	interned_free(&table->sets);
 }

@@ -6,6 +6,7 @@
 #include "kernel/internal.h"
 #include "core/array.h"
 #include "core/hash.h"
+#include "core/interned.h"
 #include "kinds/kind.h"
 
 #define NIL 0u
@@ -40,8 +41,10 @@ struct row {
 	uint8_t kind;  /* of a free row: FREE_ROW */
 	uint8_t state; /* NSP_STATE_* */
 	uint8_t error;
-	uint8_t list;
-	uint8_t body[]; /* key and value */
+	uint8_t list : 2;
+	uint8_t by_object : 1; /* what the kernel has goes by a nexthop object, perhaps */
+	uint8_t inlined : 1;   /* it was refused by one: it is written without */
+	uint8_t body[];	       /* key and value */
 };
 
 #define FREE_ROW 0xff
@@ -137,6 +140,7 @@ struct table {
 	struct index_entry *spare; /* for when it grows: the pages of a large one take the system milliseconds */
 	uint32_t spare_size;
 	uint32_t live;
+	struct interned sets; /* of next hops */
 	struct extra *extras;
 	uint32_t extra_count, extra_cap, extra_free;
 };
@@ -167,6 +171,14 @@ void table_remove(struct table *table, uint32_t id);
 struct extra *table_extra(struct table *table, struct row *row); /* NULL where it has none */
 struct extra *table_extra_make(struct table *table, struct row *row);
 void table_extra_drop(struct table *table, struct row *row);
+/* The number of its set of next hops, or 0. */
+static inline uint32_t row_set(const struct row *row)
+{
+	uint8_t at = kinds[row->kind]->set;
+
+	return at ? bytes_load4(row->body + at) : 0;
+}
+
 /* What the row says of its item. */
 struct item row_item(const struct table *table, const struct row *row);
 uint64_t table_bytes(const struct table *table);

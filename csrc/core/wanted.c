@@ -96,12 +96,38 @@ static void refuse_conflict(struct nsp_core *core, struct request *request, cons
 	entry_put(core, request_entry(request), row, NSP_STATE_CONFLICT, NO_PREVIOUS);
 }
 
+/* The numbers of sets of next hops: those of one request mostly have the same, which is looked for once. */
+struct set_memo {
+	const uint8_t *set;
+	uint32_t len;
+	uint32_t number; /* it counts on it */
+};
+
+static void find_set(struct nsp_core *core, struct set_memo *memo, const struct nsp_frame *frame, struct wish *wish)
+{
+	const uint8_t *set = wish_hops(wish, frame->text.data);
+
+	if (memo->len != wish->hops_len || memcmp(memo->set, set, memo->len)) {
+		interned_drop(&core->table.sets, memo->number);
+		memo->number = interned_take(&core->table.sets, &core->table.secret, set, wish->hops_len);
+	}
+	memo->set = set;
+	memo->len = wish->hops_len;
+	memcpy(wish->body + kinds[wish->kind]->set, &memo->number, sizeof(memo->number));
+}
+
 static void take_wish(struct nsp_core *core, struct row *row, const struct wish *wish)
 {
 	const struct kind *kind = kinds[row->kind];
 
+	if (kind->set) {
+		uint32_t before = row_set(row);
+		interned_hold(&core->table.sets, bytes_load4(wish->body + kind->set));
+		interned_drop(&core->table.sets, before);
+	}
 	row->flags = (uint16_t)((row->flags & ~ITEM_FLAGS) | wish->flags);
 	bytes_copy(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size));
+	row->inlined = false;
 	if (row->extra)
 		core->table.extras[row->extra].differed = false;
 	if (wish->flags & ITEM_SOURCE)
@@ -187,13 +213,16 @@ void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *r
 	make_room(core);
 	refuse_faults(core, frame, request);
 	uint64_t now = clock_date();
+	struct set_memo memo = { 0 };
 	uint32_t put = 0;
 	for (int order = 0; order < 3; order++) {
 		uint32_t last = UINT32_MAX, slot = NIL;
 		for (uint32_t i = 0; i < frame->wish_count; i++) {
-			const struct wish *wish = &frame->wishes[i];
+			struct wish *wish = &frame->wishes[i];
 			if (put_order(wish) != order)
 				continue;
+			if (wish->hops_len)
+				find_set(core, &memo, frame, wish);
 			if (wish->slot != last) {
 				last = wish->slot;
 				slot = slot_make(core, frame_slot(frame, wish));
@@ -207,6 +236,7 @@ void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *r
 			make_room(core);
 		}
 	}
+	interned_drop(&core->table.sets, memo.number);
 }
 
 void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t serial, uint32_t origin, uint32_t express)

@@ -9,6 +9,7 @@
 #include "core/lock.h"
 #include "core/misdeleted.h"
 #include "core/netns.h"
+#include "core/nexthops.h"
 #include "core/op.h"
 #include "core/queue.h"
 #include "core/readback.h"
@@ -31,7 +32,8 @@ struct sent {
 	uint32_t netns;
 	int32_t ifindex;
 	enum row_due due;
-	bool on_link; /* row_is_on_link: what is behind it may be reachable now, or no more */
+	uint32_t nexthop; /* the object that it goes by, or 0 */
+	bool on_link;	  /* row_is_on_link: what is behind it may be reachable now, or no more */
 	int error;
 	char *text;
 };
@@ -165,7 +167,13 @@ static void take_put_verdict(struct nsp_core *core, const struct sent *sent, str
 	/* It was on the link and has got a gateway. */
 	if (row->list == LIST_DIRECT && kinds[row->kind]->makes_reachable && !sent->on_link)
 		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
+	if (sent->error && sent->nexthop && row->flags & ROW_WANTED) { /* what is said of it is what is said without */
+		row->inlined = true;
+		row_retry(core, sent->row, row, sent->request);
+		return;
+	}
 	if (!sent->error) {
+		row->by_object = sent->nexthop != 0;
 		row->flags |= ROW_HELD;
 		row->flags &= (uint16_t)~ROW_REFUSED;
 		if (core->looking == sent->netns && row->kind >= core->looking_kind)
@@ -259,7 +267,7 @@ static void add_conflict(struct writer *writer, const struct sent *sent, bool lo
 		.netns = sent->netns,
 		.lost = lost,
 		.kind = row->kind,
-		.flags = row->flags & ITEM_FLAGS,
+		.flags = row->flags & ITEM_FLAGS & (sent->nexthop ? ~ITEM_GATEWAY : ITEM_FLAGS),
 		.ifindex = core->slots[row->slot]->ifindex,
 	};
 	memcpy(conflict.key, row->body, kind_key_size(kinds[row->kind], row->body));
@@ -373,7 +381,7 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 		if (!is_deleted(sent) || sent->error != ESRCH || !kinds[row->kind]->by_gateway || sent->on_link)
 			continue;
 		writer->again[batch.count] = i;
-		if (row_encode(core, &batch, row, sent->ifindex, ENCODE_DELETE_ANY) < 0)
+		if (row_encode(core, &batch, row, sent->ifindex, ENCODE_DELETE_ANY, 0) < 0)
 			continue;
 		free(sent->text);
 		sent->text = NULL;
@@ -387,7 +395,21 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 	return rc;
 }
 
-/* One batch: the picked rows of one namespace, from the queue to their verdicts. Called and returns with the lock held. */
+/* In front of the routes that go by them. */
+static void make_nexthops(struct writer *writer, uint32_t netns, uint32_t picked)
+{
+	uint32_t rows[BATCH_ROWS];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < picked && writer->core->nexthops.on; i++)
+		if (writer->picked_netns[i] == netns)
+			rows[count++] = writer->picked[i];
+	if (count)
+		nexthops_make(writer->core, netns, rows, count);
+}
+
+/* One batch: the picked rows of one namespace, or as many as there is room for, from the queue to their verdicts. Called and returns with
+ * the lock held. */
 static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 {
 	struct nsp_core *core = writer->core;
@@ -395,10 +417,14 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 	struct nsp_batch batch;
 
 	run_withdrawals(writer);
+	make_nexthops(writer, netns, picked);
 	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
-	for (uint32_t i = 0; i < picked; i++) {
+	for (uint32_t i = 0; i < picked && batch.cap - batch.len >= KIND_MESSAGE_MAX; i++) {
 		uint32_t id = writer->picked[i];
-		if (writer->picked_netns[i] != netns || !table_has(&core->table, id))
+		if (writer->picked_netns[i] != netns)
+			continue;
+		writer->picked_netns[i] = NIL;
+		if (!table_has(&core->table, id))
 			continue;
 		struct row *row = table_row(&core->table, id);
 		if (!(row->flags & ROW_QUEUED))
@@ -417,10 +443,13 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 		struct sent *sent = &writer->sent[batch.count];
 		if (!take_off(core, id, sent))
 			continue;
+		sent->nexthop = is_deleted(sent) ? 0 : nexthop_of(core, row);
+		row->by_object |= sent->nexthop != 0;
 		int index = row_encode(core, &batch, row, sent->ifindex,
 				       is_deleted(sent)		? ENCODE_DELETE :
 				       sent->due == DUE_REPLACE ? ENCODE_REPLACE :
-								  ENCODE_NEW);
+								  ENCODE_NEW,
+				       sent->nexthop);
 		if (index < 0) { /* it is never sent */
 			sent->error = -index;
 			take_verdict(core, sent);
@@ -463,15 +492,16 @@ static void write_rows(struct writer *writer, uint32_t picked)
 		writer->picked_netns[i] = table_has(&core->table, writer->picked[i]) ?
 						  core->slots[table_row(&core->table, writer->picked[i])->slot]->netns :
 						  NIL;
-	for (uint32_t i = 0; i < picked; i++) {
-		uint32_t netns = writer->picked_netns[i];
-		if (!netns)
-			continue;
-		write_batch(writer, netns, picked);
-		for (uint32_t k = i; k < picked; k++)
-			if (writer->picked_netns[k] == netns)
-				writer->picked_netns[k] = NIL;
-	}
+	for (uint32_t i = 0; i < picked; i++)
+		if (writer->picked_netns[i])
+			write_batch(writer, writer->picked_netns[i], picked);
+}
+
+static void close_netns(struct nsp_core *core, uint32_t number)
+{
+	if (!core->netns[number]->refs)
+		nexthops_leave(core, number);
+	netns_close(core, number);
 }
 
 /* Takes what is in front: an operation, or up to a batch of rows. */
@@ -493,7 +523,7 @@ static void serve(struct writer *writer, struct queue *queue)
 			writer->picked[picked++] = (uint32_t)(entry >> 2);
 		} else if (entry & 2) {
 			run_withdrawals(writer); /* they may be of this namespace */
-			netns_close(writer->core, (uint32_t)(entry >> 2));
+			close_netns(writer->core, (uint32_t)(entry >> 2));
 			return;
 		} else {
 			run_op(writer, (struct nsp_op *)(uintptr_t)entry);
@@ -560,6 +590,13 @@ void *writer_run(void *arg)
 	while (!core->stop)
 		if (!work(writer))
 			wait_for_work(core);
+	while (core->queue.count) { /* what nobody wants anything of any more is left as it was found */
+		uint64_t entry = queue_pop(&core->queue);
+		if ((entry & 3) == 2)
+			close_netns(core, (uint32_t)(entry >> 2));
+		else if (!(entry & 3))
+			nsp_op_free((struct nsp_op *)(uintptr_t)entry);
+	}
 	core_unlock(core);
 	free(writer->conflicts);
 	return NULL;

@@ -9,6 +9,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/nexthop.h>
 
 #define ATTEMPTS 100
 
@@ -32,6 +33,9 @@ static void request_put(struct nsp_batch *batch, const struct dump *dump, uint8_
 		/* Statistics are the larger half of a link's message. */
 		if (nsp_msg_begin(&msg, batch, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg)))
 			nsp_attr_put_u32(&msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+		break;
+	case NSP_DUMP_NEXTHOPS:
+		nsp_msg_begin(&msg, batch, RTM_GETNEXTHOP, NLM_F_DUMP, sizeof(struct nhmsg));
 		break;
 	case NSP_DUMP_ADDRS: {
 		struct ifaddrmsg *ifa = nsp_msg_begin(&msg, batch, RTM_GETADDR, NLM_F_DUMP, sizeof(*ifa));
@@ -192,7 +196,7 @@ static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		int ret = 0;
 
-		if (dump->what == NSP_DUMP_LINKS) {
+		if (dump->what == NSP_DUMP_LINKS || dump->what == NSP_DUMP_NEXTHOPS) {
 			ret = family_dump(sock, dump, AF_UNSPEC, err);
 		} else {
 			for (size_t i = 0; i < sizeof(families) && ret == 0; i++)
@@ -210,10 +214,10 @@ static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family
 int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
 	     struct nsp_error *err)
 {
-	static const char *const names[] = { NULL, "links", "addresses", "routes", "neighbours" };
+	static const char *const names[] = { NULL, "links", "addresses", "routes", "neighbours", "nexthops" };
 	struct dump dump = { .what = what, .ifindex = ifindex, .table = table, .reply = reply, .arg = arg };
 
-	if (what < NSP_DUMP_LINKS || what > NSP_DUMP_NEIGHS)
+	if (what < NSP_DUMP_LINKS || what > NSP_DUMP_NEXTHOPS)
 		return nsp_refuse(err, EINVAL, "%d is not a table that can be dumped", what);
 	if (family != 0 && family != AF_INET && family != AF_INET6 && !(family == AF_BRIDGE && what == NSP_DUMP_NEIGHS))
 		return nsp_refuse(err, EINVAL, "%d is neither of the address families that can be dumped", family);

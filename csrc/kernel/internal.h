@@ -8,7 +8,7 @@
  *	inside.c                            a short stay in a namespace
  *	socket.c                            datagrams
  *	batch.c                             messages, and a verdict for each
- *	link.c addr.c route.c neigh.c       what messages say
+ *	link.c addr.c route.c nexthop.c neigh.c   what messages say
  *	dump.c                              whole tables
  *	monitor.c survey.c                  what happens; what there is
  *	netns.c sysctl.c                    namespaces, and their settings

@@ -10,6 +10,7 @@
 #include "kernel/internal.h"
 
 #include <linux/filter.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 
@@ -244,6 +245,8 @@ static void link_take(struct reading *reading, const struct nlmsghdr *head, int3
 
 	if (!link.up)
 		saw |= NSP_SAW_DOWN;
+	else if (!(ifi->ifi_flags & (IFF_RUNNING | IFF_LOWER_UP)))
+		saw |= NSP_SAW_NO_CARRIER;
 	if (link.fields & NSP_LINK_MTU && link.mtu < MTU_IPV6_MIN)
 		saw |= NSP_SAW_LOW_MTU;
 	event = predecessor(reading, nsid, &link);

@@ -147,7 +147,10 @@ static bool add_columns(struct block *block, const struct kind *kind, const stru
 		struct column *column = &block->columns[block->count];
 		*column = (struct column){ .field = field, .data = data->data, .width = value_width(field, block->family) };
 		path(name, field->name, "");
-		if (field->type == FIELD_HOST && block->family != family)
+		bool gateway = field->type == FIELD_GATEWAY;
+		if (gateway && block->shared.hops_len)
+			return fault_set(fault, name, "is not given beside nexthops");
+		if ((field->type == FIELD_HOST || gateway) && block->family != family)
 			return fault_set(fault, name, "is IPv%d, the destination IPv%d", block->family, family);
 		if (!count_rows(block, name, data, column->width, !block->count, fault) ||
 		    (field->type == FIELD_PREFIX && !add_lens(block, column, &columns->lens[at], fault)))
@@ -253,7 +256,8 @@ void block_show(struct mp_out *out, struct mp_in in, bool keys, uint32_t row)
 	struct fault fault;
 	struct said said;
 
-	if (item_read(&again, item_kind(in), &said, &memo, &fault) && block_read(&said, keys, &block, &text, &memo, &fault)) {
+	if (item_read(&again, item_kind(in), &said, &text, &memo, &fault) &&
+	    block_read(&said, keys, &block, &text, &memo, &fault)) {
 		mp_put_map(out, put_others(NULL, in) + block.count);
 		put_others(out, in);
 		for (uint8_t i = 0; i < block.count; i++) {

@@ -13,6 +13,8 @@ enum field_type {
 	FIELD_NAMESPACE,
 	FIELD_PREFIX,  /* a network: an address, and its length in the byte behind it */
 	FIELD_HOST,    /* an address of one host, of the kind's family */
+	FIELD_GATEWAY, /* the same, of a set of one next hop */
+	FIELD_HOPS,    /* a set of several */
 	FIELD_ADDRESS, /* the same of either family, IPv4 as ::ffff:0:0/96 */
 	FIELD_MAC,
 	FIELD_NUMBER,

@@ -55,6 +55,22 @@ static void add_kind(struct filter *filter, const struct kind *kind, uint32_t po
 	lead(filter, from, NEXT_KIND, filter->len);
 }
 
+/* Nexthop objects: whatever somebody else does to one. */
+static void add_nexthops(struct filter *filter, uint32_t portid)
+{
+	const struct sock_filter steps[] = {
+		FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
+		FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_NEWNEXTHOP), 1, 0),
+		FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELNEXTHOP), 0, NEXT_KIND),
+		FILTER_LOAD32(FILTER_HEAD(nlmsg_pid)),
+		FILTER_IF(BPF_JEQ, FILTER_HOST32(portid), FILTER_DROP, FILTER_PASS),
+	};
+	unsigned from = filter->len;
+
+	add(filter, steps, sizeof(steps) / sizeof(*steps));
+	lead(filter, from, NEXT_KIND, filter->len);
+}
+
 void filter_build(struct filter *filter, uint32_t portid)
 {
 	static const struct sock_filter second[] = {
@@ -79,6 +95,7 @@ void filter_build(struct filter *filter, uint32_t portid)
 	add(filter, second, sizeof(second) / sizeof(*second));
 	for (unsigned i = 0; i < KINDS_MAX && kinds[i]; i++)
 		add_kind(filter, kinds[i], portid);
+	add_nexthops(filter, portid);
 	lead(filter, 0, FILTER_DROP, filter->len);
 	lead(filter, 0, FILTER_PASS, filter->len + 1);
 	add(filter, ends, 2);
@@ -91,9 +108,16 @@ bool filter_passes(const struct nlmsghdr *msg, uint32_t portid)
 	return kind >= 0 && msg->nlmsg_pid != portid && kinds[kind]->is_heard(msg);
 }
 
-unsigned filter_groups(int groups[KINDS_MAX])
+bool filter_is_nexthop(const struct nlmsghdr *msg)
+{
+	return msg->nlmsg_type == RTM_NEWNEXTHOP || msg->nlmsg_type == RTM_DELNEXTHOP;
+}
+
+unsigned filter_groups(int groups[FILTER_GROUPS_MAX])
 {
 	unsigned count = 0;
+
+	groups[count++] = RTNLGRP_NEXTHOP;
 
 	for (unsigned i = 0; i < KINDS_MAX && kinds[i]; i++) {
 		unsigned at = 0;

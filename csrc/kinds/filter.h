@@ -39,7 +39,11 @@ void filter_build(struct filter *filter, uint32_t portid);
 /* Says so of one message: the filter looks at the first of a datagram. */
 bool filter_passes(const struct nlmsghdr *msg, uint32_t portid);
 
-/* The multicast groups in which the kernel tells of the kinds, each once. Returns how many. */
-unsigned filter_groups(int groups[KINDS_MAX]);
+/* Is it about a nexthop object? */
+bool filter_is_nexthop(const struct nlmsghdr *msg);
+
+/* The multicast groups in which the kernel tells of the kinds and of nexthop objects, each once. Returns how many. */
+#define FILTER_GROUPS_MAX (KINDS_MAX + 1)
+unsigned filter_groups(int groups[FILTER_GROUPS_MAX]);
 
 #endif

@@ -10,12 +10,16 @@ bool item_store(const struct said *said, const struct kind *kind, struct wish *w
 	uint8_t family = kind->family == AF_INET ? 4 : 6;
 
 	wish->flags = 0;
+	wish->hops_len = 0;
 	memcpy(wish->body, kind->blank, KIND_BODY_MAX);
 	for (unsigned given = said->given; given; given &= given - 1) {
 		unsigned at = (unsigned)__builtin_ctz(given);
 		const struct field *field = &kind->fields[at];
-		if (field->type == FIELD_HOST && said->values[at].family != family)
+		bool addresses = field->type == FIELD_HOST || field->type == FIELD_GATEWAY || field->type == FIELD_HOPS;
+		if (addresses && said->values[at].family != family)
 			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", said->values[at].family, family);
+		if (field->type == FIELD_HOPS && wish->hops_len)
+			return fault_set(fault, field->name, "is not given beside gateway");
 		value_store(&said->values[at], field, wish);
 	}
 	return true;
@@ -68,7 +72,7 @@ int item_kind(struct mp_in in)
 	return -1;
 }
 
-bool item_read(struct mp_in *in, int number, struct said *said, const struct slot_memo *memo, struct fault *fault)
+bool item_read(struct mp_in *in, int number, struct said *said, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
 {
 	const struct kind *kind = kinds[number];
 	struct mp_in item = *in;
@@ -118,7 +122,8 @@ bool item_read(struct mp_in *in, int number, struct said *said, const struct slo
 				return fault_set(fault, field->name, "truncated msgpack");
 			continue;
 		}
-		if (!value_decode(&item, field, &said->values[at], fault))
+		if (!(field->type == FIELD_HOPS ? value_decode_hops(&item, field, &said->values[at], text, memo, fault) :
+						  value_decode(&item, field, &said->values[at], fault)))
 			return false;
 	}
 	*in = item;
@@ -158,6 +163,8 @@ static bool is_said(const struct kind *kind, const struct field *field, const st
 {
 	if (field->type <= FIELD_NAMESPACE || field->derived)
 		return false;
+	if (field->type == FIELD_GATEWAY || field->type == FIELD_HOPS)
+		return item->hops_len && (hops_count(item->hops, item->hops_len) > 1) == (field->type == FIELD_HOPS);
 	if (field->flag)
 		return item->flags & field->flag;
 	return field->required || (field->size && memcmp(item->body + field->offset, kind->blank + field->offset, field->size));
@@ -178,10 +185,15 @@ void item_put(struct mp_out *out, const char *slot, const struct item *item)
 		const struct field *field = &kind->fields[i];
 		if (!is_said(kind, field, item))
 			continue;
-		const uint8_t *at = field->type == FIELD_HOST && !field->size ? item->source : item->body + field->offset;
+		const uint8_t *at = field->type == FIELD_GATEWAY	      ? hops_address(item->hops, 0) :
+				    field->type == FIELD_HOST && !field->size ? item->source :
+										item->body + field->offset;
 		mp_put_str(out, field->name, field->name_len);
 		pairs++;
 		switch (field->type) {
+		case FIELD_HOPS:
+			hops_put(out, item->hops, item->hops_len);
+			break;
 		case FIELD_NUMBER:
 			put_number(out, field, field_number(field, item->body));
 			break;

@@ -18,9 +18,9 @@ struct said {
 	struct value values[KIND_FIELDS_MAX];
 };
 
-/* Reads the map of an item of a bulk kind (`kind` by item_kind); `in` is moved behind it. false: `fault` says why. `memo` is of the item
- * before. */
-bool item_read(struct mp_in *in, int kind, struct said *said, const struct slot_memo *memo, struct fault *fault);
+/* Reads the map of an item of a bulk kind (`kind` by item_kind); `in` is moved behind it. false: `fault` says why. What is too
+ * long for a value is appended to `text`; `memo` is of the item before. */
+bool item_read(struct mp_in *in, int kind, struct said *said, struct mp_out *text, struct slot_memo *memo, struct fault *fault);
 
 /* Makes a wish of a map without `block`. The slot's key is appended to `text`. */
 bool item_make(struct said *said, struct wish *wish, struct mp_out *text, struct slot_memo *memo, struct fault *fault);

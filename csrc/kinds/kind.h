@@ -15,6 +15,7 @@
 #include "nsplane/core.h"
 
 #include "kinds/field.h"
+#include "kinds/hops.h"
 #include "wire/fault.h"
 
 struct sock_filter;
@@ -22,6 +23,7 @@ struct sock_filter;
 #define KINDS_MAX 8
 #define KIND_BODY_MAX 48
 #define KIND_FIELDS_MAX 16
+#define KIND_MESSAGE_MAX 2048 /* that puts or deletes an object, with as many next hops as it may have */
 
 /* What is given, of the fields that need not be. They are the low bits of a row's flags. */
 enum item_flag {
@@ -39,22 +41,44 @@ struct item {
 	uint8_t flags;
 	const uint8_t *body;
 	const uint8_t *source; /* where ITEM_SOURCE is set */
+	const uint8_t *hops;   /* where ITEM_GATEWAY is: see hops.h */
+	uint32_t hops_len;
+	uint32_t nexthop; /* the object that stands for them, by which it is put, or 0 */
+	bool by_object;	  /* of a deletion: it was put by one, perhaps */
 };
 
 /* An item as it was decoded. */
 struct wish {
 	uint8_t kind;
 	uint8_t flags;
-	uint32_t index;	 /* position in the request */
-	uint32_t offset; /* and in the block that stands there, or NSP_NO_OFFSET */
-	uint32_t slot;	 /* offset of the slot's key in the frame's text */
+	uint16_t hops_len; /* of its set of next hops */
+	uint32_t index;	   /* position in the request */
+	uint32_t offset;   /* and in the block that stands there, or NSP_NO_OFFSET */
+	uint32_t slot;	   /* offset of the slot's key in the frame's text */
 	uint8_t source[16];
+	uint8_t hops[HOPS_SHORT]; /* the set, or where it is longer its offset in the frame's text */
 	uint8_t body[KIND_BODY_MAX];
 };
 
-static inline struct item wish_item(const struct wish *wish)
+/* Its set of next hops; `text`: the frame's, or where the longer set of an object is. */
+static inline const uint8_t *wish_hops(const struct wish *wish, const uint8_t *text)
 {
-	return (struct item){ wish->kind, wish->flags, wish->body, wish->source };
+	uint32_t offset;
+
+	if (wish->hops_len <= HOPS_SHORT)
+		return wish->hops;
+	memcpy(&offset, wish->hops, sizeof(offset));
+	return text + offset;
+}
+
+static inline struct item wish_item(const struct wish *wish, const uint8_t *text)
+{
+	return (struct item){ .kind = wish->kind,
+			      .flags = wish->flags,
+			      .body = wish->body,
+			      .source = wish->source,
+			      .hops = wish_hops(wish, text),
+			      .hops_len = wish->hops_len };
 }
 
 /* An object as the kernel tells of it. */
@@ -62,14 +86,25 @@ struct object {
 	struct wish wish;
 	int32_t ifindex;
 	uint8_t protocol;
-	bool plain;	/* one that a row can mean; of another nothing but its key is known */
-	bool several;	/* a route of several next hops: the first, which has the protocol, is in `wish` and `ifindex` */
-	bool gone;	/* it was deleted */
-	bool by_kernel; /* of what was heard: the kernel did it by itself */
-	bool gives_way; /* nobody has put it there, and it may be written over */
-	bool foreign;	/* somebody else's for certain, though it is as it is wanted */
-	bool of_link;	/* no row of another link can mean it, though for its kind one can */
+	bool plain;		  /* one that a row can mean; of another nothing but its key is known */
+	uint32_t nexthop;	  /* the object by which a route goes, or 0: what that stands for is not known yet */
+	bool several;		  /* a route of several next hops: the first, which has the protocol, is in `wish` and `ifindex` */
+	bool gone;		  /* it was deleted */
+	bool by_kernel;		  /* of what was heard: the kernel did it by itself */
+	bool gives_way;		  /* nobody has put it there, and it may be written over */
+	bool foreign;		  /* somebody else's for certain, though it is as it is wanted */
+	bool of_link;		  /* no row of another link can mean it, though for its kind one can */
+	bool by_object;		  /* it goes by a nexthop object */
+	uint8_t hops[HOPS_BYTES]; /* a set of next hops that is too long for the wish */
 };
+
+static inline struct item object_item(const struct object *object)
+{
+	struct item item = wish_item(&object->wish, object->hops);
+
+	item.by_object = object->by_object;
+	return item;
+}
 
 enum encode_mode { ENCODE_NEW, ENCODE_REPLACE, ENCODE_DELETE, ENCODE_DELETE_ANY /* whatever its gateway */ };
 
@@ -84,8 +119,11 @@ struct kind {
 	const uint8_t *blank;	    /* the body of an item of which nothing is given: KIND_BODY_MAX bytes */
 	const struct field *fields; /* what is required comes first */
 	uint8_t field_count;
-	uint8_t address; /* which of them begins the key, behind the interface */
-	uint32_t judged; /* NSP_JUDGE_*: when the kernel drops all of them */
+	uint8_t address;      /* which of them begins the key, behind the interface */
+	uint8_t set;	      /* where in a row's body the number of its set of next hops is (in a wish's: 0); 0: it has none */
+	uint8_t inline_flags; /* items with one of these flags do not go by a nexthop object */
+	uint8_t onlink_flag;  /* the one next hop is on the link, as its set says too */
+	uint32_t judged;      /* NSP_JUDGE_*: when the kernel drops all of them */
 
 	bool per_link;	      /* the link is a part of the kernel's key; else rows of two slots may be the same object */
 	bool makes_reachable; /* without a gateway of its own it may be the way to those of others */

@@ -82,8 +82,18 @@ bool object_read(const struct nlmsghdr *msg, struct object *object)
 {
 	int kind = kind_of_message(msg);
 
-	*object = (struct object){ .wish.kind = (uint8_t)kind, .gone = kind >= 0 && msg->nlmsg_type == kinds[kind]->del_type };
+	memset(object, 0, offsetof(struct object, hops));
+	object->wish.kind = (uint8_t)kind;
+	object->gone = kind >= 0 && msg->nlmsg_type == kinds[kind]->del_type;
 	return kind >= 0 && kinds[kind]->read(msg, object);
+}
+
+/* All but the set of next hops, which a wish's body does not have. */
+static bool has_value(const struct kind *kind, const uint8_t *a, const uint8_t *b)
+{
+	size_t len = kind->body_size - kind->key_size - (kind->set ? sizeof(uint32_t) : 0);
+
+	return !memcmp(a + kind->key_size, b + kind->key_size, len);
 }
 
 bool object_is(const struct object *object, const struct item *item)
@@ -92,12 +102,10 @@ bool object_is(const struct object *object, const struct item *item)
 	const struct wish *wish = &object->wish;
 	uint32_t flags = ITEM_GATEWAY | ITEM_OWN | ITEM_SOURCE;
 
-	if (kind->is_as ?
-		    !kind->is_as(item->body, wish->body) :
-		    memcmp(item->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)))
-		return false;
 	return object->plain && !((item->flags ^ wish->flags) & flags) &&
-	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16));
+	       (kind->is_as ? kind->is_as(item->body, wish->body) : has_value(kind, item->body, wish->body)) &&
+	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16)) && item->hops_len == wish->hops_len &&
+	       !memcmp(item->hops, wish_hops(wish, object->hops), item->hops_len);
 }
 
 int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)

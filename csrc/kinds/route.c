@@ -18,13 +18,14 @@
 struct route4 {
 	uint8_t dst[4], dst_len;
 	uint32_t metric, table;
-	uint8_t gateway[4], scope;
+	uint8_t scope;
+	uint32_t set;
 } __attribute__((packed));
 
 struct route6 {
 	uint8_t dst[16], dst_len;
 	uint32_t metric, table;
-	uint8_t gateway[16];
+	uint32_t set;
 } __attribute__((packed));
 
 static const union {
@@ -44,8 +45,10 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 	FIELDS_HEAD("route"),                                                                                                      \
 	{ FIELD_NAME("dst"), FIELD_PREFIX, true, FIELD_AT(layout, dst), .shown = "prefix",                                         \
 	  .about = "the destination network, 10.0.0.0/8 or fd00::/8; an address alone is a host route" },                          \
-	{ FIELD_NAME("gateway"), FIELD_HOST, FIELD_AT(layout, gateway), .flag = ITEM_GATEWAY, .waits = true,                       \
+	{ FIELD_NAME("gateway"), FIELD_GATEWAY, FIELD_AT(layout, set), .flag = ITEM_GATEWAY, .waits = true,                       \
 	  .shown = "address", .about = "the next hop, of the destination's family; without it the destination is on the link" },   \
+	{ FIELD_NAME("nexthops"), FIELD_HOPS, FIELD_AT(layout, set), .shown = "nexthops",                                          \
+	  .about = "2 to 64 next hops between which traffic is divided, in the place of `gateway`; their order says nothing" },    \
 	{ FIELD_NAME("metric"), FIELD_NUMBER, FIELD_AT(layout, metric), .max = UINT32_MAX, .shown = "integer",                     \
 	  .about = "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },                                                     \
 	{ FIELD_NAME("table"), FIELD_NUMBER, FIELD_AT(layout, table), .min = 1, .max = UINT32_MAX, .waits = true,                  \
@@ -67,8 +70,11 @@ static const struct field fields6[] = FIELDS(struct route6, 0, 0);
 
 static bool settle(struct wish *wish, struct fault *fault)
 {
-	if (wish->flags & ROUTE_ONLINK && !(wish->flags & ITEM_GATEWAY))
-		return fault_set(fault, "onlink", "wants a gateway");
+	if (!(wish->flags & ROUTE_ONLINK))
+		return true;
+	if (wish->hops_len != 1 + hop_size(kinds[wish->kind]->family))
+		return fault_set(fault, "onlink", wish->hops_len ? "stands in each of nexthops" : "wants a gateway");
+	wish->hops[wish->hops_len - 1] = RTNH_F_ONLINK;
 	return true;
 }
 
@@ -104,25 +110,37 @@ static void unpack(const struct kind *kind, const uint8_t *body, struct nsp_rout
 		route->table = from4->table;
 		route->scope = from4->scope;
 		memcpy(route->dst, from4->dst, 4);
-		memcpy(route->gateway, from4->gateway, 4);
 	} else {
 		route->dst_len = from6->dst_len;
 		route->metric = from6->metric;
 		route->table = from6->table;
 		memcpy(route->dst, from6->dst, 16);
-		memcpy(route->gateway, from6->gateway, 16);
 	}
 }
 
 static int encode(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex, enum encode_mode mode)
 {
 	struct nsp_route route = { .proto = NSP_PROTOCOL, .oif = ifindex };
+	bool deletes = mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY;
+	unsigned count = mode == ENCODE_DELETE_ANY || item->nexthop ? 0 : hops_count(item->hops, item->hops_len);
+	struct nsp_hop hops[HOPS_MAX];
 
 	unpack(kind, item->body, &route);
-	if (item->flags & ITEM_GATEWAY && mode != ENCODE_DELETE_ANY)
+	if (count == 1) {
 		route.fields |= NSP_ROUTE_GATEWAY;
-	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
+		memcpy(route.gateway, hops_address(item->hops, 0), nsp_address_len(kind->family));
+	}
+	for (unsigned i = 0; i < count && count > 1; i++) {
+		hops_get(item->hops, i, &hops[i]);
+		hops[i].oif = ifindex;
+	}
+	/* An IPv4 route by an object is not one of a link. */
+	if (deletes && item->by_object && kind->family == AF_INET) {
+		route.oif = 0;
 		return nsp_route_delete(batch, &route);
+	}
+	if (deletes)
+		return count > 1 ? nsp_route_delete_hops(batch, &route, hops, count) : nsp_route_delete(batch, &route);
 	if (item->flags & ROUTE_ONLINK)
 		route.fields |= NSP_ROUTE_ONLINK;
 	if (item->flags & ROUTE_SCOPE)
@@ -131,7 +149,10 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 		route.fields |= NSP_ROUTE_SOURCE;
 		memcpy(route.source, item->source, 16);
 	}
-	return nsp_route_put(batch, &route, mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE);
+	int put = mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE;
+	if (item->nexthop)
+		return nsp_route_put_by(batch, &route, item->nexthop, put);
+	return count > 1 ? nsp_route_put_hops(batch, &route, hops, count, put) : nsp_route_put(batch, &route, put);
 }
 
 /* Of metric 0 the kernel deletes the first of any metric: it has no way to say 0. */
@@ -205,12 +226,10 @@ static void pack(const struct nsp_route *route, uint8_t *body)
 			.dst_len = route->dst_len, .metric = route->metric, .table = route->table, .scope = route->scope
 		};
 		memcpy(to->dst, route->dst, 4);
-		memcpy(to->gateway, route->gateway, 4);
 	} else {
 		struct route6 *to = (struct route6 *)body;
 		*to = (struct route6){ .dst_len = route->dst_len, .metric = route->metric, .table = route->table };
 		memcpy(to->dst, route->dst, 16);
-		memcpy(to->gateway, route->gateway, 16);
 	}
 }
 
@@ -220,33 +239,81 @@ static bool is_appended(const struct nlmsghdr *msg)
 	return msg->nlmsg_type == RTM_NEWROUTE && (msg->nlmsg_flags & (NLM_F_REPLACE | NLM_F_APPEND)) == NLM_F_APPEND;
 }
 
+static bool are_on_one_link(const struct nsp_hop *hops, int count)
+{
+	for (int i = 1; i < count; i++)
+		if (hops[i].oif != hops[0].oif)
+			return false;
+	return true;
+}
+
+static void take_hops(struct object *object, uint8_t family, const struct nsp_hop *hops, unsigned count)
+{
+	struct wish *wish = &object->wish;
+
+	wish->hops_len = hops_pack(object->hops, family, hops, count);
+	if (wish->hops_len <= HOPS_SHORT)
+		memcpy(wish->hops, object->hops, wish->hops_len);
+	else
+		memset(wish->hops, 0, sizeof(wish->hops)); /* it begins there */
+}
+
+/* All but its next hops. */
+static void take_route(struct object *object, uint8_t protocol, const struct nsp_route *route)
+{
+	object->protocol = protocol;
+	object->ifindex = route->oif;
+	if (route->fields & NSP_ROUTE_SOURCE)
+		object->wish.flags |= ITEM_SOURCE;
+	if (route->fields & NSP_ROUTE_SCOPE)
+		object->wish.flags |= ROUTE_SCOPE;
+	memcpy(object->wish.source, route->source, 16);
+	pack(route, object->wish.body);
+}
+
+uint32_t route_nexthop(const struct nlmsghdr *msg)
+{
+	const struct nlattr *attr = nsp_msg_body(msg, sizeof(struct rtmsg)) ? find_attr(msg, RTA_NH_ID) : NULL;
+	uint32_t id = 0;
+
+	if (attr)
+		nsp_attr_get(attr, &id, sizeof(id));
+	return id;
+}
+
 static bool read_route(const struct nlmsghdr *msg, struct object *object)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
+	struct nsp_hop hops[HOPS_MAX];
 	struct nsp_route route;
+	int count = nsp_route_read_hops(msg, &route, hops, HOPS_MAX);
 
-	object->plain = nsp_route_read(msg, &route) == 0;
-	if (!object->plain) { /* of several gateways, or of a type that no row has */
+	if (count < 0 && nsp_route_read_by(msg, &route, &object->nexthop) == 0) {
+		take_route(object, rtm->rtm_protocol, &route);
+		object->by_object = true;
+		return true;
+	}
+	object->plain = count >= 0 && are_on_one_link(hops, count);
+	object->several = count > 0;
+	if (count < 0) { /* of hops on no link or by tunnels, or of a type that no row has */
 		if (!route_read_key(msg, &route))
 			return false;
 		object->several = read_first_hop(msg, &route);
 	}
-	object->protocol = rtm->rtm_protocol;
-	object->ifindex = route.oif;
+	take_route(object, rtm->rtm_protocol, &route);
 	if (route.family == AF_INET6 && object->several && is_appended(msg)) {
 		object->protocol = NSP_PROTOCOL;
 		object->ifindex = 0;
 	}
 	if (route.fields & NSP_ROUTE_GATEWAY)
 		object->wish.flags |= ITEM_GATEWAY;
+	if (count > 0)
+		take_hops(object, route.family, hops, (unsigned)count);
+	else if (route.fields & NSP_ROUTE_GATEWAY)
+		object->wish.hops_len =
+			hops_pack_one(object->wish.hops, route.family, route.gateway, route.fields & NSP_ROUTE_ONLINK);
 	if (route.fields & NSP_ROUTE_ONLINK)
 		object->wish.flags |= ROUTE_ONLINK;
-	if (route.fields & NSP_ROUTE_SOURCE)
-		object->wish.flags |= ITEM_SOURCE;
-	if (route.fields & NSP_ROUTE_SCOPE)
-		object->wish.flags |= ROUTE_SCOPE;
-	memcpy(object->wish.source, route.source, 16);
-	pack(&route, object->wish.body);
 	return true;
 }
 
@@ -261,7 +328,9 @@ static bool read_route6(const struct nlmsghdr *msg, struct object *object)
  * same sort. */
 static bool is_replaced6(const struct nlmsghdr *msg, uint8_t flags)
 {
-	return (find_attr(msg, RTA_GATEWAY) || find_attr(msg, RTA_MULTIPATH)) == !!(flags & ITEM_GATEWAY);
+	bool inline_gateway = !find_attr(msg, RTA_NH_ID) && (find_attr(msg, RTA_GATEWAY) || find_attr(msg, RTA_MULTIPATH));
+
+	return inline_gateway == !!(flags & ITEM_GATEWAY);
 }
 
 /* ---- what others do ----
@@ -334,11 +403,13 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)
 {
 	char gateway[INET6_ADDRSTRLEN], source[INET6_ADDRSTRLEN];
+	const uint8_t *set = wish_hops(&object->wish, object->hops);
+	unsigned count = hops_count(set, object->wish.hops_len);
 	struct nsp_route route = { 0 };
 
 	unpack(kind, object->wish.body, &route);
-	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s",
-		 ip_text(route.family, route.gateway, object->wish.flags & ITEM_GATEWAY, gateway),
+	const char *to = count > 1 ? "several" : ip_text(route.family, count ? hops_address(set, 0) : NULL, count, gateway);
+	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s", to,
 		 ip_text(route.family, object->wish.source, object->wish.flags & ITEM_SOURCE, source), route.scope,
 		 object->plain ? "" : ", of another type");
 }
@@ -416,8 +487,10 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	return true;
 }
 
+#define KEY_SIZE(layout) (offsetof(layout, table) + sizeof(((layout *)0)->table))
 #define ROUTE(version, its_family)                                                                                                 \
-	.name = "route", .key_form = "NETWORK/LENGTH", .family = its_family, .key_size = offsetof(struct route##version, gateway), \
+	.name = "route", .key_form = "NETWORK/LENGTH", .family = its_family, .key_size = KEY_SIZE(struct route##version),          \
+	.set = offsetof(struct route##version, set), .inline_flags = ROUTE_SCOPE, .onlink_flag = ROUTE_ONLINK,                     \
 	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
 	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_ROUTES##version,                    \
 	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode, .table = table_of,             \

@@ -7,4 +7,7 @@
 /* What identifies a route in the kernel, of whatever type and with however many next hops. false: it is no route, or one with a TOS. */
 bool route_read_key(const struct nlmsghdr *msg, struct nsp_route *route);
 
+/* The number of the nexthop object by which a route goes, or 0. */
+uint32_t route_nexthop(const struct nlmsghdr *msg);
+
 #endif

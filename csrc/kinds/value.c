@@ -86,6 +86,37 @@ static bool decode_host(const struct mp_token *token, const struct field *field,
 			 fault_text(text, token->data, token->len));
 }
 
+/* What is byte for byte as in the item before is the same set. */
+static bool is_last_list(const struct mp_in *in, const struct slot_memo *memo)
+{
+	return memo->list_len && (size_t)(in->end - in->p) >= memo->list_len && !memcmp(in->p, memo->list, memo->list_len);
+}
+
+bool value_decode_hops(struct mp_in *in, const struct field *field, struct value *value, struct mp_out *text,
+		       struct slot_memo *memo, struct fault *fault)
+{
+	uint8_t set[HOPS_BYTES];
+
+	if (is_last_list(in, memo)) {
+		in->p += memo->list_len;
+	} else {
+		const uint8_t *list = in->p;
+		memo->list_len = 0;
+		if (!hops_decode(in, field->name, set, &memo->set_len, fault))
+			return false;
+		memo->list = list;
+		memo->list_len = (uint32_t)(in->p - list);
+		memo->set = (uint32_t)text->len;
+		mp_put_raw(text, set, memo->set_len);
+	}
+	value->family = text->data[memo->set] == AF_INET ? 4 : 6;
+	value->number = memo->set;
+	value->len = memo->set_len;
+	if (value->len <= HOPS_SHORT)
+		memcpy(value->bytes, text->data + memo->set, value->len);
+	return true;
+}
+
 bool value_decode(struct mp_in *in, const struct field *field, struct value *value, struct fault *fault)
 {
 	struct mp_token token;
@@ -96,6 +127,7 @@ bool value_decode(struct mp_in *in, const struct field *field, struct value *val
 		return fault_want(in, &token, MP_STR, field->name, fault) &&
 		       prefix_parse(token.data, token.len, field->name, value->bytes, &value->prefix_len, &value->family, fault);
 	case FIELD_HOST:
+	case FIELD_GATEWAY:
 	case FIELD_ADDRESS:
 		return fault_want(in, &token, MP_STR, field->name, fault) && decode_host(&token, field, value, fault);
 	case FIELD_MAC:
@@ -123,6 +155,7 @@ uint8_t value_width(const struct field *field, uint8_t family)
 	switch (field->type) {
 	case FIELD_PREFIX:
 	case FIELD_HOST:
+	case FIELD_GATEWAY:
 	case FIELD_ADDRESS:
 		return family == 4 ? 4 : 16;
 	case FIELD_MAC:
@@ -192,6 +225,7 @@ bool value_read(const uint8_t *at, const struct field *field, uint8_t family, st
 		read_address(at, family, value);
 		return is_network(value) || refuse_address(field, value, fault);
 	case FIELD_HOST:
+	case FIELD_GATEWAY:
 	case FIELD_ADDRESS:
 		read_address(at, family, value);
 		return is_host(value) || refuse_address(field, value, fault);
@@ -240,6 +274,17 @@ void value_store(const struct value *value, const struct field *field, struct wi
 			memcpy(at, value->bytes, 4);
 		else
 			memcpy(field->size ? at : wish->source, value->bytes, 16);
+		return;
+	case FIELD_GATEWAY:
+		wish->hops_len = hops_pack_one(wish->hops, value->family == 4 ? AF_INET : AF_INET6, value->bytes, false);
+		return;
+	case FIELD_HOPS:
+		wish->flags |= ITEM_GATEWAY;
+		wish->hops_len = value->len;
+		if (value->len <= HOPS_SHORT)
+			memcpy(wish->hops, value->bytes, value->len);
+		else
+			memcpy(wish->hops, &value->number, sizeof(value->number));
 		return;
 	case FIELD_ADDRESS:
 		field_put_address(field, value->bytes, value->family == 6, wish->body);

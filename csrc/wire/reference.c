@@ -140,6 +140,14 @@ static bool same_as_last(const struct slot_memo *memo, const struct mp_token *na
 	       !memcmp(memo->name, name->data, name->len);
 }
 
+static void note(struct slot_memo *memo, const struct mp_token *name, struct mp_in namespace, uint32_t slot)
+{
+	memo->name = name->data;
+	memo->name_len = name->len;
+	memo->offset = slot;
+	memo->namespace = namespace;
+}
+
 /* Writes the slot's key: NAME, or LINK@TYPE:REFERENCE. */
 bool reference_decode(const struct mp_token *name, struct mp_in namespace, uint32_t *slot, struct mp_out *text,
 		      struct slot_memo *memo, struct fault *fault)
@@ -161,7 +169,7 @@ bool reference_decode(const struct mp_token *name, struct mp_in namespace, uint3
 		*slot = (uint32_t)text->len;
 		mp_put_raw(text, name->data, name->len);
 		mp_put_byte(text, 0);
-		*memo = (struct slot_memo){ name->data, name->len, *slot, namespace };
+		note(memo, name, namespace, *slot);
 		return true;
 	}
 	if (!text_is_link(name->data, name->len))
@@ -171,7 +179,7 @@ bool reference_decode(const struct mp_token *name, struct mp_in namespace, uint3
 		return false;
 	*slot = (uint32_t)text->len;
 	text->len += write_slot((char *)mp_room(text, NSP_KEY_MAX), name->data, name->len, &ref) + 1;
-	*memo = (struct slot_memo){ name->data, name->len, *slot, namespace };
+	note(memo, name, namespace, *slot);
 	return true;
 }
 

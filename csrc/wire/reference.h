@@ -7,12 +7,16 @@
 
 #define NSP_KEY_MAX 1400 /* of a row, with its NUL */
 
-/* The last interface that was decoded: publishers send runs of one interface, so its key is written once a run. */
+/* What was decoded last: publishers send runs of one interface, so its key is written once a run. */
 struct slot_memo {
 	const uint8_t *name;
 	uint32_t name_len;
 	uint32_t offset;
 	struct mp_in namespace; /* as it came; empty where there was none */
+	/* The same with a list of next hops: as it came, and the set in the text that was made of it. */
+	const uint8_t *list;
+	uint32_t list_len, set;
+	uint16_t set_len;
 };
 
 /* Passes over the field `namespace` and notes its value; where that is the last one's again, by a comparison of bytes. false: truncated. */

@@ -76,18 +76,25 @@ class Engine:
 
     With a `journal`, what an earlier life with it accepted is wanted again, and what the kernel has of that is taken over as it is.
 
-    Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of.
+    Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of. With `nexthop_objects`
+    routes that share their next hops go by nexthop objects, where the kernel has them.
     """
 
-    def __init__(self, agent_id: str | None = None, journal: Journal | None = None, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        agent_id: str | None = None,
+        journal: Journal | None = None,
+        look_seconds: float = LOOK_SECONDS,
+        nexthop_objects: bool = False,
+    ) -> None:
         self.agent_id = agent_id or machine_id()
         self._id_lock = AgentLock(self.agent_id)
         with contextlib.ExitStack() as undo:
             undo.callback(self._id_lock.release)
-            self._open(journal, look_seconds, undo)
+            self._open(journal, look_seconds, nexthop_objects, undo)
             undo.pop_all()
 
-    def _open(self, journal: Journal | None, look_seconds: float, undo: contextlib.ExitStack) -> None:
+    def _open(self, journal: Journal | None, look_seconds: float, nexthop_objects: bool, undo: contextlib.ExitStack) -> None:
         self._process = os.getpid()
         self._closed = False
         self._state: SavedState = VolatileState() if journal is None else journal
@@ -107,6 +114,7 @@ class Engine:
         self._core = Core()
         undo.callback(self._core.close)
         self._changes = Changes(self._core)
+        self._core.nexthop_objects(nexthop_objects)
         self._planner = Planner(self._core, self.agent_id, self.note, self._state, look_seconds)
         undo.callback(self._planner.close)
         self._applier = Applier(self._core, self._planner)

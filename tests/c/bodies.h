@@ -35,7 +35,11 @@ static inline const char *text_in(const struct wish *wish, const char *name)
 	const struct field *field = field_named(wish->kind, name);
 	char *out = text[next++ & 3];
 
-	field_text(field, kinds[wish->kind]->family, field->size ? wish->body + field->offset : wish->source, out);
+	field_text(field, kinds[wish->kind]->family,
+		   field->type == FIELD_GATEWAY ? hops_address(wish_hops(wish, NULL), 0) :
+		   field->size			? wish->body + field->offset :
+						  wish->source,
+		   out);
 	return out;
 }
 

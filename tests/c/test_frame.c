@@ -312,10 +312,57 @@ static void test_wrong_types(void)
 	refused("{" ARP ", mac: 2}", "mac", "wants a string, not a number");
 }
 
+#define HOP(gateway) "{gateway: " gateway "}"
+#define HOPS(list) "nexthops: [" list "]"
+
+static void test_nexthops(void)
+{
+	refused("{" ROUTE ", nexthops: 10.0.0.1}", "nexthops", "wants an array, not a string");
+	refused("{" ROUTE ", " HOPS(HOP("10.0.0.1")) "}", "nexthops", "wants 2 to 64 next hops, not 1");
+	refused("{" ROUTE ", " HOPS("10.0.0.1, 10.0.0.2") "}", "nexthops[0]", "wants a map, not a string");
+	refused("{" ROUTE ", " HOPS(HOP("10.0.0.1") ", {weight: 2}") "}", "nexthops[1].gateway", "is missing");
+	refused("{" ROUTE ", " HOPS(HOP("10.0.0.1") ", " HOP("nil")) "}", "nexthops[1].gateway", "is missing");
+	refused("{" ROUTE ", " HOPS(HOP("10.0.0.1") ", " HOP("10.0.0")) "}", "nexthops[1].gateway",
+		"'10.0.0' is not an IP address");
+	refused("{" ROUTE ", " HOPS(HOP("0.0.0.0") ", " HOP("10.0.0.1")) "}", "nexthops[0].gateway", "is no host's address");
+	refused("{" ROUTE ", " HOPS(HOP("224.0.0.1") ", " HOP("10.0.0.1")) "}", "nexthops[0].gateway", "is a multicast address");
+	refused("{" ROUTE ", " HOPS(HOP("10.0.0.1") ", " HOP("fd00::1")) "}", "nexthops[1].gateway",
+		"is IPv6, others of the list IPv4");
+	refused("{" ROUTE ", " HOPS(HOP("fd00::2") ", " HOP("fd00::1")) "}", "nexthops", "is IPv6, the destination IPv4");
+	refused("{" ROUTE ", " HOPS(HOP("10.0.0.1") ", " HOP("10.0.0.1")) "}", "nexthops", "has a gateway twice");
+	refused("{" ROUTE ", " HOPS("{gateway: 10.0.0.1, weight: 0}, " HOP("10.0.0.2")) "}", "nexthops[0].weight",
+		"0 is not 1 to 256");
+	refused("{" ROUTE ", " HOPS("{gateway: 10.0.0.1, weight: 257}, " HOP("10.0.0.2")) "}", "nexthops[0].weight",
+		"257 is not 1");
+	refused("{" ROUTE ", " HOPS("{gateway: 10.0.0.1, weight: two}, " HOP("10.0.0.2")) "}", "nexthops[0].weight",
+		"wants a number");
+	refused("{" ROUTE ", " HOPS("{gateway: 10.0.0.1, onlink: 1}, " HOP("10.0.0.2")) "}", "nexthops[0].onlink",
+		"wants a boolean");
+	refused("{" ROUTE ", " HOPS("{gateway: 10.0.0.1, via: 1}, " HOP("10.0.0.2")) "}", "nexthops[0]", "have no such field");
+	refused("{" ROUTE ", " HOPS("{gateway: 10.0.0.1, gateway: 10.0.0.3}, " HOP("10.0.0.2")) "}", "nexthops[0].gateway",
+		"is given twice");
+	refused("{" ROUTE ", gateway: 10.0.0.1, " HOPS(HOP("10.0.0.1") ", " HOP("10.0.0.2")) "}", "nexthops",
+		"is not given beside gateway");
+	refused("{" ROUTE ", onlink: true, " HOPS(HOP("10.0.0.1") ", " HOP("10.0.0.2")) "}", "onlink",
+		"stands in each of nexthops");
+
+	const struct wish *wish =
+		item("{" ROUTE6 ", " HOPS("{gateway: fd01::2, weight: nil, onlink: nil}, {gateway: fd01::1, weight: 256}") "}");
+	const uint8_t *set = wish_hops(wish, frame->text.data);
+	struct nsp_hop hop;
+	CHECK_EQ(hops_count(set, wish->hops_len), 2);
+	hops_get(set, 0, &hop);
+	CHECK_EQ(hop.weight, 256);
+	CHECK_STR(ip(hop.gateway, true), "fd01::1");
+	CHECK_STR(slot(wish), "web0");
+	CHECK_EQ(wish->flags, ITEM_GATEWAY);
+}
+
 /* Nil is a field that is left out. */
 static void test_nil(void)
 {
 	const struct wish *wish = item("{" ROUTE ", gateway: nil, metric: nil, table: nil, scope: nil, prefsrc: nil, onlink: nil,"
+				       " nexthops: nil,"
 				       " override: nil, namespace: nil}");
 
 	CHECK_EQ(wish->flags, 0);
@@ -820,7 +867,7 @@ static void test_fields(void)
 			CHECK(strlen(info.about) < sizeof(info.about) - 1 && strlen(info.type) < sizeof(info.type) - 1);
 			required += info.required;
 		}
-	CHECK_EQ(count[0], 11);
+	CHECK_EQ(count[0], 12);
 	CHECK_EQ(count[1], 6);
 	CHECK_EQ(required, 7);
 	CHECK_EQ(nsp_schema_field(kind_name_index((int)kind_count() - 1) + 1, 0, &info), -ENOENT);
@@ -837,6 +884,7 @@ int main(void)
 	test_runs_in_namespaces();
 	test_missing_and_unknown();
 	test_wrong_types();
+	test_nexthops();
 	test_nil();
 	test_floats_that_are_whole();
 	test_addresses();

@@ -29,6 +29,7 @@ static struct row_key key(uint32_t i)
 	for (uint32_t at = 4; at < size; at++) /* in as many places as there are */
 		bytes[at] = at >= size - 6 ? (uint8_t)(i >> 2 * (at - (size - 6)) & 3) : 0;
 	memcpy(bytes, &dst, sizeof(dst));
+	memset(bytes + size, 0, sizeof(bytes) - size);
 	return (struct row_key){ 1 + i % 7, kind, bytes };
 }
 

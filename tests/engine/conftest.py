@@ -169,11 +169,11 @@ def quiet(engine: Engine) -> None:
 
 
 @contextmanager
-def life(lab: Lab, directory: Path) -> Iterator[Engine]:
+def life(lab: Lab, directory: Path, nexthop_objects: bool = False) -> Iterator[Engine]:
     """An engine with a journal, which ends as the agent does: the network stays as it is."""
     journal = Journal(directory)
     try:
-        with Engine(agent_id=lab.name(), journal=journal) as engine:
+        with Engine(agent_id=lab.name(), journal=journal, nexthop_objects=nexthop_objects) as engine:
             yield engine
     finally:
         journal.close()

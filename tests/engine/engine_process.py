@@ -21,12 +21,12 @@ PATIENCE = 60.0
 class EngineProcess:
     """Asks an engine in another process. It is forked, so this process is to have no other thread and no engine."""
 
-    def __init__(self, agent_id: str, directory: Path, snapshot_bytes: int = 64 << 20) -> None:
+    def __init__(self, agent_id: str, directory: Path, snapshot_bytes: int = 64 << 20, nexthop_objects: bool = False) -> None:
         self._connection, theirs = multiprocessing.Pipe()
         self.pid = os.fork()
         if not self.pid:
             self._connection.close()
-            _serve(theirs, agent_id, directory, snapshot_bytes)
+            _serve(theirs, agent_id, directory, snapshot_bytes, nexthop_objects)
         theirs.close()
 
     def send(self, what: str, message: dict[str, Any] | None = None) -> None:
@@ -68,9 +68,10 @@ class EngineProcess:
         self._connection.close()
 
 
-def _serve(connection: Connection, agent_id: str, directory: Path, snapshot_bytes: int) -> NoReturn:
+def _serve(connection: Connection, agent_id: str, directory: Path, snapshot_bytes: int, nexthop_objects: bool) -> NoReturn:
     try:
-        with Engine(agent_id, Journal(directory, snapshot_bytes=snapshot_bytes)) as engine:
+        journal = Journal(directory, snapshot_bytes=snapshot_bytes)
+        with Engine(agent_id, journal, nexthop_objects=nexthop_objects) as engine:
             while True:
                 select.select([connection.fileno(), engine.fileno()], [], [])
                 engine.process()

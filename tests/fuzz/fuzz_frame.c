@@ -36,7 +36,7 @@ static void check_text(const char *text, size_t cap)
 static void check_item(const struct wish *wish, const char *slot)
 {
 	struct mp_out out = { 0 }, text = { 0 };
-	struct item item = wish_item(wish);
+	struct item item = wish_item(wish, frame->text.data);
 	struct slot_memo memo = { 0 };
 	struct fault fault;
 	struct said said;
@@ -44,11 +44,12 @@ static void check_item(const struct wish *wish, const char *slot)
 
 	item_put(&out, slot, &item);
 	struct mp_in in = { out.data, out.data + out.len };
-	need(item_kind(in) >= 0 && item_read(&in, item_kind(in), &said, &memo, &fault) && in.p == in.end && !said.block.p);
+	need(item_kind(in) >= 0 && item_read(&in, item_kind(in), &said, &text, &memo, &fault) && in.p == in.end && !said.block.p);
 	need(item_make(&said, &again, &text, &memo, &fault));
 	need(again.kind == wish->kind && again.flags == wish->flags && !strcmp((char *)text.data + again.slot, slot));
 	need(!memcmp(again.body, wish->body, kinds[wish->kind]->body_size));
 	need(!(wish->flags & ITEM_SOURCE) || !memcmp(again.source, wish->source, 16));
+	need(again.hops_len == wish->hops_len && !memcmp(wish_hops(&again, text.data), item.hops, item.hops_len));
 	mp_free(&out);
 	mp_free(&text);
 }

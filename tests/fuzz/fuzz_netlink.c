@@ -49,6 +49,10 @@ static void read_message(const void *msg)
 	struct nsp_addr addr;
 	struct nsp_route route;
 	struct nsp_neigh neigh;
+	struct nsp_hop hops[4];
+	struct nsp_nexthop nexthop;
+	struct nsp_nexthop_member members[4];
+	uint32_t id;
 
 	if (nsp_link_read(msg, &link) == 0 &&
 	    (strnlen(link.name, sizeof(link.name)) == sizeof(link.name) ||
@@ -61,6 +65,10 @@ static void read_message(const void *msg)
 	if (nsp_addr_read(msg, &addr) == 0 && addr.family != AF_INET && addr.family != AF_INET6)
 		abort();
 	if (nsp_route_read(msg, &route) == 0 && route.dst_len > (route.family == AF_INET ? 32 : 128))
+		abort();
+	if (nsp_route_read_hops(msg, &route, hops, 4) > 4 || (nsp_route_read_by(msg, &route, &id) == 0 && !id))
+		abort();
+	if (nsp_nexthop_read(msg, &nexthop, members, 4) > 4)
 		abort();
 	if (nsp_neigh_read(msg, &neigh) == 0 && neigh.mac_len != 0 && neigh.mac_len != sizeof(neigh.mac))
 		abort();

@@ -52,7 +52,7 @@ class Bird:
 
 
 def configuration(kind: str, link: str, items: int) -> str:
-    wishes = (publisher.ITEMS[kind](number)["dst"] for number in range(items))
+    wishes = (publisher.SIMPLE[kind](number)["dst"] for number in range(items))
     lines = "\n".join(f'route {dst} via "{link}";' for dst in wishes)
     return CONFIGURATION.format(family="ipv6" if kind == "routes6" else "ipv4", routes=lines)
 

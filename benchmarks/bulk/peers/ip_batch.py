@@ -23,7 +23,7 @@ class IpBatch:
 
     name = "ip -batch"
     scale = 1
-    kinds: ClassVar[Mapping[str, int]] = dict.fromkeys(publisher.ITEMS, PROTOCOL)
+    kinds: ClassVar[Mapping[str, int]] = dict.fromkeys(publisher.SIMPLE, PROTOCOL)
 
     def missing(self) -> str | None:
         return None if shutil.which("ip") else "iproute2"
@@ -32,7 +32,7 @@ class IpBatch:
         file = directory / "batch"
         with file.open("w") as out:
             for number in range(items):
-                print(self._command(publisher.ITEMS[kind](number), link), file=out)
+                print(self._command(publisher.SIMPLE[kind](number), link), file=out)
         command = [sys.executable, "-c", TIMED, "ip", "-n", netns.name, "-batch", str(file)]
         return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 

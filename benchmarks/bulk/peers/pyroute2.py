@@ -18,7 +18,7 @@ class Pyroute2:
 
     name = "pyroute2"
     scale = 100
-    kinds: ClassVar[Mapping[str, int]] = dict.fromkeys(publisher.ITEMS, PROTOCOL)
+    kinds: ClassVar[Mapping[str, int]] = dict.fromkeys(publisher.SIMPLE, PROTOCOL)
 
     def missing(self) -> str | None:
         return None if importlib.util.find_spec("pyroute2") else "pyroute2"

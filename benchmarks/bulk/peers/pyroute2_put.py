@@ -19,7 +19,7 @@ NUD_PERMANENT = 0x80
 def main(kind: str, link: str, items: int) -> None:
     with IPRoute() as ip:
         (index,) = ip.link_lookup(ifname=link)
-        wishes = [publisher.ITEMS[kind](number) for number in range(items)]
+        wishes = [publisher.SIMPLE[kind](number) for number in range(items)]
         began = time.monotonic()
         for wish in wishes:
             if kind == "arps":

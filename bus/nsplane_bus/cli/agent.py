@@ -40,6 +40,13 @@ state_dir = click.option(
 @state_dir
 @click.option("--durable", is_flag=True, help="Have each request reach the disk before it is acknowledged.")
 @click.option("--accept-loss", is_flag=True, help="Do without what is lost of the state; it is listed in the log.")
+@click.option(
+    "--nexthop-objects",
+    type=click.Choice(["auto", "never"]),
+    default="never",
+    show_default=True,
+    help="Whether routes that share their next hops go by nexthop objects, where the kernel has them.",
+)
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @watcher_options
@@ -54,6 +61,7 @@ def agent(
     state_directory: str,
     durable: bool,
     accept_loss: bool,
+    nexthop_objects: str,
     no_docker: bool,
     docker_host: str | None,
     environment_key: str,
@@ -67,6 +75,6 @@ def agent(
     require("agent", *ALL)
     try:
         state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable, accept_loss)
-        serve(settings.directory, settings.endpoints, agent_id, state, watcher)
+        serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto")
     except (Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None

@@ -309,6 +309,8 @@ NSP_API void nsp_slot_settle(struct nsp_core *core, uint32_t slot);
 #define NSP_JUDGE_ROUTES4 0x4  /* all of these: the kernel has dropped them */
 #define NSP_JUDGE_ROUTES6 0x8
 #define NSP_JUDGE_NEIGHS 0x10
+#define NSP_JUDGE_NEXTHOPS                                                                                                         \
+	0x40		       /* the kernel has dropped the nexthop objects of a link, and the routes by them: it had no carrier */
 #define NSP_JUDGE_SOURCES 0x20 /* routes with a preferred source: they go with the address, wherever they leave */
 #define NSP_JUDGE_FDB 0x40     /* as the first ones */
 
@@ -318,6 +320,10 @@ NSP_API long nsp_slot_retry(struct nsp_core *core, uint32_t slot);
 
 /* Has rows written again: of the slots on the link `ifindex` of a namespace or, where that is 0, of all its slots. */
 NSP_API void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which);
+
+/* Whether routes that share their next hops go by nexthop objects, where the kernel has them: off at first. What was written otherwise stays
+ * as it is. The caller then has to tell when a link of a route is without carrier: nsp_core_rejudge with NSP_JUDGE_NEXTHOPS. */
+NSP_API void nsp_core_nexthop_objects(struct nsp_core *core, uint32_t on);
 
 /* Has the core hear, by nsp_monitor_read, what others do to its routes and neighbours: what was deleted or replaced is written again, and
  * told as "drift/KEY". What fights back is refused for a while: NSP_STATE_RETRYING. The monitor hears of these then, and of links and

@@ -187,6 +187,7 @@ NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t ty
 #define NSP_DUMP_ADDRS 2
 #define NSP_DUMP_ROUTES 3
 #define NSP_DUMP_NEIGHS 4
+#define NSP_DUMP_NEXTHOPS 5 /* of all families and links */
 
 /* Reads a whole table; repeated (see nsp_reply_fn) when the kernel says that it changed meanwhile, at most 100 times (-EINTR).
  * `family` is 0 for both, AF_INET or AF_INET6; `ifindex` 0 for all; `table` 0 for all (routes only). */
@@ -417,6 +418,60 @@ NSP_API int nsp_route_delete(struct nsp_batch *batch, const struct nsp_route *ro
 /* -EINVAL: not a route message; -EOPNOTSUPP: a route that this struct cannot hold (multipath, cloned, another type or family). */
 NSP_API int nsp_route_read(const void *msg, struct nsp_route *route);
 
+/* One of several next hops. */
+struct nsp_hop {
+	int32_t oif;
+	uint16_t weight; /* 1 to 256 */
+	uint16_t onlink; /* 1: the gateway is on the link, though no route says so */
+	uint8_t gateway[16];
+};
+
+/* The same with several next hops, which the route's own (`oif`, `gateway`, NSP_ROUTE_GATEWAY and _ONLINK) is not one of. Deleted goes an
+ * IPv4 route that has the first of them, whatever the others; of an IPv6 one these go, and others that it has stay. */
+NSP_API int nsp_route_put_hops(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops, uint32_t count,
+			       int mode);
+NSP_API int nsp_route_delete_hops(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops,
+				  uint32_t count);
+
+/* nsp_route_read of a route of several next hops too: returns how many they are, 0 of any other. The route's own is then the first of
+ * them. -EOPNOTSUPP where they are more than `cap`, or one of them is such as the struct cannot hold. */
+NSP_API int nsp_route_read_hops(const void *msg, struct nsp_route *route, struct nsp_hop *hops, uint32_t cap);
+
+/* A route by the number of a nexthop object, which its `oif` and `gateway` have no say in; NSP_PUT_* as above. */
+NSP_API int nsp_route_put_by(struct nsp_batch *batch, const struct nsp_route *route, uint32_t nexthop, int mode);
+
+/* Reads such a route, and the number: of the next hops that it stands for the route says nothing. -EOPNOTSUPP of any other. */
+NSP_API int nsp_route_read_by(const void *msg, struct nsp_route *route, uint32_t *nexthop);
+
+/* ---- nexthop objects (nexthop.c): what many routes share; it goes with its link, and its routes with it. ------------------ */
+
+struct nsp_nexthop {
+	uint32_t id; /* not 0 */
+	uint8_t family;
+	uint8_t proto;
+	uint16_t reserved;
+	struct nsp_hop hop; /* its weight says nothing */
+};
+
+/* One of a group. */
+struct nsp_nexthop_member {
+	uint32_t id;
+	uint16_t weight; /* 1 to 256 */
+	uint16_t reserved;
+};
+
+/* RTM_NEWNEXTHOP of one next hop, and of a group of such. */
+NSP_API int nsp_nexthop_put(struct nsp_batch *batch, const struct nsp_nexthop *nexthop, int mode);
+NSP_API int nsp_nexthop_put_group(struct nsp_batch *batch, uint32_t id, uint8_t proto, const struct nsp_nexthop_member *members,
+				  uint32_t count, int mode);
+
+/* RTM_DELNEXTHOP: all routes by it go too, without a word. */
+NSP_API int nsp_nexthop_delete(struct nsp_batch *batch, uint32_t id);
+
+/* Returns how many members it has, 0 where it is one next hop itself; -EINVAL: not a message of a nexthop; -EOPNOTSUPP: one without a
+ * gateway, with a tunnel, of another sort of group or of more than `cap` members: its `id` and `proto` are read all the same. */
+NSP_API int nsp_nexthop_read(const void *msg, struct nsp_nexthop *nexthop, struct nsp_nexthop_member *members, uint32_t cap);
+
 struct nsp_neigh {
 	int32_t index; /* the link's */
 	uint8_t family;
@@ -470,9 +525,10 @@ struct nsp_monitor {
 #define NSP_EVENT_ADDR 3
 #define NSP_EVENT_ADDR_GONE 4
 
-#define NSP_SAW_DOWN 0x1    /* the link was seen down */
-#define NSP_SAW_MAC 0x2	    /* more than one MAC was seen */
-#define NSP_SAW_LOW_MTU 0x4 /* an MTU under 1280 was seen */
+#define NSP_SAW_DOWN 0x1       /* the link was seen down */
+#define NSP_SAW_MAC 0x2	       /* more than one MAC was seen */
+#define NSP_SAW_LOW_MTU 0x4    /* an MTU under 1280 was seen */
+#define NSP_SAW_NO_CARRIER 0x8 /* it was seen up and without carrier */
 
 struct nsp_event {
 	uint32_t type; /* NSP_EVENT_* */

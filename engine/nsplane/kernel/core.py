@@ -28,6 +28,7 @@ JUDGE_GATEWAYS: int = lib.NSP_JUDGE_GATEWAYS
 JUDGE_ROUTES4: int = lib.NSP_JUDGE_ROUTES4
 JUDGE_ROUTES6: int = lib.NSP_JUDGE_ROUTES6
 JUDGE_NEIGHS: int = lib.NSP_JUDGE_NEIGHS
+JUDGE_NEXTHOPS: int = lib.NSP_JUDGE_NEXTHOPS
 JUDGE_SOURCES: int = lib.NSP_JUDGE_SOURCES
 JUDGE_FDB: int = lib.NSP_JUDGE_FDB
 JUDGE_ALL = JUDGE_REFUSED | JUDGE_ROUTES4 | JUDGE_ROUTES6 | JUDGE_NEIGHS | JUDGE_FDB
@@ -258,6 +259,10 @@ class Core(Handle):
 
     def slot_free(self, slot: int) -> bool:
         return bool(lib.nsp_slot_free(self._raw, slot) == 0)
+
+    def nexthop_objects(self, on: bool) -> None:
+        """Whether routes that share their next hops go by nexthop objects of the kernel, where it has them."""
+        lib.nsp_core_nexthop_objects(self._raw, on)
 
     # what overrides replace
 

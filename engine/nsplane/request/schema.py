@@ -28,6 +28,7 @@ BULK_TYPES: dict[str, Schema] = {
     "boolean": {"default": False, "type": "boolean"},
     "mac": {"$ref": "#/$defs/mac"},
     "namespace": {"$ref": "#/$defs/namespace"},
+    "nexthops": {"type": "array", "minItems": 2, "maxItems": 64, "items": {"$ref": "#/$defs/nexthop"}},
     "prefix": {"$ref": "#/$defs/prefix"},
     "string": {"type": "string"},
 }
@@ -44,10 +45,41 @@ NAMES_A_LINK: Schema = {
     "else": {"properties": {"interface": {"$ref": "#/$defs/name"}}},
 }
 _V6, _V4 = {"pattern": ":"}, {"pattern": "^[^:]*$"}
+NEXTHOP: Schema = {
+    "description": "one of several next hops of a route",
+    "type": "object",
+    "properties": {
+        "gateway": {"description": "its address, of the destination's family", "$ref": "#/$defs/address"},
+        "weight": {
+            "description": "1 to 256: how much of the traffic goes by it, against the others",
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": 256,
+            "default": 1,
+        },
+        "onlink": {
+            "description": "believe that it is on the link, though no route says so",
+            "type": ["boolean", "null"],
+            "default": False,
+        },
+    },
+    "required": ["gateway"],
+    "additionalProperties": False,
+}
+
+
+def _each(gateway: Schema) -> Schema:
+    return {"items": {"properties": {"gateway": gateway}}}
+
+
 ONE_FAMILY: Schema = {
     "if": {"properties": {"dst": _V6}},
-    "then": {"properties": {"gateway": _V6, "prefsrc": _V6, "scope": NULL}},
-    "else": {"properties": {"gateway": _V4, "prefsrc": _V4}},
+    "then": {"properties": {"gateway": _V6, "nexthops": _each(_V6), "prefsrc": _V6, "scope": NULL}},
+    "else": {"properties": {"gateway": _V4, "nexthops": _each(_V4), "prefsrc": _V4}},
+}
+ONE_OR_SEVERAL: Schema = {
+    "if": {"properties": {"nexthops": {"type": "array"}}, "required": ["nexthops"]},
+    "then": {"properties": {"gateway": NULL, "onlink": {"enum": [False, None]}}},
 }
 ONLINK_WANTS_A_GATEWAY: Schema = {
     "if": {"properties": {"onlink": {"const": True}}, "required": ["onlink"]},
@@ -56,7 +88,7 @@ ONLINK_WANTS_A_GATEWAY: Schema = {
 COLUMN: Schema = {"type": "string", "contentEncoding": "base64"}
 """Bytes: in YAML `!!binary`, and nothing that JSON has a word for."""
 BULK_RULES: dict[str, list[Schema]] = {
-    "route": [ONE_FAMILY, ONLINK_WANTS_A_GATEWAY],
+    "route": [ONE_FAMILY, ONE_OR_SEVERAL, ONLINK_WANTS_A_GATEWAY],
 }
 """What of the fields of a kind has to do with each other."""
 
@@ -85,6 +117,7 @@ def document_schema() -> Schema:
             **kinds,
             **_ports(),
             "namespace": _namespace(),
+            "nexthop": NEXTHOP,
             **FORMATS,
         },
     }

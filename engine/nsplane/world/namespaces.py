@@ -252,6 +252,8 @@ class Namespaces:
         lost = 0
         if new.up and (not old.up or saw & kernel.SAW_DOWN):  # a slot that heard in time that it was down has no rows here
             lost |= kernel.JUDGE_ALL
+        if new.up and saw & (kernel.SAW_NO_CARRIER | kernel.SAW_DOWN):  # as long as it is down its slot has no rows here
+            lost |= kernel.JUDGE_NEXTHOPS
         if old.mac != new.mac or saw & kernel.SAW_MAC:
             lost |= kernel.JUDGE_NEIGHS
         if old.mtu < IPV6_MIN_MTU or saw & kernel.SAW_LOW_MTU:
