@@ -18,6 +18,7 @@ from nsplane.model.rules import check_wants
 
 MODULES = (
     "bridge",
+    "dummy",
     "existing",
     "ifb",
     "loopback",
