@@ -31,6 +31,7 @@ REQUIRED: dict[str, Item] = {
     "macvlan": {"parent": LOWER},
     "macvtap": {"parent": LOWER},
     "veth": {"peer": "p"},
+    "vrf": {"table": 7},
     "vxlan": {"id": 7},
 }
 MAC, OTHER_MAC = "02:00:00:00:aa:01", "02:00:00:00:aa:02"

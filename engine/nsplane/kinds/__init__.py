@@ -25,6 +25,7 @@ MODULES = (
     "macvlan",
     "macvtap",
     "veth",
+    "vrf",
     "vxlan",
 )
 
