@@ -31,6 +31,7 @@ REQUIRED: dict[str, Item] = {
     "macvlan": {"parent": LOWER},
     "macvtap": {"parent": LOWER},
     "veth": {"peer": "p"},
+    "vlan": {"parent": LOWER, "id": 7},
     "vrf": {"table": 7},
     "vxlan": {"id": 7},
 }

@@ -25,6 +25,7 @@ MODULES = (
     "macvlan",
     "macvtap",
     "veth",
+    "vlan",
     "vrf",
     "vxlan",
 )
