@@ -21,6 +21,7 @@ MODULES = (
     "dummy",
     "existing",
     "ifb",
+    "ipvlan",
     "loopback",
     "macvlan",
     "macvtap",
