@@ -29,6 +29,7 @@ Item = dict[str, Any]
 MADE = {str(item.__struct_config__.tag): kind for item, kind in KINDS.items() if isinstance(kind, CreatedKind)}
 REQUIRED: dict[str, Item] = {
     "ipvlan": {"parent": LOWER},
+    "ipvtap": {"parent": LOWER},
     "macvlan": {"parent": LOWER},
     "macvtap": {"parent": LOWER},
     "veth": {"peer": "p"},

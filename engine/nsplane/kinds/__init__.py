@@ -22,6 +22,7 @@ MODULES = (
     "existing",
     "ifb",
     "ipvlan",
+    "ipvtap",
     "loopback",
     "macvlan",
     "macvtap",
