@@ -21,6 +21,7 @@ MODULES = (
     "bridge",
     "dummy",
     "existing",
+    "geneve",
     "ifb",
     "ipvlan",
     "ipvtap",
