@@ -22,6 +22,7 @@ MODULES = (
     "dummy",
     "existing",
     "geneve",
+    "gre",
     "ifb",
     "ipvlan",
     "ipvtap",
