@@ -30,6 +30,7 @@ MADE = {str(item.__struct_config__.tag): kind for item, kind in KINDS.items() if
 REQUIRED: dict[str, Item] = {
     "geneve": {"id": 7, "remote": "10.0.0.2"},
     "gre": {"local": "10.0.0.1"},
+    "gretap": {"local": "10.0.0.1"},
     "ipvlan": {"parent": LOWER},
     "ipvtap": {"parent": LOWER},
     "macvlan": {"parent": LOWER},

@@ -23,6 +23,7 @@ MODULES = (
     "existing",
     "geneve",
     "gre",
+    "gretap",
     "ifb",
     "ipvlan",
     "ipvtap",
