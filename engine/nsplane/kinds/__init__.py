@@ -25,6 +25,7 @@ MODULES = (
     "gre",
     "gretap",
     "ifb",
+    "ip6gre",
     "ipvlan",
     "ipvtap",
     "loopback",
