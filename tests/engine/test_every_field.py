@@ -32,6 +32,7 @@ REQUIRED: dict[str, Item] = {
     "gre": {"local": "10.0.0.1"},
     "gretap": {"local": "10.0.0.1"},
     "ip6gre": {"local": "fd00::1"},
+    "ip6gretap": {"local": "fd00::1"},
     "ipvlan": {"parent": LOWER},
     "ipvtap": {"parent": LOWER},
     "macvlan": {"parent": LOWER},

@@ -26,6 +26,7 @@ MODULES = (
     "gretap",
     "ifb",
     "ip6gre",
+    "ip6gretap",
     "ipvlan",
     "ipvtap",
     "loopback",
