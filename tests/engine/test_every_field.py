@@ -39,6 +39,7 @@ REQUIRED: dict[str, Item] = {
     "macvlan": {"parent": LOWER},
     "macvtap": {"parent": LOWER},
     "veth": {"peer": "p"},
+    "sit": {"local": "10.0.0.1"},
     "vlan": {"parent": LOWER, "id": 7},
     "vrf": {"table": 7},
     "vxlan": {"id": 7},

@@ -33,6 +33,7 @@ MODULES = (
     "loopback",
     "macvlan",
     "macvtap",
+    "sit",
     "veth",
     "vlan",
     "vrf",
