@@ -33,6 +33,7 @@ REQUIRED: dict[str, Item] = {
     "gretap": {"local": "10.0.0.1"},
     "ip6gre": {"local": "fd00::1"},
     "ip6gretap": {"local": "fd00::1"},
+    "ip6tnl": {"local": "fd00::1"},
     "ipip": {"local": "10.0.0.1"},
     "ipvlan": {"parent": LOWER},
     "ipvtap": {"parent": LOWER},

@@ -27,6 +27,7 @@ MODULES = (
     "ifb",
     "ip6gre",
     "ip6gretap",
+    "ip6tnl",
     "ipip",
     "ipvlan",
     "ipvtap",
