@@ -44,6 +44,7 @@ REQUIRED: dict[str, Item] = {
     "vlan": {"parent": LOWER, "id": 7},
     "vrf": {"table": 7},
     "vxlan": {"id": 7},
+    "vti": {"local": "10.0.0.1"},
 }
 MAC, OTHER_MAC = "02:00:00:00:aa:01", "02:00:00:00:aa:02"
 COMMON: dict[str, tuple[Any, Any]] = {

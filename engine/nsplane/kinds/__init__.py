@@ -38,6 +38,7 @@ MODULES = (
     "veth",
     "vlan",
     "vrf",
+    "vti",
     "vxlan",
 )
 
