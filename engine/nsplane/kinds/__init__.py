@@ -40,6 +40,7 @@ MODULES = (
     "vrf",
     "vti",
     "vxlan",
+    "xfrm",
 )
 
 KINDS: dict[type[Interface], LinkKind] = {
