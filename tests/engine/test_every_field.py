@@ -31,6 +31,7 @@ REQUIRED: dict[str, Item] = {
     "geneve": {"id": 7, "remote": "10.0.0.2"},
     "gre": {"local": "10.0.0.1"},
     "gretap": {"local": "10.0.0.1"},
+    "hsr": {"slave1": LOWER, "slave2": LOWERS[1]},
     "ip6gre": {"local": "fd00::1"},
     "ip6gretap": {"local": "fd00::1"},
     "ip6tnl": {"local": "fd00::1"},

@@ -24,6 +24,7 @@ MODULES = (
     "geneve",
     "gre",
     "gretap",
+    "hsr",
     "ifb",
     "ip6gre",
     "ip6gretap",
