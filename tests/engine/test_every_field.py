@@ -28,6 +28,7 @@ from .rtnetlink import link_info, set_link
 Item = dict[str, Any]
 MADE = {str(item.__struct_config__.tag): kind for item, kind in KINDS.items() if isinstance(kind, CreatedKind)}
 REQUIRED: dict[str, Item] = {
+    "bareudp": {"dstport": 6635, "ethertype": "mpls_uc"},
     "geneve": {"id": 7, "remote": "10.0.0.2"},
     "gre": {"local": "10.0.0.1"},
     "gretap": {"local": "10.0.0.1"},

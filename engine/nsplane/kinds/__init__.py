@@ -17,6 +17,7 @@ from nsplane.model.ports import PORTS
 from nsplane.model.rules import check_wants
 
 MODULES = (
+    "bareudp",
     "bond",
     "bridge",
     "dummy",
