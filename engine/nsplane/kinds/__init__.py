@@ -37,6 +37,7 @@ MODULES = (
     "macvlan",
     "macvtap",
     "sit",
+    "vcan",
     "veth",
     "vlan",
     "vrf",
