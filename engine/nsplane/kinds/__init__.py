@@ -36,6 +36,7 @@ MODULES = (
     "loopback",
     "macvlan",
     "macvtap",
+    "nlmon",
     "sit",
     "vcan",
     "veth",
