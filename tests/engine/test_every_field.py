@@ -47,6 +47,7 @@ REQUIRED: dict[str, Item] = {
     "vrf": {"table": 7},
     "vxlan": {"id": 7},
     "vti": {"local": "10.0.0.1"},
+    "vxcan": {"peer": "p"},
     "xfrm": {"if_id": 7},
 }
 MAC, OTHER_MAC = "02:00:00:00:aa:01", "02:00:00:00:aa:02"

@@ -43,6 +43,7 @@ MODULES = (
     "vlan",
     "vrf",
     "vti",
+    "vxcan",
     "vxlan",
     "xfrm",
 )
