@@ -42,6 +42,7 @@ REQUIRED: dict[str, Item] = {
     "macvlan": {"parent": LOWER},
     "macvtap": {"parent": LOWER},
     "veth": {"peer": "p"},
+    "netkit": {"peer": "p", "mode": "l2"},
     "sit": {"local": "10.0.0.1"},
     "vlan": {"parent": LOWER, "id": 7},
     "vrf": {"table": 7},

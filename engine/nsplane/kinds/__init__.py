@@ -36,6 +36,7 @@ MODULES = (
     "loopback",
     "macvlan",
     "macvtap",
+    "netkit",
     "nlmon",
     "sit",
     "vcan",
