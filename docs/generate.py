@@ -44,7 +44,8 @@ def type_name(schema: dict[str, Any]) -> str:
         case {"anyOf": ways}:
             return " or ".join(type_name(way) for way in ways if way != NULL)
         case {"prefixItems": [one, *_]} | {"type": "array" | ["array", "null"], "items": one}:
-            return f"list of {type_name(one)}s"
+            name = type_name(one)
+            return f"list of {name}es" if name.endswith("s") else f"list of {name}s"
         case {"type": [name, "null"]} | {"type": name}:
             return str(name)
     return "string"

@@ -9,12 +9,29 @@ import msgspec
 from msgspec import Meta
 
 from nsplane.kernel.attributes import table_of
-from nsplane.kernel.codecs import Host, Ifindex, ListOf, Mac, Ports
+from nsplane.kernel.codecs import Codec, Host, HostOf, Ifindex, ListOf, Mac, Ports
 from nsplane.model.rules import GIVEN, wants_of
 
-LOWER = "the lower link"
-IPV6 = {"flowlabel": {"remote": "fd00::9"}}
-"""What is for IPv6 only."""
+LOWERS = ("low", "other", "third")
+"""The logical names of lower links."""
+LOWER = LOWERS[0]
+OTHERS: dict[str, Any] = {
+    "ad_actor_system": "02:00:00:00:00:07",
+    "arp_ip_target": ("10.0.0.9", "10.0.0.8"),
+    "egress_qos_map": ("5:3", "9:7"),
+    "ethertype": "ipv4",
+    "ingress_qos_map": ("1:6", "4:2"),
+    "ns_ip6_target": ("fd00::9", "fd00::8"),
+}
+"""Values of fields that their types do not give away."""
+BESIDE: dict[str, dict[str, Any]] = {
+    "downdelay": {"miimon": 4},
+    "ignore_df": {"pmtudisc": False},
+    "peer_notify_delay": {"miimon": 4},
+    "updelay": {"miimon": 4},
+    **{field: {"remote": "fd00::9"} for field in ("flowlabel", "udp6zerocsumrx", "udp6zerocsumtx")},
+}
+"""What a field needs beside itself, and does not say by its rules: some are for IPv6 only."""
 SINCE = {"bclim": (6, 4), "backup_nhid": (6, 6)}
 """Linux versions. An older kernel takes them without a word, and leaves them out as a newer one does a default."""
 
@@ -31,9 +48,13 @@ def another(struct: type[msgspec.Struct], field: str) -> Any:
     about = next(one for one in msgspec.structs.fields(struct) if one.name == field)
     default: Any = about.default
     literals = [value for part in (about.type, *get_args(about.type)) if get_origin(part) is Literal for value in get_args(part)]
+    if field in OTHERS:
+        return OTHERS[field]
     match row.codec:
         case Host(multicast=True):
             return "239.1.1.1"
+        case HostOf(size=16):
+            return "fd00::9"
         case Host():
             return "10.0.0.9"
         case Ifindex():
@@ -49,9 +70,22 @@ def another(struct: type[msgspec.Struct], field: str) -> Any:
     if others := [value for value in literals if value not in (default, "inherit")]:
         return others[0]
     bounds = [extra for part in (about.type, *get_args(about.type)) for extra in getattr(part, "__metadata__", ())]
-    most = min((bound.le for bound in bounds if isinstance(bound, Meta) and bound.le is not None), default=1 << 16)
+    ends = [bound.le or (bound.lt or 0) - 1 for bound in bounds if isinstance(bound, Meta) and (bound.le or bound.lt)]
+    most = min(ends, default=1 << 16)
     number = default if isinstance(default, int) else 0
-    return number + 8 if number + 8 <= most else number + 1
+    return next(one for one in (number + 8, number + 1, number - 1) if one <= most)
+
+
+def a_third(codec: Codec[Any]) -> Any:
+    """A value that neither a test's item nor `another` has."""
+    match codec:
+        case HostOf(size=16):
+            return "fd00::77"
+        case Host():
+            return "10.0.0.77"
+        case Mac():
+            return "02:00:00:00:00:77"
+    return 17
 
 
 def beside(struct: type[msgspec.Struct], field: str) -> dict[str, Any]:
@@ -59,5 +93,5 @@ def beside(struct: type[msgspec.Struct], field: str) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     for name, _, others in wants_of(struct):
         if name == field:
-            wanted |= {other: LOWER if value is GIVEN else value for other, value in others.items()}
-    return wanted | IPV6.get(field, {})
+            wanted |= {other: LOWER if value is GIVEN else value for other, value in others.items() if other != "remote"}
+    return wanted | (BESIDE.get(field, {}) if "hoplimit" not in struct.__struct_fields__ else {})

@@ -1,10 +1,12 @@
 """Every field of every kind of link that is made here: put, changed, damaged by somebody else, kept over a restart, deleted.
 
-The fields come from the Structs and their tables: a kind that is registered is tested, whatever it has.
+The fields come from the Structs and their tables: a kind that is registered is tested, whatever it has. Of a kind that this kernel
+lacks it is tested that its item says so.
 """
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,39 @@ from nsplane import Engine
 from nsplane.kernel.attributes import decode, differences, encode, table_of
 from nsplane.kinds import KINDS
 from nsplane.kinds.created import CreatedKind
+from nsplane.kinds.pair import PairKind
 from nsplane.model.ports import PORTS
 
 from .conftest import Lab, ip, life, quiet, run, until
-from .field_values import LOWER, another, beside, is_older
+from .field_values import LOWER, LOWERS, a_third, another, beside, is_older
 from .rtnetlink import link_info, set_link
 
 Item = dict[str, Any]
 MADE = {str(item.__struct_config__.tag): kind for item, kind in KINDS.items() if isinstance(kind, CreatedKind)}
-REQUIRED: dict[str, Item] = {"macvlan": {"parent": LOWER}, "macvtap": {"parent": LOWER}, "vxlan": {"id": 7}, "veth": {"peer": "p"}}
+REQUIRED: dict[str, Item] = {
+    "bareudp": {"dstport": 6635, "ethertype": "mpls_uc"},
+    "geneve": {"id": 7, "remote": "10.0.0.2"},
+    "gre": {"local": "10.0.0.1"},
+    "gretap": {"local": "10.0.0.1"},
+    "hsr": {"slave1": LOWER, "slave2": LOWERS[1]},
+    "ip6gre": {"local": "fd00::1"},
+    "ip6gretap": {"local": "fd00::1"},
+    "ip6tnl": {"local": "fd00::1"},
+    "ipip": {"local": "10.0.0.1"},
+    "ipvlan": {"parent": LOWER},
+    "ipvtap": {"parent": LOWER},
+    "macvlan": {"parent": LOWER},
+    "macvtap": {"parent": LOWER},
+    "veth": {"peer": "p"},
+    "netkit": {"peer": "p", "mode": "l2"},
+    "sit": {"local": "10.0.0.1"},
+    "vlan": {"parent": LOWER, "id": 7},
+    "vrf": {"table": 7},
+    "vxlan": {"id": 7},
+    "vti": {"local": "10.0.0.1"},
+    "vxcan": {"peer": "p"},
+    "xfrm": {"if_id": 7},
+}
 MAC, OTHER_MAC = "02:00:00:00:aa:01", "02:00:00:00:aa:02"
 COMMON: dict[str, tuple[Any, Any]] = {
     "mac": (MAC, OTHER_MAC),
@@ -34,12 +60,28 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "master": (None, "br"),
 }
 """Two values of each field that all links have."""
-IMPOSSIBLE = frozenset((("bridge", "master"), ("macvtap", "master")))
-"""What the kernel refuses: neither is a port of a bridge."""
+MTUS = {"vcan": (72, 16), "vxcan": (72, 16)}
+"""Of the kinds that take no others."""
+IMPOSSIBLE = frozenset((("bridge", "master"), ("macvtap", "master"), ("netkit", "mode")))
+"""What the kernel refuses (neither is a port of a bridge), and what both ends of a pair have."""
+
+
+def is_lacking(kind: str) -> bool:
+    """Has this kernel no such kind?"""
+    try:
+        set_link(".", kind, b"", create=True)  # no link can be called so
+    except OSError as error:
+        return error.errno == errno.EOPNOTSUPP
+    raise AssertionError(f"a {kind} called .")
+
+
+LACKING = [kind for kind in sorted(MADE) if is_lacking(kind)]
+HERE = [kind for kind in sorted(MADE) if kind not in LACKING]
 
 
 def tables() -> list[tuple[str, str]]:
-    return [(kind, field.name) for kind in sorted(MADE) for field in table_of(MADE[kind].item).fields]
+    every = [(kind, field.name) for kind in HERE for field in table_of(MADE[kind].item).fields]
+    return [one for one in every if one not in IMPOSSIBLE]
 
 
 def ports() -> list[tuple[str, str]]:
@@ -47,52 +89,66 @@ def ports() -> list[tuple[str, str]]:
 
 
 def commons() -> list[tuple[str, str]]:
-    return [(kind, field) for kind in sorted(MADE) for field in COMMON if (kind, field) not in IMPOSSIBLE]
+    return [
+        (kind, field)
+        for kind in HERE
+        for field in COMMON
+        if field in MADE[kind].item.__struct_fields__ and (kind, field) not in IMPOSSIBLE
+    ]
 
 
 class Subject:
     """One item and what it needs, in the tests' own namespace."""
 
     def __init__(self, lab: Lab, kind: str, field: str) -> None:
-        self.link, self.lower, self.bridge = (lab.name(letter) for letter in "slb")
+        self.link, self.bridge = (lab.name(letter) for letter in "sb")
+        self._lower = {logical: lab.name(logical[0]) for logical in LOWERS}
         self._peer = lab.name("p")
         self._kind, self._field = kind, field
         self._table = table_of(MADE[kind].item)
         self._struct: type[msgspec.Struct] = MADE[kind].item
+        self._master = "bridge" if "mac" in self._struct.__struct_fields__ else "vrf"
         self._base = REQUIRED.get(kind, {}) | ({} if field in COMMON else beside(self._struct, field))
 
     def others(self) -> list[Item]:
         """What the item needs beside itself."""
-        items = [
-            {"kind": "ifb", "name": "low", "host_name": self.lower},
-            {"kind": "bridge", "name": "br", "host_name": self.bridge},
+        items: list[Item] = [
+            {"kind": "ifb", "name": logical, "host_name": name}
+            for logical, name in self._lower.items()
+            if logical == LOWER or "slave1" in self._base
         ]
-        if self._kind == "veth":
-            items.append({"kind": "veth", "name": "p", "peer": "s", "host_name": self._peer})
+        if self._field == "master" or self._struct in PORTS.values():
+            items.append({"kind": self._master, "name": "br", "host_name": self.bridge} | REQUIRED.get(self._master, {}))
+        kind = MADE[self._kind]
+        if isinstance(kind, PairKind):
+            both = {name: self._base[name] for name in kind.shared}
+            items.append({"kind": self._kind, "name": "p", "peer": "s", "host_name": self._peer} | both)
         return items
 
     def values(self) -> tuple[Any, Any]:
         """Two values of the field."""
         if self._field in COMMON:
-            return COMMON[self._field]
+            return MTUS.get(self._kind, COMMON["mtu"]) if self._field == "mtu" else COMMON[self._field]
         default = next(one.default for one in msgspec.structs.fields(self._struct) if one.name == self._field)
-        return self._base.get(self._field, default), another(self._struct, self._field)
+        other = another(self._struct, self._field)
+        return self._base.get(self._field, default), LOWERS[2] if other in self._base.values() and other in LOWERS else other
 
     def _fields(self, value: Any) -> Item:
         fields = self._base | {self._field: value}
-        return fields | {"id": None} if fields.get("external") else fields
+        return fields | dict.fromkeys(("id", "if_id", "local", "remote"), None) if fields.get("external") else fields
 
     def item(self, value: Any) -> Item:
         fields = self._fields(value)
-        named = {name: "low" if one == LOWER else one for name, one in fields.items() if one is not None}
-        return {"kind": self._kind, "name": "s", "host_name": self.link} | named
+        given = {name: one for name, one in fields.items() if one is not None}
+        return {"kind": self._kind, "name": "s", "host_name": self.link} | given
 
     def wanted(self, value: Any) -> Item:
         """The fields of the table as the item has them, with ifindexes."""
         names = {one.name for one in self._table.fields}
         defaults = {one.name: one.default for one in msgspec.structs.fields(self._struct) if one.name in names}
         fields = defaults | self._fields(value)
-        return {name: link_info(self.lower).index if one == LOWER else one for name, one in fields.items() if name in names}
+        indexes = {logical: link_info(name).index for logical, name in self._lower.items() if logical in fields.values()}
+        return {name: indexes[one] if name in self._table.links and one else one for name, one in fields.items() if name in names}
 
     def is_so(self, value: Any) -> bool:
         """Has the kernel's link this value?"""
@@ -109,7 +165,9 @@ class Subject:
             case "master":
                 return bool(link.get("master") == (value and self.bridge))
         (link,) = ip("addr", "show", "dev", self.link)
-        return {f"{one['local']}/{one['prefixlen']}" for one in link["addr_info"] if one.get("scope") != "link"} == set(value)
+        # A sit has one of the kernel's own, ::10.0.0.1.
+        of_kernel = [one for one in link["addr_info"] if one.get("scope") == "link" or one["local"].startswith("::")]
+        return {f"{one['local']}/{one['prefixlen']}" for one in link["addr_info"] if one not in of_kernel} == set(value)
 
     def damage(self, value: Any) -> None:
         """Somebody else gives the field this value, as far as the kernel lets him."""
@@ -124,15 +182,12 @@ class Subject:
                 run(f"ip link set dev {self.link} nomaster")
             case "addresses":
                 run(f"ip addr flush dev {self.link}")
-            case _ if value is None and not self._takes_none:  # the kernel cannot be told so: it is told something else
-                (other,) = (one for one in (17, "10.0.0.77") if type(one) is type(another(self._struct, self._field)))
-                self.set_data(encode(self._table, {self._field: other}, [self._field]))
             case _:
-                self.set_data(encode(self._table, self.wanted(value), [self._field]))
-
-    @property
-    def _takes_none(self) -> bool:
-        return next(one.codec.takes_none for one in self._table.fields if one.name == self._field)
+                (row,) = (one for one in self._table.fields if one.name == self._field)
+                wanted = self.wanted(value)
+                if value is None and not row.codec.takes_none:  # the kernel cannot be told so: it is told something else
+                    wanted[self._field] = a_third(row.codec)
+                self.set_data(encode(self._table, wanted, wanted if MADE[self._kind].is_whole else [self._field]))
 
     def data(self) -> bytes:
         """What the kernel tells of the fields of the table."""
@@ -184,6 +239,8 @@ def altered(engine: Engine) -> int:
 def test_every_field(lab: Lab, tmp_path: Path, kind: str, field: str) -> None:
     subject = Subject(lab, kind, field) if kind in MADE else PortSubject(lab, kind, field)
     first, second = subject.values()
+    if field.startswith("encap"):
+        run("modprobe -a fou fou6")  # the kernel does not load them by itself
     if is_older(field):  # the kernel takes it without a word
         return
     with life(lab, tmp_path) as engine:
@@ -203,6 +260,16 @@ def test_every_field(lab: Lab, tmp_path: Path, kind: str, field: str) -> None:
         assert engine.delete(["interface/s"], timeout=10)["counts"] == {"removed": 1}
         assert all(one["ifname"] != subject.link for one in ip("link"))
         engine.replace([], timeout=10)
+
+
+@pytest.mark.parametrize("kind", LACKING)
+def test_a_kind_that_this_kernel_lacks(engine: Engine, lab: Lab, kind: str) -> None:
+    subject = Subject(lab, kind, "enabled")
+    engine.put([*subject.others(), subject.item(True)], timeout=10)
+    entry = engine.get("interface/s")
+    assert entry is not None
+    assert (entry["state"], entry["errno"]) == ("failed", "EOPNOTSUPP")
+    assert f"no links of kind {kind}" in entry["message"]
 
 
 class Refused(Exception):
@@ -238,7 +305,7 @@ def take_through(engine: Engine, subject: Subject, first: Any, second: Any) -> i
 
 UNTELLABLE = [
     (kind, field.name)
-    for kind in sorted(MADE)
+    for kind in HERE
     for field in table_of(MADE[kind].item).fields
     if getattr(MADE[kind].item(name="s", **REQUIRED.get(kind, {})), field.name) is None and not field.codec.takes_none
 ]

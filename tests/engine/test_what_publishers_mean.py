@@ -24,16 +24,24 @@ def tag_of(item: type[msgspec.Struct]) -> str:
     return str(item.__struct_config__.tag)
 
 
+def is_number(annotation: Any) -> bool:
+    return annotation is int or any(is_number(part) for part in get_args(annotation))
+
+
 REQUIRED: dict[str, Item] = {
     **{
-        tag_of(item): {field.name: f"n{i}" for i, field in enumerate(msgspec.structs.fields(item)) if field.required}
+        tag_of(item): {
+            field.name: 7 if is_number(field.type) else f"n{i}"
+            for i, field in enumerate(msgspec.structs.fields(item))
+            if field.required
+        }
         for item in KINDS
     },
     "route": {"interface": "b", "dst": "10.1.0.0/16"},
     "arp": {"interface": "b", "ip": "10.0.0.9", "mac": "02:00:00:00:00:09"},
     "fdb": {"interface": "b", "mac": "02:00:00:00:00:09"},
 }
-WANTED: dict[str, Item] = {"vxlan": {"id": 7}}
+WANTED: dict[str, Item] = {"geneve": {"id": 7, "remote": "10.0.0.9"}, "vxlan": {"id": 7}, "xfrm": {"if_id": 7}}
 """What has to be given though a decoder does without."""
 FIELDS = {str(kind.__struct_config__.tag): set(kind.__struct_fields__) for kind in KINDS}
 for field in bulk_fields():

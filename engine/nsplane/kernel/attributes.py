@@ -53,13 +53,14 @@ class Attr:
     (`change`, or a function that tells it of the value that is wanted and the one that is there).
 
     `initial` is what a new object has by itself, where that is not the field's default; `absent` the value of an attribute that the
-    kernel leaves out, where the codec does not know."""
+    kernel leaves out, where the codec does not know. One that is not `told` the kernel takes without ever telling of it."""
 
     type: int
     codec: Codec[Any]
     change: Change | Callable[[Any, Any], Change] = IN_PLACE
     initial: object = UNTOLD
     absent: object = UNTOLD
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Field:
     change: Change | Callable[[Any, Any], Change]
     initial: object
     absent: object
+    is_told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def table_of(struct: type[msgspec.Struct]) -> Table:
             attr.change,
             about.default if attr.initial is UNTOLD and not about.required else attr.initial,
             attr.codec.absent if attr.absent is UNTOLD else attr.absent,
+            attr.told,
         )
         for about in msgspec.structs.fields(struct)
         for attr in _attrs(about.type)
@@ -137,7 +140,7 @@ def decode(table: Table, data: bytes) -> dict[str, Any]:
             value = field.codec.read(field.type, payloads)
         except ValueError as error:
             raise ValueError(f"{field.name}: {error}") from None
-        if value is UNTOLD:
+        if value is UNTOLD and field.is_told:
             value = field.absent
         if value is not UNTOLD:
             found[field.name] = value
@@ -157,7 +160,7 @@ def differences(table: Table, wanted: Mapping[str, Any], has: Mapping[str, Any])
     for field in table.fields:
         value = wanted.get(field.name, field.initial)
         if field.name not in has:
-            if value != field.initial:
+            if value != field.initial and field.is_told:
                 found[field.name] = Change.UNSUPPORTED
             continue
         there = has[field.name]
@@ -172,11 +175,13 @@ def differences(table: Table, wanted: Mapping[str, Any], has: Mapping[str, Any])
 
 
 def leaves_out(now: msgspec.Struct, new: msgspec.Struct) -> bool:
-    """Does the new one leave a field out that the kernel cannot be told to have as in a new object?"""
-    return any(
-        getattr(new, field.name) is None and getattr(now, field.name) is not None and not field.codec.takes_none
-        for field in table_of(type(now)).fields
-    )
+    """Does the new one leave a field out that the kernel cannot be told to have as in a new object, or change one that the kernel
+    never tells of?"""
+    for field in table_of(type(now)).fields:
+        has, wanted = getattr(now, field.name), getattr(new, field.name)
+        if has != wanted and (not field.is_told or (wanted is None and not field.codec.takes_none)):
+            return True
+    return False
 
 
 def _write(field: Field, value: Any, into: Payloads) -> None:

@@ -263,6 +263,19 @@ class Host(Codec[str | None]):
         return UNTOLD if payload is None else self.unpack(payload)
 
 
+@dataclass(frozen=True, eq=False)
+class HostOf(Host):
+    """An address of one family, by its size."""
+
+    size: int = 4
+
+    def pack(self, value: str | None) -> bytes:
+        packed = super().pack(value)
+        if len(packed) != self.size:
+            raise WrongValue(f"{value!r} is no address of IPv{4 if self.size == 4 else 6}")
+        return packed
+
+
 def _is_multicast(packed: bytes) -> bool:
     return packed[0] >> 4 == 14 if len(packed) == 4 else packed[0] == 0xFF
 

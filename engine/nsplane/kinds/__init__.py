@@ -17,14 +17,36 @@ from nsplane.model.ports import PORTS
 from nsplane.model.rules import check_wants
 
 MODULES = (
+    "bareudp",
+    "bond",
     "bridge",
+    "dummy",
     "existing",
+    "geneve",
+    "gre",
+    "gretap",
+    "hsr",
     "ifb",
+    "ip6gre",
+    "ip6gretap",
+    "ip6tnl",
+    "ipip",
+    "ipvlan",
+    "ipvtap",
     "loopback",
     "macvlan",
     "macvtap",
+    "netkit",
+    "nlmon",
+    "sit",
+    "vcan",
     "veth",
+    "vlan",
+    "vrf",
+    "vti",
+    "vxcan",
     "vxlan",
+    "xfrm",
 )
 
 KINDS: dict[type[Interface], LinkKind] = {

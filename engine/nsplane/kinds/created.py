@@ -16,7 +16,7 @@ from nsplane.kernel.codecs import WrongValue
 from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.model.items import Interface, check_name, interface_key
-from nsplane.model.links import LinkItem, Parent
+from nsplane.model.links import Parent
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.needs import there
 from nsplane.plan.operation import Operation
@@ -24,15 +24,19 @@ from nsplane.world.netns import HAS_IPV6, Netns
 
 
 class CreatedKind(LinkKind):
-    """A kind whose links stand by themselves; `kind` is the kernel's name of it."""
+    """A kind whose links stand by themselves; `kind` is the kernel's name of it. `is_whole` where the kernel takes a change of one
+    field for one of all: what it is not told it has as in a new link."""
 
     makes_link = True
 
-    def __init__(self, item: type[LinkItem], kind: str) -> None:
+    def __init__(self, item: type[Interface], kind: str, *, is_whole: bool = False) -> None:
         super().__init__(item)
-        self.kind = kind
+        self.kind, self.is_whole = kind, is_whole
+        self.unknown_to_kernel = f"this kernel has no links of kind {kind}, and no module for them"
         self.table = attributes.table_of(item)
         self._parent = next((one.name for one in structs.fields(item) if _is_parent(one.type)), None)
+        fixed = [field.name for field in self.table.fields if field.name in self.table.links and field.change is Change.REMAKE]
+        self._for_life = (*fixed, *filter(None, (self._parent, "mtu" if item.has_fixed_mtu else None)))
 
     def check(self, item: Interface) -> None:
         try:
@@ -55,7 +59,8 @@ class CreatedKind(LinkKind):
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         links = dict.fromkeys(self.table.links)  # these are names here
         changes = attributes.differences(self.table, self._fields(item) | links, self._fields(now) | links).values()
-        return super().is_made_anew(now, item) or Change.REMAKE in changes or self.withdraws(now, item)
+        is_other = any(getattr(now, name) != getattr(item, name) for name in self._for_life)
+        return is_other or Change.REMAKE in changes or self.withdraws(now, item)
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
         port, is_same_port = now.port, now.master == item.master
@@ -76,11 +81,14 @@ class CreatedKind(LinkKind):
                 node.right_data = link.data
         if self._parent is not None and link.link != node.ifindex_of(getattr(node.item, self._parent)):
             found[self._parent] = Change.REMAKE
+        if node.item.has_fixed_mtu and link.mtu != node.item.mtu:
+            found["mtu"] = Change.REMAKE
         return found
 
     def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
         if fields:
-            change.kind, change.data = self.kind, attributes.encode(self.table, self._values(node), fields)
+            values = self._values(node)
+            change.kind, change.data = self.kind, attributes.encode(self.table, values, values if self.is_whole else fields)
 
     def at_birth(self, node: LinkNode, birth: LinkChange) -> None:
         """Adds what a new link of this kind is to be told."""
@@ -127,7 +135,7 @@ class CreatedKind(LinkKind):
             name=node.wanted_name,
             mac=node.mac,
             mtu=mtu,
-            up=node.item.enabled,
+            up=node.wants_up,
             master=node.master_of(link),
             alias=node.mark,
             # With a small MTU, IPv6 goes before the mode is set.
@@ -241,7 +249,7 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
         op.makes(where, name, _taking(kind, end, where, nodes))
         if is_renamed:
             continue  # the next look gives it its name and all else
-        op.change(LinkChange(name=name, up=end.item.enabled))
+        op.change(LinkChange(name=name, up=end.wants_up))
         if end.addresses:
             op.ask(name)
             op.stage_in(where, tries=True)
@@ -254,7 +262,7 @@ def _addr_gen_mode(node: LinkNode, mtu: int | None) -> int | None:
     """A port has no link-local address: nothing could reach it, for the bridge takes what comes in, and each costs the kernel
     routes, and a walk through all of them whenever another one comes or goes."""
     has_ipv6 = HAS_IPV6 and (mtu is None or mtu >= IPV6_MIN_MTU)
-    return ADDR_GEN_MODE_NONE if node.item.master is not None and has_ipv6 else None
+    return ADDR_GEN_MODE_NONE if node.is_port and has_ipv6 else None
 
 
 def _taking(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:

@@ -29,6 +29,8 @@ from nsplane.world.netns import Netns
 FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
 """What is looked after on a link."""
 _fields_of = attrgetter(*FIELDS)
+UNKNOWN_KIND = "Unknown device type"
+"""What the kernel says to a kind that it does not have, nor a module for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +61,7 @@ class LinkKind:
 
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
+    unknown_to_kernel = UNKNOWN_KIND
 
     def __init__(self, item: type[Interface]) -> None:
         self.item = item
@@ -78,6 +81,10 @@ class LinkKind:
         """The logical names of all links without which its own cannot be."""
         return self.lower_links(item)
 
+    def needs_up(self, item: Interface) -> tuple[str, ...]:
+        """The logical names of the links that have to be up for its own to be."""
+        return ()
+
     def will_lack(self, item: Interface, will: Outlook) -> list[str]:
         """What its link will lack then besides its namespace."""
         return [key for key in map(interface_key, self.rests_on(item)) if not will.has_link(key)]
@@ -87,7 +94,8 @@ class LinkKind:
         return self.rests_on(now) != self.rests_on(item)
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
-        """Does the new item leave a field out that the kernel cannot be told to have as in a new link?"""
+        """Does the new item leave a field out that the kernel cannot be told to have as in a new link, or change one that it
+        does not tell of?"""
         return False
 
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
@@ -181,9 +189,16 @@ class LinkNode(Node):
     def kind_needs(self) -> list[Need]:
         """A port is a link of its own: it is made before its master, and outlives it."""
         lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
+        up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
         beside = [self._master_fact] if self._master_fact else []
         beside += [there(interface_key(name)) for name in links_of(self.item.port)]
-        return [*lower, *(Need(fact, Loss.WAIT) for fact in beside)]
+        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
+
+    @property
+    def wants_up(self) -> bool | None:
+        """Is the link to be up? Not while one is down that has to be up for that."""
+        lower = (interface_key(name) for name in self.kind.needs_up(self.item))
+        return self.item.enabled and all(self.scope.facts.get(key) is not None for key in lower)
 
     def also_lacks(self) -> list[str]:
         return self.kind.lacks(self)
@@ -197,6 +212,12 @@ class LinkNode(Node):
         name = self.item.master
         node = self.scope.nodes.get(interface_key(name)) if name is not None else None
         return node if isinstance(node, LinkNode) and not node.gone else None
+
+    @property
+    def is_port(self) -> bool:
+        """Is it to be one? What is in a VRF is none."""
+        master = self.master
+        return self.item.master is not None and (master is None or master.item.has_ports)
 
     def awaits_master(self) -> bool:
         """Is its master just being made, or still to be looked at? Then it is looked at again behind that."""
@@ -321,7 +342,8 @@ class LinkNode(Node):
         if not self.retries.may_repeat((held.netns, change, stale, fresh)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
-        if change.master == 0 and held.kind.makes_link and lacks_link_local(link):
+        leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
+        if leaves_ports and held.kind.makes_link and lacks_link_local(link):
             try:
                 make_link_local(held.netns, link)
             except KernelError as error:
@@ -420,6 +442,11 @@ class LinkNode(Node):
         self.scope.facts.lose(self.key)
 
     # ---- what an operation's failure means ----
+
+    def refuse(self, error: int, text: str) -> None:
+        """The kernel's words do not name the kind that it lacks."""
+        is_unknown = error == errno.EOPNOTSUPP and text == UNKNOWN_KIND
+        super().refuse(error, self.kind.unknown_to_kernel if is_unknown else text)
 
     def excuse(self, error: int) -> bool:
         return (error == errno.EACCES and self._enable_ipv6()) or (error == errno.EINVAL and self._has_lost_ipv6())

@@ -58,6 +58,11 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     schema_rules: ClassVar[tuple[Mapping[str, Any], ...]] = (in_place_of("host_name", "name", "link_name"),)
     """What the JSON Schema has of a kind besides its fields."""
+    least_mtu: ClassVar[int] = 68
+    has_ports: ClassVar[bool] = True
+    """Is a link that names it as master a port, which nobody reaches by an address of its own?"""
+    has_fixed_mtu: ClassVar[bool] = False
+    """Has its link to be down for another MTU, so that it is made anew instead?"""
 
     name: Annotated[str, looks_like("name"), says("the logical name, and the key: `interface/NAME`")]
     namespace: (

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -37,11 +37,14 @@ Mac = Annotated[
     str, looks_like("own_mac"), says("six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out")
 ]
 Mtu = Annotated[int, looks_like("mtu"), says("68 to 65536; 1500 where left out")]
+CanMtu = Annotated[
+    Literal[16, 72, 2060], says("16 for classical frames, 72 for CAN FD's too, 2060 for CAN XL's; another one makes the link anew")
+]
 Enabled = Annotated[bool, says("whether the link is up; what is on one that is not is pending")]
 Master = Annotated[
     str,
     looks_like("name"),
-    says("the logical name of the bridge that it is a port of, which has to be in the same namespace"),
+    says("the logical name of the bridge, bond or VRF that it is in, which has to be in the same namespace"),
 ]
 Override = Annotated[bool, says("a link of somebody else that has the host name is renamed, and gets its name back at the end")]
 
@@ -58,6 +61,18 @@ class LinkItem(Interface, frozen=True, kw_only=True):
     override: Override = False
 
 
+class PacketLink(Interface, frozen=True, kw_only=True):
+    """What links have that are made here and have no MAC of their own, for they carry packets, or have that of their lower link."""
+
+    has_own_mac = False
+
+    addresses: Addresses = ()
+    mtu: Annotated[Mtu, says("68 to 65536; what the kernel takes where left out")] | None = None
+    enabled: Enabled = True
+    master: Master | None = None
+    override: Override = False
+
+
 @dataclass(frozen=True, slots=True)
 class Parent:
     """Marks the field of a link that names its lower link (IFLA_LINK)."""
@@ -67,7 +82,7 @@ def check_link(item: Interface) -> None:
     """Checks what a decoder cannot of the fields that all links have. ItemError names the field."""
     check_master(item.name, item.master)
     parse_mac(item.mac)
-    check_mtu(item.mtu)
+    check_mtu(item.mtu, item.least_mtu)
     parse_addresses(item.addresses or ())
     if item.port is not None:
         check_port(item.name, item.port)
@@ -102,9 +117,9 @@ def parse_mac(mac: str | None) -> bytes | None:
     return packed
 
 
-def check_mtu(mtu: int | None) -> None:
-    if mtu is not None and not 68 <= mtu <= 65536:
-        raise ItemError("mtu", f"{mtu} is not 68 to 65536")
+def check_mtu(mtu: int | None, least: int) -> None:
+    if mtu is not None and not least <= mtu <= 65536:
+        raise ItemError("mtu", f"{mtu} is not {least} to 65536")
 
 
 @lru_cache(maxsize=1024)  # those of a request's items are parsed to be checked, and again when they are wanted

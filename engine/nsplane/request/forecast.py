@@ -211,7 +211,8 @@ class Forecast:
                 return failed(*refusal)
             if not self.has_link(interface_key(master)):
                 return Verdict(PENDING, [interface_key(master)])
-        lacking = [key for key in map(interface_key, links_of(item.port)) if not self.has_link(key)]
+        up = (key for key in map(interface_key, kinds.KINDS[type(item)].needs_up(item)) if self._on(key).state != CONFIGURED)
+        lacking = [*up, *(key for key in map(interface_key, links_of(item.port)) if not self.has_link(key))]
         return Verdict(PENDING, lacking) if lacking else self._as_it_is(key)
 
     def _find_link(self, key: str) -> Verdict:
