@@ -20,7 +20,7 @@ from .floor import Floor
 from .peers import PEERS
 from .peers.peer import Peer
 from .publishers import Load, running_publishers
-from .report import FLOOR, FLOOR_DELETE, BulkReport, Round, echo, nsplane
+from .report import FLOOR, FLOOR_DELETE, BulkReport, Round, echo, in_blocks, nsplane
 
 Rates = dict[str, float]
 ECHO_PROGRAM = Path(__file__).with_name("echo.py")
@@ -53,8 +53,9 @@ class Bulk:
         """Each measures with a namespace of this name."""
         yield self.floor
         yield lambda name: self.nsplane(name, Load(batch), "put", "put again", "delete")
+        yield lambda name: self.nsplane(name, Load(batch, blocks=True), "put", "put again", "delete")
         yield lambda name: self.nsplane(name, Load(batch, publishers=4), "put")
-        yield lambda name: self.nsplane(name, Load(batch, namespaced=True), "put")
+        yield lambda name: self.nsplane(name, Load(batch, namespaced=True), "put", "delete")
         for load in (Load(64), *ONES):
             if load.batch < batch:
                 yield lambda name, load=load: self.nsplane(name, load, "put")  # type: ignore[misc]
@@ -96,8 +97,8 @@ class Bulk:
                 running_publishers(where, agent.bus, items, load, *(step.split()[0] for step in steps)) as publishers,
             ):
                 for step in steps:
-                    side = nsplane(load.batch, step, load.publishers, load.namespaced, load.gathered)
-                    rates[side] = publishers.step()
+                    named = load.batch, step, load.publishers, load.namespaced, load.gathered
+                    rates[in_blocks(step) if load.blocks else nsplane(*named)] = publishers.step()
                     self._check(netns, 0 if step == "delete" else items // load.publishers * load.publishers)
         finally:
             remove_namespace(name)

@@ -12,6 +12,7 @@ import msgspec
 from ..failures import Incomplete, ProgramFailed
 
 PUBLISHER = Path(__file__).with_name("publisher.py")
+ROOT = Path(__file__).parents[2]
 WINDOW = 256
 
 
@@ -24,6 +25,8 @@ class Load(NamedTuple):
     window: int = WINDOW
     gathered: bool = False
     namespaced: bool = False
+    blocks: bool = False
+    """In blocks of the client's own size, which is all that is said of them."""
 
 
 class Step(msgspec.Struct):
@@ -69,17 +72,11 @@ def running_publishers(kind: str, bus: str, items: int, load: Load, *steps: str)
     with contextlib.ExitStack() as stack:
         processes = []
         for number in range(load.publishers):
-            numbers = str(number * share), str(share)
-            command = [
-                sys.executable,
-                str(PUBLISHER),
-                kind,
-                bus,
-                *numbers,
-                *(str(int(number)) for number in (load.batch, load.window, load.gathered)),
-                *steps,
-            ]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            command = [sys.executable, "-m", f"{__package__}.block_publisher", kind, bus, str(number * share), str(share), *steps]
+            if not load.blocks:
+                sizes = number * share, share, load.batch, load.window, int(load.gathered)
+                command = [sys.executable, str(PUBLISHER), kind, bus, *map(str, sizes), *steps]
+            process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.terminate)
             processes.append(process)

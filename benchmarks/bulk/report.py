@@ -79,13 +79,10 @@ class BulkReport(Report):
         return [Plot(self.scenario, title, "items in a request", "of the floor's rate", lines, log_x=True, limit=0.8)]
 
     def bars(self) -> list[Bar]:
-        limits = {(512, "put"): 0.8, (64, "put"): 0.5, (512, "put again"): 2.0}
-        if self.scenario == "multipath":
-            limits = {(512, "put"): 2.0}
         bars = [
-            Bar(f"{self.scenario}: {step}, {size} in a request, of the floor's put", self.ratio(nsplane(size, step)), limit)
-            for (size, step), limit in limits.items()
-            if nsplane(size, step) in self.sides
+            Bar(f"{self.scenario}: {side.removeprefix('nsplane, ')}, of the floor", self.ratio(side), limit)
+            for side, limit in LIMITS[self.scenario].items()
+            if side in self.sides
         ]
         for gathered in (False, True):
             side, bus = nsplane(1, "put", gathered=gathered), echo(gathered)
@@ -96,7 +93,7 @@ class BulkReport(Report):
         if one in self.sides and IP in self.sides:
             bars.append(Bar(f"{self.scenario}: 512 in a request, times ip -batch", self.rate(one) / self.rate(IP), 3))
         if one in self.sides and four in self.sides:
-            bars.append(Bar(f"{self.scenario}: 4 publishers, of the rate of 1", self.rate(four) / self.rate(one), 0.9))
+            bars.append(Bar(f"{self.scenario}: 4 publishers, of the rate of 1", self.rate(four) / self.rate(one), 1))
         return bars
 
 
@@ -110,3 +107,19 @@ def nsplane(batch: int, step: str, publishers: int = 1, namespaced: bool = False
 def echo(gathered: bool = False) -> str:
     """What gives back the same requests of one item."""
     return f"echo, 1 in a request{', gathered' if gathered else ''}"
+
+
+def in_blocks(step: str) -> str:
+    """What is sent in blocks."""
+    return f"nsplane, blocks: {step}"
+
+
+PLAIN = {nsplane(64, "put"): 0.5, nsplane(512, "put again"): 3.0}
+ROUTES = {in_blocks("put"): 1.0, in_blocks("delete"): 1.0, nsplane(512, "put"): 0.8, **PLAIN}
+LIMITS = {
+    "routes": ROUTES,
+    "routes6": ROUTES,
+    "multipath": {in_blocks("put"): 2.0},
+    "arps": {in_blocks("put"): 0.9, nsplane(512, "put"): 0.65, **PLAIN},
+}
+"""How much of the floor the sides are to reach at least."""

@@ -7,7 +7,7 @@ import msgspec
 
 from ..report import Bar, Plot, Report, Some, Table, spread
 
-LIMIT = 150
+LIMIT = 100
 """Bytes an item."""
 LEFT = 1.2
 """Resident after all is deleted, times what it was before."""

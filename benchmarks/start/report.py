@@ -75,4 +75,4 @@ class StartReport(Report):
         return [*(f"{milliseconds:.2f}" for milliseconds in times), f"{self.ratio:.2f}"]
 
     def bars(self) -> list[Bar]:
-        return [Bar("start: a container's wiring, times the floor", self.ratio, 3, at_most=True)]
+        return [Bar("start: a container's wiring, times the floor", self.ratio, 2.5, at_most=True)]
