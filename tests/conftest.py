@@ -14,3 +14,8 @@ def dockerd() -> Iterator[Dockerd]:
     made.start()
     yield made
     made.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes comes first, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: "test_other_kernels.py" != item.path.name)
