@@ -18,4 +18,4 @@ def dockerd() -> Iterator[Dockerd]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes comes first, so that no worker is left with it at the end."""
-    items.sort(key=lambda item: "test_other_kernels.py" != item.path.name)
+    items.sort(key=lambda item: item.path.name != "test_other_kernels.py")
