@@ -30,28 +30,22 @@ static void queue_open(struct nsp_core *core, uint32_t number)
 	}
 }
 
-#define WITHDRAWN_AT_ONCE 4096
-
-/* Deletions of rows that nobody waits for, in operations of a bounded size: the planner gets its turn. They come before all rows that
- * are queued: these may be of the same objects, on this slot when it is ready again or on another. */
-struct withdrawal {
-	struct nsp_op *op;
-	uint32_t count;
-};
-
-static void withdraw(struct nsp_core *core, struct withdrawal *withdrawal, const struct row *row)
+/* Appends to an operation the deletion of a row that nobody waits for. */
+static void withdraw(struct nsp_core *core, struct nsp_op **op, const struct row *row)
 {
-	if (withdrawal->op && withdrawal->count == WITHDRAWN_AT_ONCE) {
-		queue_push_op(core, &core->withdrawals, withdrawal->op);
-		*withdrawal = (struct withdrawal){ 0 };
+	if (!*op) {
+		*op = op_new_unasked();
+		nsp_op_stage(*op, core->slots[row->slot]->netns, 0);
 	}
-	if (!withdrawal->op) {
-		withdrawal->op = op_new_unasked();
-		nsp_op_stage(withdrawal->op, core->slots[row->slot]->netns, 0);
-	}
-	row_encode(core, op_room(withdrawal->op, KIND_MESSAGE_MAX), row, core->slots[row->slot]->ifindex,
+	row_encode(core, op_room(*op, KIND_MESSAGE_MAX), row, core->slots[row->slot]->ifindex,
 		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE, 0);
-	withdrawal->count++;
+}
+
+static void push_withdrawal(struct nsp_core *core, struct nsp_op **op)
+{
+	if (*op)
+		queue_push_op(core, &core->withdrawals, *op);
+	*op = NULL;
 }
 
 static bool is_override(const struct nsp_core *core, const struct row *row)
@@ -59,28 +53,30 @@ static bool is_override(const struct nsp_core *core, const struct row *row)
 	return row->extra && core->table.extras[row->extra].replaced;
 }
 
-/* Queued before anything that takes these rows' places: another slot's rows, and what an override had put aside. That would be
- * refused as long as ours is there, so an override goes even where the link is about to take all rows along; and what only a link that
- * is deleted takes along, for it may have gone down. */
+/* Queued before anything that takes these rows' places: another slot's rows, and what an override had put aside; so, before others
+ * have the lock. That would be refused as long as ours is there, so an override goes even where the link is about to take all rows
+ * along; and what only a link that is deleted takes along, for it may have gone down. */
 static void withdraw_rows(struct nsp_core *core, uint32_t number, bool all)
 {
-	struct withdrawal withdrawal = { 0 };
+	struct nsp_op *op = NULL;
 	struct walk walk;
 	uint32_t id;
 
 	/* What may hit another last, as in readback.c. */
 	for (int i = 0; i < 2 * LISTS; i++) {
 		walk_begin(core, &walk, number, i % LISTS);
-		while ((id = walk_next(core, &walk))) {
-			const struct row *row = table_row(&core->table, id);
+		do {
+			if (walk_gives_way(&walk))
+				push_withdrawal(core, &op);
+			id = walk_next(core, &walk);
+			const struct row *row = id ? table_row(&core->table, id) : NULL;
 			/* One that was sent is in the kernel when this is carried out. */
-			if (kind_is_exact(row->kind, row->body) == (i < LISTS) && row_may_be_held(row) &&
+			if (row && kind_is_exact(row->kind, row->body) == (i < LISTS) && row_may_be_held(row) &&
 			    (all || is_override(core, row) || kinds[row->kind]->outlives_down))
-				withdraw(core, &withdrawal, row);
-		}
+				withdraw(core, &op, row);
+		} while (id);
 	}
-	if (withdrawal.op)
-		queue_push_op(core, &core->withdrawals, withdrawal.op);
+	push_withdrawal(core, &op);
 }
 
 static void lose_row(struct nsp_core *core, const struct slot *slot, uint32_t id, bool was_ready, uint32_t flags)

@@ -145,10 +145,16 @@ void walk_end(struct nsp_core *core, struct walk *walk)
 	*at = walk->outer;
 }
 
+bool walk_gives_way(const struct walk *walk)
+{
+	return walk->passed % WALKED_AT_ONCE == WALKED_AT_ONCE - 1;
+}
+
 uint32_t walk_next(struct nsp_core *core, struct walk *walk)
 {
-	if (++walk->passed % WALKED_AT_ONCE == 0)
+	if (walk_gives_way(walk))
 		core_yield(core);
+	walk->passed++;
 	uint32_t id = walk->next;
 	if (id)
 		walk->next = table_row(&core->table, id)->next;

@@ -32,6 +32,8 @@ struct walk {
 void walk_begin(struct nsp_core *core, struct walk *walk, uint32_t slot, enum row_list list);
 /* The next row's number, or NIL: then it has ended. No row that was found before the call needs to be there any more. */
 uint32_t walk_next(struct nsp_core *core, struct walk *walk);
+/* Do others have the lock before the next row is found? */
+bool walk_gives_way(const struct walk *walk);
 /* Ends it before its time. */
 void walk_end(struct nsp_core *core, struct walk *walk);
 

@@ -105,7 +105,7 @@ bool object_is(const struct object *object, const struct item *item)
 	return object->plain && !((item->flags ^ wish->flags) & flags) &&
 	       (kind->is_as ? kind->is_as(item->body, wish->body) : has_value(kind, item->body, wish->body)) &&
 	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16)) && item->hops_len == wish->hops_len &&
-	       !memcmp(item->hops, wish_hops(wish, object->hops), item->hops_len);
+	       (!item->hops_len || !memcmp(item->hops, wish_hops(wish, object->hops), item->hops_len));
 }
 
 int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)
