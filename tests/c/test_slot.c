@@ -147,7 +147,6 @@ static void test_withdrawn_with_a_backlog(void)
 	rig_free(rig);
 }
 
-/* The process has ended: what was put before is never written again, what is put after is. */
 /* Routes that are blocked by the same ones of another slot take their places when that is lost, while these are being deleted too. */
 static void test_taken_over(uint32_t flags)
 {
@@ -190,6 +189,7 @@ static void test_taken_over(uint32_t flags)
 	rig_free(rig);
 }
 
+/* The process has ended: what was put before is never written again, what is put after is. */
 static void test_dead(void)
 {
 	struct rig *rig = rig_new();
