@@ -53,11 +53,9 @@ class Blocks:
     ) -> Result:
         """Each becomes exactly this. `dst` has networks (an address alone is a host route) or, with `dst_len`, addresses; `gateway`
         is one for all, or one for each."""
-        dst, family = packed.split_family(dst, family)
-        columns: dict[str, Column] = {"dst": NetworkColumn(dst, family, dst_len)}
-        shared: dict[str, Any] = {"kind": "route", "interface": interface, "namespace": namespace, **fields}
+        columns, shared, family = _routes(interface, dst, dst_len, namespace, family)
         _place("gateway", gateway, packed.addresses, family, columns, shared)
-        return self._send_parts("put", shared, columns, family, progress, generation=generation, check=check)
+        return self._send_parts("put", shared | fields, columns, family, progress, generation=generation, check=check)
 
     def put_arps(
         self,
@@ -109,10 +107,8 @@ class Blocks:
         **fields: Any,
     ) -> Result:
         """Removes these; `fields` are those of the key, `metric` and `table`."""
-        dst, family = packed.split_family(dst, family)
-        columns: dict[str, Column] = {"dst": NetworkColumn(dst, family, dst_len)}
-        shared = {"kind": "route", "interface": interface, "namespace": namespace, **fields}
-        return self._send_parts("delete", shared, columns, family, progress, force=force or None)
+        columns, shared, family = _routes(interface, dst, dst_len, namespace, family)
+        return self._send_parts("delete", shared | fields, columns, family, progress, force=force or None)
 
     def delete_arps(
         self,
@@ -207,6 +203,13 @@ def _place(
         shared[name] = str(value)
     elif value is not None:
         columns[name] = column(value, family)
+
+
+def _routes(
+    interface: str, dst: Networks, dst_len: int | Numbers | None, namespace: Mapping[str, Any] | None, family: Family | None
+) -> tuple[dict[str, Column], dict[str, Any], Family]:
+    dst, family = packed.split_family(dst, family)
+    return {"dst": NetworkColumn(dst, family, dst_len)}, {"kind": "route", "interface": interface, "namespace": namespace}, family
 
 
 def _entries(
