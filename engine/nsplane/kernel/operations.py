@@ -166,12 +166,12 @@ class Op:
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
 
-    def readback(self, looks: bool = False, confirms: bool = False) -> None:
+    def readback(self, inspects: bool = False, confirms: bool = False) -> None:
         """Compares what the kernel has of ours in the stage's namespace with the rows; such an operation has no messages. One that
-        only `looks` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
+        only `inspects` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
         lib.nsp_op_readback(self._raw)
-        if looks:
-            lib.nsp_op_look(self._raw)
+        if inspects:
+            lib.nsp_op_inspect(self._raw)
         if confirms:
             lib.nsp_op_confirm(self._raw)
 

@@ -170,7 +170,7 @@ class LinkNode(Node):
         self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
         self._master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
-        self.wish(item, source, generation)
+        self.take_item(item, source, generation)
 
     @property
     def held(self) -> HeldLink | None:

@@ -32,7 +32,7 @@ class Operation(Op):
         self.cookie = cookie
         self.nodes = nodes
         self.reads_back = False
-        self.looks = False
+        self.inspects = False
         self.confirms = False
         self.to_confirm = False
         """What it repairs is read once more: not where events were lost, for then somebody may still be at it."""
@@ -67,7 +67,7 @@ class Operation(Op):
 
     def makes(self, netns: Netns, name: str, take: Callable[[Link], None]) -> None:
         """The operation makes a link of this name: `take` is told of the link when the operation has ended, whatever else fails or
-        was wished meanwhile."""
+        was wanted meanwhile."""
         self._made.append((netns, name, take))
 
     def take_made(self) -> None:

@@ -30,7 +30,7 @@ class Change(Protocol):
 
 
 class Netns:
-    """One namespace in play. `number` is the core's for it, `nsid` the monitor's. `heard`: it is known what others do to routes."""
+    """One namespace in play. `number` is the core's for it, `nsid` the monitor's. `routes_watched`: by a monitor."""
 
     def __init__(self, fd: int, identity: NetnsId, number: int, nsid: int, cookie: int | None = None) -> None:
         self.fd = fd
@@ -39,7 +39,7 @@ class Netns:
         self.nsid = nsid
         self._cookie = cookie
         self.users = 0
-        self.heard = False
+        self.routes_watched = False
         self.links: dict[int, Link] = {}
         self.names: dict[str, int] = {}
         self.aliases: dict[str, int] = {}
