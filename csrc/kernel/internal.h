@@ -11,7 +11,7 @@
  *	link.c addr.c route.c nexthop.c neigh.c   what messages say
  *	dump.c                              whole tables
  *	monitor.c survey.c                  what happens; what there is
- *	netns.c sysctl.c                    namespaces, and their settings
+ *	netns.c sysctl.c tun.c              namespaces, their settings, and links that no message makes
  *	birth.c                             how a namespace is made
  */
 #ifndef NSPLANE_INTERNAL_H

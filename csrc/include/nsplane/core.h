@@ -449,6 +449,10 @@ NSP_API struct nsp_batch *nsp_op_stage(struct nsp_op *op, uint32_t netns, uint32
 NSP_API struct nsp_batch *nsp_op_room(struct nsp_op *op);
 NSP_API struct nsp_batch *nsp_op_reserve(struct nsp_op *op, uint32_t bytes);
 
+/* Has the current stage begin with a tun or tap that is made, or (not `create`) given to another owner and group. One that is made stays only
+ * when all messages of the stage have been carried out. */
+NSP_API void nsp_op_tun(struct nsp_op *op, const struct nsp_tun *tun, uint32_t create);
+
 /* Makes an operation of one stage and no messages one that reads back what the kernel has of ours in the stage's namespace - routes and
  * permanent neighbours of protocol 110 - and compares it with the rows of the slots that are ready: what differs is written again, and
  * what is there already need not be. Routes that came with addresses of ours are looked for too. `error` says that the kernel could not be

@@ -61,7 +61,7 @@ from nsplane.kernel.namespaces import (
     unshare_netns,
     write_sysctl,
 )
-from nsplane.kernel.operations import LinkChange, Op, OpResult
+from nsplane.kernel.operations import LinkChange, Op, OpResult, Tun
 from nsplane.kernel.timer import Timer
 from nsplane.kernel.turn import EXPRESS_ITEMS, GATHERED_MAX, Message, Run, Turn
 
@@ -130,6 +130,7 @@ __all__ = [
     "RouteKey",
     "Run",
     "Timer",
+    "Tun",
     "Turn",
     "bulk_fields",
     "create_anonymous_netns",

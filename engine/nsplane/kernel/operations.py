@@ -98,6 +98,16 @@ def _point_to(raw: CData, attributes: bytes) -> None:
 
 
 @dataclass(slots=True, frozen=True)
+class Tun:
+    """A tun or tap: `flags` are IFF_* of linux/if_tun.h, `owner` and `group` numbers of a user and a group."""
+
+    name: str
+    flags: int
+    owner: int | None = None
+    group: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class OpResult:
     """What became of an operation: how many messages failed, and of the first its errno and the kernel's sentence."""
 
@@ -149,6 +159,16 @@ class Op:
 
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))
+
+    def begin_tun(self, tun: Tun, create: bool) -> None:
+        """Has the stage begin with a tun or tap that is made, and stays when all of the stage has been carried out. Without
+        `create` one that is there is given to another owner and group, where these are not None."""
+        raw = ffi.new("struct nsp_tun *")
+        raw.name = tun.name.encode(errors="surrogateescape")
+        raw.flags = tun.flags
+        raw.owner = lib.NSP_TUN_ANYBODY if tun.owner is None else tun.owner
+        raw.group = lib.NSP_TUN_ANYBODY if tun.group is None else tun.group
+        lib.nsp_op_tun(self._raw, raw, create)
 
     def ask(self, name: str) -> None:
         """Addresses for the index 0 in later stages are for the link of this name."""

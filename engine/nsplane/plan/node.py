@@ -218,6 +218,10 @@ class Node(ABC):
         """What it held has gone, or was given back."""
 
     @abstractmethod
+    def read_anew(self) -> None:
+        """Of what it holds, that of which nothing is heard may be otherwise by now."""
+
+    @abstractmethod
     def supply(self) -> None:
         """Sets the facts that are true while it holds its object."""
 

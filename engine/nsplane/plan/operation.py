@@ -110,6 +110,7 @@ class Operation(Op):
             link = netns.link(name)
             if link is not None and not link.up:
                 link.alias = link.alias if what.alias is None else what.alias
+                netns.set_group(link, link.group if what.group is None else what.group)
                 link.addr_gen_mode = link.addr_gen_mode if what.addr_gen_mode is None else what.addr_gen_mode
                 link.data = link.data if what.data is None else merge(link.data, what.data)
                 link.slave_data = link.slave_data if what.slave_data is None else merge(link.slave_data, what.slave_data)

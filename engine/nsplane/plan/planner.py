@@ -159,6 +159,9 @@ class Planner:
     def _inspect(self, netns: Netns) -> bool:
         """Begins to inspect a namespace, unless there is nothing of ours, or it is being read in any case."""
         self.look_at_links(netns)
+        for holder in tuple(netns.holders.values()):
+            if isinstance(holder, Node):
+                holder.read_anew()
         if self.readbacks.is_under_way(netns) or netns in self._unread or not (netns.ready_slots or netns.holders):
             return False
         self.readbacks.begin(netns, inspects=True)
@@ -192,6 +195,8 @@ class Planner:
         before = Counter(self.readbacks.found)
         self.references.look()
         self.namespaces.survey_all()
+        for node in self.nodes.values():
+            node.read_anew()
         self.touch_all()
         self.readbacks.resync(before, done)
 

@@ -158,6 +158,12 @@ class Netns:
             if self.names.get(name) == old.index and (new is None or name not in new.names):
                 del self.names[name]
 
+    def set_group(self, link: Link, group: int) -> None:
+        """A link that is here is in this group, though nothing was heard of that."""
+        self._leave_group(link)
+        link.group = group
+        self.groups[group] += 1
+
     def _leave_group(self, link: Link | None) -> None:
         if link is not None:
             self.groups[link.group] -= 1
