@@ -203,6 +203,14 @@ struct nsp_socket *netns_socket(struct nsp_core *core, uint32_t number, struct n
 	return &netns->sock;
 }
 
+int netns_open_generic(struct nsp_core *core, uint32_t number, struct nsp_socket *sock, struct nsp_error *err)
+{
+	core_lock(core);
+	int fd = core->netns[number]->fd;
+	core_unlock(core);
+	return nsp_genl_open(sock, fd, err);
+}
+
 void netns_close(struct nsp_core *core, uint32_t number)
 {
 	struct netns *netns = core->netns[number];

@@ -68,6 +68,12 @@ static void message_failed(void *arg, uint32_t index, int error, const char *tex
 		failed(running, index, error, text);
 }
 
+/* The types of these are the numbers of families. */
+static void generic_failed(void *arg, uint32_t index, int error, const char *text)
+{
+	failed(arg, index, error, text);
+}
+
 static void message_answered(void *arg, uint32_t index, const void *msg)
 {
 	struct running *running = arg;
@@ -94,6 +100,24 @@ static void name_link(struct nsp_batch *batch, int32_t ifindex)
 	}
 }
 
+static int stage_send(struct nsp_core *core, struct running *running, struct nsp_error *err)
+{
+	struct stage *stage = running->stage;
+
+	if (stage->flags & NSP_STAGE_GENERIC) {
+		struct nsp_socket generic;
+		int rc = netns_open_generic(core, stage->netns, &generic, err);
+
+		if (rc >= 0)
+			rc = nsp_batch_send(&generic, &stage->batch, generic_failed, NULL, running, err);
+		nsp_socket_close(&generic);
+		return rc;
+	}
+	struct nsp_socket *sock = netns_socket(core, stage->netns, err);
+	name_link(&stage->batch, running->asked);
+	return sock ? nsp_batch_send(sock, &stage->batch, message_failed, message_answered, running, err) : -err->code;
+}
+
 void op_run(struct nsp_core *core, struct nsp_op *head)
 {
 	struct running running = { .op = (struct op *)head };
@@ -108,9 +132,8 @@ void op_run(struct nsp_core *core, struct nsp_op *head)
 		head->count += stage->batch.count;
 		if (running.failed && !(stage->flags & NSP_STAGE_ALWAYS))
 			continue;
-		struct nsp_socket *sock = netns_socket(core, stage->netns, &err);
-		name_link(&stage->batch, running.asked);
-		int rc = sock ? nsp_batch_send(sock, &stage->batch, message_failed, message_answered, &running, &err) : -err.code;
+		int rc = stage_send(core, &running, &err);
+
 		if (rc < 0)
 			failed(&running, 0, -rc, err.text);
 	}
