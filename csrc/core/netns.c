@@ -211,6 +211,11 @@ struct nsp_socket *netns_socket(struct nsp_core *core, uint32_t number, struct n
 	return &netns->sock;
 }
 
+int netns_open_generic(struct nsp_core *core, uint32_t number, struct nsp_socket *sock, struct nsp_error *err)
+{
+	return nsp_genl_open(sock, netns_fd(core, number), err);
+}
+
 void netns_close(struct nsp_core *core, uint32_t number)
 {
 	struct netns *netns = core->netns[number];

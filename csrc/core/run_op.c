@@ -68,6 +68,12 @@ static void message_failed(void *arg, uint32_t index, int error, const char *tex
 		failed(running, index, error, text);
 }
 
+/* The types of these are the numbers of families. */
+static void generic_failed(void *arg, uint32_t index, int error, const char *text)
+{
+	failed(arg, index, error, text);
+}
+
 static void message_answered(void *arg, uint32_t index, const void *msg)
 {
 	struct running *running = arg;
@@ -105,14 +111,22 @@ static int begin_tun(struct nsp_core *core, const struct stage *stage, int *made
 	return *made < 0 ? *made : 0;
 }
 
-static int send_stage(struct nsp_core *core, struct running *running, struct nsp_error *err)
+static int stage_send(struct nsp_core *core, struct running *running, struct nsp_error *err)
 {
-	struct nsp_socket *sock = netns_socket(core, running->stage->netns, err);
+	struct stage *stage = running->stage;
 
-	if (!sock)
-		return -err->code;
-	name_link(&running->stage->batch, running->asked);
-	return nsp_batch_send(sock, &running->stage->batch, message_failed, message_answered, running, err);
+	if (stage->flags & NSP_STAGE_GENERIC) {
+		struct nsp_socket generic;
+		int rc = netns_open_generic(core, stage->netns, &generic, err);
+
+		if (rc >= 0)
+			rc = nsp_batch_send(&generic, &stage->batch, generic_failed, NULL, running, err);
+		nsp_socket_close(&generic);
+		return rc;
+	}
+	struct nsp_socket *sock = netns_socket(core, stage->netns, err);
+	name_link(&stage->batch, running->asked);
+	return sock ? nsp_batch_send(sock, &stage->batch, message_failed, message_answered, running, err) : -err->code;
 }
 
 static void run_stage(struct nsp_core *core, struct running *running)
@@ -123,7 +137,7 @@ static void run_stage(struct nsp_core *core, struct running *running)
 	int tun = -1, rc = stage->tun ? begin_tun(core, stage, &tun, &err) : 0;
 
 	if (rc >= 0 && (stage->batch.count || !stage->tun))
-		rc = send_stage(core, running, &err);
+		rc = stage_send(core, running, &err);
 	if (rc >= 0 && tun >= 0 && running->op->head.failed == before)
 		rc = nsp_tun_persist(tun, &err);
 	if (tun >= 0)

@@ -45,6 +45,8 @@ static const struct {
 	SIZE(nsp_event, 488),
 	FIELD(nsp_event, link, 16),
 	FIELD(nsp_event, addr, 440),
+	SIZE(nsp_genl, 24),
+	FIELD(nsp_genl, attrs, 8),
 };
 
 int main(void)

@@ -437,8 +437,9 @@ struct nsp_op {
 NSP_API struct nsp_op *nsp_op_new(uint64_t cookie);
 NSP_API void nsp_op_free(struct nsp_op *op);
 
-#define NSP_STAGE_ALWAYS 1 /* runs even where an earlier stage failed */
-#define NSP_STAGE_TRY 2	   /* what fails in it is counted, and is no failure of the operation */
+#define NSP_STAGE_ALWAYS 1  /* runs even where an earlier stage failed */
+#define NSP_STAGE_TRY 2	    /* what fails in it is counted, and is no failure of the operation */
+#define NSP_STAGE_GENERIC 4 /* its messages are of generic netlink (nsp_genl_put), and of no other sort */
 
 /* Begins a stage: messages for one namespace, sent together. Returns the batch to append to (it grows by itself: call nsp_op_room
  * before each message). A failed stage ends the operation. A deletion of what is not there counts as done. An address whose index is 0 is for the link

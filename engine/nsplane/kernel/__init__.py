@@ -28,6 +28,7 @@ from nsplane.kernel.core import (
 from nsplane.kernel.directories import Directories
 from nsplane.kernel.failure import KernelError, errno_name
 from nsplane.kernel.frames import BULK_KINDS, Fault, FieldInfo, Frame, FrameError, bulk_fields
+from nsplane.kernel.generic import GenericAnswer, GenericRequest, GenericSocket
 from nsplane.kernel.links import (
     ADDR_GEN_MODE_EUI64,
     ADDR_GEN_MODE_NONE,
@@ -118,6 +119,9 @@ __all__ = [
     "FieldInfo",
     "Frame",
     "FrameError",
+    "GenericAnswer",
+    "GenericRequest",
+    "GenericSocket",
     "KernelError",
     "Link",
     "LinkChange",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nsplane._core import ffi, lib
 from nsplane.errors import Closed
 from nsplane.kernel.failure import KernelError
+from nsplane.kernel.generic import GenericRequest
 from nsplane.kernel.links import Address
 
 if TYPE_CHECKING:
@@ -145,11 +146,16 @@ class Op:
         self._submitted = raw
         return raw
 
-    def stage(self, netns: int, tries: bool = False) -> Op:
+    def stage(self, netns: int, tries: bool = False, generic: bool = False) -> Op:
         """Begins a stage in the namespace with this number of the core; an earlier failure skips it. What fails in one that only
-        `tries` is counted, and is no failure of the operation."""
-        lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
+        `tries` is counted, and is no failure of the operation. A `generic` one has requests to families, and nothing else."""
+        lib.nsp_op_stage(self._raw, netns, (lib.NSP_STAGE_TRY if tries else 0) | (lib.NSP_STAGE_GENERIC if generic else 0))
         return self
+
+    def request(self, request: GenericRequest) -> None:
+        """To a family of generic netlink; its answer is not looked at."""
+        room = lib.nsp_op_reserve(self._raw, 1024 + len(request.attributes))
+        self._add(lib.nsp_genl_put(room, request._fill(), 0))
 
     def create(self, link: LinkChange, peer: LinkChange | None = None, netns_fd: int | None = None) -> None:
         """`peer`, or without one the link itself, is born in the namespace `netns_fd`, where that is not the stage's."""

@@ -51,11 +51,11 @@ class Operation(Op):
         self._deleted: set[tuple[Netns, str, AddressIdentity]] = set()
         self._made: list[tuple[Netns, str, Callable[[Link], None]]] = []
 
-    def stage_in(self, netns: Netns, tries: bool = False) -> Operation:
+    def stage_in(self, netns: Netns, tries: bool = False, generic: bool = False) -> Operation:
         """Begins a stage in this namespace, which stays open until the operation has ended."""
         netns.users += 1
         self.namespaces.append(netns)
-        self.stage(netns.number, tries)
+        self.stage(netns.number, tries, generic)
         return self
 
     def change_link(self, change: LinkChange, link: Link) -> None:
