@@ -581,13 +581,6 @@ NSP_API int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, 
  * their attributes take. What does not fit is left out, so call again with more where either is larger than what was given. `room`
  * may be NULL. */
 NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err);
-/* cdef: end */
-
-#ifdef __cplusplus
-}
-#endif
-
-#endif
 
 /* ---- generic netlink (genl.c): families by name, such as `ethtool` and `wireguard` ---------------------------------------- */
 
@@ -620,3 +613,10 @@ NSP_API long nsp_genl_request(struct nsp_socket *sock, const struct nsp_genl *re
 
 /* Reads a message of a family. -EINVAL where it is too short. The attributes stay where they are, in the message. */
 NSP_API int nsp_genl_read(const void *msg, struct nsp_genl *genl);
+/* cdef: end */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
