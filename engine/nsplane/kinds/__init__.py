@@ -10,11 +10,13 @@ import msgspec
 from nsplane.errors import ItemError
 from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.link import LinkKind
+from nsplane.kinds.wireguard import WireguardPeer
 from nsplane.model.items import Interface, Namespace, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
 from nsplane.model.ports import PORTS
 from nsplane.model.rules import check_wants
+from nsplane.model.secrets import hide, hide_refused, refuse_hidden, secret_names
 
 MODULES = (
     "bareudp",
@@ -48,6 +50,7 @@ MODULES = (
     "vti",
     "vxcan",
     "vxlan",
+    "wireguard",
     "xfrm",
 )
 
@@ -56,9 +59,14 @@ KINDS: dict[type[Interface], LinkKind] = {
 }
 FIELDS = {str(item.__struct_config__.tag): {*item.__struct_fields__, "kind"} for item in KINDS}
 NAMES = sorted((*BULK_KINDS, *FIELDS))
+STRUCTS = {str(item.__struct_config__.tag): item for item in KINDS}
+SECRET_NAMES = frozenset(name for item in KINDS for name in secret_names(item))
+IN_LISTS = {WireguardPeer: "peer of a wireguard"}
+"""What lists in items hold, and how that is called."""
 INSIDE = {
     "namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)},
     "port": {name for port in PORTS.values() for name in port.__struct_fields__},
+    "peers": set(WireguardPeer.__struct_fields__),
 }
 
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[tuple(KINDS)])  # noqa: UP007
@@ -100,8 +108,21 @@ def _as_item_error(data: bytes, text: str) -> ItemError:
     return ItemError(field, message)
 
 
+def as_shown(item: Any, before: Any = None) -> Any:
+    """An item as it comes over the bus, or None, as it is shown. With `before` it is said of which secrets that had others."""
+    struct = STRUCTS.get(item["kind"]) if isinstance(item, dict) else None
+    return item if struct is None else hide(struct, item, before)
+
+
+def refused_as_shown(came: Any) -> Any:
+    """What is refused, as it is shown."""
+    kind = came.get("kind") if isinstance(came, dict) else None
+    return hide_refused(STRUCTS.get(kind) if isinstance(kind, str) else None, came, SECRET_NAMES)
+
+
 def check(item: Interface) -> None:
     """Checks what a decoder cannot. ItemError names the field."""
+    refuse_hidden(item)
     check_name(item.name)
     check_namespace(item.namespace)
     item.check_link_name()

@@ -12,11 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-import msgspec
-
 from nsplane.kernel import KernelError, errno_name
 from nsplane.model.items import Interface
 from nsplane.model.requests import Request
+from nsplane.model.secrets import shown
 from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.decision import Situation, Step, decide
 from nsplane.plan.displaced import DisplacedLinks
@@ -487,5 +486,5 @@ class Node(ABC):
             "message": "overwritten before it was applied" if state == "superseded" else text,
             "since": self.since,
             "tries": self.retries.tries,
-            "item": msgspec.to_builtins(self.item),
+            "item": shown(self.item),
         }
