@@ -134,6 +134,7 @@ class Engine:
             self._state,
             self.agent_id,
         )
+        planner.lent.references = self._references
         self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._state)
         self._listing = Listing(self._core, planner, self._microservices)
         watch(self._core.fd)

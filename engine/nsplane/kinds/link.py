@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from operator import attrgetter
 from socket import AF_INET, AF_INET6
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from nsplane.kernel.attributes import Change
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
+from nsplane.kinds.outlook import Outlook
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
 from nsplane.model.ports import PORTS, links_of
@@ -43,24 +44,13 @@ class HeldLink(Held):
     former: dict[str, object] = field(default_factory=dict)
 
 
-class Outlook(Protocol):
-    """What will be there when a request has been carried out."""
-
-    def item(self, key: str) -> Interface | None:
-        """The item that will be wanted."""
-
-    def has_link(self, key: str) -> bool:
-        """Will this item have its link?"""
-
-    def lacks_namespace(self, key: str, item: Interface) -> str:
-        """What this item's namespace lacks, as users see it; empty where it will be there."""
-
-
 class LinkKind:
     """What differs between the kinds of links."""
 
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
+    brings_link = True
+    """Whether it comes into its namespace for the item, so that its name has to be free there."""
     unknown_to_kernel = UNKNOWN_KIND
 
     def __init__(self, item: type[Interface]) -> None:
@@ -72,6 +62,10 @@ class LinkKind:
     def own_mac(self, agent_id: str, item: Interface) -> bytes | None:
         """The MAC of a link whose item says none; None: as it is."""
         return None
+
+    def also_needs(self, node: LinkNode) -> list[Need]:
+        """What the link needs besides its namespace and other links. KernelError where that cannot be had."""
+        return []
 
     def lower_links(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that its own is stacked on: it goes with them."""
@@ -88,6 +82,14 @@ class LinkKind:
     def will_lack(self, item: Interface, will: Outlook) -> list[str]:
         """What its link will lack then besides its namespace."""
         return [key for key in map(interface_key, self.rests_on(item)) if not will.has_link(key)]
+
+    def will_fail(self, item: Interface, will: Outlook) -> tuple[int, str] | None:
+        """Why its link cannot be had then, besides its name, where that is so."""
+        return None
+
+    def will_cost(self, item: Interface, will: Outlook) -> str:
+        """What others lose by it, in words; empty where that is nothing."""
+        return ""
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
@@ -136,6 +138,13 @@ class LinkKind:
         """Deletes the link or gives it back: starts an operation."""
         raise NotImplementedError
 
+    def also_claims(self, held: HeldLink) -> tuple[Claim, ...]:
+        """The names that are the item's while it has its link, besides its own."""
+        return ()
+
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        """The link has gone, or was given back."""
+
 
 class LinkNode(Node):
     """The state of one interface item."""
@@ -152,6 +161,8 @@ class LinkNode(Node):
         """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
         self.right_data: bytes | None = None
         """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
+        self.origin_fact = ""
+        """Of a link that is moved here: the fact of the namespace that it comes from."""
         self._there = there(key)
         self._master_fact = ""
         self._held: HeldLink | None = None
@@ -192,7 +203,11 @@ class LinkNode(Node):
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
         beside = [self._master_fact] if self._master_fact else []
         beside += [there(interface_key(name)) for name in links_of(self.item.port)]
-        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
+        try:
+            others = self.kind.also_needs(self)
+        except KernelError as error:
+            others, self._namespace_error = [], self._namespace_error or error
+        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside), *others]
 
     @property
     def wants_up(self) -> bool | None:
@@ -260,8 +275,7 @@ class LinkNode(Node):
         self.withdraw()
         self.release_claims()
         if held is not None:
-            if not held.kind.makes_link:
-                self.scope.saved_state.save("former", self.key, None)
+            held.kind.let_go(self, held)
             if held.netns.holders.get(held.index) is self:
                 del held.netns.holders[held.index]
             self.scope.drop_later(held.netns)
@@ -270,7 +284,7 @@ class LinkNode(Node):
         held = self._held
         if held is None or held.link is not None:
             return
-        if self._kept is not None and not self.ending and not self.gone and held.kind.makes_link:
+        if self._kept is not None and not self.ending and not self.gone and held.kind.brings_link:
             self.scope.drifted(self, "missing")
         self.leave()
         self.failure = None  # what was refused was of that link
@@ -307,7 +321,7 @@ class LinkNode(Node):
         assert held is not None
         link = held.link
         assert link is not None
-        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
+        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
         of_kind = self.kind.differences(self, link)

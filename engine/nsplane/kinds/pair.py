@@ -6,7 +6,8 @@ from typing import Annotated, Protocol, cast
 
 from nsplane.errors import ItemError
 from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over
-from nsplane.kinds.link import HeldLink, LinkNode, Outlook
+from nsplane.kinds.link import HeldLink, LinkNode
+from nsplane.kinds.outlook import Outlook
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface, check_name, interface_key
 from nsplane.plan.needs import Loss
