@@ -20,6 +20,7 @@ from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.decision import Situation, Step, decide
 from nsplane.plan.displaced import DisplacedLinks
 from nsplane.plan.held import Held
+from nsplane.plan.lent import LentLinks
 from nsplane.plan.needs import Loss, Need
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -41,6 +42,7 @@ class Scope(Protocol):
     ownership: Ownership
     claims: Claims[Node]
     displaced: DisplacedLinks
+    lent: LentLinks
 
     @property
     def nodes(self) -> Mapping[str, Node]:
