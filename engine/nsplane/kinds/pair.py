@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Protocol, cast
 
 from nsplane.errors import ItemError
-from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over
+from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over, take_over
 from nsplane.kinds.link import HeldLink, LinkNode, Outlook
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface, check_name, interface_key
@@ -100,7 +100,7 @@ class PairKind(CreatedKind):
             # The other end's turn: it is misplaced, or clears its name first, and looks at this one when it has done so.
             node.show("pending", [peer.key])
             return
-        if self._adopt(node, netns, peer, peer.netns):
+        if self._adopt(node, netns, peer, peer.netns) or take_over(self, (node, netns), (peer, peer.netns)):
             return
         if node.awaits_master() or peer.awaits_master():
             node.show("pending", node.lacks(Loss.WAIT) or [peer.key])
