@@ -136,6 +136,10 @@ class LinkKind:
         """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
         return True
 
+    def adopts(self, link: Link) -> bool:
+        """Can somebody else's link be taken over as one of this kind?"""
+        return False
+
     def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
         """Does the link have to be made anew, though the namespace is right?"""
         return False

@@ -298,6 +298,8 @@ class Forecast:
             return failed(errno.EEXIST, f"exists: {name} is another name (altname) of {link.name}")
         if link is None or item.override or self._planner.ownership.is_agents(link) or self._planner.ownership.is_lent(link):
             return None
+        if item.adopt and kinds.KINDS[type(item)].adopts(link):
+            return None
         return failed(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
 
     def _holder(self, where: _Where, name: str, key: str) -> str:
