@@ -48,7 +48,6 @@ for command in (
     watch,
     *COMMANDS,
     capture_command,
-    import_command,
     run,
     execute,
     info,

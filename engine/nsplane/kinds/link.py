@@ -24,7 +24,7 @@ from nsplane.model.ports import PORTS, links_of
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
-from nsplane.plan.needs import Loss, Need, there
+from nsplane.plan.needs import Loss, Need, link_of, there
 from nsplane.plan.node import Failure, Scope
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
@@ -152,6 +152,15 @@ class LinkKind:
         """All fields as they are to be; None is not looked at."""
         raise NotImplementedError
 
+    def awaits_lower_link(self, node: LinkNode) -> bool:
+        """Is a link on whose fields those of its own depend just being changed, or still to be looked at? Then the node is looked
+        at behind that."""
+        return False
+
+    def falls_short(self, node: LinkNode) -> str:
+        """Why its link, which is as it can be, is not as the item has it; empty where it is."""
+        return ""
+
     def changes_by_itself(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[str, ...]:
         """Fields that the kernel may have changed by itself: it is no drift that they are other than they were."""
         return ()
@@ -193,6 +202,7 @@ class LinkNode(NamedNode):
         """What the kind has found out beside what is told of links, for this item."""
         self._there = there(key)
         self._master_fact = ""
+        self._supplied_mtu: int | None = None
         self._held: HeldLink | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
@@ -206,7 +216,7 @@ class LinkNode(NamedNode):
         self.kind, self._kept, self.right_data, self.found_out = kind, None, None, None
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
-        self._master_fact = "" if item.master is None else there(interface_key(item.master))
+        self._master_fact = "" if item.master is None else link_of(item.master)
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self.take_item(item, source, generation)
 
@@ -226,10 +236,10 @@ class LinkNode(NamedNode):
 
     def kind_needs(self) -> list[Need]:
         """A port is a link of its own: it is made before its master, and outlives it."""
-        lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
+        lower = [Need(link_of(name), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
         beside = [self._master_fact] if self._master_fact else []
-        beside += [there(interface_key(name)) for name in links_of(self.item.port)]
+        beside += [link_of(name) for name in links_of(self.item.port)]
         try:
             others = self.kind.also_needs(self)
         except KernelError as error:
@@ -239,8 +249,10 @@ class LinkNode(NamedNode):
     @property
     def wants_up(self) -> bool | None:
         """Is the link to be up? Not while one is down that has to be up for that."""
-        lower = (interface_key(name) for name in self.kind.needs_up(self.item))
-        return self.item.enabled and all(self.scope.facts.get(key) is not None for key in lower)
+        lower = self.kind.needs_up(self.item)
+        if not lower:
+            return self.item.enabled
+        return self.item.enabled and all(self.scope.facts.get(interface_key(name)) is not None for name in lower)
 
     def also_lacks(self) -> list[str]:
         return self.kind.lacks(self)
@@ -275,11 +287,13 @@ class LinkNode(NamedNode):
 
     def ifindex_of(self, name: str | None) -> int | None:
         """The ifindex of the link that an item of this name has."""
-        held = None if name is None else self.scope.held_of(there(interface_key(name)))
+        held = None if name is None else self.scope.held_of(link_of(name))
         return None if held is None else held.index
 
     def master_of(self, link: Link) -> int | None:
         """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
+        if not self._master_fact and not link.master:
+            return 0
         index = self.master_index()
         if not index and (self.awaits_master() or (self.netns is not None and self.scope.is_ending(self.netns, link.master))):
             return None
@@ -496,6 +510,12 @@ class LinkNode(NamedNode):
         if unusable is not None and unusable.unusable == "dadfailed":
             self.fail(errno.EADDRINUSE, f"the address {unusable} is dadfailed: another host on the link has it")
             return
+        if self.kind.awaits_lower_link(self):
+            return
+        short = self.kind.falls_short(self)
+        if short:
+            self.fail(errno.EINVAL, short)
+            return
         if master is not None and master.held is not None and master.held.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
@@ -516,12 +536,22 @@ class LinkNode(NamedNode):
             self.withdraw()
             return
         facts.set(self._there, held)
+        mtu, self._supplied_mtu = self._supplied_mtu, held.link.mtu
+        if mtu not in (None, held.link.mtu):
+            self._tell_upper_links()
         if not held.link.up or self.item.enabled is False:
             facts.lose(self.key)
         elif not self.busy or facts.get(self.key) is not None:
             facts.set(self.key, held)
 
+    def _tell_upper_links(self) -> None:
+        """The MTU of those that stand on its link depends on its own."""
+        for dependent in tuple(self.scope.facts.dependents(self._there)):
+            if isinstance(dependent, LinkNode) and self.item.name in dependent.kind.lower_links(dependent.item):
+                dependent.fact_changed()
+
     def withdraw(self) -> None:
+        self._supplied_mtu = None
         self.scope.facts.lose(self._there)
         self.scope.facts.lose(self.key)
 

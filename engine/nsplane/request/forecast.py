@@ -42,6 +42,7 @@ from nsplane.world.references import BOUND, NOWHERE, shown
 MAIN, METRIC6 = 254, 1024
 """What a route has where it does not say."""
 PENDING, FAILED, CONFIGURED = "pending", "failed", "configured"
+LINK, MASTER = "link", "master"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -169,6 +170,28 @@ class Forecast:
                 if self._planner.nodes[dependent].state == CONFIGURED and self.interface(dependent).state != CONFIGURED:
                     yield dependent
                     look.append(dependent)
+
+    def interrupted(self, key: str) -> dict[str, str]:
+        """The interfaces that are interrupted while the link of this one is made anew, and how: those whose own is made anew with
+        it (LINK), on whatever that stands, and those that are without their master meanwhile (MASTER)."""
+        found: dict[str, str] = {}
+        look = [key]
+        while look:
+            name = look.pop()
+            for dependent in self._dependents.get(name, ()):
+                node = self._planner.nodes[dependent]
+                if dependent == key or dependent in self._goes or node.held is None or found.get(dependent) == LINK:
+                    continue
+                rests_on = map(interface_key, kinds.KINDS[type(node.item)].rests_on(node.item))
+                found[dependent] = LINK if name in rests_on else MASTER
+                if found[dependent] == LINK:
+                    look.append(dependent)
+        return found
+
+    def microservice(self, key: str) -> str | None:
+        """The microservice in whose namespace this interface is."""
+        item = self._planner.nodes[key].item
+        return item.namespace.microservice if isinstance(item.namespace, ByMicroservice) else None
 
     def rows_on(self, key: str) -> int:
         """How many routes and ARP entries are on the link of this interface, now."""
