@@ -14,6 +14,7 @@ from ..privileges import MissingCapability
 from ..process import CannotStart
 from .agent import agent
 from .capture import capture_command
+from .importing import import_command
 from .output import say
 from .publish import apply, delete
 from .query import get, info, wait
