@@ -14,6 +14,7 @@ from ..privileges import MissingCapability
 from ..process import CannotStart
 from .agent import agent
 from .capture import capture_command
+from .doctor import doctor
 from .importing import import_command
 from .output import say
 from .publish import apply, delete
@@ -53,6 +54,7 @@ for command in (
     run,
     execute,
     info,
+    doctor,
     schema,
     watch_docker,
 ):
