@@ -13,6 +13,8 @@ struct messages {
 struct stage {
 	uint32_t netns;
 	uint32_t flags;
+	struct nsp_tun *tun; /* that it begins with, or NULL */
+	bool makes_tun;	     /* or changes one that is there */
 	struct nsp_batch batch;
 };
 

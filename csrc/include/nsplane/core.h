@@ -438,8 +438,9 @@ struct nsp_op {
 NSP_API struct nsp_op *nsp_op_new(uint64_t cookie);
 NSP_API void nsp_op_free(struct nsp_op *op);
 
-#define NSP_STAGE_ALWAYS 1 /* runs even where an earlier stage failed */
-#define NSP_STAGE_TRY 2	   /* what fails in it is counted, and is no failure of the operation */
+#define NSP_STAGE_ALWAYS 1  /* runs even where an earlier stage failed */
+#define NSP_STAGE_TRY 2	    /* what fails in it is counted, and is no failure of the operation */
+#define NSP_STAGE_GENERIC 4 /* its messages are of generic netlink (nsp_genl_put), and of no other sort */
 
 /* Begins a stage: messages for one namespace, sent together. Returns the batch to append to (it grows by itself: call nsp_op_room
  * before each message). A failed stage ends the operation. A deletion of what is not there counts as done. An address whose index is 0 is for the link
@@ -449,6 +450,10 @@ NSP_API struct nsp_batch *nsp_op_stage(struct nsp_op *op, uint32_t netns, uint32
 /* Makes room for one more message of up to 1 KiB in the current stage, or of up to so many bytes. */
 NSP_API struct nsp_batch *nsp_op_room(struct nsp_op *op);
 NSP_API struct nsp_batch *nsp_op_reserve(struct nsp_op *op, uint32_t bytes);
+
+/* Has the current stage begin with a tun or tap that is made, or (not `create`) given to another owner and group. One that is made stays only
+ * when all messages of the stage have been carried out. */
+NSP_API void nsp_op_tun(struct nsp_op *op, const struct nsp_tun *tun, uint32_t create);
 
 /* Makes an operation of one stage and no messages one that reads back what the kernel has of ours in the stage's namespace - routes and
  * permanent neighbours of protocol 110 - and compares it with the rows of the slots that are ready: what differs is written again, and

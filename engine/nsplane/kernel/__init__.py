@@ -28,6 +28,7 @@ from nsplane.kernel.core import (
 from nsplane.kernel.directories import Directories
 from nsplane.kernel.failure import KernelError, errno_name
 from nsplane.kernel.frames import BULK_KINDS, Fault, FieldInfo, Frame, FrameError, bulk_fields
+from nsplane.kernel.generic import GenericAnswer, GenericRequest, GenericSocket
 from nsplane.kernel.links import (
     ADDR_GEN_MODE_EUI64,
     ADDR_GEN_MODE_NONE,
@@ -61,7 +62,7 @@ from nsplane.kernel.namespaces import (
     unshare_netns,
     write_sysctl,
 )
-from nsplane.kernel.operations import LinkChange, Op, OpResult
+from nsplane.kernel.operations import LinkChange, Op, OpResult, Tun
 from nsplane.kernel.timer import Timer
 from nsplane.kernel.turn import EXPRESS_ITEMS, GATHERED_MAX, Message, Run, Turn
 
@@ -118,6 +119,9 @@ __all__ = [
     "FieldInfo",
     "Frame",
     "FrameError",
+    "GenericAnswer",
+    "GenericRequest",
+    "GenericSocket",
     "KernelError",
     "Link",
     "LinkChange",
@@ -130,6 +134,7 @@ __all__ = [
     "RouteKey",
     "Run",
     "Timer",
+    "Tun",
     "Turn",
     "bulk_fields",
     "create_anonymous_netns",

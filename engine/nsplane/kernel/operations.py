@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nsplane._core import ffi, lib
 from nsplane.errors import Closed
 from nsplane.kernel.failure import KernelError
+from nsplane.kernel.generic import GenericRequest
 from nsplane.kernel.links import Address
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class LinkChange:
     """Fields of a link to be made or changed; None is left alone. `link` is the lower link's ifindex, of a new link, in the
-    namespace of the stage.
+    namespace of the stage. With `netns`, a descriptor, a link that is there is moved into that namespace.
 
     `data` is what it is of its kind, and wants `kind` beside it; `slave_data` what it is as a port of the master that it has, so
     not of a new link: attributes as the kernel reads them in IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA. What is left out stays."""
@@ -34,6 +35,7 @@ class LinkChange:
     alias: str | None = None
     addr_gen_mode: int | None = None
     link: int | None = None
+    netns: int | None = None
     data: bytes | None = None
     slave_data: bytes | None = None
 
@@ -78,6 +80,9 @@ class LinkChange:
         if self.link is not None:
             fields |= lib.NSP_LINK_LINK
             raw.link = self.link
+        if self.netns is not None:
+            fields |= lib.NSP_LINK_NETNS
+            raw.netns = self.netns
         if self.data is not None:
             fields |= lib.NSP_LINK_DATA
             _point_to(raw.data, self.data)
@@ -95,6 +100,16 @@ _NOTHING = _fields_of(LinkChange())
 def _point_to(raw: CData, attributes: bytes) -> None:
     """The bytes have to live as long as `raw` is used."""
     raw.data, raw.len = ffi.from_buffer("char[]", attributes), len(attributes)
+
+
+@dataclass(slots=True, frozen=True)
+class Tun:
+    """A tun or tap: `flags` are IFF_* of linux/if_tun.h, `owner` and `group` numbers of a user and a group."""
+
+    name: str
+    flags: int
+    owner: int | None = None
+    group: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -135,11 +150,16 @@ class Op:
         self._submitted = raw
         return raw
 
-    def stage(self, netns: int, tries: bool = False) -> Op:
+    def stage(self, netns: int, tries: bool = False, generic: bool = False) -> Op:
         """Begins a stage in the namespace with this number of the core; an earlier failure skips it. What fails in one that only
-        `tries` is counted, and is no failure of the operation."""
-        lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
+        `tries` is counted, and is no failure of the operation. A `generic` one has requests to families, and nothing else."""
+        lib.nsp_op_stage(self._raw, netns, (lib.NSP_STAGE_TRY if tries else 0) | (lib.NSP_STAGE_GENERIC if generic else 0))
         return self
+
+    def request(self, request: GenericRequest) -> None:
+        """To a family of generic netlink; its answer is not looked at."""
+        room = lib.nsp_op_reserve(self._raw, 1024 + len(request.attributes))
+        self._add(lib.nsp_genl_put(room, request._fill(), 0))
 
     def create(self, link: LinkChange, peer: LinkChange | None = None, netns_fd: int | None = None) -> None:
         """`peer`, or without one the link itself, is born in the namespace `netns_fd`, where that is not the stage's."""
@@ -149,6 +169,16 @@ class Op:
 
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))
+
+    def begin_tun(self, tun: Tun, create: bool) -> None:
+        """Has the stage begin with a tun or tap that is made, and stays when all of the stage has been carried out. Without
+        `create` one that is there is given to another owner and group, where these are not None."""
+        raw = ffi.new("struct nsp_tun *")
+        raw.name = tun.name.encode(errors="surrogateescape")
+        raw.flags = tun.flags
+        raw.owner = lib.NSP_TUN_ANYBODY if tun.owner is None else tun.owner
+        raw.group = lib.NSP_TUN_ANYBODY if tun.group is None else tun.group
+        lib.nsp_op_tun(self._raw, raw, create)
 
     def ask(self, name: str) -> None:
         """Addresses for the index 0 in later stages are for the link of this name."""

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from nsplane.kernel import FieldInfo, bulk_fields
-from nsplane.kinds import KINDS
+from nsplane.kinds import IN_LISTS, KINDS
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
 from nsplane.model.ports import PORTS
@@ -137,6 +137,7 @@ def document_schema() -> Schema:
             "item": {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
             **kinds,
             **_ports(),
+            **_inside(),
             "namespace": _namespace(),
             "nexthop": NEXTHOP,
             **FORMATS,
@@ -161,6 +162,15 @@ def _ports() -> dict[str, Schema]:
     return {
         struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": f"port of a {kind}"}
         for kind, struct in PORTS.items()
+    }
+
+
+def _inside() -> dict[str, Schema]:
+    """What lists in interface items hold, by the Struct's name."""
+    _, made = msgspec.json.schema_components(IN_LISTS, ref_template="#/$defs/{name}")
+    return {
+        struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": title}
+        for struct, title in IN_LISTS.items()
     }
 
 
@@ -260,7 +270,7 @@ def _field(made: Schema, required: bool) -> Schema:
     about = {name: value.pop(name) for name in ("description", "default") if value.get(name) is not None}
     if "$ref" in value:
         value = {"$ref": value["$ref"]}
-    elif len(ways) == 1:
+    elif len(ways) == 1 and "anyOf" not in ways[0]:
         del value["anyOf"]
     if isinstance(value.get("items"), dict):
         value["items"] = _field(value["items"], True)
