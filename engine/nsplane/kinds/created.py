@@ -64,7 +64,11 @@ class CreatedKind(LinkKind):
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
         port, is_same_port = now.port, now.master == item.master
-        return leaves_out(now, item) or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
+        return (
+            now.birth != item.birth
+            or leaves_out(now, item)
+            or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
+        )
 
     def _fields(self, item: Interface) -> dict[str, Any]:
         return {field.name: getattr(item, field.name) for field in self.table.fields}
@@ -102,9 +106,16 @@ class CreatedKind(LinkKind):
         op.create(birth, netns_fd=netns_fd)
 
     def born_in(self, node: LinkNode, netns: Netns) -> Netns:
-        """The namespace that its lower link is in: the kernel looks for that where the message comes from."""
+        """The namespace that the item says, or that its lower link is in: the kernel looks for that where the message is from."""
+        if node.birth_fact:
+            birth = node.scope.netns_of(node.birth_fact)
+            assert birth is not None
+            return birth
         held = next(filter(None, (node.scope.held_of(there(interface_key(name))) for name in self.lower_links(node.item))), None)
         return netns if held is None else held.netns
+
+    def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
+        return bool(node.birth_fact) and node.born_in not in (None, node.scope.netns_of(node.birth_fact))
 
     def make_way(self, node: LinkNode, netns: Netns) -> bool:
         return clear_name(node, netns)
@@ -228,7 +239,7 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
     """
     (node, netns), *others = ends
     op.fills = group = node.scope.ownership.groups.born(node.source)
-    born_in = kind.born_in(node, netns)
+    born_in = node.born_in = kind.born_in(node, netns)
     op.stage_in(born_in)
     birth = _at_birth(node, kind, group, other_mtu or kind.mtu(node, None))
     is_renamed = born_in is not netns and born_in.link(node.wanted_name) is not None

@@ -16,14 +16,14 @@ from nsplane.kernel.attributes import Change
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
-from nsplane.model.items import Interface, interface_key, namespace_text
+from nsplane.model.items import Interface, birth_namespace, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
 from nsplane.model.ports import PORTS, links_of
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
 from nsplane.plan.needs import Loss, Need, there
-from nsplane.plan.node import Failure, Node, Scope
+from nsplane.plan.node import Failure, Node, Scope, failure_of
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
@@ -171,6 +171,11 @@ class LinkNode(Node):
         """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
         self.found_out: Any = None
         """What the kind has found out beside what is told of links, for this item."""
+        self.birth_fact = ""
+        """The namespace in which its link is made, where the item says one."""
+        self.born_in: Netns | None = None
+        """Where its link was made, where that was done in this life."""
+        self._birth_error: KernelError | None = None
         self._there = there(key)
         self._master_fact = ""
         self._held: HeldLink | None = None
@@ -189,7 +194,16 @@ class LinkNode(Node):
         self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
         self._master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
+        self._bind_birth(item)
         self.wish(item, source, generation)
+
+    def _bind_birth(self, item: Interface) -> None:
+        self.birth_fact, self._birth_error = "", None
+        if item.birth is not None:
+            try:
+                self.birth_fact = self.scope.references.bind(birth_namespace(item.birth))
+            except KernelError as error:
+                self._birth_error = error
 
     @property
     def held(self) -> HeldLink | None:
@@ -211,7 +225,15 @@ class LinkNode(Node):
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
         beside = [self._master_fact] if self._master_fact else []
         beside += [there(interface_key(name)) for name in links_of(self.item.port)]
-        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
+        birth = [Need(self.birth_fact, Loss.REMAKE)] if self.birth_fact else []
+        return [*birth, *lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
+
+    def refusal(self) -> Failure | None:
+        error = self._birth_error or self.scope.references.refused.get(self.birth_fact)
+        return super().refusal() or (None if error is None else failure_of(error))
+
+    def namespace_is_coming(self) -> bool:
+        return super().namespace_is_coming() or (not self.gone and self.scope.references.is_coming(self.birth_fact))
 
     @property
     def wants_up(self) -> bool | None:
@@ -276,7 +298,7 @@ class LinkNode(Node):
             self.port = None
         self.kind.left(self)
         self.ending = self._is_outdated = False
-        self._kept = None
+        self._kept = self.born_in = None
         self.withdraw()
         self.release_claims()
         if held is not None:

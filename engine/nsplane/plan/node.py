@@ -117,6 +117,10 @@ class Failure(NamedTuple):
     is_retried: bool = False
 
 
+def failure_of(error: KernelError) -> Failure:
+    return Failure(error.errno or errno.EIO, error.strerror or str(error))
+
+
 class Node(ABC):
     """The state of one item. What it holds in the kernel, and how that becomes what is wanted, is its subclass's."""
 
@@ -301,7 +305,7 @@ class Node(ABC):
     def refusal(self) -> Failure | None:
         """Why its namespace cannot be had."""
         error = self._namespace_error or self.scope.references.refused.get(self.namespace_fact)
-        return None if error is None else Failure(error.errno or errno.EIO, error.strerror or str(error))
+        return None if error is None else failure_of(error)
 
     def reconcile(self) -> None:
         """Takes the next step, if nothing is under way."""

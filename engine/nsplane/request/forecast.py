@@ -27,6 +27,7 @@ from nsplane.model.items import (
     ByPid,
     Interface,
     Namespace,
+    birth_namespace,
     interface_key,
     is_interface_key,
     namespace_text,
@@ -220,11 +221,14 @@ class Forecast:
         if item is None:
             return Verdict(PENDING, [key])
         where = self._place_of(key, item)
-        missing = [where.missing] if where.missing else kinds.KINDS[type(item)].will_lack(item, self)
+        birth = where if item.birth is None else self._look(birth_namespace(item.birth))
+        lacking = where.missing or birth.missing
+        missing = [lacking] if lacking else kinds.KINDS[type(item)].will_lack(item, self)
         if missing:
             return Verdict(PENDING, missing)
-        if where.failure is not None:
-            return failed(*where.failure)
+        failure = where.failure or birth.failure
+        if failure is not None:
+            return failed(*failure)
         return self._claimed(key, item, where) or Verdict()
 
     def has_link(self, key: str) -> bool:
