@@ -124,7 +124,7 @@ class CreatedKind(LinkKind):
         link = left_over(node, netns)
         if link is not None and link.kind == self.kind and adopt(self, (node, netns, link)):
             return
-        if clear_name(node, netns):
+        if node.is_prepared() and clear_name(node, netns):
             op = node.scope.operation(node)
             create(op, self, ((node, netns),), self.birth_mtu(node))
             node.scope.submit(op)

@@ -338,10 +338,10 @@ class LinkNode(Node):
 
     def acquire(self, netns: Netns) -> None:
         self.scope.displaced.recall(self.key, netns)
-        if self._is_prepared():
-            self.kind.acquire(self, netns)
+        self.kind.acquire(self, netns)
 
-    def _is_prepared(self) -> bool:
+    def is_prepared(self) -> bool:
+        """Is all known that is to be known for the link? Where not, the node has failed."""
         failure = self.kind.prepare(self)
         if failure is not None and failure.is_retried:
             self.refuse(failure.error, failure.text)
@@ -367,7 +367,7 @@ class LinkNode(Node):
         link = held.link
         assert link is not None
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
-        if not self._is_prepared():
+        if not self.is_prepared():
             return
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
