@@ -103,9 +103,9 @@ void nsp_op_readback(struct nsp_op *head)
 	((struct op *)head)->reads_back = true;
 }
 
-void nsp_op_look(struct nsp_op *head)
+void nsp_op_inspect(struct nsp_op *head)
 {
-	((struct op *)head)->looks = true;
+	((struct op *)head)->inspects = true;
 }
 
 void nsp_op_confirm(struct nsp_op *head)

@@ -30,7 +30,7 @@ struct op {
 	uint32_t stage_count, stage_cap;
 	struct sweep *sweeps;
 	uint32_t sweep_count, sweep_cap;
-	bool reads_back, looks, confirms, begun;
+	bool reads_back, inspects, confirms, begun;
 	bool unasked;	       /* the core's own: it is given back to nobody */
 	struct nsp_addr *lost; /* addresses whose networks had no route any more */
 	uint32_t lost_count, lost_cap;

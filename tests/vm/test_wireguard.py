@@ -132,7 +132,7 @@ def same(has: wg.Device, wanted: wg.Device) -> bool:
 
 
 def test_it_is_looked_at_though_nothing_is_heard(lab: Lab) -> None:
-    with Engine(agent_id=lab.name(), look_seconds=0.5) as engine:
+    with Engine(agent_id=lab.name(), inspect_seconds=0.5) as engine:
         tunnel = Tunnel(engine, lab)
         tunnel.red.tell(wg.DeviceChange(fwmark=9))
         until(engine, lambda: tunnel.red.device().fwmark == 0)

@@ -17,10 +17,10 @@ from ..errors import Unreachable
 from ..privileges import ALL, require
 from ..result import Result
 from .agent import checked_id, state_dir
-from .files import read_items
 from .output import DONE, FAILED, PENDING, age, counted, print_entries, print_json, print_table, printable, say
 from .publish import finish
 from .settings import Settings, pass_settings, where
+from .wanted import wanted
 
 SIGNS = {
     "create": "+",
@@ -54,11 +54,11 @@ def plan(
     """
     if bool(files) == bool(keys):
         raise click.UsageError("give FILES, or --delete KEY.")
+    items = wanted(files, as_json)
     with settings.client() as client:
         if keys:
             planned = client.plan("delete", keys=list(keys))
         else:
-            items = [item for name in files for item in read_items(name)]
             planned = client.plan("replace" if replace else "put", items=items)
     changes: list[dict[str, Any]] = planned["changes"]
     if as_json:
@@ -100,6 +100,17 @@ def shown(change: dict[str, Any]) -> Iterator[str]:
     if change["before"] is not None and change["after"] is not None and action not in ("conflict", "unchanged", "wait"):
         lines = difflib.ndiff(lines_of(change["before"]), lines_of(change["after"]))
         yield from (printable(f"    {line}") for line in lines if line[:1] in "+-" and line.strip())
+    for one in change.get("interrupted", ()):
+        yield printable(f"    interrupts {one['key']}  ({'; '.join(interrupted(one))})")
+
+
+def interrupted(one: dict[str, Any]) -> Iterator[str]:
+    """How an interface is interrupted that is not named."""
+    yield "made anew with it" if one["loses"] == "link" else "without its master meanwhile"
+    if one["items"]:
+        yield f"{one['items']} items are on it"
+    if one["microservice"] is not None:
+        yield f"in microservice {one['microservice']}"
 
 
 def lines_of(item: dict[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ MODULES = (
     "geneve",
     "gre",
     "gretap",
+    "host_device",
     "hsr",
     "ifb",
     "ip6gre",
@@ -57,7 +58,7 @@ MODULES = (
 KINDS: dict[type[Interface], LinkKind] = {
     kind.item: kind for kind in (import_module(f"nsplane.kinds.{module}").KIND for module in MODULES)
 }
-FIELDS = {str(item.__struct_config__.tag): {*item.__struct_fields__, "kind"} for item in KINDS}
+FIELDS = {str(item.__struct_config__.tag): {*item.__struct_encode_fields__, "kind"} for item in KINDS}
 NAMES = sorted((*BULK_KINDS, *FIELDS))
 STRUCTS = {str(item.__struct_config__.tag): item for item in KINDS}
 SECRET_NAMES = frozenset(name for item in KINDS for name in secret_names(item))
@@ -67,6 +68,7 @@ _REFERENCE = {"type", *(name for by in get_args(Namespace) for name in by.__stru
 INSIDE = {
     "namespace": _REFERENCE,
     "birth": _REFERENCE,
+    "from": _REFERENCE,
     "port": {name for port in PORTS.values() for name in port.__struct_fields__},
     "peers": set(WireguardPeer.__struct_fields__),
 }
@@ -103,7 +105,7 @@ def _as_item_error(data: bytes, text: str) -> ItemError:
         return ItemError(f"{field}.{name}" if field else name, "is missing")
     if field == "kind" and message.startswith("Invalid value"):
         return ItemError("kind", f"{message.removeprefix('Invalid value ')} is not one of {', '.join(NAMES)}")
-    if field in ("namespace.type", "birth.type") and message.startswith("Invalid value"):
+    if field in ("namespace.type", "birth.type", "from.type") and message.startswith("Invalid value"):
         return ItemError(field, "wants name, pid, file or microservice")
     if not field and message.startswith("Expected `object`"):
         return ItemError("", "an item is a map")

@@ -265,6 +265,8 @@ def read(netns_fd: int, index: int) -> tuple[int, wg.Device]:
 
 
 class WireguardKind(CreatedKind):
+    is_told_whole = False
+
     def withdraws(self, now: Interface, item: Interface) -> bool:
         """A port that is not asked for any more is one that the kernel chooses."""
         assert isinstance(now, Wireguard)

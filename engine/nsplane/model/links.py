@@ -37,6 +37,7 @@ Mac = Annotated[
     str, looks_like("own_mac"), says("six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out")
 ]
 Mtu = Annotated[int, looks_like("mtu"), says("68 to 65536; 1500 where left out")]
+LowerMtu = Annotated[Mtu, says("68 to 65536, not more than that of the lower link, which it is where left out")]
 CanMtu = Annotated[
     Literal[16, 72, 2060], says("16 for classical frames, 72 for CAN FD's too, 2060 for CAN XL's; another one makes the link anew")
 ]
@@ -51,6 +52,10 @@ BirthPlace = Annotated[
     looks_like("birth"),
     says("where it is made, and its own packets stay: a namespace, or `agent`, that of the agent; where it is, where left out"),
 ]
+Adopt = Annotated[
+    bool,
+    says("a link of somebody else that has the host name, and is of this kind, is taken over as it is, and goes with the item"),
+]
 Override = Annotated[bool, says("a link of somebody else that has the host name is renamed, and gets its name back at the end")]
 
 
@@ -64,6 +69,7 @@ class LinkItem(Interface, frozen=True, kw_only=True):
     master: Master | None = None
     port: Annotated[BridgePort | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
     override: Override = False
+    adopt: Adopt = False
 
 
 class PacketLink(Interface, frozen=True, kw_only=True):
@@ -76,6 +82,7 @@ class PacketLink(Interface, frozen=True, kw_only=True):
     enabled: Enabled = True
     master: Master | None = None
     override: Override = False
+    adopt: Adopt = False
 
 
 @dataclass(frozen=True, slots=True)
