@@ -21,6 +21,7 @@ PAGE = Path(__file__).parent / "items.md"
 NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
     "BridgePort": "[port](#ports)",
+    "birth": "[namespace](#namespaces) or `agent`",
     "WireguardPeer": "[peer](#wireguard)",
     "nexthop": "[next hop](#several-next-hops)",
 }

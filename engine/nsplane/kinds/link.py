@@ -200,6 +200,9 @@ class LinkNode(NamedNode):
         """Of a link that is moved here: the fact of the namespace that it comes from."""
         self.found_out: Any = None
         """What the kind has found out beside what is told of links, for this item."""
+        self.birth_fact = ""
+        self.born_in: Netns | None = None
+        """The fact of the namespace in which its link is to be made, where that is another; and where it was, in this life."""
         self._there = there(key)
         self._master_fact = ""
         self._supplied_mtu: int | None = None
@@ -213,7 +216,7 @@ class LinkNode(NamedNode):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept, self.right_data, self.found_out = kind, None, None, None
+        self.kind, self._kept, self.right_data, self.found_out, self.birth_fact = kind, None, None, None, ""
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
         self._master_fact = "" if item.master is None else link_of(item.master)
@@ -324,7 +327,7 @@ class LinkNode(NamedNode):
             self.port = None
         self.kind.left(self)
         self.ending = self._is_outdated = False
-        self._kept = None
+        self._kept = self.born_in = None
         self.withdraw()
         self.release_claims()
         if held is not None:
@@ -372,15 +375,13 @@ class LinkNode(NamedNode):
 
     def acquire(self, netns: Netns) -> None:
         self.scope.displaced.recall(self.key, netns)
-        if self._is_prepared():
-            self.kind.acquire(self, netns)
+        self.kind.acquire(self, netns)
 
-    def _is_prepared(self) -> bool:
+    def is_prepared(self) -> bool:
+        """Is all known that is to be known for the link? Where not, the node has failed."""
         failure = self.kind.prepare(self)
-        if failure is not None and failure.is_retried:
-            self.refuse(failure.error, failure.text)
-        elif failure is not None:
-            self.fail(failure.error, failure.text)
+        if failure is not None:
+            (self.refuse if failure.is_retried else self.fail)(failure.error, failure.text)
         return failure is None
 
     def read_anew(self) -> None:
@@ -401,7 +402,7 @@ class LinkNode(NamedNode):
         link = held.link
         assert link is not None
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
-        if not self._is_prepared():
+        if not self.is_prepared():
             return
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -51,6 +51,8 @@ class ByMicroservice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
 
 
 Namespace = ByName | ByPid | ByFile | ByMicroservice
+Birth = Namespace | Literal["agent"]
+"""A namespace in which a link is made that is to be in another one; `agent` is that of the agent, for which there is no map."""
 
 
 class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, tag_field="kind"):
@@ -111,6 +113,10 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     @property
     def port(self) -> msgspec.Struct | None:
+        return None
+
+    @property
+    def birth(self) -> Birth | None:
         return None
 
     @property
@@ -180,6 +186,18 @@ def check_namespace(namespace: Namespace | None) -> None:
             check_label(label, "namespace.microservice")
         case None:
             pass
+
+
+def check_birth(birth: Birth | None) -> None:
+    try:
+        check_namespace(birth_namespace(birth))
+    except ItemError as error:
+        raise ItemError(error.field.replace("namespace", "birth", 1), error.message) from None
+
+
+def birth_namespace(birth: Birth | None) -> Namespace | None:
+    """None is that of the agent here."""
+    return None if isinstance(birth, str) else birth
 
 
 def check_label(label: str, field: str) -> str:

@@ -27,6 +27,7 @@ from nsplane.model.items import (
     ByPid,
     Interface,
     Namespace,
+    birth_namespace,
     interface_key,
     is_interface_key,
     namespace_text,
@@ -248,10 +249,12 @@ class Forecast:
         if item is None:
             return Verdict(PENDING, [key])
         where = self._place_of(key, item)
-        missing = [where.missing] if where.missing else kinds.KINDS[type(item)].will_lack(item, self)
+        birth = where if item.birth is None else self._look(birth_namespace(item.birth))
+        lacking = where.missing or birth.missing
+        missing = [lacking] if lacking else kinds.KINDS[type(item)].will_lack(item, self)
         if missing:
             return Verdict(PENDING, missing)
-        failure = where.failure or kinds.KINDS[type(item)].will_fail(item, self)
+        failure = where.failure or birth.failure or kinds.KINDS[type(item)].will_fail(item, self)
         if failure is not None:
             return failed(*failure)
         return self._claimed(key, item, where) or Verdict()
