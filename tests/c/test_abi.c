@@ -35,6 +35,9 @@ static const struct {
 	SIZE(nsp_nexthop, 32),
 	FIELD(nsp_nexthop, hop, 8),
 	SIZE(nsp_nexthop_member, 8),
+	SIZE(nsp_tun, 48),
+	FIELD(nsp_tun, flags, 16),
+	FIELD(nsp_tun, reserved, 28),
 	SIZE(nsp_neigh, 32),
 	FIELD(nsp_neigh, mac, 10),
 	FIELD(nsp_neigh, dst, 16),
@@ -42,6 +45,8 @@ static const struct {
 	SIZE(nsp_event, 488),
 	FIELD(nsp_event, link, 16),
 	FIELD(nsp_event, addr, 440),
+	SIZE(nsp_genl, 24),
+	FIELD(nsp_genl, attrs, 8),
 };
 
 int main(void)

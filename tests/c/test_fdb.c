@@ -199,7 +199,7 @@ static void test_not_yet_a_port(struct listener *listener)
 	rig_put(rig, ON_PORT(""));
 	CHECK_HAS(rig->entries, "state: pending, source: lab, missing: [master/web0], errno: EOPNOTSUPP");
 	by_ip(rig, "link set v0 master br0");
-	nsp_core_rejudge(rig->core, rig->netns, rig->link, NSP_JUDGE_REFUSED);
+	nsp_core_recheck(rig->core, rig->netns, rig->link, NSP_RECHECK_REFUSED);
 	rig_quiet(rig);
 	CHECK_HAS(rig_await(rig, "fdb/web0/" M9, "state: configured"), "state: configured");
 	CHECK_STR(shown_of(rig, M9), ON_V0);

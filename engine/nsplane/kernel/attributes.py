@@ -68,8 +68,8 @@ class Attr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """A row of a table. `initial` is UNTOLD where the kernel has to be told in any case; `default` msgspec.NODEFAULT where the field
-    has to be given."""
+    """A row of a table. `initial` is UNTOLD where the kernel has to be told in any case; `default` msgspec.NODEFAULT where the
+    field has to be given."""
 
     name: str
     type: int

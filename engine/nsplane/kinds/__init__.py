@@ -39,6 +39,8 @@ MODULES = (
     "netkit",
     "nlmon",
     "sit",
+    "tap",
+    "tun",
     "vcan",
     "veth",
     "vlan",

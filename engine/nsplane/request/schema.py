@@ -238,7 +238,7 @@ def _field(made: Schema, required: bool) -> Schema:
     about = {name: value.pop(name) for name in ("description", "default") if value.get(name) is not None}
     if "$ref" in value:
         value = {"$ref": value["$ref"]}
-    elif len(ways) == 1:
+    elif len(ways) == 1 and "anyOf" not in ways[0]:
         del value["anyOf"]
     if isinstance(value.get("items"), dict):
         value["items"] = _field(value["items"], True)
