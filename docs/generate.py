@@ -21,6 +21,7 @@ PAGE = Path(__file__).parent / "items.md"
 NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
     "BridgePort": "[port](#ports)",
+    "WireguardPeer": "[peer](#wireguard)",
     "nexthop": "[next hop](#several-next-hops)",
 }
 """Definitions of the schema that the page calls by a name."""
@@ -45,7 +46,7 @@ def type_name(schema: dict[str, Any]) -> str:
             return " or ".join(type_name(way) for way in ways if way != NULL)
         case {"prefixItems": [one, *_]} | {"type": "array" | ["array", "null"], "items": one}:
             name = type_name(one)
-            return f"list of {name}es" if name.endswith("s") else f"list of {name}s"
+            return f"list of {name}es" if name.endswith(("s", "x")) else f"list of {name}s"
         case {"type": [name, "null"]} | {"type": name}:
             return str(name)
     return "string"
@@ -77,6 +78,8 @@ def tables() -> dict[str, str]:
         if "contentEncoding" in column
     )
     made["port"] = table(field_row(name, field, False) for name, field in DEFINITIONS["BridgePort"]["properties"].items())
+    peer = DEFINITIONS["WireguardPeer"]
+    made["peer"] = table(field_row(name, field, name in peer["required"]) for name, field in peer["properties"].items())
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(
         row(way["title"], f"`{name}`", type_name(field), field["description"])
         for way in DEFINITIONS["namespace"]["anyOf"]

@@ -129,6 +129,7 @@ class Engine:
             self._state,
             self.agent_id,
         )
+        planner.lent.references = self._references
         self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._state)
         self._announcements = Announcements(self._microservices, self.instance)
         self._listing = Listing(self._core, planner, self._microservices)

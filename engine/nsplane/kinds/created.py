@@ -10,7 +10,7 @@ from typing import Any, get_args
 from msgspec import structs
 
 from nsplane.errors import ItemError
-from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, attributes
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, Monitor, attributes
 from nsplane.kernel.attributes import Change, Wanted, leaves_out
 from nsplane.kernel.codecs import WrongValue
 from nsplane.kernel.links import RUNNING
@@ -50,6 +50,11 @@ class CreatedKind(LinkKind):
             name = getattr(item, field)
             if name is not None and check_name(name, field) == item.name:
                 raise ItemError(field, "a link cannot be its own lower link")
+
+    @property
+    def parent(self) -> str | None:
+        """The field that names the lower link, of a kind that has one."""
+        return self._parent
 
     def lower_links(self, item: Interface) -> tuple[str, ...]:
         if not self._link_fields:
@@ -115,9 +120,14 @@ class CreatedKind(LinkKind):
     def make_way(self, node: LinkNode, netns: Netns) -> bool:
         return clear_name(node, netns)
 
+    def adopts(self, link: Link) -> bool:
+        return link.kind == self.kind and not link.alias.startswith("nsplane:")
+
     def acquire(self, node: LinkNode, netns: Netns) -> None:
         link = left_over(node, netns)
         if link is not None and link.kind == self.kind and adopt(self, (node, netns, link)):
+            return
+        if take_over(self, (node, netns)):
             return
         if clear_name(node, netns):
             op = node.scope.operation(node)
@@ -208,6 +218,49 @@ def adopt(kind: LinkKind, *ends: tuple[LinkNode, Netns, Link]) -> bool:
         node.take(HeldLink(netns, link.index, kind, nodes))
         node.scope.touch_only(node)
     return True
+
+
+def take_over(kind: CreatedKind, *ends: tuple[LinkNode, Netns]) -> bool:
+    """Starts to mark links of somebody else as those of nodes that are to adopt such. False where they are not there, are of
+    another kind, another agent's, or no pair."""
+    found = [_adoptable(kind, node, netns) for node, netns in ends]
+    if not any(found):
+        return False
+    found = [link or left_over(node, netns) for link, (node, netns) in zip(found, ends, strict=True)]
+    there = [link for link in found if link is not None and link.kind == kind.kind]
+    if len(there) < len(ends) or (len(there) == 2 and [there[0].link, there[1].link] != [there[1].index, there[0].index]):
+        return False
+    nodes = tuple(node for node, _ in ends)
+    op = nodes[0].scope.operation(*nodes)
+    for (node, netns), link in zip(ends, there, strict=True):
+        mark = LinkChange(index=link.index, alias=node.mark)
+        op.stage_in(netns)
+        op.change(mark)
+        op.unreported(netns, link.name, mark)
+        op.makes(netns, link.name, _taking_over(kind, node, netns, nodes))
+    nodes[0].scope.submit(op)
+    return True
+
+
+def _adoptable(kind: CreatedKind, node: LinkNode, netns: Netns) -> Link | None:
+    name = node.wanted_name
+    link = netns.link(name) if node.item.adopt else None
+    if link is None or link.name != name or not kind.adopts(link) or link.index in netns.holders:
+        return None
+    return link if node.claim(netns, name) else None
+
+
+def _taking_over(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:
+    take = _taking(kind, node, netns, ends)
+
+    def take_over(link: Link) -> None:
+        if not link.up:  # so nothing was told, of the kind's fields neither, which are told of links that bear a mark
+            told = (event.link for event in Monitor.survey(netns.fd))
+            known = next((one for one in told if one is not None and one.index == link.index), link)
+            link.data, link.slave_kind, link.slave_data = known.data, known.slave_kind, known.slave_data
+        take(link)
+
+    return take_over
 
 
 def clear_name(node: LinkNode, netns: Netns) -> bool:

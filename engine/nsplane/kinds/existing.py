@@ -36,6 +36,7 @@ class AdoptedKind(LinkKind):
     """A kind whose links others make."""
 
     makes_link = False
+    brings_link = False
 
     def lacks(self, node: LinkNode) -> list[str]:
         netns = node.netns
@@ -99,6 +100,9 @@ class AdoptedKind(LinkKind):
         if back:
             op.change(back)
         node.scope.submit(op)
+
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        node.scope.saved_state.save("former", node.key, None)
 
 
 def _save_former(node: LinkNode, held: HeldLink) -> None:

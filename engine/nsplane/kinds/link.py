@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from operator import attrgetter
 from socket import AF_INET, AF_INET6
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -16,6 +16,8 @@ from nsplane.kernel.attributes import Change, Wanted
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
+from nsplane.kinds.names import NamedNode
+from nsplane.kinds.outlook import Outlook
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
 from nsplane.model.ports import PORTS, links_of
@@ -23,7 +25,7 @@ from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
 from nsplane.plan.needs import Loss, Need, link_of, there
-from nsplane.plan.node import Failure, Node, Scope
+from nsplane.plan.node import Failure, Scope
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
@@ -44,24 +46,13 @@ class HeldLink(Held):
     former: dict[str, object] = field(default_factory=dict)
 
 
-class Outlook(Protocol):
-    """What will be there when a request has been carried out."""
-
-    def item(self, key: str) -> Interface | None:
-        """The item that will be wanted."""
-
-    def has_link(self, key: str) -> bool:
-        """Will this item have its link?"""
-
-    def lacks_namespace(self, key: str, item: Interface) -> str:
-        """What this item's namespace lacks, as users see it; empty where it will be there."""
-
-
 class LinkKind:
     """What differs between the kinds of links."""
 
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
+    brings_link = True
+    """Whether it comes into its namespace for the item, so that its name has to be free there."""
     unknown_to_kernel = UNKNOWN_KIND
 
     def __init__(self, item: type[Interface]) -> None:
@@ -73,6 +64,10 @@ class LinkKind:
     def own_mac(self, agent_id: str, item: Interface) -> bytes | None:
         """The MAC of a link whose item says none; None: as it is."""
         return None
+
+    def also_needs(self, node: LinkNode) -> list[Need]:
+        """What the link needs besides its namespace and other links. KernelError where that cannot be had."""
+        return []
 
     def lower_links(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that its own is stacked on: it goes with them."""
@@ -89,6 +84,14 @@ class LinkKind:
     def will_lack(self, item: Interface, will: Outlook) -> list[str]:
         """What its link will lack then besides its namespace."""
         return [key for key in map(interface_key, self.rests_on(item)) if not will.has_link(key)]
+
+    def will_fail(self, item: Interface, will: Outlook) -> tuple[int, str] | None:
+        """Why its link cannot be had then, besides its name, where that is so."""
+        return None
+
+    def will_cost(self, item: Interface, will: Outlook) -> str:
+        """What others lose by it, in words; empty where that is nothing."""
+        return ""
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
@@ -133,6 +136,10 @@ class LinkKind:
         """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
         return True
 
+    def adopts(self, link: Link) -> bool:
+        """Can somebody else's link be taken over as one of this kind?"""
+        return False
+
     def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
         """Does the link have to be made anew, though the namespace is right?"""
         return False
@@ -162,8 +169,19 @@ class LinkKind:
         """Deletes the link or gives it back: starts an operation."""
         raise NotImplementedError
 
+    def also_claims(self, held: HeldLink) -> tuple[Claim, ...]:
+        """The names that are the item's while it has its link, besides its own."""
+        return ()
 
-class LinkNode(Node):
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        """The link has gone, was given back, or is elsewhere."""
+
+    def remark(self, node: LinkNode) -> str:
+        """What is to be said of an item that is as it is to be."""
+        return ""
+
+
+class LinkNode(NamedNode):
     """The state of one interface item."""
 
     def __init__(self, scope: Scope, key: str) -> None:
@@ -178,13 +196,14 @@ class LinkNode(Node):
         """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
         self.wanted_data: dict[tuple[int | None, ...], Wanted] = {}
         """What the link is to be of its kind, by the ifindexes of the links that this names."""
+        self.origin_fact = ""
+        """Of a link that is moved here: the fact of the namespace that it comes from."""
         self.found_out: Any = None
         """What the kind has found out beside what is told of links, for this item."""
         self._there = there(key)
         self._master_fact = ""
         self._supplied_mtu: int | None = None
         self._held: HeldLink | None = None
-        self._watched: Claim | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
         self._kept: LinkChange | None = None
@@ -221,7 +240,11 @@ class LinkNode(Node):
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
         beside = [self._master_fact] if self._master_fact else []
         beside += [link_of(name) for name in links_of(self.item.port)]
-        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
+        try:
+            others = self.kind.also_needs(self)
+        except KernelError as error:
+            others, self._namespace_error = [], self._namespace_error or error
+        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside), *others]
 
     @property
     def wants_up(self) -> bool | None:
@@ -284,6 +307,17 @@ class LinkNode(Node):
         held.netns.users += 1
         held.netns.holders[held.index] = self
 
+    def follow(self, held: HeldLink) -> None:
+        """Its link has come into another namespace."""
+        before = self._held
+        if before is not None:
+            before.kind.let_go(self, before)
+            if before.netns.holders.get(before.index) is self:
+                del before.netns.holders[before.index]
+            self.scope.drop_later(before.netns)
+        self._kept = None
+        self.take(held)
+
     def leave(self) -> None:
         held, self._held = self._held, None
         if self.item.port is None:
@@ -294,8 +328,7 @@ class LinkNode(Node):
         self.withdraw()
         self.release_claims()
         if held is not None:
-            if not held.kind.makes_link:
-                self.scope.saved_state.save("former", self.key, None)
+            held.kind.let_go(self, held)
             if held.netns.holders.get(held.index) is self:
                 del held.netns.holders[held.index]
             self.scope.drop_later(held.netns)
@@ -304,7 +337,7 @@ class LinkNode(Node):
         held = self._held
         if held is None or held.link is not None:
             return
-        if self._kept is not None and not self.ending and not self.gone and held.kind.makes_link:
+        if self._kept is not None and not self.ending and not self.gone and held.kind.brings_link:
             self.scope.drifted(self, "missing")
         self.leave()
         self.failure = None  # what was refused was of that link
@@ -320,6 +353,15 @@ class LinkNode(Node):
             return True
         remade = [field for field, change in self._differences(held).items() if change is Change.REMAKE]
         return bool(remade) and self.retries.may_repeat((held.netns, "made anew", *remade))
+
+    def is_only_elsewhere(self) -> bool:
+        """Is its link as it can be, but where it is to be no more, or not yet?"""
+        held = self._held
+        if held is None or self.gone or self.refusal() is not None or not (self.lacks(Loss.REMAKE) or held.netns is not self.netns):
+            return False
+        if self._is_outdated or held.kind is not self.kind or self.kind.is_misplaced(self, held):
+            return False
+        return Change.REMAKE not in self._differences(held).values()
 
     def _differences(self, held: HeldLink) -> dict[str, Change]:
         return {} if held.link is None else self.kind.differences(self, held.link)
@@ -358,7 +400,7 @@ class LinkNode(Node):
         assert held is not None
         link = held.link
         assert link is not None
-        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
+        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
         if not self._is_prepared():
             return
         desired = self.kind.desired(self, held, link)
@@ -377,7 +419,7 @@ class LinkNode(Node):
         if of_port is None:
             return
         if change.name is not None and not self.kind.make_way(self, held.netns):
-            if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
+            if self.busy or self.blocked_by is None or not self.is_in_circle(held.netns, change.name):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
@@ -481,7 +523,7 @@ class LinkNode(Node):
             missing = self.lacks(Loss.WAIT)
             if unusable is not None:
                 missing.append(f"address/{unusable}")
-            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second or self.kind.remark(self)
             self.show("pending" if missing else "configured", missing, reason)
 
     # ---- the facts that it provides ----
@@ -544,91 +586,10 @@ class LinkNode(Node):
             self.refuse(error.errno or errno.EIO, error.strerror or str(error))
         return True
 
-    # ---- names ----
-
-    def claim(self, netns: Netns, name: str) -> bool:
-        self._leave_to_its_owner(netns, name)
-        return super().claim(netns, name)
-
-    def _leave_to_its_owner(self, netns: Netns, name: str) -> None:
-        """Of those who want a name, the item has it whose link bears it from an earlier life."""
-        link = netns.link(name)
-        if (
-            link is None
-            or self.scope.claims.owner((netns, name)) is not None
-            or link.index in netns.holders
-            or not self.scope.ownership.is_agents(link)
-        ):
-            return
-        node = self.scope.marked(link.alias)
-        if not isinstance(node, LinkNode) or node is self:
-            return
-        if not node.gone and node.netns is netns and node.wanted_name == name and node.held is None:
-            Node.claim(node, netns, name)
-            self.scope.touch_only(node)
-
-    def _is_in_circle(self, netns: Netns, name: str) -> bool:
-        """Do items wait for each other's names, this one among them? Then one has to take another for a moment."""
-        for _ in range(len(self.scope.claims)):
-            owner = self.scope.claims.owner((netns, name))
-            if owner is None or owner.held is None or owner.netns is not netns:
-                return False
-            if owner is self:
-                return True
-            name = owner.wanted_name
-        return False
-
-    def displace(self, netns: Netns, link: Link) -> None:
-        """Somebody else's link has the name: it gets another one until this item goes."""
-        self.scope.displaced.add(self.key, netns, link)
-        self._rename(netns, link, temporary_name(self.key))
-
-    def can_restore(self, unwanted: bool) -> bool:
-        displaced, held = self.scope.displaced.of(self.key), self._held
-        if displaced is None:
-            return False
-        name = displaced.netns, displaced.name
-        if held is not None and held.link is not None:
-            return (held.netns, held.link.name) != name and (self.netns, self.wanted_name) != name
-        return unwanted or (self.netns, self.wanted_name) != name
-
-    def restore(self) -> None:
-        displaced = self.scope.displaced.of(self.key)
-        assert displaced is not None
-        link = displaced.netns.links.get(displaced.index)
-        if link is None or link.name != temporary_name(self.key) or self.failure is not None:
-            # It has its name again or, where that failed, gets it when that is free.
-            self.scope.drop_later(self.scope.displaced.forget(self.key, has_name=self.failure is None))
-            self.scope.touch(self)
-            return
-        self._rename(displaced.netns, link, displaced.name)
-
-    def _rename(self, netns: Netns, link: Link, name: str) -> None:
-        op = self.scope.operation(self)
-        op.stage_in(netns)
-        op.change_link(LinkChange(index=link.index, name=name), link)
-        self.scope.submit(op)
-
-    def await_name(self, netns: Netns, name: str) -> None:
-        """Another look is taken when a link of this name comes, changes or goes."""
-        self._forget_name()
-        self._watched = netns, name
-        netns.watch(name, self)
-
-    @property
-    def awaited(self) -> Claim | None:
-        return self._watched
-
-    def _forget_name(self) -> None:
-        if self._watched is not None:
-            netns, name = self._watched
-            netns.unwatch(name, self)
-            self._watched = None
-
     def dispose(self) -> None:
         self.retries.cancel()
         self.release_claims()
-        self._forget_name()
+        self.forget_name()
         self.scope.facts.need(self, ())
         self.withdraw()
 

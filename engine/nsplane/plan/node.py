@@ -12,15 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-import msgspec
-
 from nsplane.kernel import KernelError, errno_name
 from nsplane.model.items import Interface
 from nsplane.model.requests import Request
+from nsplane.model.secrets import shown
 from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.decision import Situation, Step, decide
 from nsplane.plan.displaced import DisplacedLinks
 from nsplane.plan.held import Held
+from nsplane.plan.lent import LentLinks
 from nsplane.plan.needs import Loss, Need
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -42,6 +42,7 @@ class Scope(Protocol):
     ownership: Ownership
     claims: Claims[Node]
     displaced: DisplacedLinks
+    lent: LentLinks
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -488,5 +489,5 @@ class Node(ABC):
             "message": "overwritten before it was applied" if state == "superseded" else text,
             "since": self.since,
             "tries": self.retries.tries,
-            "item": msgspec.to_builtins(self.item),
+            "item": shown(self.item),
         }

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from nsplane.kernel import FieldInfo, bulk_fields
-from nsplane.kinds import KINDS
+from nsplane.kinds import IN_LISTS, KINDS
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
 from nsplane.model.ports import PORTS
@@ -116,6 +116,7 @@ def document_schema() -> Schema:
             "item": {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
             **kinds,
             **_ports(),
+            **_inside(),
             "namespace": _namespace(),
             "nexthop": NEXTHOP,
             **FORMATS,
@@ -140,6 +141,15 @@ def _ports() -> dict[str, Schema]:
     return {
         struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": f"port of a {kind}"}
         for kind, struct in PORTS.items()
+    }
+
+
+def _inside() -> dict[str, Schema]:
+    """What lists in interface items hold, by the Struct's name."""
+    _, made = msgspec.json.schema_components(IN_LISTS, ref_template="#/$defs/{name}")
+    return {
+        struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": title}
+        for struct, title in IN_LISTS.items()
     }
 
 
