@@ -11,8 +11,9 @@ from msgspec import structs
 
 from nsplane.errors import ItemError
 from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, Monitor, attributes
-from nsplane.kernel.attributes import Change, leaves_out
+from nsplane.kernel.attributes import Change, Wanted, leaves_out
 from nsplane.kernel.codecs import WrongValue
+from nsplane.kernel.links import RUNNING
 from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.model.items import Interface, birth_namespace, check_name, interface_key
@@ -81,12 +82,17 @@ class CreatedKind(LinkKind):
         values = structs.asdict(node.item)
         return values | {name: node.ifindex_of(values[name]) for name in self.table.links} if self.table.links else values
 
+    def _wanted(self, node: LinkNode) -> Wanted:
+        """What the link is to be of its kind, as long as the lower links are these."""
+        indexes = tuple(node.ifindex_of(getattr(node.item, name)) for name in self.table.links) if self.table.links else ()
+        wanted = node.wanted_data.get(indexes)
+        if wanted is None:
+            node.wanted_data = {indexes: Wanted(self.table, self._values(node))}
+            wanted = node.wanted_data[indexes]
+        return wanted
+
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
-        found: dict[str, Change] = {}
-        if self.table.fields and link.data is not node.right_data:
-            found = attributes.compare(self.table, self._values(node), link.data)
-            if not found and not self.table.links:
-                node.right_data = link.data
+        found = self._wanted(node).differences(link.data, RUNNING.get(self.kind, ())) if self.table.fields else {}
         if self._parent is not None and link.link != node.ifindex_of(getattr(node.item, self._parent)):
             found[self._parent] = Change.REMAKE
         if node.item.has_fixed_mtu and link.mtu != node.item.mtu:
@@ -95,7 +101,7 @@ class CreatedKind(LinkKind):
 
     def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
         if fields:
-            values = self._values(node)
+            values = self._wanted(node).values
             change.kind, change.data = self.kind, attributes.encode(self.table, values, values if self.is_whole else fields)
 
     def at_birth(self, node: LinkNode, birth: LinkChange) -> None:
@@ -103,7 +109,7 @@ class CreatedKind(LinkKind):
         if self._parent is not None:
             birth.link = node.ifindex_of(getattr(node.item, self._parent))
         if self.table.fields:
-            birth.data = attributes.encode(self.table, self._values(node))
+            birth.data = self._wanted(node).of_new()
 
     def bear(self, op: Operation, node: LinkNode, birth: LinkChange, netns_fd: int | None) -> None:
         """Has the operation make the link: in the stage's namespace or, where that is another, in `netns_fd`."""

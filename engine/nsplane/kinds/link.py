@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange, attributes
-from nsplane.kernel.attributes import Change
+from nsplane.kernel.attributes import Change, Wanted
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
@@ -194,8 +194,8 @@ class LinkNode(NamedNode):
         self.addresses: tuple[Address, ...] | None = None
         self.port: dict[str, Any] | None = None
         """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
-        self.right_data: bytes | None = None
-        """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
+        self.wanted_data: dict[tuple[int | None, ...], Wanted] = {}
+        """What the link is to be of its kind, by the ifindexes of the links that this names."""
         self.origin_fact = ""
         """Of a link that is moved here: the fact of the namespace that it comes from."""
         self.found_out: Any = None
@@ -216,7 +216,7 @@ class LinkNode(NamedNode):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept, self.right_data, self.found_out, self.birth_fact = kind, None, None, None, ""
+        self.kind, self._kept, self.wanted_data, self.found_out, self.birth_fact = kind, None, {}, None, ""
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
         self._master_fact = "" if item.master is None else link_of(item.master)
