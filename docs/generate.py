@@ -14,13 +14,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nsplane.model.ports import PORTS
 from nsplane.request.schema import NULL, document_schema
 
 PAGE = Path(__file__).parent / "items.md"
 
 NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
-    "BridgePort": "[port](#ports)",
+    "Port": "[port](#ports)",
+    "bridge_vlan": "[VLAN](#vlans)",
     "nexthop": "[next hop](#several-next-hops)",
 }
 """Definitions of the schema that the page calls by a name."""
@@ -76,7 +78,9 @@ def tables() -> dict[str, str]:
         for name, column in DEFINITIONS[way]["properties"]["block"]["properties"].items()
         if "contentEncoding" in column
     )
-    made["port"] = table(field_row(name, field, False) for name, field in DEFINITIONS["BridgePort"]["properties"].items())
+    fields = DEFINITIONS["Port"]["properties"]
+    for kind, struct in PORTS.items():
+        made[f"{kind}_port"] = table(field_row(name, fields[name], False) for name in struct.__struct_fields__)
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(
         row(way["title"], f"`{name}`", type_name(field), field["description"])
         for way in DEFINITIONS["namespace"]["anyOf"]

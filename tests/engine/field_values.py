@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from nsplane.kernel.attributes import table_of
-from nsplane.kernel.codecs import Codec, Host, HostOf, Ifindex, ListOf, Mac, Ports
+from nsplane.kernel.codecs import Codec, Host, HostOf, Ifindex, ListOf, Mac, PortIndex, Ports
 from nsplane.model.rules import GIVEN, wants_of
 
 LOWERS = ("low", "other", "third")
@@ -28,6 +28,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "downdelay": {"miimon": 4},
     "ignore_df": {"pmtudisc": False},
     "peer_notify_delay": {"miimon": 4},
+    "primary": {"mode": "active-backup"},
     "updelay": {"miimon": 4},
     **{field: {"remote": "fd00::9"} for field in ("flowlabel", "udp6zerocsumrx", "udp6zerocsumtx")},
 }
@@ -57,7 +58,7 @@ def another(struct: type[msgspec.Struct], field: str) -> Any:
             return "fd00::9"
         case Host():
             return "10.0.0.9"
-        case Ifindex():
+        case Ifindex() | PortIndex():
             return LOWER
         case Mac():
             return "01:80:c2:00:00:0e"

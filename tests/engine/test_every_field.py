@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from nsplane import Engine
-from nsplane.kernel.attributes import decode, differences, encode, table_of
+from nsplane.kernel.attributes import ALONE, DOWN, decode, differences, encode, table_of
 from nsplane.kinds import KINDS
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.pair import PairKind
@@ -62,6 +62,8 @@ COMMON: dict[str, tuple[Any, Any]] = {
 """Two values of each field that all links have."""
 MTUS = {"vcan": (72, 16), "vxcan": (72, 16)}
 """Of the kinds that take no others."""
+MASTERS: dict[str, Item] = {"prio": {"mode": "active-backup"}, "actor_port_prio": {"mode": "802.3ad"}}
+"""What the master has to be for a field of its port."""
 IMPOSSIBLE = frozenset((("bridge", "master"), ("macvtap", "master"), ("netkit", "mode")))
 """What the kernel refuses (neither is a port of a bridge), and what both ends of a pair have."""
 
@@ -85,7 +87,7 @@ def tables() -> list[tuple[str, str]]:
 
 
 def ports() -> list[tuple[str, str]]:
-    return [(f"port of a {kind}", field.name) for kind, struct in PORTS.items() for field in table_of(struct).fields]
+    return [(f"port of a {kind}", field.name) for kind in PORTS if kind in HERE for field in table_of(PORTS[kind]).fields]
 
 
 def commons() -> list[tuple[str, str]]:
@@ -104,21 +106,25 @@ class Subject:
         self.link, self.bridge = (lab.name(letter) for letter in "sb")
         self._lower = {logical: lab.name(logical[0]) for logical in LOWERS}
         self._peer = lab.name("p")
+        self._lower_kind = "ifb"
         self._kind, self._field = kind, field
         self._table = table_of(MADE[kind].item)
         self._struct: type[msgspec.Struct] = MADE[kind].item
         self._master = "bridge" if "mac" in self._struct.__struct_fields__ else "vrf"
+        self._of_master = REQUIRED.get(self._master, {})
         self._base = REQUIRED.get(kind, {}) | ({} if field in COMMON else beside(self._struct, field))
 
     def others(self) -> list[Item]:
         """What the item needs beside itself."""
         items: list[Item] = [
-            {"kind": "ifb", "name": logical, "host_name": name}
+            {"kind": self._lower_kind, "name": logical, "host_name": name}
             for logical, name in self._lower.items()
             if logical == LOWER or "slave1" in self._base
         ]
+        if self._field in self._table.ports:
+            items[0] |= {"kind": "dummy", "master": "s"}
         if self._field == "master" or self._struct in PORTS.values():
-            items.append({"kind": self._master, "name": "br", "host_name": self.bridge} | REQUIRED.get(self._master, {}))
+            items.append({"kind": self._master, "name": "br", "host_name": self.bridge} | self._of_master)
         kind = MADE[self._kind]
         if isinstance(kind, PairKind):
             both = {name: self._base[name] for name in kind.shared}
@@ -148,7 +154,7 @@ class Subject:
         defaults = {one.name: one.default for one in msgspec.structs.fields(self._struct) if one.name in names}
         fields = defaults | self._fields(value)
         indexes = {logical: link_info(name).index for logical, name in self._lower.items() if logical in fields.values()}
-        return {name: indexes[one] if name in self._table.links and one else one for name, one in fields.items() if name in names}
+        return {name: indexes[one] if name in self._table.names and one else one for name, one in fields.items() if name in names}
 
     def is_so(self, value: Any) -> bool:
         """Has the kernel's link this value?"""
@@ -187,7 +193,10 @@ class Subject:
                 wanted = self.wanted(value)
                 if value is None and not row.codec.takes_none:  # the kernel cannot be told so: it is told something else
                     wanted[self._field] = a_third(row.codec)
-                self.set_data(encode(self._table, wanted, wanted if MADE[self._kind].is_whole else [self._field]))
+                data = encode(self._table, wanted, wanted if MADE[self._kind].is_whole else [self._field])
+                if row.change in (DOWN, ALONE):
+                    run(f"ip link set dev {self.link} down")
+                self.set_data(data)
 
     def data(self) -> bytes:
         """What the kernel tells of the fields of the table."""
@@ -198,11 +207,15 @@ class Subject:
 
 
 class PortSubject(Subject):
-    """A port of a bridge, beside another one."""
+    """A port of a bridge or bond, beside another one."""
 
     def __init__(self, lab: Lab, kind: str, field: str) -> None:
-        super().__init__(lab, "ifb", field)
-        self._struct = PORTS[kind.removeprefix("port of a ")]
+        master = kind.removeprefix("port of a ")
+        super().__init__(lab, "dummy" if master == "bond" else "ifb", field)  # whose MAC a bond can set
+        self._master = master
+        self._lower_kind = self._kind
+        self._of_master = MASTERS.get(field, {})
+        self._struct = PORTS[self._master]
         self._table = table_of(self._struct)
         self._base = beside(self._struct, field)
 
@@ -218,7 +231,7 @@ class PortSubject(Subject):
         return link_info(self.link).slave_data
 
     def set_data(self, data: bytes) -> None:
-        set_link(self.link, "bridge", data, slave=True)
+        set_link(self.link, self._master, data, slave=True)
 
 
 def plan(engine: Engine, items: list[Item]) -> str:

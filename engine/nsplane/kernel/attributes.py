@@ -8,7 +8,8 @@ A field's annotation says it, beside what the field is to the user:
         gvrp: Annotated[bool, Attr(IFLA_VLAN_FLAGS, MaskedBit(VLAN_FLAG_GVRP))] = False
 
 `encode`, `decode` and `differences` go by `table_of(Vlan)`. Values are the item's words, numbers and texts. A field that is another
-link (`IFINDEX`) has its logical name in the item and its ifindex here: `Table.links` lists these fields.
+link (`IFINDEX`) has its logical name in the item and its ifindex here: `Table.links` lists these fields, and `Table.ports` those of
+which the link itself is the master (`PORT_INDEX`).
 """
 
 from __future__ import annotations
@@ -21,19 +22,23 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from nsplane.kernel.codecs import NLA_F_NESTED, UNTOLD, Codec, Ifindex, Payloads, WrongValue, join, split
+from nsplane.kernel.codecs import NLA_F_NESTED, UNTOLD, Codec, Ifindex, Payloads, PortIndex, WrongValue, join, split
 
 
 class Change(Enum):
     """What a field that differs asks for."""
 
     IN_PLACE = "changed in place"
+    DOWN = "changed while it is down"
+    ALONE = "changed while it is down and has no ports"
     REMAKE = "made anew"
     UNSUPPORTED = "not of this kernel"
     """The kernel does not tell of the attribute, and what is wanted is not what a new object has."""
 
 
 IN_PLACE: Final = Change.IN_PLACE
+DOWN: Final = Change.DOWN
+ALONE: Final = Change.ALONE
 REMAKE: Final = Change.REMAKE
 
 
@@ -78,10 +83,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The fields of a Struct that are attributes; `links` names those whose values are ifindexes."""
+    """The fields of a Struct that are attributes; `links` and `ports` name those whose values are ifindexes."""
 
     fields: tuple[Field, ...]
     links: tuple[str, ...]
+    ports: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that have logical names in the item."""
+        return (*self.links, *self.ports)
 
 
 @cache
@@ -100,7 +111,8 @@ def table_of(struct: type[msgspec.Struct]) -> Table:
         for about in msgspec.structs.fields(struct)
         for attr in _attrs(about.type)
     )
-    return Table(fields, tuple(field.name for field in fields if isinstance(field.codec, Ifindex)))
+    links, ports = (tuple(field.name for field in fields if isinstance(field.codec, codec)) for codec in (Ifindex, PortIndex))
+    return Table(fields, links, ports)
 
 
 def _attrs(annotation: Any) -> Iterator[Attr]:
@@ -128,7 +140,7 @@ def encode(table: Table, values: Mapping[str, Any], only: Collection[str] | None
 
 def check(table: Table, values: Mapping[str, Any]) -> None:
     """WrongValue where an attribute has no room for a value. Fields that are links are not looked at."""
-    encode(table, values, [name for name in values if name not in table.links])
+    encode(table, values, [name for name in values if name not in table.names])
 
 
 def decode(table: Table, data: bytes) -> dict[str, Any]:

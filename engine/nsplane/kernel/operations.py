@@ -150,6 +150,12 @@ class Op:
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))
 
+    def change_vlans(self, index: int, added: bytes, deleted: bytes) -> None:
+        """Has a bridge, or a port of one, be in some VLANs and no more in others, both encoded (vlans.py)."""
+        for vlans, build in ((added, lib.nsp_link_vlans_add), (deleted, lib.nsp_link_vlans_delete)):
+            if vlans:
+                self._add(build(self._room_for_bytes(len(vlans)), self._in_vlans(index, vlans)))
+
     def ask(self, name: str) -> None:
         """Addresses for the index 0 in later stages are for the link of this name."""
         self._add(lib.nsp_link_get(self._room(), LinkChange(name=name)._fill()))
@@ -187,8 +193,17 @@ class Op:
         return lib.nsp_op_room(self._raw)
 
     def _room_for(self, link: LinkChange) -> CData:
-        attributes = len(link.data or b"") + len(link.slave_data or b"")
+        return self._room_for_bytes(len(link.data or b"") + len(link.slave_data or b""))
+
+    def _room_for_bytes(self, attributes: int) -> CData:
         return lib.nsp_op_reserve(self._raw, 1024 + attributes) if attributes else self._room()
+
+    @staticmethod
+    def _in_vlans(index: int, vlans: bytes) -> CData:
+        raw = ffi.new("struct nsp_link *")
+        raw.fields, raw.index = lib.NSP_LINK_INDEX | lib.NSP_LINK_VLANS, index
+        _point_to(raw.vlans, vlans)
+        return raw
 
     @staticmethod
     def _add(rc: int) -> None:

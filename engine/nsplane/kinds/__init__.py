@@ -13,8 +13,9 @@ from nsplane.kinds.link import LinkKind
 from nsplane.model.items import Interface, Namespace, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
-from nsplane.model.ports import PORTS
+from nsplane.model.ports import Port
 from nsplane.model.rules import check_wants
+from nsplane.model.vlans import BridgeVlan
 
 MODULES = (
     "bareudp",
@@ -56,7 +57,8 @@ FIELDS = {str(item.__struct_config__.tag): {*item.__struct_fields__, "kind"} for
 NAMES = sorted((*BULK_KINDS, *FIELDS))
 INSIDE = {
     "namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)},
-    "port": {name for port in PORTS.values() for name in port.__struct_fields__},
+    "port": set(Port.__struct_fields__),
+    "vlans": set(BridgeVlan.__struct_fields__),
 }
 
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[tuple(KINDS)])  # noqa: UP007

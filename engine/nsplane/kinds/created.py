@@ -43,10 +43,10 @@ class CreatedKind(LinkKind):
             attributes.check(self.table, self._fields(item))
         except WrongValue as error:
             raise ItemError(error.field, str(error)) from None
-        for field in self._link_fields:
+        for field in (*self._link_fields, *self.table.ports):
             name = getattr(item, field)
             if name is not None and check_name(name, field) == item.name:
-                raise ItemError(field, "a link cannot be its own lower link")
+                raise ItemError(field, f"a link cannot be its own {'port' if field in self.table.ports else 'lower link'}")
 
     @property
     def _link_fields(self) -> tuple[str, ...]:
@@ -56,11 +56,18 @@ class CreatedKind(LinkKind):
         names = (getattr(item, field) for field in self._link_fields)
         return tuple(name for name in names if name is not None)
 
+    def ports(self, item: Interface) -> tuple[str, ...]:
+        names = (getattr(item, field) for field in self.table.ports)
+        return tuple(name for name in names if name is not None)
+
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
-        links = dict.fromkeys(self.table.links)  # these are names here
-        changes = attributes.differences(self.table, self._fields(item) | links, self._fields(now) | links).values()
         is_other = any(getattr(now, name) != getattr(item, name) for name in self._for_life)
-        return is_other or Change.REMAKE in changes or self.withdraws(now, item)
+        return is_other or Change.REMAKE in self.changes(now, item) or self.withdraws(now, item)
+
+    def changes(self, now: Interface, item: Interface) -> frozenset[Change]:
+        names = dict.fromkeys(self.table.names)
+        found = attributes.differences(self.table, self._fields(item) | names, self._fields(now) | names)
+        return frozenset(found.values())
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
         port, is_same_port = now.port, now.master == item.master
@@ -71,13 +78,14 @@ class CreatedKind(LinkKind):
 
     def _values(self, node: LinkNode) -> dict[str, Any]:
         values = self._fields(node.item)
-        return values | {name: node.ifindex_of(values[name]) for name in self.table.links}
+        links = {name: node.ifindex_of(values[name]) for name in self.table.links}
+        return values | links | {name: node.ifindex_of_port(values[name]) for name in self.table.ports}
 
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
         found: dict[str, Change] = {}
         if self.table.fields and link.data is not node.right_data:
             found = attributes.differences(self.table, self._values(node), attributes.decode(self.table, link.data))
-            if not found and not self.table.links:
+            if not found and not self.table.names:
                 node.right_data = link.data
         if self._parent is not None and link.link != node.ifindex_of(getattr(node.item, self._parent)):
             found[self._parent] = Change.REMAKE
@@ -131,9 +139,12 @@ class CreatedKind(LinkKind):
 
     def desired(self, node: LinkNode, held: HeldLink, link: Link) -> LinkChange:
         mtu = self.mtu(node, held)
+        is_slave = link.slave_kind == "bond"  # it has the bond's MAC, and its own again when it leaves, and so of the MTU
+        if is_slave and node.item.mtu is None:
+            mtu = None
         return LinkChange(
             name=node.wanted_name,
-            mac=node.mac,
+            mac=None if is_slave else node.mac,
             mtu=mtu,
             up=node.wants_up,
             master=node.master_of(link),

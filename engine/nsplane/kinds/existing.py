@@ -7,10 +7,12 @@ from typing import Annotated
 from nsplane.kernel import PROTOCOL, Link, LinkChange
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
+from nsplane.kinds.ports import VlanChange, fields_to_give_back, vlans_to_give_back
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import ALTNAME_MAX, Interface
 from nsplane.model.links import Addresses, Mac, Master, Mtu
-from nsplane.model.rules import in_place_of, wants
+from nsplane.model.ports import Port
+from nsplane.model.rules import GIVEN, in_place_of, wants
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import save_now
 
@@ -26,6 +28,7 @@ class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     mtu: Annotated[Mtu, says("set where given, 68 to 65536")] | None = None
     enabled: Annotated[bool, says("set up or down where given")] | None = None
     master: Annotated[Master, says("made its master where given")] | None = None
+    port: Annotated[Port | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
     link_only: Annotated[bool, says("says that the addresses are left alone: `addresses` cannot be given with it")] = False
 
     def check_link_name(self, most: int = ALTNAME_MAX) -> None:
@@ -65,6 +68,12 @@ class AdoptedKind(LinkKind):
         if node.item.master is not None and node.master_of(link) is None:
             given["master"] = link.master
         has = {"mtu": link.mtu, "mac": link.mac, "up": link.up, "master": link.master}
+        if link.slave_kind == "bond":
+            del given["mac"]  # it has the bond's, and its own again when it leaves
+        if node.item.port is not None:
+            former.setdefault("port", link.slave_data)
+            if node.item.port.vlans is not None:
+                former.setdefault("vlans", link.vlans)
         change = LinkChange()
         for name, value in given.items():
             if value is not None:
@@ -84,9 +93,16 @@ class AdoptedKind(LinkKind):
         ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not node.item.link_only]
         back = LinkChange(index=held.index)
         for name, value in held.former.items():
-            if name != "ipv6" and getattr(link, name) != value:
+            if name in ("mtu", "mac", "up", "master") and getattr(link, name) != value:
                 setattr(back, name, value)
-        if not ours and not back:
+        if back.master is not None and link.slave_kind == "bond":
+            back.mac = None  # the bond gives it the one that it came with
+        vlans = VlanChange()
+        if back.master is None:
+            back.slave_data = fields_to_give_back(held.former.get("port"), link)
+            vlans = vlans_to_give_back(held.former.get("vlans"), link)
+        is_done = not ours and not back and not vlans
+        if is_done or not node.retries.may_repeat((held.netns, "given back", ours, back, vlans)):
             if "ipv6" in held.former:
                 turn_ipv6(held.netns, link, False)
             node.leave()
@@ -97,7 +113,8 @@ class AdoptedKind(LinkKind):
         for address in ours:
             op.delete_address(held.index, address)
         if back:
-            op.change(back)
+            op.change_link(back, link)
+        op.change_vlans(held.index, vlans.added, vlans.deleted)
         node.scope.submit(op)
 
 

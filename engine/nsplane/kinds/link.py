@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from socket import AF_INET, AF_INET6
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-
-from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange, attributes
+from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange
 from nsplane.kernel.attributes import Change
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
+from nsplane.kinds.ports import NoSuchPort, PortWish, VlanChange, change_port, vlans_to_change
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
-from nsplane.model.ports import PORTS, links_of
+from nsplane.model.ports import links_of
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
 from nsplane.plan.needs import Loss, Need, there
 from nsplane.plan.node import Node, Scope
+from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
 FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
@@ -81,6 +81,10 @@ class LinkKind:
         """The logical names of all links without which its own cannot be."""
         return self.lower_links(item)
 
+    def ports(self, item: Interface) -> tuple[str, ...]:
+        """The logical names of those of its ports that it names."""
+        return ()
+
     def needs_up(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that have to be up for its own to be."""
         return ()
@@ -93,6 +97,10 @@ class LinkKind:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
         return self.rests_on(now) != self.rests_on(item)
 
+    def changes(self, now: Interface, item: Interface) -> frozenset[Change]:
+        """What the fields of the kind ask for in which another item of this kind differs."""
+        return frozenset()
+
     def withdraws(self, now: Interface, item: Interface) -> bool:
         """Does the new item leave a field out that the kernel cannot be told to have as in a new link, or change one that it
         does not tell of?"""
@@ -104,6 +112,14 @@ class LinkKind:
 
     def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
         """Has the change make these fields of the kind as they are to be."""
+
+    def interrupts(self, node: LinkNode, held: HeldLink, fields: Mapping[str, Change]) -> list[LinkNode]:
+        """Who looks after other links that are touched when these fields are changed."""
+        return []
+
+    def tell(self, op: Operation, node: LinkNode, link: Link, fields: Mapping[str, Change], change: LinkChange) -> None:
+        """Puts the change, these fields of the kind being among it, into an operation."""
+        op.change_link(change, link)
 
     def lacks(self, node: LinkNode) -> list[str]:
         """What there has to be besides its namespace for the link to be there."""
@@ -148,8 +164,7 @@ class LinkNode(Node):
         self.mac: bytes | None = None
         """The MAC that the link is to have; None: as it is."""
         self.addresses: tuple[Address, ...] | None = None
-        self.port: dict[str, Any] | None = None
-        """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
+        self.port = PortWish()
         self.right_data: bytes | None = None
         """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
         self._there = there(key)
@@ -158,6 +173,7 @@ class LinkNode(Node):
         self._watched: Claim | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
+        self._sets_vlans = False
         self._kept: LinkChange | None = None
         """How the link was to be when it was so, with all its addresses."""
 
@@ -167,7 +183,7 @@ class LinkNode(Node):
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
         self.kind, self._kept, self.right_data = kind, None, None
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
-        self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
+        self.port = self.port.then(item)
         self._master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self.wish(item, source, generation)
@@ -191,7 +207,7 @@ class LinkNode(Node):
         lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
         beside = [self._master_fact] if self._master_fact else []
-        beside += [there(interface_key(name)) for name in links_of(self.item.port)]
+        beside += [there(interface_key(name)) for name in (*links_of(self.item.port), *self.kind.ports(self.item))]
         return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
 
     @property
@@ -236,6 +252,13 @@ class LinkNode(Node):
         held = None if name is None else self.scope.held_of(there(interface_key(name)))
         return None if held is None else held.index
 
+    def ifindex_of_port(self, name: str | None) -> int | None:
+        """That of the link of an item of this name, where it is a port of this one's."""
+        held = None if name is None else self.scope.held_of(there(interface_key(name)))
+        if held is None or held.link is None or self._held is None or held.netns is not self._held.netns:
+            return None
+        return held.index if held.link.master == self._held.index else None
+
     def master_of(self, link: Link) -> int | None:
         """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
         index = self.master_index()
@@ -253,8 +276,7 @@ class LinkNode(Node):
 
     def leave(self) -> None:
         held, self._held = self._held, None
-        if self.item.port is None:
-            self.port = None
+        self.port = self.port.settled(self.item)
         self.ending = self._is_outdated = False
         self._kept = None
         self.withdraw()
@@ -319,9 +341,13 @@ class LinkNode(Node):
                 self.refuse_repeated(f"the kernel took it, but {name} of {link.name} is not so")
                 return
         self.kind.change(self, of_kind, change)
-        of_port = self._change_port(link, change)
-        if of_port is None:
-            return
+        of_port: list[str] = []
+        if link.slave_kind and link.master == self.master_index():
+            try:
+                of_port = change_port(self.port, link, str(self.item.master), self.ifindex_of, change)
+            except NoSuchPort as error:
+                self.fail(error.errno, error.text)
+                return
         if change.name is not None and not self.kind.make_way(self, held.netns):
             if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
                 return
@@ -332,14 +358,20 @@ class LinkNode(Node):
         mtu = change.mtu or link.mtu
         if mtu < IPV6_MIN_MTU:
             fresh = [address for address in fresh if address.family == AF_INET]
+        vlans = VlanChange()
         if not change and not stale and not fresh:
-            self._kept = desired
-            if self.item.port is None:
-                self.port = None
-            self._rest(addresses, mtu)
+            vlans = vlans_to_change(self.port, link, self._bridge_of(held.netns, link))
+            if not vlans:
+                self._kept = desired
+                self.port = self.port.settled(self.item)
+                self._rest(addresses, mtu)
+                return
+        beside = self.kind.interrupts(self, held, of_kind)
+        if any(self.scope.awaits(self, node) for node in beside):
             return
-        self._tell_drift(held, desired, change, [*of_kind, *of_port, *(["addresses"] if stale or fresh else [])])
-        if not self.retries.may_repeat((held.netns, change, stale, fresh)):
+        others = [*of_kind, *of_port, *(["addresses"] if stale or fresh else []), *(["vlans"] if vlans else [])]
+        self._tell_drift(held, desired, change, others)
+        if not self.retries.may_repeat((held.netns, change, stale, fresh, vlans)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
@@ -349,38 +381,28 @@ class LinkNode(Node):
             except KernelError as error:
                 self.refuse(error.errno or errno.EIO, error.strerror or str(error))
                 return
-        op = self.scope.operation(self)
+        for node in beside:
+            node.expect_change()
+        op = self.scope.operation(self, *beside)
         op.stage_in(held.netns)
         for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
             op.delete_address(link.index, address)
             op.deletes(held.netns, change.name or link.name, address)
         if change:
-            op.change_link(change, link)
+            self.kind.tell(op, self, link, of_kind, change)
             op.unreported(held.netns, change.name or link.name, change)
         for address in fresh:
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
+        op.change_vlans(link.index, vlans.added, vlans.deleted)
+        self._sets_vlans = bool(vlans)
         self.scope.submit(op)
 
-    def _change_port(self, link: Link, change: LinkChange) -> list[str] | None:
-        """Has the change make the link the port that it is to be: the fields that differ, or None where it has failed. Of what kind
-        the fields are is the kernel's word: the master may be somebody else's."""
-        if self.port is None or not link.slave_kind or link.master != self.master_index():
-            return []
-        struct = PORTS.get(link.slave_kind)
-        if struct is None:
-            self.fail(errno.EINVAL, f"port: {self.item.master} is a {link.slave_kind}, whose ports have no such fields")
-            return None
-        table = attributes.table_of(struct)
-        values = self.port | {name: self.ifindex_of(self.port.get(name)) for name in table.links}
-        found = attributes.differences(table, values, attributes.decode(table, link.slave_data))
-        for name, asks in found.items():
-            if asks is Change.UNSUPPORTED:
-                self.fail(errno.EOPNOTSUPP, f"port.{name}: this kernel has no such field of a port of a {link.slave_kind}")
-                return None
-        if found:
-            change.slave_data = attributes.encode(table, values, found)
-        return [f"port.{name}" for name in found]
+    def _bridge_of(self, netns: Netns, link: Link) -> Link | None:
+        """The bridge that the link is, or in which it is as it is to be."""
+        if link.kind == "bridge":
+            return link
+        return netns.links.get(link.master) if link.slave_kind == "bridge" and link.master == self.master_index() else None
 
     def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:
         """Is it somebody else's doing that the link is not as it was?"""
@@ -388,14 +410,20 @@ class LinkNode(Node):
         if kept is None or held.link is None:
             return
         excused = self.kind.changes_by_itself(self, held, held.link)
+        if kept.master and held.link.master != kept.master:
+            excused = (*excused, "up")  # a bond takes down who leaves it
         fields = [
             name
             for name in FIELDS
             if getattr(change, name) is not None and getattr(kept, name) == getattr(desired, name) and name not in excused
         ]
-        fields += others
+        fields += [name for name in others if name not in excused]
         if fields:
             self.scope.drifted(self, "altered", fields)
+
+    def expect_change(self) -> None:
+        """What will be other on its link than it was is nobody else's doing."""
+        self._kept = None
 
     def _rest(self, addresses: AddressChanges, mtu: int) -> None:
         """The link is as it is to be, as far as can be."""
@@ -445,8 +473,11 @@ class LinkNode(Node):
 
     def refuse(self, error: int, text: str) -> None:
         """The kernel's words do not name the kind that it lacks."""
-        is_unknown = error == errno.EOPNOTSUPP and text == UNKNOWN_KIND
-        super().refuse(error, self.kind.unknown_to_kernel if is_unknown else text)
+        if error == errno.EOPNOTSUPP and text == UNKNOWN_KIND:
+            text = self.kind.unknown_to_kernel
+        elif error == errno.EOPNOTSUPP and self._sets_vlans:
+            text = "vlans: this kernel has no VLANs of bridges"
+        super().refuse(error, text)
 
     def excuse(self, error: int) -> bool:
         return (error == errno.EACCES and self._enable_ipv6()) or (error == errno.EINVAL and self._has_lost_ipv6())

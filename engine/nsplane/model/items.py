@@ -13,7 +13,9 @@ import msgspec
 
 from nsplane.errors import ItemError
 from nsplane.model.formats import looks_like, says
+from nsplane.model.ports import Port
 from nsplane.model.rules import in_place_of
+from nsplane.model.vlans import VlanList
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_LABEL = 255
@@ -110,7 +112,11 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return None
 
     @property
-    def port(self) -> msgspec.Struct | None:
+    def port(self) -> Port | None:
+        return None
+
+    @property
+    def vlans(self) -> VlanList | None:
         return None
 
     @property

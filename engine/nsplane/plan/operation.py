@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from socket import AF_INET6
 from typing import Protocol
 
@@ -59,11 +60,19 @@ class Operation(Op):
         return self
 
     def change_link(self, change: LinkChange, link: Link) -> None:
-        """A change, with the link down for the time of it where the kernel wants that for a new name."""
-        if change.name is not None and link.up and not LIVE_RENAME:
+        """A change, with the link down for the time of it where the kernel wants that: for a new name, or to be enslaved by a bond,
+        which sets it up, as it sets down who leaves it."""
+        master = self.namespaces[-1].links.get(change.master or 0)
+        goes_in = master is not None and master.kind == "bond"
+        goes_out = change.master is not None and link.slave_kind == "bond"
+        goes_down = link.up and (goes_in or (change.name is not None and not LIVE_RENAME))
+        if goes_down:
             self.change(LinkChange(index=link.index, up=False))
-            change.up = change.up is not False
-        self.change(change)
+        if not (goes_down or goes_in or goes_out):
+            self.change(change)
+            return
+        self.change(replace(change, up=None))
+        self.change(LinkChange(index=link.index, up=link.up if change.up is None else change.up))
 
     def makes(self, netns: Netns, name: str, take: Callable[[Link], None]) -> None:
         """The operation makes a link of this name: `take` is told of the link when the operation has ended, whatever else fails or

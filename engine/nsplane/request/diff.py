@@ -102,8 +102,8 @@ class Diff:
         return told
 
     def _count_interrupted(self, will: Forecast, changes: list[Change]) -> None:
-        """How many others each interface that goes or is made anew takes along: what is on its link, and on those of whom it leaves
-        without."""
+        """How many others each interface that goes, is made anew or goes down takes along: what is on its link, and on those of
+        whom it leaves without."""
         going: dict[str, int] = {}
         for change in changes:
             if change["action"] == "delete" and not is_interface_key(change["key"]):
@@ -114,8 +114,12 @@ class Diff:
                 others = list(will.losing(change["key"]))
                 gone = (change["key"], *(key for key in others if will.link(key).state != "configured"))
                 change["interrupts"] = sum(will.rows_on(key) - going.get(key, 0) for key in gone) + len(others)
-            elif change["action"] == "change" and is_interface_key(change["key"]) and change["after"].get("enabled") is False:
-                change["interrupts"] = will.rows_on(change["key"]) - going.get(change["key"], 0)
+            elif change["action"] == "change" and is_interface_key(change["key"]):
+                down = will.going_down(change["key"])
+                if down or change["after"].get("enabled") is False:
+                    own, *ports = down or [change["key"]]
+                    rows = sum(will.rows_on(key) - going.get(key, 0) for key in (own, *ports))
+                    change["interrupts"] = rows + len(ports)
 
     def _waiting(self, will: Forecast, key: str) -> Change:
         """An interface that the request does not name, and that would lose what it needs."""

@@ -20,6 +20,7 @@ import msgspec
 from nsplane import kernel, kinds
 from nsplane.errors import ItemError
 from nsplane.kernel import KernelError, Link, Monitor, RouteKey
+from nsplane.kernel.attributes import ALONE, DOWN
 from nsplane.model.items import (
     ByFile,
     ByMicroservice,
@@ -165,6 +166,27 @@ class Forecast:
                     yield dependent
                     look.append(dependent)
 
+    def going_down(self, key: str) -> list[str]:
+        """The interfaces whose links go down for a moment where this one is changed in place: its own first, then its ports."""
+        node, item = self._planner.nodes.get(key), self.item(key)
+        if node is None or item is None or type(node.item) is not type(item):
+            return []
+        asks = kinds.KINDS[type(item)].changes(node.item, item)
+        masters = {node.item.master, item.master}
+        if not asks & {DOWN, ALONE} and (len(masters) == 1 or not any(map(self._is_bond, masters))):
+            return []
+        others = ((one, self.item(one)) for one in self._dependents.get(key, ()) if ALONE in asks)
+        return [key, *(one for one, other in others if other is not None and other.master == item.name)]
+
+    def _is_bond(self, name: str | None) -> bool:
+        """Those who come into it or leave it have to be down."""
+        key = interface_key(str(name))
+        item = self.item(key)
+        if item is None or item.__struct_config__.tag == "bond":
+            return item is not None
+        link = self._place_of(key, item).links.get(item.link_name)
+        return link is not None and link.kind == "bond"
+
     def rows_on(self, key: str) -> int:
         """How many routes and ARP entries are on the link of this interface, now."""
         dependents = self._planner.facts.dependents(key)
@@ -212,7 +234,8 @@ class Forecast:
             if not self.has_link(interface_key(master)):
                 return Verdict(PENDING, [interface_key(master)])
         up = (key for key in map(interface_key, kinds.KINDS[type(item)].needs_up(item)) if self._on(key).state != CONFIGURED)
-        lacking = [*up, *(key for key in map(interface_key, links_of(item.port)) if not self.has_link(key))]
+        beside = map(interface_key, (*links_of(item.port), *kinds.KINDS[type(item)].ports(item)))
+        lacking = [*up, *(key for key in beside if not self.has_link(key))]
         return Verdict(PENDING, lacking) if lacking else self._as_it_is(key)
 
     def _find_link(self, key: str) -> Verdict:
