@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nsplane.kernel import LIMITS
 from nsplane.model.ports import PORTS
 from nsplane.request.schema import NULL, document_schema
 
@@ -28,6 +29,10 @@ NAMED = {name: name for name in ("address", "mac", "prefix")} | {
 """Definitions of the schema that the page calls by a name."""
 
 DEFINITIONS = document_schema()["$defs"]
+
+
+OF_ALL_LINKS = (*LIMITS, "altnames", "addrgenmode")
+"""Fields that the page has in one table."""
 
 
 def field_row(name: str, field: dict[str, Any], required: bool) -> str:
@@ -67,7 +72,9 @@ def tables() -> dict[str, str]:
     kinds = [way for way in ways if DEFINITIONS[way]["title"] == way]
     made = {
         kind: table(
-            field_row(name, field, name in DEFINITIONS[kind]["required"]) for name, field in DEFINITIONS[kind]["properties"].items()
+            field_row(name, field, name in DEFINITIONS[kind]["required"])
+            for name, field in DEFINITIONS[kind]["properties"].items()
+            if name not in OF_ALL_LINKS
         )
         for kind in kinds
     }
@@ -77,6 +84,9 @@ def tables() -> dict[str, str]:
         if way not in kinds
         for name, column in DEFINITIONS[way]["properties"]["block"]["properties"].items()
         if "contentEncoding" in column
+    )
+    made["links"] = table(
+        field_row(name, field, False) for name, field in DEFINITIONS["dummy"]["properties"].items() if name in OF_ALL_LINKS
     )
     fields = DEFINITIONS["Port"]["properties"]
     for kind, struct in PORTS.items():

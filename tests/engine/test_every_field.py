@@ -22,7 +22,7 @@ from nsplane.kinds.pair import PairKind
 from nsplane.model.ports import PORTS
 
 from .conftest import Lab, ip, life, quiet, run, until
-from .field_values import LOWER, LOWERS, a_third, another, beside, is_older
+from .field_values import LIMITS, LOWER, LOWERS, a_third, another, beside, is_older, set_shared_field, shared_field
 from .rtnetlink import link_info, set_link
 
 Item = dict[str, Any]
@@ -60,6 +60,19 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "master": (None, "br"),
 }
 """Two values of each field that all links have."""
+SHARED: dict[str, tuple[Any, Any]] = {
+    "altnames": (("another-name",), ("a-third-name", "a-fourth-name")),
+    "txqueuelen": (500, 700),
+    "gso_max_size": (50000, 40000),
+    "gso_max_segs": (100, 200),
+    "gro_max_size": (50000, 40000),
+    "gso_ipv4_max_size": (30000, 20000),
+    "gro_ipv4_max_size": (30000, 20000),
+    "addrgenmode": ("random", "none"),
+}
+"""The same of those that have nothing to do with the kind: some kinds of different births stand for all."""
+COMMON |= SHARED
+OF_EACH_BIRTH = ("bond", "bridge", "gre", "macvlan", "veth")
 MTUS = {"vcan": (72, 16), "vxcan": (72, 16)}
 """Of the kinds that take no others."""
 MASTERS: dict[str, Item] = {"prio": {"mode": "active-backup"}, "actor_port_prio": {"mode": "802.3ad"}}
@@ -96,6 +109,7 @@ def commons() -> list[tuple[str, str]]:
         for kind in HERE
         for field in COMMON
         if field in MADE[kind].item.__struct_fields__ and (kind, field) not in IMPOSSIBLE
+        if field not in SHARED or kind in OF_EACH_BIRTH
     ]
 
 
@@ -113,6 +127,11 @@ class Subject:
         self._master = "bridge" if "mac" in self._struct.__struct_fields__ else "vrf"
         self._of_master = REQUIRED.get(self._master, {})
         self._base = REQUIRED.get(kind, {}) | ({} if field in COMMON else beside(self._struct, field))
+
+    @property
+    def is_unheard(self) -> bool:
+        """Does the kernel tell nobody that it is other by now?"""
+        return self._field in LIMITS
 
     def others(self) -> list[Item]:
         """What the item needs beside itself."""
@@ -160,6 +179,9 @@ class Subject:
         """Has the kernel's link this value?"""
         if self._field not in COMMON:
             return not differences(self._table, self.wanted(value), decode(self._table, self.data()))
+        if self._field in SHARED:
+            has = shared_field(link_info(self.link).attributes, self._field)
+            return bool(has == (set(value) if self._field == "altnames" else value))
         (link,) = ip("-d", "link", "show", "dev", self.link)
         match self._field:
             case "mac":
@@ -186,6 +208,8 @@ class Subject:
                 run(f"ip link set dev {self.link} {'up' if value else 'down'}")
             case "master":
                 run(f"ip link set dev {self.link} nomaster")
+            case shared if shared in SHARED:
+                set_shared_field(self.link, shared, value)
             case "addresses":
                 run(f"ip addr flush dev {self.link}")
             case _:
@@ -312,6 +336,8 @@ def take_through(engine: Engine, subject: Subject, first: Any, second: Any) -> i
     if action == "change":
         found = altered(engine)
         subject.damage(first)
+        if subject.is_unheard:
+            engine._ask({"op": "resync"}, timeout=10)
         until(engine, lambda: altered(engine) > found and subject.is_so(second))
     return link_info(subject.link).index
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,11 @@ import msgpack
 import pytest
 
 from nsplane import Engine
-from nsplane.kernel import LinkChange, Monitor
+from nsplane.kernel import Monitor
 from nsplane.kernel.attributes import decode, encode, table_of
-from nsplane.kinds.link import LinkNode
-from nsplane.kinds.ports import NoSuchPort, change_port
 from nsplane.model.ports import BridgePort
 
-from .conftest import Lab, ip, life, run, until
+from .conftest import Lab, ip, life, quiet, run, until
 from .rtnetlink import link_info, set_link
 from .wishes import Item
 
@@ -141,14 +138,30 @@ def test_over_a_restart_a_map_that_was_taken_away_meanwhile(lab: Lab, tmp_path: 
         engine.replace([], timeout=5)
 
 
-def test_a_master_of_another_kind_is_said(engine: Engine, lab: Lab) -> None:
-    engine.put([bridge(lab), port(lab, port={"isolated": True})], timeout=5)
-    node = engine._planner.nodes["interface/p"]
-    assert isinstance(node, LinkNode)
-    assert node.held is not None
-    assert node.held.link is not None
-    with pytest.raises(NoSuchPort, match=r"port\.isolated: br is a bond, whose ports have no such field"):
-        change_port(node.port, replace(node.held.link, slave_kind="bond"), "br", node.ifindex_of, LinkChange())
+@pytest.mark.parametrize(
+    ("master", "fields", "message"),
+    [
+        ("bridge", {"prio": 7}, "port.prio: br is a bridge, whose ports have no such field"),
+        ("ifb", {}, "master br is a ifb link, which has no ports"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ifb", "existing"])
+def test_a_master_that_cannot_have_such_a_port_is_said(
+    engine: Engine, lab: Lab, kind: str, master: str, fields: Item, message: str
+) -> None:
+    if kind == "existing":
+        run(f"ip link add {lab.name('p')} type ifb")
+        quiet(engine)
+    items = [bridge(lab) | {"kind": master}, port(lab, kind=kind, port=fields)]
+    plan = msgpack.packb({"op": "plan", "id": 1, "request": {"op": "put", "items": items}})
+    planned = msgpack.unpackb(engine.settle(engine.submit(plan), 5).reply())["changes"]
+    assert [(one["state"], one["message"]) for one in planned] == [("configured", ""), ("failed", message)]
+    reply = engine.put(items, timeout=5)
+    assert [(one["state"], one["message"]) for one in reply["items"]] == [("failed", message)]
+    assert engine.put([port(lab, kind=kind, master=None)], timeout=5)["counts"] == {"configured": 1}
+    if kind == "existing":
+        engine.delete(["interface/p"], timeout=5)
+        run(f"ip link delete {lab.name('p')}")
 
 
 @pytest.mark.parametrize(

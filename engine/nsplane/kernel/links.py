@@ -35,6 +35,9 @@ ADDR_GEN_MODE_NONE = 1
 
 IFLA_ALT_IFNAME = 53
 
+LIMITS = ("txqueuelen", "gso_max_size", "gso_max_segs", "gro_max_size", "gso_ipv4_max_size", "gro_ipv4_max_size")
+"""Fields of a link of which the kernel tells nobody that they are other by now, but for the first one."""
+
 # An attribute of `lib` is looked up anew each time.
 _LINK: int = lib.NSP_EVENT_LINK
 _LINK_GONE: int = lib.NSP_EVENT_LINK_GONE
@@ -43,6 +46,12 @@ _VLANS: int = lib.NSP_EVENT_VLANS
 _ALTNAMES: int = lib.NSP_LINK_ALTNAMES
 _ADDR_GEN_MODE: int = lib.NSP_LINK_ADDR_GEN_MODE
 _DATA: int = lib.NSP_LINK_DATA
+_TXQUEUELEN: int = lib.NSP_LINK_TXQUEUELEN
+_GSO_MAX_SIZE: int = lib.NSP_LINK_GSO_MAX_SIZE
+_GSO_MAX_SEGS: int = lib.NSP_LINK_GSO_MAX_SEGS
+_GRO_MAX_SIZE: int = lib.NSP_LINK_GRO_MAX_SIZE
+_GSO_IPV4_MAX_SIZE: int = lib.NSP_LINK_GSO_IPV4_MAX_SIZE
+_GRO_IPV4_MAX_SIZE: int = lib.NSP_LINK_GRO_IPV4_MAX_SIZE
 _SLAVE_KIND: int = lib.NSP_LINK_SLAVE_KIND
 _SLAVE_DATA: int = lib.NSP_LINK_SLAVE_DATA
 
@@ -127,6 +136,13 @@ class Link:
     data: bytes = b""
     slave_data: bytes = b""
     vlans: bytes = b""
+    txqueuelen: int = -1
+    gso_max_size: int = -1
+    gso_max_segs: int = -1
+    gro_max_size: int = -1
+    gso_ipv4_max_size: int = -1
+    gro_ipv4_max_size: int = -1
+    """LIMITS, each -1 where this kernel has no such field."""
     addresses: dict[AddressIdentity, Address] = field(default_factory=dict)
     """The oldest first."""
     inet: int = 0
@@ -209,6 +225,13 @@ def _link(raw: CData) -> Link:
         slave_kind,
         data,
         slave_data,
+        b"",
+        raw.txqueuelen if fields & _TXQUEUELEN else -1,
+        raw.gso_max_size if fields & _GSO_MAX_SIZE else -1,
+        raw.gso_max_segs if fields & _GSO_MAX_SEGS else -1,
+        raw.gro_max_size if fields & _GRO_MAX_SIZE else -1,
+        raw.gso_ipv4_max_size if fields & _GSO_IPV4_MAX_SIZE else -1,
+        raw.gro_ipv4_max_size if fields & _GRO_IPV4_MAX_SIZE else -1,
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
 from nsplane.errors import Closed
+from nsplane.kernel.codecs import TEXT, join
 from nsplane.kernel.failure import KernelError
-from nsplane.kernel.links import Address
+from nsplane.kernel.links import IFLA_ALT_IFNAME, LIMITS, Address
 
 if TYPE_CHECKING:
     from nsplane._core import CData
@@ -36,6 +38,12 @@ class LinkChange:
     link: int | None = None
     data: bytes | None = None
     slave_data: bytes | None = None
+    txqueuelen: int | None = None
+    gso_max_size: int | None = None
+    gso_max_segs: int | None = None
+    gro_max_size: int | None = None
+    gso_ipv4_max_size: int | None = None
+    gro_ipv4_max_size: int | None = None
 
     def __bool__(self) -> bool:
         """Is there anything to be changed?"""
@@ -84,10 +92,15 @@ class LinkChange:
         if self.slave_data is not None:
             fields |= lib.NSP_LINK_SLAVE_DATA
             _point_to(raw.slave_data, self.slave_data)
+        for name, value in zip(LIMITS, _limits_of(self), strict=True):
+            if value is not None:
+                fields |= getattr(lib, f"NSP_LINK_{name.upper()}")
+                setattr(raw, name, value)
         raw.fields = fields
         return raw
 
 
+_limits_of = attrgetter(*LIMITS)
 _fields_of = attrgetter(*LinkChange.__slots__[1:])
 _NOTHING = _fields_of(LinkChange())
 
@@ -149,6 +162,16 @@ class Op:
 
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))
+
+    def change_altnames(self, index: int, added: Iterable[str], deleted: Iterable[str]) -> None:
+        """Gives a link other names, and takes some away first."""
+        for names, build in ((deleted, lib.nsp_link_altnames_delete), (added, lib.nsp_link_altnames_add)):
+            attributes = join((IFLA_ALT_IFNAME, TEXT.pack(name)) for name in names)
+            if attributes:
+                raw = ffi.new("struct nsp_link *")
+                raw.fields, raw.index = lib.NSP_LINK_INDEX, index
+                _point_to(raw.altnames, attributes)
+                self._add(build(self._room_for_bytes(len(attributes)), raw))
 
     def change_vlans(self, index: int, added: bytes, deleted: bytes) -> None:
         """Has a bridge, or a port of one, be in some VLANs and no more in others, both encoded (vlans.py)."""

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from msgspec import structs
 
 from nsplane.errors import ItemError
-from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, attributes
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, LIMITS, Link, LinkChange, attributes
 from nsplane.kernel.attributes import Change, leaves_out
 from nsplane.kernel.codecs import WrongValue
 from nsplane.kinds.addresses import in_order
@@ -32,6 +32,7 @@ class CreatedKind(LinkKind):
     def __init__(self, item: type[Interface], kind: str, *, is_whole: bool = False) -> None:
         super().__init__(item)
         self.kind, self.is_whole = kind, is_whole
+        self.kernel_kind = kind
         self.unknown_to_kernel = f"this kernel has no links of kind {kind}, and no module for them"
         self.table = attributes.table_of(item)
         self._parent = next((one.name for one in structs.fields(item) if _is_parent(one.type)), None)
@@ -71,6 +72,8 @@ class CreatedKind(LinkKind):
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
         port, is_same_port = now.port, now.master == item.master
+        if any(getattr(now, name) is not None and getattr(item, name) is None for name in (*LIMITS, "addrgenmode")):
+            return True
         return leaves_out(now, item) or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
 
     def _fields(self, item: Interface) -> dict[str, Any]:
@@ -142,7 +145,7 @@ class CreatedKind(LinkKind):
         is_slave = link.slave_kind == "bond"  # it has the bond's MAC, and its own again when it leaves, and so of the MTU
         if is_slave and node.item.mtu is None:
             mtu = None
-        return LinkChange(
+        change = LinkChange(
             name=node.wanted_name,
             mac=None if is_slave else node.mac,
             mtu=mtu,
@@ -152,6 +155,13 @@ class CreatedKind(LinkKind):
             # With a small MTU, IPv6 goes before the mode is set.
             addr_gen_mode=_addr_gen_mode(node, min(link.mtu, mtu or link.mtu)),
         )
+        return _with_limits(change, node.item)
+
+    def altnames(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[list[str], list[str]]:
+        wanted = node.altnames
+        if wanted is None or wanted == link.altnames:
+            return [], []
+        return [name for name in wanted if name not in link.altnames], [name for name in link.altnames if name not in wanted]
 
     def release(self, node: LinkNode, held: HeldLink) -> None:
         node.scope.remove(held.netns, held.index, node)
@@ -221,7 +231,14 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
 
 def _at_birth(node: LinkNode, kind: CreatedKind, group: int, mtu: int | None) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.wanted_name, kind=kind.kind, mac=node.mac, mtu=mtu, group=group)
+    return _with_limits(LinkChange(name=node.wanted_name, kind=kind.kind, mac=node.mac, mtu=mtu, group=group), node.item)
+
+
+def _with_limits(change: LinkChange, item: Interface) -> LinkChange:
+    """The change, with what the item says of limits."""
+    for name in LIMITS:
+        setattr(change, name, getattr(item, name))
+    return change
 
 
 def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns], ...], other_mtu: int | None = None) -> None:
@@ -272,8 +289,9 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
 def _addr_gen_mode(node: LinkNode, mtu: int | None) -> int | None:
     """A port has no link-local address: nothing could reach it, for the bridge takes what comes in, and each costs the kernel
     routes, and a walk through all of them whenever another one comes or goes."""
-    has_ipv6 = HAS_IPV6 and (mtu is None or mtu >= IPV6_MIN_MTU)
-    return ADDR_GEN_MODE_NONE if node.is_port and has_ipv6 else None
+    if not HAS_IPV6 or (mtu is not None and mtu < IPV6_MIN_MTU):
+        return None
+    return node.item.addr_gen_mode if node.item.addrgenmode is not None else ADDR_GEN_MODE_NONE if node.is_port else None
 
 
 def _taking(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:

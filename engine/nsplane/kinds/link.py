@@ -9,24 +9,24 @@ from operator import attrgetter
 from socket import AF_INET, AF_INET6
 from typing import Protocol
 
-from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange
+from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, LinkChange
 from nsplane.kernel.attributes import Change
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
-from nsplane.kinds.ports import NoSuchPort, PortWish, VlanChange, change_port, vlans_to_change
+from nsplane.kinds.names import NamedNode
+from nsplane.kinds.ports import PortWish, UnknownField, VlanChange, change_port, vlans_to_change
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
-from nsplane.model.ports import links_of
-from nsplane.plan.claims import Claim
+from nsplane.model.ports import MASTERS, links_of, wrong_master
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
 from nsplane.plan.needs import Loss, Need, there
-from nsplane.plan.node import Node, Scope
+from nsplane.plan.node import Scope
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
-FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
+FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode", *LIMITS)
 """What is looked after on a link."""
 _fields_of = attrgetter(*FIELDS)
 UNKNOWN_KIND = "Unknown device type"
@@ -62,6 +62,8 @@ class LinkKind:
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
     unknown_to_kernel = UNKNOWN_KIND
+    kernel_kind: str | None = None
+    """The kernel's name of the kind, where all its links are of one."""
 
     def __init__(self, item: type[Interface]) -> None:
         self.item = item
@@ -144,6 +146,10 @@ class LinkKind:
         """All fields as they are to be; None is not looked at."""
         raise NotImplementedError
 
+    def altnames(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[list[str], list[str]]:
+        """The other names that the link is to be given, and those that are to be taken away."""
+        raise NotImplementedError
+
     def changes_by_itself(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[str, ...]:
         """Fields that the kernel may have changed by itself: it is no drift that they are other than they were."""
         return ()
@@ -153,7 +159,7 @@ class LinkKind:
         raise NotImplementedError
 
 
-class LinkNode(Node):
+class LinkNode(NamedNode):
     """The state of one interface item."""
 
     def __init__(self, scope: Scope, key: str) -> None:
@@ -165,12 +171,13 @@ class LinkNode(Node):
         """The MAC that the link is to have; None: as it is."""
         self.addresses: tuple[Address, ...] | None = None
         self.port = PortWish()
+        self.altnames: tuple[str, ...] | None = None
+        """The other names of the link; None: as they are. None of them, where the item has named some before."""
         self.right_data: bytes | None = None
         """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
         self._there = there(key)
         self._master_fact = ""
         self._held: HeldLink | None = None
-        self._watched: Claim | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
         self._sets_vlans = False
@@ -184,6 +191,7 @@ class LinkNode(Node):
         self.kind, self._kept, self.right_data = kind, None, None
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = self.port.then(item)
+        self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
         self._master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self.wish(item, source, generation)
@@ -243,9 +251,13 @@ class LinkNode(Node):
         return self.scope.awaits(self, master)
 
     def master_index(self) -> int:
-        """The ifindex of the master; 0 for none, or where it is not there."""
+        """The ifindex of the master; 0 for none, or where it is not there or can be none."""
+        link = self._master_link()
+        return link.index if link is not None and link.kind in MASTERS else 0
+
+    def _master_link(self) -> Link | None:
         held = self.scope.held_of(self._master_fact) if self._master_fact else None
-        return held.index if held is not None and held.link is not None and held.netns is self.netns else 0
+        return held.link if held is not None and held.netns is self.netns else None
 
     def ifindex_of(self, name: str | None) -> int | None:
         """The ifindex of the link that an item of this name has."""
@@ -277,6 +289,7 @@ class LinkNode(Node):
     def leave(self) -> None:
         held, self._held = self._held, None
         self.port = self.port.settled(self.item)
+        self.altnames = self.item.altnames
         self.ending = self._is_outdated = False
         self._kept = None
         self.withdraw()
@@ -332,6 +345,10 @@ class LinkNode(Node):
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
+        unknown = next((name for name in LIMITS if getattr(change, name) is not None and getattr(link, name) < 0), None)
+        if unknown is not None:
+            self.fail(errno.EOPNOTSUPP, f"{unknown}: this kernel has no such field of a link")
+            return
         of_kind = self.kind.differences(self, link)
         for name, asks in of_kind.items():
             if asks is Change.UNSUPPORTED:
@@ -344,9 +361,9 @@ class LinkNode(Node):
         of_port: list[str] = []
         if link.slave_kind and link.master == self.master_index():
             try:
-                of_port = change_port(self.port, link, str(self.item.master), self.ifindex_of, change)
-            except NoSuchPort as error:
-                self.fail(error.errno, error.text)
+                of_port = change_port(self.port, link, self.ifindex_of, change)
+            except UnknownField as error:
+                self.fail(errno.EOPNOTSUPP, str(error))
                 return
         if change.name is not None and not self.kind.make_way(self, held.netns):
             if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
@@ -358,24 +375,34 @@ class LinkNode(Node):
         mtu = change.mtu or link.mtu
         if mtu < IPV6_MIN_MTU:
             fresh = [address for address in fresh if address.family == AF_INET]
-        vlans = VlanChange()
-        if not change and not stale and not fresh:
+        vlans, (named, unnamed) = VlanChange(), self.kind.altnames(self, held, link)
+        taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None)
+        if taken is not None:
+            self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
+            return
+        if not change and not stale and not fresh and not named and not unnamed:
             vlans = vlans_to_change(self.port, link, self._bridge_of(held.netns, link))
             if not vlans:
                 self._kept = desired
                 self.port = self.port.settled(self.item)
+                self.altnames = self.item.altnames
                 self._rest(addresses, mtu)
                 return
         beside = self.kind.interrupts(self, held, of_kind)
         if any(self.scope.awaits(self, node) for node in beside):
             return
         others = [*of_kind, *of_port, *(["addresses"] if stale or fresh else []), *(["vlans"] if vlans else [])]
+        others += ["altnames"] if named or unnamed else []
         self._tell_drift(held, desired, change, others)
-        if not self.retries.may_repeat((held.netns, change, stale, fresh, vlans)):
+        if not self.retries.may_repeat((held.netns, change, stale, fresh, named, unnamed, vlans)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
+        if change.gso_max_size is not None:  # the kernel has the ones of IPv4 follow it
+            change.gso_ipv4_max_size = desired.gso_ipv4_max_size
+        if change.gro_max_size is not None:
+            change.gro_ipv4_max_size = desired.gro_ipv4_max_size
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
-        if leaves_ports and held.kind.makes_link and lacks_link_local(link):
+        if leaves_ports and held.kind.makes_link and self.item.addrgenmode is None and lacks_link_local(link):
             try:
                 make_link_local(held.netns, link)
             except KernelError as error:
@@ -391,6 +418,8 @@ class LinkNode(Node):
         if change:
             self.kind.tell(op, self, link, of_kind, change)
             op.unreported(held.netns, change.name or link.name, change)
+        if named or unnamed:
+            op.names(held.netns, link, named, unnamed)
         for address in fresh:
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
@@ -410,7 +439,7 @@ class LinkNode(Node):
         if kept is None or held.link is None:
             return
         excused = self.kind.changes_by_itself(self, held, held.link)
-        if kept.master and held.link.master != kept.master:
+        if kept.master and (held.link.master != kept.master or self.scope.is_ending(held.netns, kept.master)):
             excused = (*excused, "up")  # a bond takes down who leaves it
         fields = [
             name
@@ -431,10 +460,9 @@ class LinkNode(Node):
         if addresses.clash is not None:
             self.fail(errno.EEXIST, f"exists: the address {addresses.clash}, which nsplane did not make")
             return
-        if addresses.fresh:
-            text = (
-                f"the address {addresses.fresh[0]} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
-            )
+        if addresses.fresh or (self.item.addrgenmode is not None and mtu < IPV6_MIN_MTU):
+            what = f"the address {addresses.fresh[0]}" if addresses.fresh else "addrgenmode"
+            text = f"{what} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
             self.fail(errno.EINVAL, text)
             return
         if unusable is not None and unusable.unusable == "dadfailed":
@@ -443,6 +471,11 @@ class LinkNode(Node):
         if master is not None and master.held is not None and master.held.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
+            return
+        master_link = self._master_link()
+        wrong = "" if master_link is None else wrong_master(str(self.item.master), master_link.kind, self.item.port)
+        if wrong:
+            self.fail(errno.EINVAL, wrong)
         elif not self.awaits_master():
             missing = self.lacks(Loss.WAIT)
             if unusable is not None:
@@ -503,91 +536,10 @@ class LinkNode(Node):
             self.refuse(error.errno or errno.EIO, error.strerror or str(error))
         return True
 
-    # ---- names ----
-
-    def claim(self, netns: Netns, name: str) -> bool:
-        self._leave_to_its_owner(netns, name)
-        return super().claim(netns, name)
-
-    def _leave_to_its_owner(self, netns: Netns, name: str) -> None:
-        """Of those who want a name, the item has it whose link bears it from an earlier life."""
-        link = netns.link(name)
-        if (
-            link is None
-            or self.scope.claims.owner((netns, name)) is not None
-            or link.index in netns.holders
-            or not self.scope.ownership.is_agents(link)
-        ):
-            return
-        node = self.scope.marked(link.alias)
-        if not isinstance(node, LinkNode) or node is self:
-            return
-        if not node.gone and node.netns is netns and node.wanted_name == name and node.held is None:
-            Node.claim(node, netns, name)
-            self.scope.touch_only(node)
-
-    def _is_in_circle(self, netns: Netns, name: str) -> bool:
-        """Do items wait for each other's names, this one among them? Then one has to take another for a moment."""
-        for _ in range(len(self.scope.claims)):
-            owner = self.scope.claims.owner((netns, name))
-            if owner is None or owner.held is None or owner.netns is not netns:
-                return False
-            if owner is self:
-                return True
-            name = owner.wanted_name
-        return False
-
-    def displace(self, netns: Netns, link: Link) -> None:
-        """Somebody else's link has the name: it gets another one until this item goes."""
-        self.scope.displaced.add(self.key, netns, link)
-        self._rename(netns, link, temporary_name(self.key))
-
-    def can_restore(self, unwanted: bool) -> bool:
-        displaced, held = self.scope.displaced.of(self.key), self._held
-        if displaced is None:
-            return False
-        name = displaced.netns, displaced.name
-        if held is not None and held.link is not None:
-            return (held.netns, held.link.name) != name and (self.netns, self.wanted_name) != name
-        return unwanted or (self.netns, self.wanted_name) != name
-
-    def restore(self) -> None:
-        displaced = self.scope.displaced.of(self.key)
-        assert displaced is not None
-        link = displaced.netns.links.get(displaced.index)
-        if link is None or link.name != temporary_name(self.key) or self.failure is not None:
-            # It has its name again or, where that failed, gets it when that is free.
-            self.scope.drop_later(self.scope.displaced.forget(self.key, has_name=self.failure is None))
-            self.scope.touch(self)
-            return
-        self._rename(displaced.netns, link, displaced.name)
-
-    def _rename(self, netns: Netns, link: Link, name: str) -> None:
-        op = self.scope.operation(self)
-        op.stage_in(netns)
-        op.change_link(LinkChange(index=link.index, name=name), link)
-        self.scope.submit(op)
-
-    def await_name(self, netns: Netns, name: str) -> None:
-        """Another look is taken when a link of this name comes, changes or goes."""
-        self._forget_name()
-        self._watched = netns, name
-        netns.watch(name, self)
-
-    @property
-    def awaited(self) -> Claim | None:
-        return self._watched
-
-    def _forget_name(self) -> None:
-        if self._watched is not None:
-            netns, name = self._watched
-            netns.unwatch(name, self)
-            self._watched = None
-
     def dispose(self) -> None:
         self.retries.cancel()
         self.release_claims()
-        self._forget_name()
+        self.forget_name()
         self.scope.facts.need(self, ())
         self.withdraw()
 

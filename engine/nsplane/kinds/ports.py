@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,16 +12,12 @@ from nsplane.kernel import Link, LinkChange, attributes
 from nsplane.kernel.attributes import Change
 from nsplane.kernel.vlans import Vlans, decode_vlans, encode_vlans, vlans_of_new_port
 from nsplane.model.items import Interface
-from nsplane.model.ports import PORTS, of_another_master
+from nsplane.model.ports import PORTS
 from nsplane.model.vlans import parse_vlans
 
 
-class NoSuchPort(Exception):
-    """The link cannot be such a port: an errno, and why."""
-
-    def __init__(self, error: int, text: str) -> None:
-        super().__init__(text)
-        self.errno, self.text = error, text
+class UnknownField(Exception):
+    """The kernel has no such field of a port: says which."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,25 +53,18 @@ class VlanChange:
         return bool(self.added or self.deleted)
 
 
-def change_port(
-    wish: PortWish, link: Link, master: str, ifindex: Callable[[str | None], int | None], change: LinkChange
-) -> list[str]:
-    """Has the change make the link, which is in its `master`, the port that it is to be: the fields that differ. Of what kind the
+def change_port(wish: PortWish, link: Link, ifindex: Callable[[str | None], int | None], change: LinkChange) -> list[str]:
+    """Has the change make the link, which is in its master, the port that it is to be: the fields that differ. Of what kind the
     fields are is the kernel's word: the master may be somebody else's. `ifindex` is asked for that of the link of an item."""
     wanted, kind = wish.fields, link.slave_kind
-    if wanted is None:
-        return []
-    other = of_another_master(wanted, kind)
-    if other is not None:
-        raise NoSuchPort(errno.EINVAL, f"port.{other}: {master} is a {kind}, whose ports have no such field")
-    if kind not in PORTS:
+    if wanted is None or kind not in PORTS:
         return []
     table = attributes.table_of(PORTS[kind])
     values = wanted | {name: ifindex(wanted.get(name)) for name in table.links}
     found = attributes.differences(table, values, attributes.decode(table, link.slave_data))
     for name, asks in found.items():
         if asks is Change.UNSUPPORTED:
-            raise NoSuchPort(errno.EOPNOTSUPP, f"port.{name}: this kernel has no such field of a port of a {kind}")
+            raise UnknownField(f"port.{name}: this kernel has no such field of a port of a {kind}")
     if found:
         change.slave_data = attributes.encode(table, values, found)
     return [f"port.{name}" for name in found]

@@ -14,7 +14,7 @@ from nsplane.errors import ItemError
 from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address, attributes
 from nsplane.kernel.codecs import WrongValue
 from nsplane.model.formats import looks_like, says
-from nsplane.model.items import Interface, check_name
+from nsplane.model.items import Interface, check_altnames, check_name
 from nsplane.model.ports import PORTS, Port, of_another_master
 from nsplane.model.rules import GIVEN, check_wants, wants
 from nsplane.model.vlans import parse_vlans
@@ -81,6 +81,7 @@ class Parent:
 
 def check_link(item: Interface) -> None:
     """Checks what a decoder cannot of the fields that all links have. ItemError names the field."""
+    check_altnames(item)
     check_master(item.name, item.master)
     parse_mac(item.mac)
     check_mtu(item.mtu, item.least_mtu)

@@ -86,6 +86,8 @@ class Port(BridgePort, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 PORTS: Final[Mapping[str, type[msgspec.Struct]]] = {"bridge": BridgePort, "bond": BondPort}
 """By the kernel's name of the master's kind."""
+MASTERS: Final = frozenset(("batadv", "bond", "bridge", "openvswitch", "team", "vrf"))
+"""Kinds whose links can be a master."""
 _DEFAULTS: Final = msgspec.structs.asdict(Port())
 
 
@@ -93,6 +95,14 @@ def of_another_master(port: Mapping[str, Any], kind: str) -> str | None:
     """A field that is given and that ports of such a master do not have."""
     known = PORTS[kind].__struct_fields__ if kind in PORTS else ()
     return next((name for name, value in port.items() if value != _DEFAULTS[name] and name not in known), None)
+
+
+def wrong_master(name: str, kind: str, port: Port | None) -> str:
+    """Why a link of this kind cannot have such a port; empty where it can."""
+    if kind not in MASTERS:
+        return f"master {name} is a {kind or 'physical'} link, which has no ports"
+    other = None if port is None else of_another_master(msgspec.structs.asdict(port), kind)
+    return "" if other is None else f"port.{other}: {name} is a {kind}, whose ports have no such field"
 
 
 def links_of(port: Port | None) -> tuple[str, ...]:

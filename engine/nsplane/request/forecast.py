@@ -32,7 +32,7 @@ from nsplane.model.items import (
     is_interface_key,
     namespace_text,
 )
-from nsplane.model.ports import links_of
+from nsplane.model.ports import links_of, wrong_master
 from nsplane.plan.planner import Planner
 from nsplane.plan.slots import Slot, parse_reference
 from nsplane.world.netns import Netns
@@ -263,8 +263,15 @@ class Forecast:
         if master is None or where.missing:
             return None
         there = self._place_of(interface_key(str(name)), master)
-        if there.missing or there.identity == where.identity:
+        if there.missing:
             return None
+        if there.identity == where.identity:
+            kind = kinds.KINDS[type(master)].kernel_kind
+            link = there.links.get(master.link_name)
+            if kind is None:
+                kind = None if link is None else link.kind
+            wrong = "" if kind is None else wrong_master(str(name), kind, item.port)
+            return (errno.EINVAL, wrong) if wrong else None
         text = f"master {name} is in {namespace_text(master.namespace)}, not in {namespace_text(item.namespace)}"
         return errno.EINVAL, text
 
