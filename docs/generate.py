@@ -23,6 +23,7 @@ PAGE = Path(__file__).parent / "items.md"
 NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
     "Port": "[port](#ports)",
+    "WireguardPeer": "[peer](#wireguard)",
     "bridge_vlan": "[VLAN](#vlans)",
     "nexthop": "[next hop](#several-next-hops)",
 }
@@ -52,7 +53,7 @@ def type_name(schema: dict[str, Any]) -> str:
             return " or ".join(type_name(way) for way in ways if way != NULL)
         case {"prefixItems": [one, *_]} | {"type": "array" | ["array", "null"], "items": one}:
             name = type_name(one)
-            return f"list of {name}es" if name.endswith("s") else f"list of {name}s"
+            return f"list of {name}es" if name.endswith(("s", "x")) else f"list of {name}s"
         case {"type": [name, "null"]} | {"type": name}:
             return str(name)
     return "string"
@@ -91,6 +92,8 @@ def tables() -> dict[str, str]:
     fields = DEFINITIONS["Port"]["properties"]
     for kind, struct in PORTS.items():
         made[f"{kind}_port"] = table(field_row(name, fields[name], False) for name in struct.__struct_fields__)
+    peer = DEFINITIONS["WireguardPeer"]
+    made["peer"] = table(field_row(name, field, name in peer["required"]) for name, field in peer["properties"].items())
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(
         row(way["title"], f"`{name}`", type_name(field), field["description"])
         for way in DEFINITIONS["namespace"]["anyOf"]

@@ -142,6 +142,16 @@ static int answers_read(const struct nsp_socket *sock, const struct dump *dump, 
 	}
 }
 
+static int request_send(struct nsp_socket *sock, const struct dump *dump, const struct nsp_batch *batch, uint8_t family,
+			struct nsp_error *err)
+{
+	((struct nlmsghdr *)(void *)batch->buf)->nlmsg_seq = ++sock->seq;
+	while (send(sock->fd, batch->buf, batch->len, 0) < 0)
+		if (errno != EINTR)
+			return nsp_fail(err, errno, "dump %s: send", dump->name);
+	return answers_read(sock, dump, family, err);
+}
+
 static int family_dump(struct nsp_socket *sock, const struct dump *dump, uint8_t family, struct nsp_error *err)
 {
 	uint32_t buf[16];
@@ -149,11 +159,7 @@ static int family_dump(struct nsp_socket *sock, const struct dump *dump, uint8_t
 
 	nsp_batch_init(&batch, buf, sizeof(buf));
 	request_put(&batch, dump, family);
-	((struct nlmsghdr *)(void *)batch.buf)->nlmsg_seq = ++sock->seq;
-	while (send(sock->fd, batch.buf, batch.len, 0) < 0)
-		if (errno != EINTR)
-			return nsp_fail(err, errno, "dump %s: send", dump->name);
-	return answers_read(sock, dump, family, err);
+	return request_send(sock, dump, &batch, family, err);
 }
 
 struct one_link {
@@ -197,15 +203,18 @@ static int one_link_dump(struct nsp_socket *sock, const struct dump *dump, struc
 	return one.error ? nsp_fail(err, one.error, "dump %s", dump->name) : 0;
 }
 
-/* Until the table holds still. */
-static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family, struct nsp_error *err)
+/* Until the table holds still. With `request`, that is what is sent. */
+static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family, const struct nsp_batch *request,
+		    struct nsp_error *err)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6, AF_BRIDGE };
 
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		int ret = 0;
 
-		if (dump->what == NSP_DUMP_LINKS || dump->what == NSP_DUMP_NEXTHOPS) {
+		if (request) {
+			ret = request_send(sock, dump, request, AF_UNSPEC, err);
+		} else if (dump->what == NSP_DUMP_LINKS || dump->what == NSP_DUMP_NEXTHOPS) {
 			ret = family_dump(sock, dump, AF_UNSPEC, err);
 		} else if (dump->what == NSP_DUMP_VLANS) {
 			ret = family_dump(sock, dump, AF_BRIDGE, err);
@@ -238,7 +247,7 @@ int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_
 	if (what == NSP_DUMP_LINKS && ifindex)
 		return one_link_dump(sock, &dump, err);
 
-	return dump_all(sock, &dump, family, err);
+	return dump_all(sock, &dump, family, NULL, err);
 }
 
 int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp_reply_fn reply, void *arg, struct nsp_error *err)
@@ -247,7 +256,7 @@ int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp
 
 	if (family != 0 && family != AF_INET && family != AF_INET6)
 		return nsp_refuse(err, EINVAL, "%d is neither of the address families that can be dumped", family);
-	return dump_all(sock, &dump, family, err);
+	return dump_all(sock, &dump, family, NULL, err);
 }
 
 int nsp_dump_paced(struct nsp_socket *sock, int what, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
@@ -260,5 +269,13 @@ int nsp_dump_paced(struct nsp_socket *sock, int what, int family, uint8_t protoc
 				   .between = between,
 				   .name = what == NSP_DUMP_ROUTES ? "routes" : "neighbours" };
 
-	return dump_all(sock, &dump, family, err);
+	return dump_all(sock, &dump, family, NULL, err);
+}
+
+int nsp_dump_request(struct nsp_socket *sock, const struct nsp_batch *request, const char *name, nsp_reply_fn reply, void *arg,
+		     struct nsp_error *err)
+{
+	const struct dump dump = { .reply = reply, .arg = arg, .name = name };
+
+	return dump_all(sock, &dump, AF_UNSPEC, request, err);
 }

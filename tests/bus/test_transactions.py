@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,10 @@ def test_a_plan_is_a_readable_diff(kept: RunningAgent, files: tuple[str, str]) -
     assert planned.returncode == 3
     done = kept.nsplane("plan", "--replace", "-", stdin="[{kind: bridge, name: br, mtu: 1}, {kind: bridge, name: x}]")
     assert done.returncode == 1
+    assert done.stderr == "standard input:1: interface/br: mtu: 1 is not 68 to 65536\nnsplane: nothing was sent\n"
+    another = "[{kind: bridge, name: br}, {kind: bridge, name: x}]"
+    done = kept.nsplane("plan", "--replace", "--source", "another", "-", stdin=another)
+    assert done.returncode == 1
     assert done.stderr == "nsplane: 1 of its items are invalid or in conflict: nothing would be changed\n"
     done = kept.nsplane("plan", "-", stdin="[{kind: bridge, name: x, host_name: lo}, {kind: bridge, name: y, host_name: lo}]")
     assert done.returncode == kept.nsplane("apply", "-", stdin="[{kind: bridge, name: x, host_name: lo}]").returncode == 1
@@ -105,6 +110,9 @@ def test_history_and_revert(kept: RunningAgent, files: tuple[str, str]) -> None:
     assert (kept.client().entry("route/br/10.2.0.0/16") or {})["item"]["gateway"] == "10.1.0.2"
     listed = json.loads(kept.nsplane("history", "--json", "--limit", "1").stdout)
     assert listed[0]["note"] == "revert of 2"
+    page = (Path(__file__).parent.parent.parent / "docs/command-line.md").read_text()
+    (fields,) = re.findall(r"^\| `history` \|[^|]*\| (.*) \|$", page, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", fields) == list(listed[0])
     assert kept.nsplane("revert", "77").returncode == 1
 
 

@@ -26,7 +26,8 @@
  *
  * The calling thread stays in its namespace, except with nsp_netns_enter and nsp_netns_unshare. What must be done inside another one
  * is done by a thread that enters, acts, and ends before the function returns: nsp_netns_open, _open_name, _create, _create_anonymous,
- * _cookie and _sysctl, nsp_socket_open and nsp_monitor_survey with a descriptor, nsp_monitor_open. All signals are blocked in it.
+ * _cookie and _sysctl, nsp_socket_open, nsp_genl_open and nsp_monitor_survey with a descriptor, nsp_monitor_open, nsp_tun_create and
+ * _change. All signals are blocked in it.
  *
  * Functions wait for the kernel, which carries out a message before it answers, and for nothing else; nsp_netns_create also for whoever
  * holds /run/netns locked (flock(2)), as `ip netns add` does. A signal cuts no function short. A thread that is in a function must not be
@@ -315,6 +316,7 @@ NSP_API void nsp_attr_get_str(const struct nlattr *attr, char *out, size_t cap);
 #define NSP_LINK_GRO_MAX_SIZE 0x400000
 #define NSP_LINK_GSO_IPV4_MAX_SIZE 0x800000
 #define NSP_LINK_GRO_IPV4_MAX_SIZE 0x1000000
+#define NSP_LINK_PARENT_DEV 0x8000000
 
 struct nsp_link {
 	uint32_t fields; /* NSP_LINK_*: which of these are given */
@@ -338,16 +340,17 @@ struct nsp_link {
 	struct nsp_attrs slave_data; /* and as a port of its master: IFLA_INFO_SLAVE_DATA */
 	struct nsp_attrs altnames;   /* its other names, each IFLA_ALT_IFNAME: given to nsp_link_altnames_add and _delete only */
 	char alias[128];
-	struct nsp_attrs
-		vlans; /* IFLA_AF_SPEC of a bridge or its port, to a bridge: given to nsp_link_vlans_add and _delete only */
+	char parent_dev[32];   /* read only: the device that it is a link of, such as 0000:3b:00.0; what is longer is cut off */
+	/* IFLA_AF_SPEC of a bridge or its port, to a bridge: given to nsp_link_vlans_add and _delete only */
+	struct nsp_attrs vlans;
 	uint32_t txqueuelen;
 	uint32_t gso_max_size;
 	uint32_t gso_max_segs;
 	uint32_t gro_max_size;
-	uint32_t
-		gso_ipv4_max_size; /* this and the next one since Linux 6.3: an older kernel takes them without a word, and tells of none */
+	/* Since Linux 6.3: an older kernel takes these two without a word, and tells of none. */
+	uint32_t gso_ipv4_max_size;
 	uint32_t gro_ipv4_max_size;
-	uint32_t reserved[22]; /* 0: the fields to come */
+	uint32_t reserved[14]; /* 0: the fields to come */
 };
 
 /* RTM_NEWLINK that creates `link` (NAME and KIND are needed). `peer`, for a veth and its like, is born in the namespace `netns`, a
@@ -386,6 +389,32 @@ NSP_API int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link);
 /* Reads a RTM_NEWLINK or RTM_DELLINK message. -EINVAL where it is another or malformed. The attributes stay where they are, in the
  * message. VLANS, which may be none, are in the messages of bridges (AF_BRIDGE) alone. */
 NSP_API int nsp_link_read(const void *msg, struct nsp_link *link);
+
+/* ---- tun and tap (tun.c): links of which a process reads and writes the packets; /dev/net/tun makes them, and no message ------- */
+
+#define NSP_TUN_ANYBODY 0xffffffffu
+
+struct nsp_tun {
+	char name[16];
+	uint32_t flags; /* of linux/if_tun.h: IFF_TUN or IFF_TAP, with IFF_NO_PI, IFF_VNET_HDR and IFF_MULTI_QUEUE */
+	uint32_t owner; /* a user and a group without whom it takes CAP_NET_ADMIN to open it; without either anybody may */
+	uint32_t group;
+	uint32_t reserved[5]; /* 0 */
+};
+
+/* Makes one in the namespace `netns_fd` (or NSP_NETNS_CURRENT) and returns a descriptor of its first queue, which the caller reads, writes
+ * and closes. The link goes with its last descriptor, unless it is told to stay: so it can be given what else it needs before. -EEXIST
+ * where a link has the name, of whatever kind; -EOPNOTSUPP where there is no /dev/net/tun or no driver behind it; -EINVAL of a name or
+ * flags that cannot be. */
+NSP_API int nsp_tun_create(int netns_fd, const struct nsp_tun *tun, struct nsp_error *err);
+
+/* Has the link of this descriptor stay when the last one is closed, until it is deleted as others are. */
+NSP_API int nsp_tun_persist(int fd, struct nsp_error *err);
+
+/* Gives one that is there, with the name and flags that it has, to another owner and group; NSP_TUN_ANYBODY leaves what it has: the kernel
+ * takes neither away. It is opened for that: -EBUSY where a process has the only queue. -ENODEV where there is none of this name, -EINVAL
+ * where it is no such link or has other flags (IFF_NO_PI and IFF_VNET_HDR are set as they are given). */
+NSP_API int nsp_tun_change(int netns_fd, const struct nsp_tun *tun, struct nsp_error *err);
 
 /* ---- addresses (addr.c) --------------------------------------------------------------------------------------------------- */
 
@@ -582,6 +611,38 @@ NSP_API int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, 
  * their attributes take. What does not fit is left out, so call again with more where either is larger than what was given. `room`
  * may be NULL. */
 NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err);
+
+/* ---- generic netlink (genl.c): families by name, such as `ethtool` and `wireguard` ---------------------------------------- */
+
+/* A request to a family, or what came in answer. The attributes are the family's own: build them with nsp_attrs_begin, read them with
+ * NSP_ATTR_EACH_OF. */
+struct nsp_genl {
+	uint16_t family; /* its number: nsp_genl_family */
+	uint8_t command;
+	uint8_t version; /* 1 of most families */
+	struct nsp_attrs attrs;
+};
+
+/* Opens a socket of generic netlink in the namespace `netns_fd` (or NSP_NETNS_CURRENT). It takes batches of nsp_genl_put as another one
+ * takes those of links, and is closed as another one. */
+NSP_API int nsp_genl_open(struct nsp_socket *sock, int netns_fd, struct nsp_error *err);
+
+/* The number of the family with this name: the same in all namespaces, and until its module is unloaded. -ENOENT where the kernel has none,
+ * nor a module for it. */
+NSP_API int nsp_genl_family(struct nsp_socket *sock, const char *name, struct nsp_error *err);
+
+/* Appends a request with these flags (NLM_F_*). For nsp_batch_send, which takes no dumps. */
+NSP_API int nsp_genl_put(struct nsp_batch *batch, const struct nsp_genl *request, uint16_t flags);
+
+/* Sends one request and waits for what comes of it. Returns how many answers there were, and leaves them in the room: whole messages, one
+ * behind the other (NLMSG_NEXT), to be read with nsp_genl_read. With NLM_F_DUMP among the flags all that the family has is read, as often as
+ * the kernel says that it changed meanwhile. room->len says what all of them take; what does not fit is left out, so ask again with more.
+ * `room` may be NULL. What the kernel refuses is the error, with its own sentence. */
+NSP_API long nsp_genl_request(struct nsp_socket *sock, const struct nsp_genl *request, uint16_t flags, struct nsp_room *room,
+			      struct nsp_error *err);
+
+/* Reads a message of a family. -EINVAL where it is too short. The attributes stay where they are, in the message. */
+NSP_API int nsp_genl_read(const void *msg, struct nsp_genl *genl);
 /* cdef: end */
 
 #ifdef __cplusplus

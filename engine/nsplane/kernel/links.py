@@ -54,6 +54,7 @@ _GSO_IPV4_MAX_SIZE: int = lib.NSP_LINK_GSO_IPV4_MAX_SIZE
 _GRO_IPV4_MAX_SIZE: int = lib.NSP_LINK_GRO_IPV4_MAX_SIZE
 _SLAVE_KIND: int = lib.NSP_LINK_SLAVE_KIND
 _SLAVE_DATA: int = lib.NSP_LINK_SLAVE_DATA
+_PARENT_DEV: int = lib.NSP_LINK_PARENT_DEV
 
 
 RUNNING = {"bridge": frozenset((10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 47, 48)), "bond": frozenset((2, 23))}
@@ -147,6 +148,8 @@ class Link:
     """The oldest first."""
     inet: int = 0
     """How many of them are IPv4."""
+    parent_dev: str = ""
+    """The device that it is a link of, such as 0000:3b:00.0."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -232,6 +235,7 @@ def _link(raw: CData) -> Link:
         raw.gro_max_size if fields & _GRO_MAX_SIZE else -1,
         raw.gso_ipv4_max_size if fields & _GSO_IPV4_MAX_SIZE else -1,
         raw.gro_ipv4_max_size if fields & _GRO_IPV4_MAX_SIZE else -1,
+        parent_dev=ffi.string(raw.parent_dev).decode(errors="replace") if fields & _PARENT_DEV else "",
     )
 
 

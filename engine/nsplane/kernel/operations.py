@@ -11,6 +11,7 @@ from nsplane._core import ffi, lib
 from nsplane.errors import Closed
 from nsplane.kernel.codecs import TEXT, join
 from nsplane.kernel.failure import KernelError
+from nsplane.kernel.generic import GenericRequest
 from nsplane.kernel.links import IFLA_ALT_IFNAME, LIMITS, Address
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class LinkChange:
     """Fields of a link to be made or changed; None is left alone. `link` is the lower link's ifindex, of a new link, in the
-    namespace of the stage.
+    namespace of the stage. With `netns`, a descriptor, a link that is there is moved into that namespace.
 
     `data` is what it is of its kind, and wants `kind` beside it; `slave_data` what it is as a port of the master that it has, so
     not of a new link: attributes as the kernel reads them in IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA. What is left out stays."""
@@ -36,6 +37,7 @@ class LinkChange:
     alias: str | None = None
     addr_gen_mode: int | None = None
     link: int | None = None
+    netns: int | None = None
     data: bytes | None = None
     slave_data: bytes | None = None
     txqueuelen: int | None = None
@@ -86,6 +88,9 @@ class LinkChange:
         if self.link is not None:
             fields |= lib.NSP_LINK_LINK
             raw.link = self.link
+        if self.netns is not None:
+            fields |= lib.NSP_LINK_NETNS
+            raw.netns = self.netns
         if self.data is not None:
             fields |= lib.NSP_LINK_DATA
             _point_to(raw.data, self.data)
@@ -108,6 +113,16 @@ _NOTHING = _fields_of(LinkChange())
 def _point_to(raw: CData, attributes: bytes) -> None:
     """The bytes have to live as long as `raw` is used."""
     raw.data, raw.len = ffi.from_buffer("char[]", attributes), len(attributes)
+
+
+@dataclass(slots=True, frozen=True)
+class Tun:
+    """A tun or tap: `flags` are IFF_* of linux/if_tun.h, `owner` and `group` numbers of a user and a group."""
+
+    name: str
+    flags: int
+    owner: int | None = None
+    group: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -148,11 +163,16 @@ class Op:
         self._submitted = raw
         return raw
 
-    def stage(self, netns: int, tries: bool = False) -> Op:
+    def stage(self, netns: int, tries: bool = False, generic: bool = False) -> Op:
         """Begins a stage in the namespace with this number of the core; an earlier failure skips it. What fails in one that only
-        `tries` is counted, and is no failure of the operation."""
-        lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
+        `tries` is counted, and is no failure of the operation. A `generic` one has requests to families, and nothing else."""
+        lib.nsp_op_stage(self._raw, netns, (lib.NSP_STAGE_TRY if tries else 0) | (lib.NSP_STAGE_GENERIC if generic else 0))
         return self
+
+    def request(self, request: GenericRequest) -> None:
+        """To a family of generic netlink; its answer is not looked at."""
+        room = lib.nsp_op_reserve(self._raw, 1024 + len(request.attributes))
+        self._add(lib.nsp_genl_put(room, request._fill(), 0))
 
     def create(self, link: LinkChange, peer: LinkChange | None = None, netns_fd: int | None = None) -> None:
         """`peer`, or without one the link itself, is born in the namespace `netns_fd`, where that is not the stage's."""
@@ -179,6 +199,16 @@ class Op:
             if vlans:
                 self._add(build(self._room_for_bytes(len(vlans)), self._in_vlans(index, vlans)))
 
+    def begin_tun(self, tun: Tun, create: bool) -> None:
+        """Has the stage begin with a tun or tap that is made, and stays when all of the stage has been carried out. Without
+        `create` one that is there is given to another owner and group, where these are not None."""
+        raw = ffi.new("struct nsp_tun *")
+        raw.name = tun.name.encode(errors="surrogateescape")
+        raw.flags = tun.flags
+        raw.owner = lib.NSP_TUN_ANYBODY if tun.owner is None else tun.owner
+        raw.group = lib.NSP_TUN_ANYBODY if tun.group is None else tun.group
+        lib.nsp_op_tun(self._raw, raw, create)
+
     def ask(self, name: str) -> None:
         """Addresses for the index 0 in later stages are for the link of this name."""
         self._add(lib.nsp_link_get(self._room(), LinkChange(name=name)._fill()))
@@ -195,12 +225,12 @@ class Op:
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
 
-    def readback(self, looks: bool = False, confirms: bool = False) -> None:
+    def readback(self, inspects: bool = False, confirms: bool = False) -> None:
         """Compares what the kernel has of ours in the stage's namespace with the rows; such an operation has no messages. One that
-        only `looks` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
+        only `inspects` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
         lib.nsp_op_readback(self._raw)
-        if looks:
-            lib.nsp_op_look(self._raw)
+        if inspects:
+            lib.nsp_op_inspect(self._raw)
         if confirms:
             lib.nsp_op_confirm(self._raw)
 

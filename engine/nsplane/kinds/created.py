@@ -10,7 +10,7 @@ from typing import Any, get_args
 from msgspec import structs
 
 from nsplane.errors import ItemError
-from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, LIMITS, Link, LinkChange, attributes
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, LIMITS, Link, LinkChange, Monitor, attributes
 from nsplane.kernel.attributes import Change, leaves_out
 from nsplane.kernel.codecs import WrongValue
 from nsplane.kinds.addresses import in_order
@@ -48,6 +48,11 @@ class CreatedKind(LinkKind):
             name = getattr(item, field)
             if name is not None and check_name(name, field) == item.name:
                 raise ItemError(field, f"a link cannot be its own {'port' if field in self.table.ports else 'lower link'}")
+
+    @property
+    def parent(self) -> str | None:
+        """The field that names the lower link, of a kind that has one."""
+        return self._parent
 
     @property
     def _link_fields(self) -> tuple[str, ...]:
@@ -108,6 +113,10 @@ class CreatedKind(LinkKind):
         if self.table.fields:
             birth.data = attributes.encode(self.table, self._values(node))
 
+    def bear(self, op: Operation, node: LinkNode, birth: LinkChange, netns_fd: int | None) -> None:
+        """Has the operation make the link: in the stage's namespace or, where that is another, in `netns_fd`."""
+        op.create(birth, netns_fd=netns_fd)
+
     def born_in(self, node: LinkNode, netns: Netns) -> Netns:
         """The namespace that its lower link is in: the kernel looks for that where the message comes from."""
         held = next(filter(None, (node.scope.held_of(there(interface_key(name))) for name in self.lower_links(node.item))), None)
@@ -116,9 +125,14 @@ class CreatedKind(LinkKind):
     def make_way(self, node: LinkNode, netns: Netns) -> bool:
         return clear_name(node, netns)
 
+    def adopts(self, link: Link) -> bool:
+        return link.kind == self.kind and not link.alias.startswith("nsplane:")
+
     def acquire(self, node: LinkNode, netns: Netns) -> None:
         link = left_over(node, netns)
         if link is not None and link.kind == self.kind and adopt(self, (node, netns, link)):
+            return
+        if take_over(self, (node, netns)):
             return
         if clear_name(node, netns):
             op = node.scope.operation(node)
@@ -200,6 +214,49 @@ def adopt(kind: LinkKind, *ends: tuple[LinkNode, Netns, Link]) -> bool:
     return True
 
 
+def take_over(kind: CreatedKind, *ends: tuple[LinkNode, Netns]) -> bool:
+    """Starts to mark links of somebody else as those of nodes that are to adopt such. False where they are not there, are of
+    another kind, another agent's, or no pair."""
+    found = [_adoptable(kind, node, netns) for node, netns in ends]
+    if not any(found):
+        return False
+    found = [link or left_over(node, netns) for link, (node, netns) in zip(found, ends, strict=True)]
+    there = [link for link in found if link is not None and link.kind == kind.kind]
+    if len(there) < len(ends) or (len(there) == 2 and [there[0].link, there[1].link] != [there[1].index, there[0].index]):
+        return False
+    nodes = tuple(node for node, _ in ends)
+    op = nodes[0].scope.operation(*nodes)
+    for (node, netns), link in zip(ends, there, strict=True):
+        mark = LinkChange(index=link.index, alias=node.mark)
+        op.stage_in(netns)
+        op.change(mark)
+        op.unreported(netns, link.name, mark)
+        op.makes(netns, link.name, _taking_over(kind, node, netns, nodes))
+    nodes[0].scope.submit(op)
+    return True
+
+
+def _adoptable(kind: CreatedKind, node: LinkNode, netns: Netns) -> Link | None:
+    name = node.wanted_name
+    link = netns.link(name) if node.item.adopt else None
+    if link is None or link.name != name or not kind.adopts(link) or link.index in netns.holders:
+        return None
+    return link if node.claim(netns, name) else None
+
+
+def _taking_over(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:
+    take = _taking(kind, node, netns, ends)
+
+    def take_over(link: Link) -> None:
+        if not link.up:  # so nothing was told, of the kind's fields neither, which are told of links that bear a mark
+            told = (event.link for event in Monitor.survey(netns.fd))
+            known = next((one for one in told if one is not None and one.index == link.index), link)
+            link.data, link.slave_kind, link.slave_data = known.data, known.slave_kind, known.slave_data
+        take(link)
+
+    return take_over
+
+
 def clear_name(node: LinkNode, netns: Netns) -> bool:
     """Is the item's host name free in the namespace? What an earlier life of this agent left there is deleted first; somebody
     else's link is a failure."""
@@ -264,7 +321,7 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
         peer, peer_netns = others[0]
         op.create(birth, _at_birth(peer, kind, group, kind.mtu(peer, None)), peer_netns.fd)
     else:
-        op.create(birth, netns_fd=None if born_in is netns else netns.fd)
+        kind.bear(op, node, birth, None if born_in is netns else netns.fd)
     nodes = tuple(end for end, _ in ends)
     for end, where in ends:
         name = birth.name if is_renamed else end.wanted_name

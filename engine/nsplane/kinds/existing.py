@@ -42,6 +42,7 @@ class AdoptedKind(LinkKind):
     """A kind whose links others make."""
 
     makes_link = False
+    brings_link = False
 
     def lacks(self, node: LinkNode) -> list[str]:
         netns = node.netns
@@ -139,6 +140,9 @@ class AdoptedKind(LinkKind):
             op.names(held.netns, link, [], names)
         op.change_vlans(held.index, vlans.added, vlans.deleted)
         node.scope.submit(op)
+
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        node.scope.saved_state.save("former", node.key, None)
 
 
 def _altnames(held: HeldLink) -> list[str]:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from socket import AF_INET, AF_INET6
-from typing import Protocol
+from typing import Any
 
 from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, LinkChange
 from nsplane.kernel.attributes import Change
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
-from nsplane.kinds.names import NamedNode
+from nsplane.kinds.masters import PortNode
+from nsplane.kinds.outlook import Outlook
 from nsplane.kinds.ports import PortWish, UnknownField, VlanChange, change_port, vlans_to_change
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
-from nsplane.model.ports import MASTERS, links_of, wrong_master
+from nsplane.model.ports import links_of, wrong_master
+from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
 from nsplane.plan.needs import Loss, Need, there
-from nsplane.plan.node import Scope
+from nsplane.plan.node import Failure, Scope
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
@@ -43,24 +45,13 @@ class HeldLink(Held):
     former: dict[str, object] = field(default_factory=dict)
 
 
-class Outlook(Protocol):
-    """What will be there when a request has been carried out."""
-
-    def item(self, key: str) -> Interface | None:
-        """The item that will be wanted."""
-
-    def has_link(self, key: str) -> bool:
-        """Will this item have its link?"""
-
-    def lacks_namespace(self, key: str, item: Interface) -> str:
-        """What this item's namespace lacks, as users see it; empty where it will be there."""
-
-
 class LinkKind:
     """What differs between the kinds of links."""
 
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
+    brings_link = True
+    """Whether it comes into its namespace for the item, so that its name has to be free there."""
     unknown_to_kernel = UNKNOWN_KIND
     kernel_kind: str | None = None
     """The kernel's name of the kind, where all its links are of one."""
@@ -74,6 +65,10 @@ class LinkKind:
     def own_mac(self, agent_id: str, item: Interface) -> bytes | None:
         """The MAC of a link whose item says none; None: as it is."""
         return None
+
+    def also_needs(self, node: LinkNode) -> list[Need]:
+        """What the link needs besides its namespace and other links. KernelError where that cannot be had."""
+        return []
 
     def lower_links(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that its own is stacked on: it goes with them."""
@@ -94,6 +89,14 @@ class LinkKind:
     def will_lack(self, item: Interface, will: Outlook) -> list[str]:
         """What its link will lack then besides its namespace."""
         return [key for key in map(interface_key, self.rests_on(item)) if not will.has_link(key)]
+
+    def will_fail(self, item: Interface, will: Outlook) -> tuple[int, str] | None:
+        """Why its link cannot be had then, besides its name, where that is so."""
+        return None
+
+    def will_cost(self, item: Interface, will: Outlook) -> str:
+        """What others lose by it, in words; empty where that is nothing."""
+        return ""
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
@@ -123,6 +126,22 @@ class LinkKind:
         """Puts the change, these fields of the kind being among it, into an operation."""
         op.change_link(change, link)
 
+    def change_beside(self, node: LinkNode, fields: Collection[str]) -> Callable[[Operation, str], None] | None:
+        """What changes fields that no message about the link changes: adds that to an operation, for the link of this name."""
+        return None
+
+    def prepare(self, node: LinkNode) -> Failure | None:
+        """Finds out what else is to be known: what the item names on this machine (a user, a file), and what nothing is heard of.
+        Why that cannot be, where it cannot: the link is left as it is then."""
+        return None
+
+    def read_anew(self, node: LinkNode) -> bool:
+        """What was found out may be otherwise by now. Is there such?"""
+        return False
+
+    def left(self, node: LinkNode) -> None:
+        """The link has gone, or was given back."""
+
     def lacks(self, node: LinkNode) -> list[str]:
         """What there has to be besides its namespace for the link to be there."""
         return []
@@ -133,6 +152,10 @@ class LinkKind:
     def make_way(self, node: LinkNode, netns: Netns) -> bool:
         """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
         return True
+
+    def adopts(self, link: Link) -> bool:
+        """Can somebody else's link be taken over as one of this kind?"""
+        return False
 
     def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
         """Does the link have to be made anew, though the namespace is right?"""
@@ -158,8 +181,19 @@ class LinkKind:
         """Deletes the link or gives it back: starts an operation."""
         raise NotImplementedError
 
+    def also_claims(self, held: HeldLink) -> tuple[Claim, ...]:
+        """The names that are the item's while it has its link, besides its own."""
+        return ()
 
-class LinkNode(NamedNode):
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        """The link has gone, was given back, or is elsewhere."""
+
+    def remark(self, node: LinkNode) -> str:
+        """What is to be said of an item that is as it is to be."""
+        return ""
+
+
+class LinkNode(PortNode):
     """The state of one interface item."""
 
     def __init__(self, scope: Scope, key: str) -> None:
@@ -175,8 +209,11 @@ class LinkNode(NamedNode):
         """The other names of the link; None: as they are. None of them, where the item has named some before."""
         self.right_data: bytes | None = None
         """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
+        self.origin_fact = ""
+        """Of a link that is moved here: the fact of the namespace that it comes from."""
+        self.found_out: Any = None
+        """What the kind has found out beside what is told of links, for this item."""
         self._there = there(key)
-        self._master_fact = ""
         self._held: HeldLink | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
@@ -188,13 +225,13 @@ class LinkNode(NamedNode):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept, self.right_data = kind, None, None
+        self.kind, self._kept, self.right_data, self.found_out = kind, None, None, None
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = self.port.then(item)
         self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
-        self._master_fact = "" if item.master is None else there(interface_key(item.master))
+        self.master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
-        self.wish(item, source, generation)
+        self.take_item(item, source, generation)
 
     @property
     def held(self) -> HeldLink | None:
@@ -214,9 +251,13 @@ class LinkNode(NamedNode):
         """A port is a link of its own: it is made before its master, and outlives it."""
         lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
-        beside = [self._master_fact] if self._master_fact else []
+        beside = [self.master_fact] if self.master_fact else []
         beside += [there(interface_key(name)) for name in (*links_of(self.item.port), *self.kind.ports(self.item))]
-        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
+        try:
+            others = self.kind.also_needs(self)
+        except KernelError as error:
+            others, self._namespace_error = [], self._namespace_error or error
+        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside), *others]
 
     @property
     def wants_up(self) -> bool | None:
@@ -230,54 +271,6 @@ class LinkNode(NamedNode):
     def touch_others(self) -> None:
         self.kind.touch_others(self)
 
-    @property
-    def master(self) -> LinkNode | None:
-        """The item of its master, where that is wanted."""
-        name = self.item.master
-        node = self.scope.nodes.get(interface_key(name)) if name is not None else None
-        return node if isinstance(node, LinkNode) and not node.gone else None
-
-    @property
-    def is_port(self) -> bool:
-        """Is it to be one? What is in a VRF is none."""
-        master = self.master
-        return self.item.master is not None and (master is None or master.item.has_ports)
-
-    def awaits_master(self) -> bool:
-        """Is its master just being made, or still to be looked at? Then it is looked at again behind that."""
-        master = self.master
-        if master is None or self.scope.facts.get(there(master.key)) is not None:
-            return False
-        return self.scope.awaits(self, master)
-
-    def master_index(self) -> int:
-        """The ifindex of the master; 0 for none, or where it is not there or can be none."""
-        link = self._master_link()
-        return link.index if link is not None and link.kind in MASTERS else 0
-
-    def _master_link(self) -> Link | None:
-        held = self.scope.held_of(self._master_fact) if self._master_fact else None
-        return held.link if held is not None and held.netns is self.netns else None
-
-    def ifindex_of(self, name: str | None) -> int | None:
-        """The ifindex of the link that an item of this name has."""
-        held = None if name is None else self.scope.held_of(there(interface_key(name)))
-        return None if held is None else held.index
-
-    def ifindex_of_port(self, name: str | None) -> int | None:
-        """That of the link of an item of this name, where it is a port of this one's."""
-        held = None if name is None else self.scope.held_of(there(interface_key(name)))
-        if held is None or held.link is None or self._held is None or held.netns is not self._held.netns:
-            return None
-        return held.index if held.link.master == self._held.index else None
-
-    def master_of(self, link: Link) -> int | None:
-        """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
-        index = self.master_index()
-        if not index and (self.awaits_master() or (self.netns is not None and self.scope.is_ending(self.netns, link.master))):
-            return None
-        return index
-
     # ---- the link ----
 
     def take(self, held: HeldLink) -> None:
@@ -286,17 +279,28 @@ class LinkNode(NamedNode):
         held.netns.users += 1
         held.netns.holders[held.index] = self
 
+    def follow(self, held: HeldLink) -> None:
+        """Its link has come into another namespace."""
+        before = self._held
+        if before is not None:
+            before.kind.let_go(self, before)
+            if before.netns.holders.get(before.index) is self:
+                del before.netns.holders[before.index]
+            self.scope.drop_later(before.netns)
+        self._kept = None
+        self.take(held)
+
     def leave(self) -> None:
         held, self._held = self._held, None
         self.port = self.port.settled(self.item)
         self.altnames = self.item.altnames
+        self.kind.left(self)
         self.ending = self._is_outdated = False
         self._kept = None
         self.withdraw()
         self.release_claims()
         if held is not None:
-            if not held.kind.makes_link:
-                self.scope.saved_state.save("former", self.key, None)
+            held.kind.let_go(self, held)
             if held.netns.holders.get(held.index) is self:
                 del held.netns.holders[held.index]
             self.scope.drop_later(held.netns)
@@ -305,7 +309,7 @@ class LinkNode(NamedNode):
         held = self._held
         if held is None or held.link is not None:
             return
-        if self._kept is not None and not self.ending and not self.gone and held.kind.makes_link:
+        if self._kept is not None and not self.ending and not self.gone and held.kind.brings_link:
             self.scope.drifted(self, "missing")
         self.leave()
         self.failure = None  # what was refused was of that link
@@ -322,6 +326,15 @@ class LinkNode(NamedNode):
         remade = [field for field, change in self._differences(held).items() if change is Change.REMAKE]
         return bool(remade) and self.retries.may_repeat((held.netns, "made anew", *remade))
 
+    def is_only_elsewhere(self) -> bool:
+        """Is its link as it can be, but where it is to be no more, or not yet?"""
+        held = self._held
+        if held is None or self.gone or self.refusal() is not None or not (self.lacks(Loss.REMAKE) or held.netns is not self.netns):
+            return False
+        if self._is_outdated or held.kind is not self.kind or self.kind.is_misplaced(self, held):
+            return False
+        return Change.REMAKE not in self._differences(held).values()
+
     def _differences(self, held: HeldLink) -> dict[str, Change]:
         return {} if held.link is None else self.kind.differences(self, held.link)
 
@@ -331,7 +344,24 @@ class LinkNode(NamedNode):
 
     def acquire(self, netns: Netns) -> None:
         self.scope.displaced.recall(self.key, netns)
-        self.kind.acquire(self, netns)
+        if self._is_prepared():
+            self.kind.acquire(self, netns)
+
+    def _is_prepared(self) -> bool:
+        failure = self.kind.prepare(self)
+        if failure is not None and failure.is_retried:
+            self.refuse(failure.error, failure.text)
+        elif failure is not None:
+            self.fail(failure.error, failure.text)
+        return failure is None
+
+    def read_anew(self) -> None:
+        if self.kind.read_anew(self):
+            self.scope.touch_only(self)
+
+    def operation_done(self, error: int, text: str) -> None:
+        self.kind.read_anew(self)
+        super().operation_done(error, text)
 
     def give_up(self) -> None:
         assert self._held is not None
@@ -342,7 +372,9 @@ class LinkNode(NamedNode):
         assert held is not None
         link = held.link
         assert link is not None
-        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
+        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
+        if not self._is_prepared():
+            return
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
         unknown = next((name for name in LIMITS if getattr(change, name) is not None and getattr(link, name) < 0), None)
@@ -358,6 +390,7 @@ class LinkNode(NamedNode):
                 self.refuse_repeated(f"the kernel took it, but {name} of {link.name} is not so")
                 return
         self.kind.change(self, of_kind, change)
+        beside = self.kind.change_beside(self, of_kind) if of_kind else None
         of_port: list[str] = []
         if link.slave_kind and link.master == self.master_index():
             try:
@@ -366,7 +399,7 @@ class LinkNode(NamedNode):
                 self.fail(errno.EOPNOTSUPP, str(error))
                 return
         if change.name is not None and not self.kind.make_way(self, held.netns):
-            if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
+            if self.busy or self.blocked_by is None or not self.is_in_circle(held.netns, change.name):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
@@ -380,7 +413,7 @@ class LinkNode(NamedNode):
         if taken is not None:
             self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
             return
-        if not change and not stale and not fresh and not named and not unnamed:
+        if not change and beside is None and not stale and not fresh and not named and not unnamed:
             vlans = vlans_to_change(self.port, link, self._bridge_of(held.netns, link))
             if not vlans:
                 self._kept = desired
@@ -388,13 +421,13 @@ class LinkNode(NamedNode):
                 self.altnames = self.item.altnames
                 self._rest(addresses, mtu)
                 return
-        beside = self.kind.interrupts(self, held, of_kind)
-        if any(self.scope.awaits(self, node) for node in beside):
+        touched = self.kind.interrupts(self, held, of_kind)
+        if any(self.scope.awaits(self, node) for node in touched):
             return
         others = [*of_kind, *of_port, *(["addresses"] if stale or fresh else []), *(["vlans"] if vlans else [])]
         others += ["altnames"] if named or unnamed else []
         self._tell_drift(held, desired, change, others)
-        if not self.retries.may_repeat((held.netns, change, stale, fresh, named, unnamed, vlans)):
+        if not self.retries.may_repeat((held.netns, change, stale, fresh, named, unnamed, vlans, *of_kind)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         if change.gso_max_size is not None:  # the kernel has the ones of IPv4 follow it
@@ -408,9 +441,9 @@ class LinkNode(NamedNode):
             except KernelError as error:
                 self.refuse(error.errno or errno.EIO, error.strerror or str(error))
                 return
-        for node in beside:
+        for node in touched:
             node.expect_change()
-        op = self.scope.operation(self, *beside)
+        op = self.scope.operation(self, *touched)
         op.stage_in(held.netns)
         for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
             op.delete_address(link.index, address)
@@ -423,6 +456,8 @@ class LinkNode(NamedNode):
         for address in fresh:
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
+        if beside is not None:
+            beside(op, change.name or link.name)
         op.change_vlans(link.index, vlans.added, vlans.deleted)
         self._sets_vlans = bool(vlans)
         self.scope.submit(op)
@@ -472,7 +507,7 @@ class LinkNode(NamedNode):
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
             return
-        master_link = self._master_link()
+        master_link = self.master_link()
         wrong = "" if master_link is None else wrong_master(str(self.item.master), master_link.kind, self.item.port)
         if wrong:
             self.fail(errno.EINVAL, wrong)
@@ -480,7 +515,7 @@ class LinkNode(NamedNode):
             missing = self.lacks(Loss.WAIT)
             if unusable is not None:
                 missing.append(f"address/{unusable}")
-            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second or self.kind.remark(self)
             self.show("pending" if missing else "configured", missing, reason)
 
     # ---- the facts that it provides ----

@@ -1,6 +1,8 @@
-"""The names of links, which others may have or want: items wait for them, hand them over and have others' links make way."""
+"""Names of links in their namespaces: whose they are, who waits for them, and who gives way."""
 
 from __future__ import annotations
+
+from abc import ABC
 
 from nsplane.kernel import Link, LinkChange
 from nsplane.plan.claims import Claim
@@ -9,8 +11,8 @@ from nsplane.plan.node import Node, Scope
 from nsplane.world.netns import Netns
 
 
-class NamedNode(Node):
-    """A node whose link has a name."""
+class NamedNode(Node, ABC):
+    """An item whose link has a name in its namespace, which only one can have."""
 
     def __init__(self, scope: Scope, key: str) -> None:
         super().__init__(scope, key)
@@ -37,7 +39,7 @@ class NamedNode(Node):
             Node.claim(node, netns, name)
             self.scope.touch_only(node)
 
-    def _is_in_circle(self, netns: Netns, name: str) -> bool:
+    def is_in_circle(self, netns: Netns, name: str) -> bool:
         """Do items wait for each other's names, this one among them? Then one has to take another for a moment."""
         for _ in range(len(self.scope.claims)):
             owner = self.scope.claims.owner((netns, name))

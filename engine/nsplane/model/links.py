@@ -47,6 +47,10 @@ Master = Annotated[
     looks_like("name"),
     says("the logical name of the bridge, bond or VRF that it is in, which has to be in the same namespace"),
 ]
+Adopt = Annotated[
+    bool,
+    says("a link of somebody else that has the host name, and is of this kind, is taken over as it is, and goes with the item"),
+]
 Override = Annotated[bool, says("a link of somebody else that has the host name is renamed, and gets its name back at the end")]
 
 
@@ -60,6 +64,7 @@ class LinkItem(Interface, frozen=True, kw_only=True):
     master: Master | None = None
     port: Annotated[Port | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
     override: Override = False
+    adopt: Adopt = False
 
 
 class PacketLink(Interface, frozen=True, kw_only=True):
@@ -72,6 +77,7 @@ class PacketLink(Interface, frozen=True, kw_only=True):
     enabled: Enabled = True
     master: Master | None = None
     override: Override = False
+    adopt: Adopt = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ class Loss(Enum):
 
     WAIT = auto()
     """It is made without it, and stays as it is: the item waits."""
+    STAY = auto()
+    """It is not made without it, and stays as it is: the kind says what it lacks."""
     REMAKE = auto()
     """It cannot be without it: it is given up, and made anew when the fact is back."""
 

@@ -12,15 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-import msgspec
-
 from nsplane.kernel import KernelError, errno_name
 from nsplane.model.items import Interface
 from nsplane.model.requests import Request
+from nsplane.model.secrets import shown
 from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.decision import Situation, Step, decide
 from nsplane.plan.displaced import DisplacedLinks
 from nsplane.plan.held import Held
+from nsplane.plan.lent import LentLinks
 from nsplane.plan.needs import Loss, Need
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -42,6 +42,7 @@ class Scope(Protocol):
     ownership: Ownership
     claims: Claims[Node]
     displaced: DisplacedLinks
+    lent: LentLinks
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -218,6 +219,10 @@ class Node(ABC):
         """What it held has gone, or was given back."""
 
     @abstractmethod
+    def read_anew(self) -> None:
+        """Of what it holds, that of which nothing is heard may be otherwise by now."""
+
+    @abstractmethod
     def supply(self) -> None:
         """Sets the facts that are true while it holds its object."""
 
@@ -233,9 +238,9 @@ class Node(ABC):
     def dispose(self) -> None:
         """Nothing is wanted any more and nothing is left."""
 
-    # ---- the wish ----
+    # ---- what is wanted ----
 
-    def wish(self, item: Interface, source: str, generation: int) -> None:
+    def take_item(self, item: Interface, source: str, generation: int) -> None:
         """The item becomes exactly this."""
         self.item, self.source, self.generation = item, source, generation
         self.gone = False
@@ -249,7 +254,7 @@ class Node(ABC):
         self.scope.facts.need(self, (need.fact for need in self.needs))
         self.fact_changed()
 
-    def unwish(self) -> None:
+    def unwant(self) -> None:
         """Nobody wants the item any more."""
         self.gone = True
         self.fact_changed()
@@ -382,7 +387,7 @@ class Node(ABC):
         self._overtaken = False
 
     def operation_done(self, error: int, text: str) -> None:
-        """The operation that it started has ended. Its failure says nothing where another wish or fact has overtaken it."""
+        """The operation that it started has ended. Its failure says nothing where another request or fact has overtaken it."""
         self.busy = False
         if error and self.excuse(error):
             error = 0
@@ -483,5 +488,5 @@ class Node(ABC):
             "message": "overwritten before it was applied" if state == "superseded" else text,
             "since": self.since,
             "tries": self.retries.tries,
-            "item": msgspec.to_builtins(self.item),
+            "item": shown(self.item),
         }

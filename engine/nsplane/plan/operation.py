@@ -33,7 +33,7 @@ class Operation(Op):
         self.cookie = cookie
         self.nodes = nodes
         self.reads_back = False
-        self.looks = False
+        self.inspects = False
         self.confirms = False
         self.to_confirm = False
         """What it repairs is read once more: not where events were lost, for then somebody may still be at it."""
@@ -44,6 +44,8 @@ class Operation(Op):
         """The key of a row that had replaced what it puts back."""
         self.gives_back = ""
         """The item that had displaced the link that gets its name again."""
+        self.returns = ""
+        """The item to which the link was lent that it gives back."""
         self.removes: Netns | None = None
         """Where it deletes links."""
         self.namespaces: list[Netns] = []
@@ -53,12 +55,16 @@ class Operation(Op):
         self._deleted: set[tuple[Netns, str, AddressIdentity]] = set()
         self._made: list[tuple[Netns, str, Callable[[Link], None]]] = []
 
-    def stage_in(self, netns: Netns, tries: bool = False) -> Operation:
+    def stage_in(self, netns: Netns, tries: bool = False, generic: bool = False) -> Operation:
         """Begins a stage in this namespace, which stays open until the operation has ended."""
+        self.keep_open(netns)
+        self.stage(netns.number, tries, generic)
+        return self
+
+    def keep_open(self, netns: Netns) -> None:
+        """The operation's messages name a descriptor of this namespace."""
         netns.users += 1
         self.namespaces.append(netns)
-        self.stage(netns.number, tries)
-        return self
 
     def change_link(self, change: LinkChange, link: Link) -> None:
         """A change, with the link down for the time of it where the kernel wants that: for a new name, or to be enslaved by a bond,
@@ -77,7 +83,7 @@ class Operation(Op):
 
     def makes(self, netns: Netns, name: str, take: Callable[[Link], None]) -> None:
         """The operation makes a link of this name: `take` is told of the link when the operation has ended, whatever else fails or
-        was wished meanwhile."""
+        was wanted meanwhile."""
         self._made.append((netns, name, take))
 
     def take_made(self) -> None:
@@ -130,6 +136,7 @@ class Operation(Op):
                         setattr(link, limit, value)
             if link is not None and not link.up:
                 link.alias = link.alias if what.alias is None else what.alias
+                netns.set_group(link, link.group if what.group is None else what.group)
                 link.addr_gen_mode = link.addr_gen_mode if what.addr_gen_mode is None else what.addr_gen_mode
                 link.data = link.data if what.data is None else merge(link.data, what.data)
                 link.slave_data = link.slave_data if what.slave_data is None else merge(link.slave_data, what.slave_data)

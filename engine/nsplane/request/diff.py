@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from nsplane import kinds
 from nsplane.kernel import Core, Frame
 from nsplane.model.items import interface_key, is_interface_key
 from nsplane.model.requests import Changing, Clear, Delete, Put, Replace, Sweep
@@ -82,8 +83,8 @@ class Diff:
         counts: dict[str, int] = {}
         for change in changes:
             counts[change["action"]] = counts.get(change["action"], 0) + 1
-        shown = [one for one in changes if one["action"] not in NOTHING or one.get("state", "configured") != "configured"]
-        return {"changes": shown, "counts": counts, "error": error}
+        told = [one for one in changes if one["action"] not in NOTHING or one.get("state", "configured") != "configured"]
+        return {"changes": list(map(without_secrets, told)), "counts": counts, "error": error}
 
     def _verdict(self, will: Forecast, change: Change) -> dict[str, Any]:
         """What an item would be: as far as can be told, what it would lack, or why it would fail."""
@@ -143,6 +144,12 @@ def as_map(item: msgspec.Struct) -> Any:
     return msgspec.msgpack.decode(_encode(item))
 
 
+def without_secrets(change: Change) -> Change:
+    """A change as it is shown."""
+    before, after = change["before"], change["after"]
+    return change | {"before": kinds.as_shown(before), "after": kinds.as_shown(after, before)}
+
+
 def change_of(key: str, action: str, node: Node | None, after: Any) -> Change:
     return {
         "key": key,
@@ -184,7 +191,7 @@ def refusals(changes: list[Change]) -> list[dict[str, object]]:
             "message": f"the key belongs to source {change.get('source')}",
             "since": time.time(),
             "tries": 0,
-            "item": change["before"],
+            "item": kinds.as_shown(change["before"]),
         }
         if change["action"] == "invalid":
             told = (*PLACE, "field", "message", "item")

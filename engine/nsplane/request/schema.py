@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from nsplane.kernel import FieldInfo, bulk_fields
-from nsplane.kinds import KINDS
+from nsplane.kinds import IN_LISTS, KINDS
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
 from nsplane.model.ports import Port
@@ -118,6 +118,7 @@ def document_schema() -> Schema:
             **kinds,
             "Port": _port(),
             "bridge_vlan": _bridge_vlan(),
+            **_inside(),
             "namespace": _namespace(),
             "nexthop": NEXTHOP,
             **FORMATS,
@@ -148,6 +149,15 @@ def _bridge_vlan() -> Schema:
     _, made = msgspec.json.schema_components((BridgeVlan,), ref_template="#/$defs/{name}")
     way = _map("", "", made["BridgeVlan"]) | {"title": "VLAN"}
     return {"description": "a VLAN or a range of them", "anyOf": [*vid["anyOf"], way]}
+
+
+def _inside() -> dict[str, Schema]:
+    """What lists in interface items hold, by the Struct's name."""
+    _, made = msgspec.json.schema_components(IN_LISTS, ref_template="#/$defs/{name}")
+    return {
+        struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": title}
+        for struct, title in IN_LISTS.items()
+    }
 
 
 def _bulk() -> dict[str, Schema]:
@@ -245,7 +255,7 @@ def _field(made: Schema, required: bool) -> Schema:
     about = {name: value.pop(name) for name in ("description", "default") if value.get(name) is not None}
     if "$ref" in value:
         value = {"$ref": value["$ref"]}
-    elif len(ways) == 1:
+    elif len(ways) == 1 and "anyOf" not in ways[0]:
         del value["anyOf"]
     if isinstance(value.get("items"), dict):
         value["items"] = _field(value["items"], True)
