@@ -15,6 +15,7 @@ IN_THE_MACHINE = [
     "test_host_device.py",
     "test_kinds.py",
     "test_vlans_of_bridges.py",
+    "test_vrf_members.py",
     "test_wireguard.py",
 ]
 collect_ignore = ["test_other_kernels.py"] if "VM_KERNEL" in os.environ else IN_THE_MACHINE

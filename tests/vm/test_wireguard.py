@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,8 @@ def altered(engine: Engine) -> int:
 
 
 @pytest.fixture
-def tunnel(engine: Engine, lab: Lab) -> Iterator[Tunnel]:
-    yield Tunnel(engine, lab)
+def tunnel(engine: Engine, lab: Lab) -> Tunnel:
+    return Tunnel(engine, lab)
 
 
 def test_two_namespaces_ping_each_other_while_peers_come_and_go(engine: Engine, tunnel: Tunnel) -> None:

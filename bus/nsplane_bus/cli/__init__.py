@@ -14,6 +14,8 @@ from ..privileges import MissingCapability
 from ..process import CannotStart
 from .agent import agent
 from .capture import capture_command
+from .doctor import doctor
+from .importing import import_command
 from .output import say
 from .publish import apply, delete
 from .query import get, info, wait
@@ -48,10 +50,10 @@ for command in (
     watch,
     *COMMANDS,
     capture_command,
-    import_command,
     run,
     execute,
     info,
+    doctor,
     schema,
     watch_docker,
 ):

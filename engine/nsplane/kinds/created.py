@@ -18,30 +18,32 @@ from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.model.items import Interface, check_name, interface_key
 from nsplane.model.links import Parent
 from nsplane.plan.displaced import temporary_name
-from nsplane.plan.needs import there
+from nsplane.plan.needs import link_of
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import HAS_IPV6, Netns
 
 
 class CreatedKind(LinkKind):
     """A kind whose links stand by themselves; `kind` is the kernel's name of it. `is_whole` where the kernel takes a change of one
-    field for one of all: what it is not told it has as in a new link."""
+    field for one of all: what it is not told it has as in a new link. `within_lower_mtu` where its MTU is never larger than that of
+    the lower link: the kernel refuses that, and lowers it with the lower link's."""
 
     makes_link = True
 
-    def __init__(self, item: type[Interface], kind: str, *, is_whole: bool = False) -> None:
+    def __init__(self, item: type[Interface], kind: str, *, is_whole: bool = False, within_lower_mtu: bool = False) -> None:
         super().__init__(item)
-        self.kind, self.is_whole = kind, is_whole
+        self.kind, self.is_whole, self._within_lower_mtu = kind, is_whole, within_lower_mtu
         self.kernel_kind = kind
         self.unknown_to_kernel = f"this kernel has no links of kind {kind}, and no module for them"
         self.table = attributes.table_of(item)
         self._parent = next((one.name for one in structs.fields(item) if _is_parent(one.type)), None)
         fixed = [field.name for field in self.table.fields if field.name in self.table.links and field.change is Change.REMAKE]
+        self._link_fields = self.table.links if self._parent is None else (*self.table.links, self._parent)
         self._for_life = (*fixed, *filter(None, (self._parent, "mtu" if item.has_fixed_mtu else None)))
 
     def check(self, item: Interface) -> None:
         try:
-            attributes.check(self.table, self._fields(item))
+            attributes.check(self.table, structs.asdict(item))
         except WrongValue as error:
             raise ItemError(error.field, str(error)) from None
         for field in (*self._link_fields, *self.table.ports):
@@ -54,11 +56,9 @@ class CreatedKind(LinkKind):
         """The field that names the lower link, of a kind that has one."""
         return self._parent
 
-    @property
-    def _link_fields(self) -> tuple[str, ...]:
-        return self.table.links if self._parent is None else (*self.table.links, self._parent)
-
     def lower_links(self, item: Interface) -> tuple[str, ...]:
+        if not self._link_fields:
+            return ()
         names = (getattr(item, field) for field in self._link_fields)
         return tuple(name for name in names if name is not None)
 
@@ -72,7 +72,7 @@ class CreatedKind(LinkKind):
 
     def changes(self, now: Interface, item: Interface) -> frozenset[Change]:
         names = dict.fromkeys(self.table.names)
-        found = attributes.differences(self.table, self._fields(item) | names, self._fields(now) | names)
+        found = attributes.differences(self.table, structs.asdict(item) | names, structs.asdict(now) | names)
         return frozenset(found.values())
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
@@ -81,18 +81,17 @@ class CreatedKind(LinkKind):
             return True
         return leaves_out(now, item) or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
 
-    def _fields(self, item: Interface) -> dict[str, Any]:
-        return {field.name: getattr(item, field.name) for field in self.table.fields}
-
     def _values(self, node: LinkNode) -> dict[str, Any]:
-        values = self._fields(node.item)
+        values = structs.asdict(node.item)
+        if not self.table.names:
+            return values
         links = {name: node.ifindex_of(values[name]) for name in self.table.links}
         return values | links | {name: node.ifindex_of_port(values[name]) for name in self.table.ports}
 
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
         found: dict[str, Change] = {}
         if self.table.fields and link.data is not node.right_data:
-            found = attributes.differences(self.table, self._values(node), attributes.decode(self.table, link.data))
+            found = attributes.compare(self.table, self._values(node), link.data)
             if not found and not self.table.names:
                 node.right_data = link.data
         if self._parent is not None and link.link != node.ifindex_of(getattr(node.item, self._parent)):
@@ -119,8 +118,11 @@ class CreatedKind(LinkKind):
 
     def born_in(self, node: LinkNode, netns: Netns) -> Netns:
         """The namespace that its lower link is in: the kernel looks for that where the message comes from."""
-        held = next(filter(None, (node.scope.held_of(there(interface_key(name))) for name in self.lower_links(node.item))), None)
-        return netns if held is None else held.netns
+        for name in self.lower_links(node.item):
+            held = node.scope.held_of(link_of(name))
+            if held is not None:
+                return held.netns
+        return netns
 
     def make_way(self, node: LinkNode, netns: Netns) -> bool:
         return clear_name(node, netns)
@@ -152,7 +154,28 @@ class CreatedKind(LinkKind):
 
     def mtu(self, node: LinkNode, held: HeldLink | None) -> int | None:
         """The MTU that the link is to have, one that is not there yet too; None: as it is."""
-        return node.item.mtu
+        most = self._most_mtu(node)
+        return min(node.item.mtu or most, most) if most else node.item.mtu
+
+    def _most_mtu(self, node: LinkNode) -> int | None:
+        """The MTU of the lower link, where that of its own cannot be larger."""
+        if not self._within_lower_mtu or self._parent is None:
+            return None
+        lower = node.scope.held_of(link_of(getattr(node.item, self._parent)))
+        link = None if lower is None else lower.link
+        return None if link is None else link.mtu
+
+    def awaits_lower_link(self, node: LinkNode) -> bool:
+        if not self._within_lower_mtu or self._parent is None:
+            return False
+        lower = node.scope.nodes.get(interface_key(getattr(node.item, self._parent)))
+        return lower is not None and node.scope.awaits(node, lower)
+
+    def falls_short(self, node: LinkNode) -> str:
+        wanted, most = node.item.mtu, self._most_mtu(node)
+        if wanted is None or most is None or wanted <= most:
+            return ""
+        return f"mtu: {wanted} is more than the {most} of the lower link"
 
     def desired(self, node: LinkNode, held: HeldLink, link: Link) -> LinkChange:
         mtu = self.mtu(node, held)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
 from socket import AF_INET, AF_INET6
 from typing import Any
 
@@ -13,6 +12,7 @@ from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, Lin
 from nsplane.kernel.attributes import Change
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
+from nsplane.kinds.fields import FIELDS, differences
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
 from nsplane.kinds.masters import PortNode
 from nsplane.kinds.outlook import Outlook
@@ -23,14 +23,11 @@ from nsplane.model.ports import links_of, wrong_master
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
-from nsplane.plan.needs import Loss, Need, there
+from nsplane.plan.needs import Loss, Need, link_of, there
 from nsplane.plan.node import Failure, Scope
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
-FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode", *LIMITS)
-"""What is looked after on a link."""
-_fields_of = attrgetter(*FIELDS)
 UNKNOWN_KIND = "Unknown device type"
 """What the kernel says to a kind that it does not have, nor a module for it."""
 
@@ -173,6 +170,15 @@ class LinkKind:
         """The other names that the link is to be given, and those that are to be taken away."""
         raise NotImplementedError
 
+    def awaits_lower_link(self, node: LinkNode) -> bool:
+        """Is a link on whose fields those of its own depend just being changed, or still to be looked at? Then the node is looked
+        at behind that."""
+        return False
+
+    def falls_short(self, node: LinkNode) -> str:
+        """Why its link, which is as it can be, is not as the item has it; empty where it is."""
+        return ""
+
     def changes_by_itself(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[str, ...]:
         """Fields that the kernel may have changed by itself: it is no drift that they are other than they were."""
         return ()
@@ -214,6 +220,7 @@ class LinkNode(PortNode):
         self.found_out: Any = None
         """What the kind has found out beside what is told of links, for this item."""
         self._there = there(key)
+        self._supplied_mtu: int | None = None
         self._held: HeldLink | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
@@ -229,7 +236,7 @@ class LinkNode(PortNode):
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = self.port.then(item)
         self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
-        self.master_fact = "" if item.master is None else there(interface_key(item.master))
+        self.master_fact = "" if item.master is None else link_of(item.master)
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self.take_item(item, source, generation)
 
@@ -249,10 +256,10 @@ class LinkNode(PortNode):
 
     def kind_needs(self) -> list[Need]:
         """A port is a link of its own: it is made before its master, and outlives it."""
-        lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
+        lower = [Need(link_of(name), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
         beside = [self.master_fact] if self.master_fact else []
-        beside += [there(interface_key(name)) for name in (*links_of(self.item.port), *self.kind.ports(self.item))]
+        beside += [link_of(name) for name in (*links_of(self.item.port), *self.kind.ports(self.item))]
         try:
             others = self.kind.also_needs(self)
         except KernelError as error:
@@ -262,8 +269,10 @@ class LinkNode(PortNode):
     @property
     def wants_up(self) -> bool | None:
         """Is the link to be up? Not while one is down that has to be up for that."""
-        lower = (interface_key(name) for name in self.kind.needs_up(self.item))
-        return self.item.enabled and all(self.scope.facts.get(key) is not None for key in lower)
+        lower = self.kind.needs_up(self.item)
+        if not lower:
+            return self.item.enabled
+        return self.item.enabled and all(self.scope.facts.get(interface_key(name)) is not None for name in lower)
 
     def also_lacks(self) -> list[str]:
         return self.kind.lacks(self)
@@ -414,7 +423,7 @@ class LinkNode(PortNode):
             self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
             return
         if not change and beside is None and not stale and not fresh and not named and not unnamed:
-            vlans = vlans_to_change(self.port, link, self._bridge_of(held.netns, link))
+            vlans = vlans_to_change(self.port, link, self.bridge_of(held.netns, link))
             if not vlans:
                 self._kept = desired
                 self.port = self.port.settled(self.item)
@@ -462,12 +471,6 @@ class LinkNode(PortNode):
         self._sets_vlans = bool(vlans)
         self.scope.submit(op)
 
-    def _bridge_of(self, netns: Netns, link: Link) -> Link | None:
-        """The bridge that the link is, or in which it is as it is to be."""
-        if link.kind == "bridge":
-            return link
-        return netns.links.get(link.master) if link.slave_kind == "bridge" and link.master == self.master_index() else None
-
     def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:
         """Is it somebody else's doing that the link is not as it was?"""
         kept, self._kept = self._kept, None
@@ -503,6 +506,12 @@ class LinkNode(PortNode):
         if unusable is not None and unusable.unusable == "dadfailed":
             self.fail(errno.EADDRINUSE, f"the address {unusable} is dadfailed: another host on the link has it")
             return
+        if self.kind.awaits_lower_link(self):
+            return
+        short = self.kind.falls_short(self)
+        if short:
+            self.fail(errno.EINVAL, short)
+            return
         if master is not None and master.held is not None and master.held.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
@@ -528,12 +537,22 @@ class LinkNode(PortNode):
             self.withdraw()
             return
         facts.set(self._there, held)
+        mtu, self._supplied_mtu = self._supplied_mtu, held.link.mtu
+        if mtu not in (None, held.link.mtu):
+            self._tell_upper_links()
         if not held.link.up or self.item.enabled is False:
             facts.lose(self.key)
         elif not self.busy or facts.get(self.key) is not None:
             facts.set(self.key, held)
 
+    def _tell_upper_links(self) -> None:
+        """The MTU of those that stand on its link depends on its own."""
+        for dependent in tuple(self.scope.facts.dependents(self._there)):
+            if isinstance(dependent, LinkNode) and self.item.name in dependent.kind.lower_links(dependent.item):
+                dependent.fact_changed()
+
     def withdraw(self) -> None:
+        self._supplied_mtu = None
         self.scope.facts.lose(self._there)
         self.scope.facts.lose(self.key)
 
@@ -577,12 +596,3 @@ class LinkNode(PortNode):
         self.forget_name()
         self.scope.facts.need(self, ())
         self.withdraw()
-
-
-def differences(desired: LinkChange, link: Link) -> LinkChange:
-    """What of `desired` the link does not have."""
-    change = LinkChange(index=link.index)
-    for name, wanted, has in zip(FIELDS, _fields_of(desired), _fields_of(link), strict=True):
-        if wanted is not None and wanted != has:
-            setattr(change, name, wanted)
-    return change

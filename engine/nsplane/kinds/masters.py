@@ -6,8 +6,9 @@ from nsplane.kernel import Link
 from nsplane.kinds.names import NamedNode
 from nsplane.model.items import interface_key
 from nsplane.model.ports import MASTERS
-from nsplane.plan.needs import there
+from nsplane.plan.needs import link_of, there
 from nsplane.plan.node import Scope
+from nsplane.world.netns import Netns
 
 
 class PortNode(NamedNode):
@@ -49,19 +50,27 @@ class PortNode(NamedNode):
 
     def ifindex_of(self, name: str | None) -> int | None:
         """The ifindex of the link that an item of this name has."""
-        held = None if name is None else self.scope.held_of(there(interface_key(name)))
+        held = None if name is None else self.scope.held_of(link_of(name))
         return None if held is None else held.index
 
     def ifindex_of_port(self, name: str | None) -> int | None:
         """That of the link of an item of this name, where it is a port of this one's."""
-        held = None if name is None else self.scope.held_of(there(interface_key(name)))
+        held = None if name is None else self.scope.held_of(link_of(name))
         if held is None or held.link is None or self.held is None or held.netns is not self.held.netns:
             return None
         return held.index if held.link.master == self.held.index else None
 
     def master_of(self, link: Link) -> int | None:
         """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
+        if not self.master_fact and not link.master:
+            return 0
         index = self.master_index()
         if not index and (self.awaits_master() or (self.netns is not None and self.scope.is_ending(self.netns, link.master))):
             return None
         return index
+
+    def bridge_of(self, netns: Netns, link: Link) -> Link | None:
+        """The bridge that the link is, or in which it is as it is to be."""
+        if link.kind == "bridge":
+            return link
+        return netns.links.get(link.master) if link.slave_kind == "bridge" and link.master == self.master_index() else None

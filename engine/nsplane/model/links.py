@@ -38,6 +38,7 @@ Mac = Annotated[
     str, looks_like("own_mac"), says("six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out")
 ]
 Mtu = Annotated[int, looks_like("mtu"), says("68 to 65536; 1500 where left out")]
+LowerMtu = Annotated[Mtu, says("68 to 65536, not more than that of the lower link, which it is where left out")]
 CanMtu = Annotated[
     Literal[16, 72, 2060], says("16 for classical frames, 72 for CAN FD's too, 2060 for CAN XL's; another one makes the link anew")
 ]

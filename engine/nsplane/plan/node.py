@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from nsplane.kernel import KernelError, errno_name
@@ -99,7 +99,8 @@ class Scope(Protocol):
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         """Somebody else has deleted (`missing`) or changed (`altered`) what a node holds: it is counted, and told."""
 
-    def note(self, topic: str, event: dict[str, object]) -> None: ...
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
+        """Tells those who watch, if there are any."""
 
     def forget(self, node: Node) -> None:
         """Nobody wants the item any more, and nothing is left of it."""
@@ -463,7 +464,7 @@ class Node(ABC):
         if state != previous:
             self.since = time.time()
         if state != previous or self.missing != before:
-            self.scope.note(f"item/{self.key}", self.entry() | {"previous": previous})
+            self.scope.note(f"item/{self.key}", lambda: self.entry() | {"previous": previous})
         if state == "pending" or self.blocked_by is not None:
             self.scope.expect_verdict(self)
         else:

@@ -52,7 +52,7 @@ class Planner:
         self,
         core: Core,
         agent_id: str,
-        note: Callable[[str, dict[str, object]], None],
+        note: Callable[[str, Callable[[], dict[str, object]]], None],
         saved: SavedState,
         inspect_seconds: float = INSPECT_SECONDS,
     ) -> None:
@@ -373,7 +373,7 @@ class Planner:
         node = netns.holders.get(index)
         if isinstance(node, Node):
             text = f"the route to the network of {address} was deleted"
-            self.note(f"drift/{node.key}", node.entry() | {"found": "missing", "message": text})
+            self.note(f"drift/{node.key}", lambda: node.entry() | {"found": "missing", "message": text})
 
     def remove(self, netns: Netns, index: int, *nodes: Node) -> None:
         self._removals.add(netns, index, *nodes)
@@ -423,7 +423,7 @@ class Planner:
 
     # ---- what nodes and slots ask ----
 
-    def note(self, topic: str, event: dict[str, object]) -> None:
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
         self._note(topic, event)
 
     def netns_of(self, fact: str) -> Netns | None:
@@ -454,7 +454,7 @@ class Planner:
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         self.readbacks.found[found] += 1
         fields = list(fields)
-        self.note(f"drift/{node.key}", node.entry() | {"found": found, "fields": fields})
+        self.note(f"drift/{node.key}", lambda: node.entry() | {"found": found, "fields": fields})
         self._drifted.append(f"{node.key} ({', '.join(fields) or found})")
 
     def _log_drift(self) -> None:
@@ -469,7 +469,7 @@ class Planner:
         self.lent.unwanted(node.key)
         self._verdicts.forget(node)
         del self.nodes[node.key]
-        self.note(f"item/{node.key}", node.entry("removed") | {"previous": node.state})
+        self.note(f"item/{node.key}", lambda: node.entry("removed") | {"previous": node.state})
         node.report("removed")
 
     # ---- slots ----

@@ -43,6 +43,7 @@ from nsplane.world.references import BOUND, NOWHERE, shown
 MAIN, METRIC6 = 254, 1024
 """What a route has where it does not say."""
 PENDING, FAILED, CONFIGURED = "pending", "failed", "configured"
+LINK, MASTER = "link", "master"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -171,17 +172,17 @@ class Forecast:
                     yield dependent
                     look.append(dependent)
 
-    def going_down(self, key: str) -> list[str]:
-        """The interfaces whose links go down for a moment where this one is changed in place: its own first, then its ports."""
+    def going_down(self, key: str) -> tuple[bool, list[str]]:
+        """Does its link go down for a moment where this one is changed in place? And who is without it as a master meanwhile?"""
         node, item = self._planner.nodes.get(key), self.item(key)
         if node is None or item is None or type(node.item) is not type(item):
-            return []
+            return False, []
         asks = kinds.KINDS[type(item)].changes(node.item, item)
         masters = {node.item.master, item.master}
         if not asks & {DOWN, ALONE} and (len(masters) == 1 or not any(map(self._is_bond, masters))):
-            return []
+            return False, []
         others = ((one, self.item(one)) for one in self._dependents.get(key, ()) if ALONE in asks)
-        return [key, *(one for one, other in others if other is not None and other.master == item.name)]
+        return True, [one for one, other in others if other is not None and other.master == item.name]
 
     def _is_bond(self, name: str | None) -> bool:
         """Those who come into it or leave it have to be down."""
@@ -191,6 +192,28 @@ class Forecast:
             return item is not None
         link = self._place_of(key, item).links.get(item.link_name)
         return link is not None and link.kind == "bond"
+
+    def interrupted(self, key: str) -> dict[str, str]:
+        """The interfaces that are interrupted while the link of this one is made anew, and how: those whose own is made anew with
+        it (LINK), on whatever that stands, and those that are without their master meanwhile (MASTER)."""
+        found: dict[str, str] = {}
+        look = [key]
+        while look:
+            name = look.pop()
+            for dependent in self._dependents.get(name, ()):
+                node = self._planner.nodes[dependent]
+                if dependent == key or dependent in self._goes or node.held is None or found.get(dependent) == LINK:
+                    continue
+                rests_on = map(interface_key, kinds.KINDS[type(node.item)].rests_on(node.item))
+                found[dependent] = LINK if name in rests_on else MASTER
+                if found[dependent] == LINK:
+                    look.append(dependent)
+        return found
+
+    def microservice(self, key: str) -> str | None:
+        """The microservice in whose namespace this interface is."""
+        item = self._planner.nodes[key].item
+        return item.namespace.microservice if isinstance(item.namespace, ByMicroservice) else None
 
     def rows_on(self, key: str) -> int:
         """How many routes and ARP entries are on the link of this interface, now."""
