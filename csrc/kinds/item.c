@@ -147,13 +147,25 @@ bool item_place(const struct fields *fields, bool keys, struct decoded *decoded,
 	return reference_decode(&fields->name, fields->namespace, &decoded->slot, text, memo, fault);
 }
 
+/* Is an interface given, or what may stand in its place? */
+static bool says_place(const struct fields *fields, const struct kind *kind)
+{
+	bool says = fields->name.type != MP_NIL;
+
+	for (unsigned given = fields->given; given; given &= given - 1) {
+		enum field_type type = kind->fields[__builtin_ctz(given)].type;
+		says |= type == FIELD_TYPE || type == FIELD_HOPS;
+	}
+	return says;
+}
+
 bool item_make(struct fields *fields, struct decoded *decoded, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
 {
 	const struct kind *kind = kinds[fields->kind];
 
 	for (unsigned i = 0; i < KIND_REQUIRED_MAX; i++)
 		if (kind->fields[i].required && !(fields->given >> i & 1))
-			return fault_set(fault, kind->fields[i].name, "is missing");
+			return fault_set(fault, says_place(fields, kind) ? kind->fields[i].name : "interface", "is missing");
 	if (kind->fields[kind->address].type != FIELD_MAC)
 		decoded->kind =
 			(uint8_t)kind_of_family(fields->kind, fields->values[kind->address].family == 4 ? AF_INET : AF_INET6);

@@ -222,3 +222,27 @@ def test_routes_of_several_next_hops_and_forwarding_entries(engine: Engine, red:
     assert routes["10.8.0.0/16"]["onlink"] is True
     assert [item["mac"] for item in found.items if item["kind"] == "fdb"] == ["02:00:00:00:00:77"]
     take_over(engine, found, red)
+
+
+def test_routes_of_a_namespace(engine: Engine, red: Place) -> None:
+    make(
+        red,
+        "link add br0 type bridge",
+        "link add br1 type bridge",
+        "link set br0 up",
+        "link set br1 up",
+        "addr add 10.0.0.1/24 dev br0",
+        "addr add 10.1.0.1/24 dev br1",
+        "route add 10.9.0.0/16 nexthop via 10.0.0.2 dev br0 weight 2 nexthop via 10.1.0.2 dev br1",
+        "route add blackhole 10.8.0.0/16",
+        "-6 route add prohibit fd08::/16 metric 7",
+    )
+    found = capture([red])
+    routes = {item["dst"]: item for item in found.items if item["kind"] == "route"}
+    assert routes["10.9.0.0/16"]["nexthops"] == [
+        {"interface": "br0", "gateway": "10.0.0.2", "weight": 2},
+        {"interface": "br1", "gateway": "10.1.0.2"},
+    ]
+    assert routes["10.8.0.0/16"] == {"kind": "route", **red.of_items, "dst": "10.8.0.0/16", "type": "blackhole", "override": True}
+    assert (routes["fd08::/16"]["type"], routes["fd08::/16"]["metric"]) == ("prohibit", 7)
+    take_over(engine, found, red)
