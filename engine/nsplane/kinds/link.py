@@ -384,6 +384,7 @@ class LinkNode(PortNode):
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
         if not self._is_prepared():
             return
+        self.was_slave |= link.slave_kind == "bond"
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
         unknown = next((name for name in LIMITS if getattr(change, name) is not None and getattr(link, name) < 0), None)
@@ -477,8 +478,8 @@ class LinkNode(PortNode):
         if kept is None or held.link is None:
             return
         excused = self.kind.changes_by_itself(self, held, held.link)
-        if kept.master and (held.link.master != kept.master or self.scope.is_ending(held.netns, kept.master)):
-            excused = (*excused, "up")  # a bond takes down who leaves it
+        if self.was_slave and held.link.slave_kind != "bond":  # which takes down who leaves it
+            excused, self.was_slave = (*excused, "up"), change.up is None
         fields = [
             name
             for name in FIELDS
