@@ -50,6 +50,7 @@ for command in (
     watch,
     *COMMANDS,
     capture_command,
+    import_command,
     run,
     execute,
     info,

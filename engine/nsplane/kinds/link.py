@@ -9,7 +9,7 @@ from socket import AF_INET, AF_INET6
 from typing import Any
 
 from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, LinkChange
-from nsplane.kernel.attributes import Change
+from nsplane.kernel.attributes import Change, Wanted
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.fields import FIELDS, differences
@@ -213,12 +213,15 @@ class LinkNode(PortNode):
         self.port = PortWish()
         self.altnames: tuple[str, ...] | None = None
         """The other names of the link; None: as they are. None of them, where the item has named some before."""
-        self.right_data: bytes | None = None
-        """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
+        self.wanted_data: dict[tuple[int | None, ...], Wanted] = {}
+        """What the link is to be of its kind, by the ifindexes of the links that this names."""
         self.origin_fact = ""
         """Of a link that is moved here: the fact of the namespace that it comes from."""
         self.found_out: Any = None
         """What the kind has found out beside what is told of links, for this item."""
+        self.birth_fact = ""
+        self.born_in: Netns | None = None
+        """The fact of the namespace in which its link is to be made, where that is another; and where it was, in this life."""
         self._there = there(key)
         self._supplied_mtu: int | None = None
         self._held: HeldLink | None = None
@@ -232,7 +235,7 @@ class LinkNode(PortNode):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept, self.right_data, self.found_out = kind, None, None, None
+        self.kind, self._kept, self.wanted_data, self.found_out, self.birth_fact = kind, None, {}, None, ""
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = self.port.then(item)
         self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
@@ -305,7 +308,7 @@ class LinkNode(PortNode):
         self.altnames = self.item.altnames
         self.kind.left(self)
         self.ending = self._is_outdated = False
-        self._kept = None
+        self._kept = self.born_in = None
         self.withdraw()
         self.release_claims()
         if held is not None:
@@ -353,15 +356,13 @@ class LinkNode(PortNode):
 
     def acquire(self, netns: Netns) -> None:
         self.scope.displaced.recall(self.key, netns)
-        if self._is_prepared():
-            self.kind.acquire(self, netns)
+        self.kind.acquire(self, netns)
 
-    def _is_prepared(self) -> bool:
+    def is_prepared(self) -> bool:
+        """Is all known that is to be known for the link? Where not, the node has failed."""
         failure = self.kind.prepare(self)
-        if failure is not None and failure.is_retried:
-            self.refuse(failure.error, failure.text)
-        elif failure is not None:
-            self.fail(failure.error, failure.text)
+        if failure is not None:
+            (self.refuse if failure.is_retried else self.fail)(failure.error, failure.text)
         return failure is None
 
     def read_anew(self) -> None:
@@ -382,7 +383,7 @@ class LinkNode(PortNode):
         link = held.link
         assert link is not None
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
-        if not self._is_prepared():
+        if not self.is_prepared():
             return
         self.was_slave |= link.slave_kind == "bond"
         desired = self.kind.desired(self, held, link)
