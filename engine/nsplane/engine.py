@@ -579,7 +579,7 @@ class Engine:
         self._use()
         return self._changes.fetch()
 
-    def note(self, topic: str, event: dict[str, object]) -> None:
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
         self._changes.note(topic, event)
 
     def _note_microservice(self, event: str, instance: Instance) -> None:

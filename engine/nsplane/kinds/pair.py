@@ -6,7 +6,7 @@ from typing import Annotated, Protocol, cast
 
 from nsplane.errors import ItemError
 from nsplane.kernel import Link
-from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over
+from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over, take_over
 from nsplane.kinds.link import HeldLink, LinkNode
 from nsplane.kinds.outlook import Outlook
 from nsplane.kinds.parked import (
@@ -133,7 +133,7 @@ class PairKind(CreatedKind):
         if self._adopt_parked(node, peer):
             return
         assert peer.netns is not None
-        if self._adopt(node, netns, peer, peer.netns):
+        if self._adopt(node, netns, peer, peer.netns) or take_over(self, (node, netns), (peer, peer.netns)):
             return
         if node.awaits_master() or peer.awaits_master():
             node.show("pending", node.lacks(Loss.WAIT) or [peer.key])

@@ -38,3 +38,8 @@ class Need:
 def there(key: str) -> str:
     """The fact that the link of `interface/NAME` is there, up or not; the key itself is the fact that it is up, too."""
     return _THERE + key.removeprefix(_USABLE)
+
+
+def link_of(name: str) -> str:
+    """The same of the interface with this logical name."""
+    return _THERE + name

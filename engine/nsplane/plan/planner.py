@@ -52,7 +52,7 @@ class Planner:
         self,
         core: Core,
         agent_id: str,
-        note: Callable[[str, dict[str, object]], None],
+        note: Callable[[str, Callable[[], dict[str, object]]], None],
         saved: SavedState,
         inspect_seconds: float = INSPECT_SECONDS,
     ) -> None:
@@ -99,7 +99,8 @@ class Planner:
         self.left_over = 0
         """How many links of an earlier life have been removed, since nobody wanted them."""
         self._more = False
-        self._resumed: list[int] = []
+        self._resumed: set[int] = set()
+        """Slots of an earlier life: they stay until it is known what that has left there."""
         self._former_slots: dict[str, list[Any]] = {}
         """On which links of others an earlier life had rows."""
 
@@ -115,7 +116,7 @@ class Planner:
         for key in slots:
             number = self.core.slot_find(key)
             self.slot_touched(number)
-            self._resumed.append(number)
+            self._resumed.add(number)
 
     # ---- namespaces ----
 
@@ -373,7 +374,7 @@ class Planner:
         node = netns.holders.get(index)
         if isinstance(node, Node):
             text = f"the route to the network of {address} was deleted"
-            self.note(f"drift/{node.key}", node.entry() | {"found": "missing", "message": text})
+            self.note(f"drift/{node.key}", lambda: node.entry() | {"found": "missing", "message": text})
 
     def remove(self, netns: Netns, index: int, *nodes: Node) -> None:
         self._removals.add(netns, index, *nodes)
@@ -423,7 +424,7 @@ class Planner:
 
     # ---- what nodes and slots ask ----
 
-    def note(self, topic: str, event: dict[str, object]) -> None:
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
         self._note(topic, event)
 
     def netns_of(self, fact: str) -> Netns | None:
@@ -454,7 +455,7 @@ class Planner:
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         self.readbacks.found[found] += 1
         fields = list(fields)
-        self.note(f"drift/{node.key}", node.entry() | {"found": found, "fields": fields})
+        self.note(f"drift/{node.key}", lambda: node.entry() | {"found": found, "fields": fields})
         self._drifted.append(f"{node.key} ({', '.join(fields) or found})")
 
     def _log_drift(self) -> None:
@@ -469,7 +470,7 @@ class Planner:
         self.lent.unwanted(node.key)
         self._verdicts.forget(node)
         del self.nodes[node.key]
-        self.note(f"item/{node.key}", node.entry("removed") | {"previous": node.state})
+        self.note(f"item/{node.key}", lambda: node.entry("removed") | {"previous": node.state})
         node.report("removed")
 
     # ---- slots ----
@@ -508,7 +509,7 @@ class Planner:
 
     def slot_empty(self, number: int) -> None:
         """The last row of a slot has gone."""
-        slot = self.slots.get(number)
+        slot = None if number in self._resumed else self.slots.get(number)
         if slot is not None and self.core.slot_rows(number) == (0, 0):
             self.saved_state.save("slot", slot.key, None)
             del self.slots[number]
