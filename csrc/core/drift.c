@@ -15,6 +15,7 @@
 #include "core/core.h"
 
 #include "core/changes.h"
+#include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/nexthops.h"
 #include "core/row.h"
@@ -27,19 +28,38 @@
 
 static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct object *object)
 {
-	uint32_t id = table_find(&core->table, wish_key(slot, &object->wish));
+	uint32_t id = table_find(&core->table, decoded_key(slot, &object->decoded));
 
 	return id && table_row(&core->table, id)->flags & (ROW_HELD | ROW_SENT) ? id : NIL;
+}
+
+/* Does it lead by this link, among others? */
+static bool is_by(const struct nsp_core *core, uint32_t id, int32_t ifindex)
+{
+	const struct row *row = table_row(&core->table, id);
+	const struct slot *slot = core->slots[row->slot];
+
+	for (uint32_t s = row_has_links(core, row) ? slot_on_link(core, slot->netns, ifindex) : NIL; s;
+	     s = slot_next_on_link(core, s))
+		if (row_is_by(core, row, s))
+			return true;
+	return false;
 }
 
 /* The row of which this was the object. One that replaces another may lead to another link. */
 static uint32_t find_row(const struct nsp_core *core, uint32_t number, const struct object *object)
 {
-	bool here = kinds[object->wish.kind]->per_link || object->of_link || (object->gone && object->ifindex);
+	bool here = kinds[object->decoded.kind]->per_link || object->of_link || (object->gone && object->ifindex);
 	uint32_t id = NIL, looked = 0;
 
 	for (uint32_t s = slot_on_link(core, number, object->ifindex); s && !id; s = slot_next_on_link(core, s))
 		id = find_in(core, s, object);
+	if (object->gone && object->ifindex && !id) /* a next hop on this link of one over several */
+		for (uint32_t s = slot_on_link(core, number, 0); s && !id; s = slot_next_on_link(core, s)) {
+			id = find_in(core, s, object);
+			if (id && !is_by(core, id, object->ifindex))
+				id = NIL;
+		}
 	for (uint32_t s = here ? NIL : core->netns[number]->first_slot; s && !id && looked++ < SLOTS_LOOKED_AT;
 	     s = core->slots[s]->next)
 		id = find_in(core, s, object);
@@ -83,8 +103,9 @@ static void changed(struct nsp_core *core, uint32_t id, struct row *row, const s
 	bool here = object->ifindex == core->slots[row->slot]->ifindex || !object->ifindex;
 	bool ours = here && object->protocol == NSP_PROTOCOL;
 
-	struct item item = row_item(&core->table, row);
-	if (ours && object_is(object, &item))
+	struct item item;
+	uint8_t hops[HOPS_BYTES];
+	if (ours && row_item_resolved(core, row, &item, hops) && object_is(object, &item))
 		return;
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED) {
 		if (!ours) /* what is there now is not to be deleted */
@@ -134,12 +155,12 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
 	const struct netns *netns = number ? core->netns[number] : NULL;
 	bool known = netns && netns->nsid == nsid && netns->fd >= 0;
-	bool heard = known && !(netns->portid && head->nlmsg_pid == netns->portid);
-	if (heard && nexthop)
-		nexthop_heard(core, number, head);
-	else if (heard)
+	bool foreign = known && !(netns->portid && head->nlmsg_pid == netns->portid);
+	if (foreign && nexthop)
+		nexthop_changed(core, number, head);
+	else if (foreign)
 		nexthop_resolve(core, number, &object);
-	uint32_t id = heard && !nexthop ? find_row(core, number, &object) : NIL;
+	uint32_t id = foreign && !nexthop ? find_row(core, number, &object) : NIL;
 	if (id) {
 		struct row *row = table_row(&core->table, id);
 		if (row->extra)
@@ -174,7 +195,7 @@ void nsp_core_repair(struct nsp_core *core)
 		if (!slot)
 			continue;
 		slot->dropped = false;
-		slot_rejudge(core, core->dropped_slots[i], NSP_JUDGE_DROPPED);
+		slot_recheck(core, core->dropped_slots[i], NSP_RECHECK_DROPPED);
 	}
 	core->dropped_count = 0;
 	core_unlock(core);

@@ -34,6 +34,15 @@ static void request_put(struct nsp_batch *batch, const struct dump *dump, uint8_
 		if (nsp_msg_begin(&msg, batch, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg)))
 			nsp_attr_put_u32(&msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 		break;
+	case NSP_DUMP_VLANS: {
+		struct ifinfomsg *ifi = nsp_msg_begin(&msg, batch, RTM_GETLINK, NLM_F_DUMP, sizeof(*ifi));
+
+		if (!ifi)
+			return;
+		ifi->ifi_family = family;
+		nsp_attr_put_u32(&msg, IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
+		break;
+	}
 	case NSP_DUMP_NEXTHOPS:
 		nsp_msg_begin(&msg, batch, RTM_GETNEXTHOP, NLM_F_DUMP, sizeof(struct nhmsg));
 		break;
@@ -133,6 +142,16 @@ static int answers_read(const struct nsp_socket *sock, const struct dump *dump, 
 	}
 }
 
+static int request_send(struct nsp_socket *sock, const struct dump *dump, const struct nsp_batch *batch, uint8_t family,
+			struct nsp_error *err)
+{
+	((struct nlmsghdr *)(void *)batch->buf)->nlmsg_seq = ++sock->seq;
+	while (send(sock->fd, batch->buf, batch->len, 0) < 0)
+		if (errno != EINTR)
+			return nsp_fail(err, errno, "dump %s: send", dump->name);
+	return answers_read(sock, dump, family, err);
+}
+
 static int family_dump(struct nsp_socket *sock, const struct dump *dump, uint8_t family, struct nsp_error *err)
 {
 	uint32_t buf[16];
@@ -140,11 +159,7 @@ static int family_dump(struct nsp_socket *sock, const struct dump *dump, uint8_t
 
 	nsp_batch_init(&batch, buf, sizeof(buf));
 	request_put(&batch, dump, family);
-	((struct nlmsghdr *)(void *)batch.buf)->nlmsg_seq = ++sock->seq;
-	while (send(sock->fd, batch.buf, batch.len, 0) < 0)
-		if (errno != EINTR)
-			return nsp_fail(err, errno, "dump %s: send", dump->name);
-	return answers_read(sock, dump, family, err);
+	return request_send(sock, dump, &batch, family, err);
 }
 
 struct one_link {
@@ -188,16 +203,21 @@ static int one_link_dump(struct nsp_socket *sock, const struct dump *dump, struc
 	return one.error ? nsp_fail(err, one.error, "dump %s", dump->name) : 0;
 }
 
-/* Until the table holds still. */
-static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family, struct nsp_error *err)
+/* Until the table holds still. With `request`, that is what is sent. */
+static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family, const struct nsp_batch *request,
+		    struct nsp_error *err)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6, AF_BRIDGE };
 
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		int ret = 0;
 
-		if (dump->what == NSP_DUMP_LINKS || dump->what == NSP_DUMP_NEXTHOPS) {
+		if (request) {
+			ret = request_send(sock, dump, request, AF_UNSPEC, err);
+		} else if (dump->what == NSP_DUMP_LINKS || dump->what == NSP_DUMP_NEXTHOPS) {
 			ret = family_dump(sock, dump, AF_UNSPEC, err);
+		} else if (dump->what == NSP_DUMP_VLANS) {
+			ret = family_dump(sock, dump, AF_BRIDGE, err);
 		} else {
 			for (size_t i = 0; i < sizeof(families) && ret == 0; i++)
 				if (family == families[i] || (family == 0 && families[i] != AF_BRIDGE))
@@ -214,10 +234,10 @@ static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family
 int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
 	     struct nsp_error *err)
 {
-	static const char *const names[] = { NULL, "links", "addresses", "routes", "neighbours", "nexthops" };
+	static const char *const names[] = { NULL, "links", "addresses", "routes", "neighbours", "nexthops", "VLANs" };
 	struct dump dump = { .what = what, .ifindex = ifindex, .table = table, .reply = reply, .arg = arg };
 
-	if (what < NSP_DUMP_LINKS || what > NSP_DUMP_NEXTHOPS)
+	if (what < NSP_DUMP_LINKS || what > NSP_DUMP_VLANS)
 		return nsp_refuse(err, EINVAL, "%d is not a table that can be dumped", what);
 	if (family != 0 && family != AF_INET && family != AF_INET6 && !(family == AF_BRIDGE && what == NSP_DUMP_NEIGHS))
 		return nsp_refuse(err, EINVAL, "%d is neither of the address families that can be dumped", family);
@@ -227,7 +247,7 @@ int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_
 	if (what == NSP_DUMP_LINKS && ifindex)
 		return one_link_dump(sock, &dump, err);
 
-	return dump_all(sock, &dump, family, err);
+	return dump_all(sock, &dump, family, NULL, err);
 }
 
 int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp_reply_fn reply, void *arg, struct nsp_error *err)
@@ -236,7 +256,7 @@ int nsp_dump_protocol(struct nsp_socket *sock, int family, uint8_t protocol, nsp
 
 	if (family != 0 && family != AF_INET && family != AF_INET6)
 		return nsp_refuse(err, EINVAL, "%d is neither of the address families that can be dumped", family);
-	return dump_all(sock, &dump, family, err);
+	return dump_all(sock, &dump, family, NULL, err);
 }
 
 int nsp_dump_paced(struct nsp_socket *sock, int what, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
@@ -249,5 +269,13 @@ int nsp_dump_paced(struct nsp_socket *sock, int what, int family, uint8_t protoc
 				   .between = between,
 				   .name = what == NSP_DUMP_ROUTES ? "routes" : "neighbours" };
 
-	return dump_all(sock, &dump, family, err);
+	return dump_all(sock, &dump, family, NULL, err);
+}
+
+int nsp_dump_request(struct nsp_socket *sock, const struct nsp_batch *request, const char *name, nsp_reply_fn reply, void *arg,
+		     struct nsp_error *err)
+{
+	const struct dump dump = { .reply = reply, .arg = arg, .name = name };
+
+	return dump_all(sock, &dump, AF_UNSPEC, request, err);
 }

@@ -10,8 +10,9 @@
  *	batch.c                             messages, and a verdict for each
  *	link.c addr.c route.c nexthop.c neigh.c   what messages say
  *	dump.c                              whole tables
+ *	genl.c                              generic netlink
  *	monitor.c survey.c                  what happens; what there is
- *	netns.c sysctl.c                    namespaces, and their settings
+ *	netns.c sysctl.c tun.c              namespaces, their settings, and links that no message makes
  *	birth.c                             how a namespace is made
  */
 #ifndef NSPLANE_INTERNAL_H
@@ -127,6 +128,10 @@ typedef bool (*nsp_between_fn)(void *arg);
  * it is still to come, so the socket is to be closed. `between` may be NULL. */
 int nsp_dump_paced(struct nsp_socket *sock, int what, int family, uint8_t protocol, nsp_reply_fn reply, void *arg,
 		   nsp_between_fn between, struct nsp_error *err);
+
+/* The same of the one request in the batch, which has NLM_F_DUMP; `name` says in errors what it asks for. */
+int nsp_dump_request(struct nsp_socket *sock, const struct nsp_batch *request, const char *name, nsp_reply_fn reply, void *arg,
+		     struct nsp_error *err);
 
 /* ---- the name of a namespace (netns.c) ---- */
 

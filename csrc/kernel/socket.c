@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * socket.c - rtnetlink command sockets.
+ * socket.c - command sockets of netlink.
  */
 #include "kernel/internal.h"
 
@@ -19,23 +19,23 @@ static void set_buffer(int fd, int force, int plain, int size)
 		setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size));
 }
 
-static int open_here(void *arg, struct nsp_error *err)
+static int open_here(struct nsp_socket *sock, int protocol, struct nsp_error *err)
 {
 	static const int options[] = { NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK };
-	struct nsp_socket *sock = arg;
+	const char *name = protocol == NETLINK_ROUTE ? "rtnetlink" : "generic netlink";
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_pid = sock->portid };
 	cleanup_close int fd = -1;
 	socklen_t len;
 	int size = 0;
 
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
-		return nsp_fail(err, errno, "open a rtnetlink socket");
+		return nsp_fail(err, errno, "open a %s socket", name);
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		int on = 1;
 
 		if (setsockopt(fd, SOL_NETLINK, options[i], &on, sizeof(on)) < 0)
-			return nsp_fail(err, errno, "set option %d of a rtnetlink socket", options[i]);
+			return nsp_fail(err, errno, "set option %d of a %s socket", options[i], name);
 	}
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER);
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
@@ -43,15 +43,15 @@ static int open_here(void *arg, struct nsp_error *err)
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		address.nl_pid = 0;
 		if (errno != EADDRINUSE || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-			return nsp_fail(err, errno, "bind a rtnetlink socket");
+			return nsp_fail(err, errno, "bind a %s socket", name);
 	}
 	len = sizeof(address);
 	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-		return nsp_fail(err, errno, "read the address of a rtnetlink socket");
+		return nsp_fail(err, errno, "read the address of a %s socket", name);
 	/* The kernel tells the size that it counts with: twice what was asked for, or twice the limit. */
 	len = sizeof(size);
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
-		return nsp_fail(err, errno, "read the buffer size of a rtnetlink socket");
+		return nsp_fail(err, errno, "read the buffer size of a %s socket", name);
 
 	sock->fd = nsp_steal_fd(&fd);
 	sock->portid = address.nl_pid;
@@ -64,10 +64,26 @@ static int open_here(void *arg, struct nsp_error *err)
 	return 0;
 }
 
+static int open_route(void *arg, struct nsp_error *err)
+{
+	return open_here(arg, NETLINK_ROUTE, err);
+}
+
+static int open_generic(void *arg, struct nsp_error *err)
+{
+	return open_here(arg, NETLINK_GENERIC, err);
+}
+
 int nsp_socket_open_as(struct nsp_socket *sock, int netns_fd, uint32_t portid, struct nsp_error *err)
 {
 	*sock = (struct nsp_socket){ .fd = -1, .portid = portid };
-	return nsp_in_netns(netns_fd, open_here, sock, err);
+	return nsp_in_netns(netns_fd, open_route, sock, err);
+}
+
+int nsp_genl_open(struct nsp_socket *sock, int netns_fd, struct nsp_error *err)
+{
+	*sock = (struct nsp_socket){ .fd = -1 };
+	return nsp_in_netns(netns_fd, open_generic, sock, err);
 }
 
 int nsp_socket_open(struct nsp_socket *sock, int netns_fd, struct nsp_error *err)

@@ -11,7 +11,7 @@
 #include "wire/prefix.h"
 
 #define ROUTE_ONLINK ITEM_OWN
-#define ROUTE_SCOPE ITEM_SAID /* it was given; the value has it in any case */
+#define ROUTE_SCOPE ITEM_GIVEN /* it was given; the value has it in any case */
 
 #define METRIC6 1024 /* what the kernel gives an IPv6 route that came without one */
 
@@ -40,15 +40,22 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 					    { "host", RT_SCOPE_HOST },
 					    { NULL, 0 } };
 
+static const struct field_word types[] = {
+	{ "unicast", RTN_UNICAST },   { "blackhole", RTN_BLACKHOLE }, { "unreachable", RTN_UNREACHABLE },
+	{ "prohibit", RTN_PROHIBIT }, { "throw", RTN_THROW },	      { NULL, 0 }
+};
+
 /* clang-format off */
 #define FIELDS(layout, scope_at, scope_size) {                                                                                     \
-	FIELDS_HEAD("route"),                                                                                                      \
+	FIELDS_HEAD("route", false),                                                                                                      \
 	{ FIELD_NAME("dst"), FIELD_PREFIX, true, FIELD_AT(layout, dst), .shown = "prefix",                                         \
 	  .about = "the destination network, 10.0.0.0/8 or fd00::/8; an address alone is a host route" },                          \
 	{ FIELD_NAME("gateway"), FIELD_GATEWAY, FIELD_AT(layout, set), .flag = ITEM_GATEWAY, .waits = true,                       \
 	  .shown = "address", .about = "the next hop, of the destination's family; without it the destination is on the link" },   \
 	{ FIELD_NAME("nexthops"), FIELD_HOPS, FIELD_AT(layout, set), .shown = "nexthops",                                          \
 	  .about = "2 to 64 next hops between which traffic is divided, in the place of `gateway`; their order says nothing" },    \
+	{ FIELD_NAME("type"), FIELD_TYPE, .words = types, .shown = "type",                                                         \
+	  .about = "unicast where left out; blackhole, unreachable, prohibit or throw in the place of an interface" },             \
 	{ FIELD_NAME("metric"), FIELD_NUMBER, FIELD_AT(layout, metric), .max = UINT32_MAX, .shown = "integer",                     \
 	  .about = "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },                                                     \
 	{ FIELD_NAME("table"), FIELD_NUMBER, FIELD_AT(layout, table), .min = 1, .max = UINT32_MAX, .waits = true,                  \
@@ -68,34 +75,35 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 static const struct field fields4[] = FIELDS(struct route4, offsetof(struct route4, scope), 1);
 static const struct field fields6[] = FIELDS(struct route6, 0, 0);
 
-static bool settle(struct wish *wish, struct fault *fault)
+static bool settle(struct decoded *decoded, struct fault *fault)
 {
-	if (!(wish->flags & ROUTE_ONLINK))
+	if (!(decoded->flags & ROUTE_ONLINK))
 		return true;
-	if (wish->hops_len != 1 + hop_size(kinds[wish->kind]->family))
-		return fault_set(fault, "onlink", wish->hops_len ? "stands in each of nexthops" : "wants a gateway");
-	wish->hops[wish->hops_len - 1] = RTNH_F_ONLINK;
+	if (decoded->hops_len != 1 + hop_size(kinds[decoded->kind]->family))
+		return fault_set(fault, "onlink",
+				 decoded->hops_len > HOPS_TYPE_SIZE ? "stands in each of nexthops" : "wants a gateway");
+	decoded->hops[decoded->hops_len - 1] = RTNH_F_ONLINK;
 	return true;
 }
 
-static bool settle4(struct wish *wish, struct fault *fault)
+static bool settle4(struct decoded *decoded, struct fault *fault)
 {
-	struct route4 *route = (struct route4 *)wish->body;
+	struct route4 *route = (struct route4 *)decoded->body;
 
-	if (!(wish->flags & ROUTE_SCOPE))
-		route->scope = wish->flags & ITEM_GATEWAY ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-	return settle(wish, fault);
+	if (!(decoded->flags & ROUTE_SCOPE))
+		route->scope = decoded->hops_len ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+	return settle(decoded, fault);
 }
 
-static bool settle6(struct wish *wish, struct fault *fault)
+static bool settle6(struct decoded *decoded, struct fault *fault)
 {
-	struct route6 *route = (struct route6 *)wish->body;
+	struct route6 *route = (struct route6 *)decoded->body;
 
-	if (wish->flags & ROUTE_SCOPE)
+	if (decoded->flags & ROUTE_SCOPE)
 		return fault_set(fault, "scope", "is for IPv4 routes only");
 	if (!route->metric)
 		route->metric = METRIC6;
-	return settle(wish, fault);
+	return settle(decoded, fault);
 }
 
 static void unpack(const struct kind *kind, const uint8_t *body, struct nsp_route *route)
@@ -122,7 +130,9 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 {
 	struct nsp_route route = { .proto = NSP_PROTOCOL, .oif = ifindex };
 	bool deletes = mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY;
-	unsigned count = mode == ENCODE_DELETE_ANY || item->nexthop ? 0 : hops_count(item->hops, item->hops_len);
+	bool by_links = hops_have_links(item->hops, item->hops_len);
+	bool any = mode == ENCODE_DELETE_ANY || item->nexthop || (deletes && by_links);
+	unsigned count = any ? 0 : hops_count(item->hops, item->hops_len);
 	struct nsp_hop hops[HOPS_MAX];
 
 	unpack(kind, item->body, &route);
@@ -132,7 +142,8 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 	}
 	for (unsigned i = 0; i < count && count > 1; i++) {
 		hops_get(item->hops, i, &hops[i]);
-		hops[i].oif = ifindex;
+		if (!by_links)
+			hops[i].oif = ifindex;
 	}
 	/* An IPv4 route by an object is not one of a link. */
 	if (deletes && item->by_object && kind->family == AF_INET) {
@@ -150,6 +161,9 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 		memcpy(route.source, item->source, 16);
 	}
 	int put = mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE;
+	uint8_t type = hops_type(item->hops, item->hops_len);
+	if (unlikely(type != RTN_UNICAST))
+		return nsp_route_put_type(batch, &route, type, put);
 	if (item->nexthop)
 		return nsp_route_put_by(batch, &route, item->nexthop, put);
 	return count > 1 ? nsp_route_put_hops(batch, &route, hops, count, put) : nsp_route_put(batch, &route, put);
@@ -249,13 +263,17 @@ static bool are_on_one_link(const struct nsp_hop *hops, int count)
 
 static void take_hops(struct object *object, uint8_t family, const struct nsp_hop *hops, unsigned count)
 {
-	struct wish *wish = &object->wish;
+	struct decoded *decoded = &object->decoded;
+	bool by_links = !are_on_one_link(hops, (int)count);
 
-	wish->hops_len = hops_pack(object->hops, family, hops, count);
-	if (wish->hops_len <= HOPS_SHORT)
-		memcpy(wish->hops, object->hops, wish->hops_len);
+	decoded->hops_len = by_links ? hops_pack_links(object->hops, family, hops, NULL, count) :
+				       hops_pack(object->hops, family, hops, count);
+	if (by_links)
+		object->ifindex = 0;
+	if (decoded->hops_len <= HOPS_SHORT)
+		memcpy(decoded->hops, object->hops, decoded->hops_len);
 	else
-		memset(wish->hops, 0, sizeof(wish->hops)); /* it begins there */
+		memset(decoded->hops, 0, sizeof(decoded->hops)); /* it begins there */
 }
 
 /* All but its next hops. */
@@ -264,11 +282,11 @@ static void take_route(struct object *object, uint8_t protocol, const struct nsp
 	object->protocol = protocol;
 	object->ifindex = route->oif;
 	if (route->fields & NSP_ROUTE_SOURCE)
-		object->wish.flags |= ITEM_SOURCE;
+		object->decoded.flags |= ITEM_SOURCE;
 	if (route->fields & NSP_ROUTE_SCOPE)
-		object->wish.flags |= ROUTE_SCOPE;
-	memcpy(object->wish.source, route->source, 16);
-	pack(route, object->wish.body);
+		object->decoded.flags |= ROUTE_SCOPE;
+	memcpy(object->decoded.source, route->source, 16);
+	pack(route, object->decoded.body);
 }
 
 uint32_t route_nexthop(const struct nlmsghdr *msg)
@@ -293,7 +311,15 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 		object->by_object = true;
 		return true;
 	}
-	object->plain = count >= 0 && are_on_one_link(hops, count);
+	int type = count < 0 ? nsp_route_read_type(msg, &route) : -EOPNOTSUPP;
+
+	if (type >= 0) {
+		take_route(object, rtm->rtm_protocol, &route);
+		object->decoded.hops_len = hops_pack_type(object->decoded.hops, (uint8_t)type);
+		object->plain = true;
+		return true;
+	}
+	object->plain = count >= 0;
 	object->several = count > 0;
 	if (count < 0) { /* of hops on no link or by tunnels, or of a type that no row has */
 		if (!route_read_key(msg, &route))
@@ -306,14 +332,14 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 		object->ifindex = 0;
 	}
 	if (route.fields & NSP_ROUTE_GATEWAY)
-		object->wish.flags |= ITEM_GATEWAY;
+		object->decoded.flags |= ITEM_GATEWAY;
 	if (count > 0)
 		take_hops(object, route.family, hops, (unsigned)count);
 	else if (route.fields & NSP_ROUTE_GATEWAY)
-		object->wish.hops_len =
-			hops_pack_one(object->wish.hops, route.family, route.gateway, route.fields & NSP_ROUTE_ONLINK);
+		object->decoded.hops_len =
+			hops_pack_one(object->decoded.hops, route.family, route.gateway, route.fields & NSP_ROUTE_ONLINK);
 	if (route.fields & NSP_ROUTE_ONLINK)
-		object->wish.flags |= ROUTE_ONLINK;
+		object->decoded.flags |= ROUTE_ONLINK;
 	return true;
 }
 
@@ -338,7 +364,7 @@ static bool is_replaced6(const struct nlmsghdr *msg, uint8_t flags)
  *      RTM_NEWROUTE that replaced nothing               left out, unless it was appended: an IPv6 one becomes a next hop of another
  *      RTM_DELROUTE of another protocol than ours       left out
  */
-static const struct sock_filter heard[] = {
+static const struct sock_filter filter[] = {
 	FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
 	FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELROUTE), 2, 0),
 	FILTER_LOAD16(FILTER_HEAD(nlmsg_flags)),
@@ -347,7 +373,7 @@ static const struct sock_filter heard[] = {
 	FILTER_IF(BPF_JEQ, NSP_PROTOCOL, FILTER_PASS, FILTER_DROP),
 };
 
-static bool is_heard(const struct nlmsghdr *msg)
+static bool passes_filter(const struct nlmsghdr *msg)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
 
@@ -403,14 +429,19 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)
 {
 	char gateway[INET6_ADDRSTRLEN], source[INET6_ADDRSTRLEN];
-	const uint8_t *set = wish_hops(&object->wish, object->hops);
-	unsigned count = hops_count(set, object->wish.hops_len);
+	const uint8_t *set = decoded_hops(&object->decoded, object->hops);
+	unsigned count = hops_count(set, object->decoded.hops_len);
 	struct nsp_route route = { 0 };
 
-	unpack(kind, object->wish.body, &route);
+	unpack(kind, object->decoded.body, &route);
+	uint8_t type = hops_type(set, object->decoded.hops_len);
+	if (type != RTN_UNICAST) {
+		snprintf(text, cap, "the kernel makes a%s route of it", type_name(type));
+		return;
+	}
 	const char *to = count > 1 ? "several" : ip_text(route.family, count ? hops_address(set, 0) : NULL, count, gateway);
 	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s", to,
-		 ip_text(route.family, object->wish.source, object->wish.flags & ITEM_SOURCE, source), route.scope,
+		 ip_text(route.family, object->decoded.source, object->decoded.flags & ITEM_SOURCE, source), route.scope,
 		 object->plain ? "" : ", of another type");
 }
 
@@ -492,11 +523,11 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	.name = "route", .key_form = "NETWORK/LENGTH", .family = its_family, .key_size = KEY_SIZE(struct route##version),          \
 	.set = offsetof(struct route##version, set), .inline_flags = ROUTE_SCOPE, .onlink_flag = ROUTE_ONLINK,                     \
 	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
-	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_ROUTES##version,                    \
+	.field_count = sizeof(fields##version) / sizeof(*fields##version), .rechecked = NSP_RECHECK_ROUTES##version,               \
 	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode, .table = table_of,             \
-	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard, .heard = heard,                                  \
-	.heard_len = sizeof(heard) / sizeof(*heard), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL, .describe = describe, \
-	.describe_made = describe_made, .keep = keep, .age = age
+	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .passes_filter = passes_filter, .filter = filter,                      \
+	.filter_len = sizeof(filter) / sizeof(*filter), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL,                    \
+	.describe = describe, .describe_made = describe_made, .keep = keep, .age = age
 
 extern const struct kind route4, route6;
 const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .deletes_spread = true,

@@ -56,6 +56,26 @@ static bool decode_word(struct mp_in *in, const struct field *field, struct valu
 	return refuse_word(field, &token, fault);
 }
 
+/* "'x' is not unicast, blackhole, unreachable, prohibit or throw" */
+static bool decode_type(struct mp_in *in, const struct field *field, struct value *value, struct fault *fault)
+{
+	const struct field_word *word = field->words;
+	struct mp_token token;
+	char text[64], words[128];
+	size_t n = 0;
+
+	if (!fault_want(in, &token, MP_STR, field->name, fault))
+		return false;
+	for (; word->word; word++) {
+		if (text_is(token.data, token.len, word->word)) {
+			value->number = word->number;
+			return true;
+		}
+		n += (size_t)snprintf(words + n, sizeof(words) - n, "%s%s", !n ? "" : word[1].word ? ", " : " or ", word->word);
+	}
+	return fault_set(fault, field->name, "'%s' is not %s", fault_text(text, token.data, token.len), words);
+}
+
 static bool is_multicast(int family, const uint8_t *ip)
 {
 	return family == 4 ? (ip[0] & 0xf0) == 0xe0 : ip[0] == 0xff;
@@ -109,7 +129,7 @@ bool value_decode_hops(struct mp_in *in, const struct field *field, struct value
 		memo->set = (uint32_t)text->len;
 		mp_put_raw(text, set, memo->set_len);
 	}
-	value->family = text->data[memo->set] == AF_INET ? 4 : 6;
+	value->family = hops_family(text->data + memo->set) == AF_INET ? 4 : 6;
 	value->number = memo->set;
 	value->len = memo->set_len;
 	if (value->len <= HOPS_SHORT)
@@ -136,6 +156,8 @@ bool value_decode(struct mp_in *in, const struct field *field, struct value *val
 		return text_parse_mac(token.data, token.len, value->bytes) ||
 		       fault_set(fault, field->name, "'%s' is not a MAC of six bytes such as 02:00:00:00:00:01",
 				 fault_text(text, token.data, token.len));
+	case FIELD_TYPE:
+		return decode_type(in, field, value, fault);
 	case FIELD_NUMBER:
 		return field->words ? decode_word(in, field, value, fault) : decode_number(in, field, value, fault);
 	case FIELD_FLAG:
@@ -261,11 +283,11 @@ void value_show(struct mp_out *out, const uint8_t *at, const struct field *field
 
 /* ---- where it goes ---- */
 
-void value_store(const struct value *value, const struct field *field, struct wish *wish)
+void value_store(const struct value *value, const struct field *field, struct decoded *decoded)
 {
-	uint8_t *at = wish->body + field->offset;
+	uint8_t *at = decoded->body + field->offset;
 
-	wish->flags |= field->flag;
+	decoded->flags |= field->flag;
 	switch (field->type) {
 	case FIELD_PREFIX:
 		at[field->size] = value->prefix_len; /* fall through */
@@ -273,32 +295,36 @@ void value_store(const struct value *value, const struct field *field, struct wi
 		if (field->size == 4)
 			memcpy(at, value->bytes, 4);
 		else
-			memcpy(field->size ? at : wish->source, value->bytes, 16);
+			memcpy(field->size ? at : decoded->source, value->bytes, 16);
 		return;
 	case FIELD_GATEWAY:
-		wish->hops_len = hops_pack_one(wish->hops, value->family == 4 ? AF_INET : AF_INET6, value->bytes, false);
+		decoded->hops_len = hops_pack_one(decoded->hops, value->family == 4 ? AF_INET : AF_INET6, value->bytes, false);
 		return;
 	case FIELD_HOPS:
-		wish->flags |= ITEM_GATEWAY;
-		wish->hops_len = value->len;
+		decoded->flags |= ITEM_GATEWAY;
+		decoded->hops_len = value->len;
 		if (value->len <= HOPS_SHORT)
-			memcpy(wish->hops, value->bytes, value->len);
+			memcpy(decoded->hops, value->bytes, value->len);
 		else
-			memcpy(wish->hops, &value->number, sizeof(value->number));
+			memcpy(decoded->hops, &value->number, sizeof(value->number));
+		return;
+	case FIELD_TYPE:
+		if (value->number != RTN_UNICAST)
+			decoded->hops_len = hops_pack_type(decoded->hops, (uint8_t)value->number);
 		return;
 	case FIELD_ADDRESS:
-		field_put_address(field, value->bytes, value->family == 6, wish->body);
+		field_put_address(field, value->bytes, value->family == 6, decoded->body);
 		return;
 	case FIELD_MAC:
 		memcpy(at, value->bytes, 6);
 		return;
 	case FIELD_NUMBER:
-		field_put_number(field, value->number, wish->body);
+		field_put_number(field, value->number, decoded->body);
 		return;
 	case FIELD_FLAG:
-		field_put_number(field, value->number, wish->body);
+		field_put_number(field, value->number, decoded->body);
 		if (!value->number)
-			wish->flags &= (uint8_t)~field->flag;
+			decoded->flags &= (uint8_t)~field->flag;
 		return;
 	default:
 		return;

@@ -25,7 +25,10 @@ static const struct {
 	FIELD(nsp_link, netns, 116),
 	FIELD(nsp_link, data, 120),
 	FIELD(nsp_link, alias, 168),
-	FIELD(nsp_link, reserved, 296),
+	FIELD(nsp_link, parent_dev, 296),
+	FIELD(nsp_link, vlans, 328),
+	FIELD(nsp_link, txqueuelen, 344),
+	FIELD(nsp_link, reserved, 368),
 	SIZE(nsp_addr, 44),
 	FIELD(nsp_addr, local, 12),
 	SIZE(nsp_route, 68),
@@ -35,6 +38,9 @@ static const struct {
 	SIZE(nsp_nexthop, 32),
 	FIELD(nsp_nexthop, hop, 8),
 	SIZE(nsp_nexthop_member, 8),
+	SIZE(nsp_tun, 48),
+	FIELD(nsp_tun, flags, 16),
+	FIELD(nsp_tun, reserved, 28),
 	SIZE(nsp_neigh, 32),
 	FIELD(nsp_neigh, mac, 10),
 	FIELD(nsp_neigh, dst, 16),
@@ -42,6 +48,8 @@ static const struct {
 	SIZE(nsp_event, 488),
 	FIELD(nsp_event, link, 16),
 	FIELD(nsp_event, addr, 440),
+	SIZE(nsp_genl, 24),
+	FIELD(nsp_genl, attrs, 8),
 };
 
 int main(void)

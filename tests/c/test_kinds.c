@@ -12,7 +12,6 @@ static bool is_in_body(const struct kind *kind, const struct field *field)
 
 static void test_fields(const struct kind *kind)
 {
-	bool required = true;
 	uint8_t flags = 0;
 
 	CHECK(kind->field_count <= KIND_FIELDS_MAX);
@@ -21,8 +20,7 @@ static void test_fields(const struct kind *kind)
 	for (unsigned i = 0; i < kind->field_count; i++) {
 		const struct field *field = &kind->fields[i];
 
-		CHECK(required || !field->required); /* what is required comes first */
-		required = field->required;
+		CHECK(i < KIND_REQUIRED_MAX || !field->required);
 		CHECK_EQ(strlen(field->name), field->name_len);
 		CHECK(field->derived || (field->shown && field->about));
 		CHECK(is_in_body(kind, field));
@@ -39,8 +37,8 @@ static void test_kind(const struct kind *kind)
 	CHECK(kind->key_size >= 4 && kind->body_size - kind->key_size >= 4 && kind->body_size <= KIND_BODY_MAX);
 	CHECK_EQ(address->offset, 0); /* the address begins the key, by which most requests are in order */
 	CHECK(address->required && (address->type == FIELD_PREFIX || address->type == FIELD_HOST || address->type == FIELD_MAC));
-	CHECK(kind->encode && kind->read && kind->is_heard && kind->describe && kind->describe_made);
-	CHECK(kind->heard_len > 0);
+	CHECK(kind->encode && kind->read && kind->passes_filter && kind->describe && kind->describe_made);
+	CHECK(kind->filter_len > 0);
 	/* Otherwise its table is read, and the conflicts of all links are found by one key. */
 	CHECK(!kind->per_link || kind->ask);
 }

@@ -6,19 +6,19 @@ Namespaces and operations on links are thin functions and builders; the rows of 
 
 from nsplane._core import ffi, lib
 from nsplane.kernel.core import (
-    JUDGE_ALL,
-    JUDGE_FDB,
-    JUDGE_GATEWAYS,
-    JUDGE_NEIGHS,
-    JUDGE_NEXTHOPS,
-    JUDGE_REFUSED,
-    JUDGE_ROUTES4,
-    JUDGE_ROUTES6,
-    JUDGE_SOURCES,
     NOTICE_EMPTY,
     NOTICE_REPLACED,
     NOTICE_RETRY,
     NOTICE_TOUCHED,
+    RECHECK_ALL,
+    RECHECK_FDB,
+    RECHECK_GATEWAYS,
+    RECHECK_NEIGHS,
+    RECHECK_NEXTHOPS,
+    RECHECK_REFUSED,
+    RECHECK_ROUTES4,
+    RECHECK_ROUTES6,
+    RECHECK_SOURCES,
     STATES,
     Answer,
     Answers,
@@ -28,11 +28,13 @@ from nsplane.kernel.core import (
 from nsplane.kernel.directories import Directories
 from nsplane.kernel.failure import KernelError, errno_name
 from nsplane.kernel.frames import BULK_KINDS, Fault, FieldInfo, Frame, FrameError, bulk_fields
+from nsplane.kernel.generic import GenericAnswer, GenericRequest, GenericSocket
 from nsplane.kernel.links import (
     ADDR_GEN_MODE_EUI64,
     ADDR_GEN_MODE_NONE,
     IFA_F_NODAD,
     IPV6_MIN_MTU,
+    LIMITS,
     SAW_DOWN,
     SAW_LOW_MTU,
     SAW_MAC,
@@ -61,7 +63,7 @@ from nsplane.kernel.namespaces import (
     unshare_netns,
     write_sysctl,
 )
-from nsplane.kernel.operations import LinkChange, Op, OpResult
+from nsplane.kernel.operations import LinkChange, Op, OpResult, Tun
 from nsplane.kernel.timer import Timer
 from nsplane.kernel.turn import EXPRESS_ITEMS, GATHERED_MAX, Message, Run, Turn
 
@@ -87,20 +89,21 @@ __all__ = [
     "GATHERED_MAX",
     "IFA_F_NODAD",
     "IPV6_MIN_MTU",
-    "JUDGE_ALL",
-    "JUDGE_FDB",
-    "JUDGE_GATEWAYS",
-    "JUDGE_NEIGHS",
-    "JUDGE_NEXTHOPS",
-    "JUDGE_REFUSED",
-    "JUDGE_ROUTES4",
-    "JUDGE_ROUTES6",
-    "JUDGE_SOURCES",
+    "LIMITS",
     "NOTICE_EMPTY",
     "NOTICE_REPLACED",
     "NOTICE_RETRY",
     "NOTICE_TOUCHED",
     "PROTOCOL",
+    "RECHECK_ALL",
+    "RECHECK_FDB",
+    "RECHECK_GATEWAYS",
+    "RECHECK_NEIGHS",
+    "RECHECK_NEXTHOPS",
+    "RECHECK_REFUSED",
+    "RECHECK_ROUTES4",
+    "RECHECK_ROUTES6",
+    "RECHECK_SOURCES",
     "SAW_DOWN",
     "SAW_LOW_MTU",
     "SAW_MAC",
@@ -118,6 +121,9 @@ __all__ = [
     "FieldInfo",
     "Frame",
     "FrameError",
+    "GenericAnswer",
+    "GenericRequest",
+    "GenericSocket",
     "KernelError",
     "Link",
     "LinkChange",
@@ -130,6 +136,7 @@ __all__ = [
     "RouteKey",
     "Run",
     "Timer",
+    "Tun",
     "Turn",
     "bulk_fields",
     "create_anonymous_netns",

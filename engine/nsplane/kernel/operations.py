@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
 from nsplane.errors import Closed
+from nsplane.kernel.codecs import TEXT, join
 from nsplane.kernel.failure import KernelError
-from nsplane.kernel.links import Address
+from nsplane.kernel.generic import GenericRequest
+from nsplane.kernel.links import IFLA_ALT_IFNAME, LIMITS, Address
 
 if TYPE_CHECKING:
     from nsplane._core import CData
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class LinkChange:
     """Fields of a link to be made or changed; None is left alone. `link` is the lower link's ifindex, of a new link, in the
-    namespace of the stage.
+    namespace of the stage. With `netns`, a descriptor, a link that is there is moved into that namespace.
 
     `data` is what it is of its kind, and wants `kind` beside it; `slave_data` what it is as a port of the master that it has, so
     not of a new link: attributes as the kernel reads them in IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA. What is left out stays."""
@@ -34,8 +37,15 @@ class LinkChange:
     alias: str | None = None
     addr_gen_mode: int | None = None
     link: int | None = None
+    netns: int | None = None
     data: bytes | None = None
     slave_data: bytes | None = None
+    txqueuelen: int | None = None
+    gso_max_size: int | None = None
+    gso_max_segs: int | None = None
+    gro_max_size: int | None = None
+    gso_ipv4_max_size: int | None = None
+    gro_ipv4_max_size: int | None = None
 
     def __bool__(self) -> bool:
         """Is there anything to be changed?"""
@@ -78,16 +88,24 @@ class LinkChange:
         if self.link is not None:
             fields |= lib.NSP_LINK_LINK
             raw.link = self.link
+        if self.netns is not None:
+            fields |= lib.NSP_LINK_NETNS
+            raw.netns = self.netns
         if self.data is not None:
             fields |= lib.NSP_LINK_DATA
             _point_to(raw.data, self.data)
         if self.slave_data is not None:
             fields |= lib.NSP_LINK_SLAVE_DATA
             _point_to(raw.slave_data, self.slave_data)
+        for name, value in zip(LIMITS, _limits_of(self), strict=True):
+            if value is not None:
+                fields |= getattr(lib, f"NSP_LINK_{name.upper()}")
+                setattr(raw, name, value)
         raw.fields = fields
         return raw
 
 
+_limits_of = attrgetter(*LIMITS)
 _fields_of = attrgetter(*LinkChange.__slots__[1:])
 _NOTHING = _fields_of(LinkChange())
 
@@ -95,6 +113,16 @@ _NOTHING = _fields_of(LinkChange())
 def _point_to(raw: CData, attributes: bytes) -> None:
     """The bytes have to live as long as `raw` is used."""
     raw.data, raw.len = ffi.from_buffer("char[]", attributes), len(attributes)
+
+
+@dataclass(slots=True, frozen=True)
+class Tun:
+    """A tun or tap: `flags` are IFF_* of linux/if_tun.h, `owner` and `group` numbers of a user and a group."""
+
+    name: str
+    flags: int
+    owner: int | None = None
+    group: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -135,11 +163,16 @@ class Op:
         self._submitted = raw
         return raw
 
-    def stage(self, netns: int, tries: bool = False) -> Op:
+    def stage(self, netns: int, tries: bool = False, generic: bool = False) -> Op:
         """Begins a stage in the namespace with this number of the core; an earlier failure skips it. What fails in one that only
-        `tries` is counted, and is no failure of the operation."""
-        lib.nsp_op_stage(self._raw, netns, lib.NSP_STAGE_TRY if tries else 0)
+        `tries` is counted, and is no failure of the operation. A `generic` one has requests to families, and nothing else."""
+        lib.nsp_op_stage(self._raw, netns, (lib.NSP_STAGE_TRY if tries else 0) | (lib.NSP_STAGE_GENERIC if generic else 0))
         return self
+
+    def request(self, request: GenericRequest) -> None:
+        """To a family of generic netlink; its answer is not looked at."""
+        room = lib.nsp_op_reserve(self._raw, 1024 + len(request.attributes))
+        self._add(lib.nsp_genl_put(room, request._fill(), 0))
 
     def create(self, link: LinkChange, peer: LinkChange | None = None, netns_fd: int | None = None) -> None:
         """`peer`, or without one the link itself, is born in the namespace `netns_fd`, where that is not the stage's."""
@@ -149,6 +182,32 @@ class Op:
 
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))
+
+    def change_altnames(self, index: int, added: Iterable[str], deleted: Iterable[str]) -> None:
+        """Gives a link other names, and takes some away first."""
+        for names, build in ((deleted, lib.nsp_link_altnames_delete), (added, lib.nsp_link_altnames_add)):
+            attributes = join((IFLA_ALT_IFNAME, TEXT.pack(name)) for name in names)
+            if attributes:
+                raw = ffi.new("struct nsp_link *")
+                raw.fields, raw.index = lib.NSP_LINK_INDEX, index
+                _point_to(raw.altnames, attributes)
+                self._add(build(self._room_for_bytes(len(attributes)), raw))
+
+    def change_vlans(self, index: int, added: bytes, deleted: bytes) -> None:
+        """Has a bridge, or a port of one, be in some VLANs and no more in others, both encoded (vlans.py)."""
+        for vlans, build in ((added, lib.nsp_link_vlans_add), (deleted, lib.nsp_link_vlans_delete)):
+            if vlans:
+                self._add(build(self._room_for_bytes(len(vlans)), self._in_vlans(index, vlans)))
+
+    def begin_tun(self, tun: Tun, create: bool) -> None:
+        """Has the stage begin with a tun or tap that is made, and stays when all of the stage has been carried out. Without
+        `create` one that is there is given to another owner and group, where these are not None."""
+        raw = ffi.new("struct nsp_tun *")
+        raw.name = tun.name.encode(errors="surrogateescape")
+        raw.flags = tun.flags
+        raw.owner = lib.NSP_TUN_ANYBODY if tun.owner is None else tun.owner
+        raw.group = lib.NSP_TUN_ANYBODY if tun.group is None else tun.group
+        lib.nsp_op_tun(self._raw, raw, create)
 
     def ask(self, name: str) -> None:
         """Addresses for the index 0 in later stages are for the link of this name."""
@@ -166,12 +225,12 @@ class Op:
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
 
-    def readback(self, looks: bool = False, confirms: bool = False) -> None:
+    def readback(self, inspects: bool = False, confirms: bool = False) -> None:
         """Compares what the kernel has of ours in the stage's namespace with the rows; such an operation has no messages. One that
-        only `looks` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
+        only `inspects` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
         lib.nsp_op_readback(self._raw)
-        if looks:
-            lib.nsp_op_look(self._raw)
+        if inspects:
+            lib.nsp_op_inspect(self._raw)
         if confirms:
             lib.nsp_op_confirm(self._raw)
 
@@ -187,8 +246,17 @@ class Op:
         return lib.nsp_op_room(self._raw)
 
     def _room_for(self, link: LinkChange) -> CData:
-        attributes = len(link.data or b"") + len(link.slave_data or b"")
+        return self._room_for_bytes(len(link.data or b"") + len(link.slave_data or b""))
+
+    def _room_for_bytes(self, attributes: int) -> CData:
         return lib.nsp_op_reserve(self._raw, 1024 + attributes) if attributes else self._room()
+
+    @staticmethod
+    def _in_vlans(index: int, vlans: bytes) -> CData:
+        raw = ffi.new("struct nsp_link *")
+        raw.fields, raw.index = lib.NSP_LINK_INDEX | lib.NSP_LINK_VLANS, index
+        _point_to(raw.vlans, vlans)
+        return raw
 
     @staticmethod
     def _add(rc: int) -> None:

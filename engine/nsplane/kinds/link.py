@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
 from socket import AF_INET, AF_INET6
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
-
-from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange, attributes
-from nsplane.kernel.attributes import Change
+from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, LinkChange
+from nsplane.kernel.attributes import Change, Wanted
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
+from nsplane.kinds.fields import FIELDS, differences
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
+from nsplane.kinds.masters import PortNode
+from nsplane.kinds.outlook import Outlook
+from nsplane.kinds.ports import PortWish, UnknownField, VlanChange, change_port, vlans_to_change
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
-from nsplane.model.ports import PORTS, links_of
+from nsplane.model.ports import links_of, wrong_master
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
-from nsplane.plan.needs import Loss, Need, there
-from nsplane.plan.node import Node, Scope
+from nsplane.plan.needs import Loss, Need, link_of, there
+from nsplane.plan.node import Failure, Scope
+from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
-FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
-"""What is looked after on a link."""
-_fields_of = attrgetter(*FIELDS)
 UNKNOWN_KIND = "Unknown device type"
 """What the kernel says to a kind that it does not have, nor a module for it."""
 
@@ -43,25 +42,16 @@ class HeldLink(Held):
     former: dict[str, object] = field(default_factory=dict)
 
 
-class Outlook(Protocol):
-    """What will be there when a request has been carried out."""
-
-    def item(self, key: str) -> Interface | None:
-        """The item that will be wanted."""
-
-    def has_link(self, key: str) -> bool:
-        """Will this item have its link?"""
-
-    def lacks_namespace(self, key: str, item: Interface) -> str:
-        """What this item's namespace lacks, as users see it; empty where it will be there."""
-
-
 class LinkKind:
     """What differs between the kinds of links."""
 
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
+    brings_link = True
+    """Whether it comes into its namespace for the item, so that its name has to be free there."""
     unknown_to_kernel = UNKNOWN_KIND
+    kernel_kind: str | None = None
+    """The kernel's name of the kind, where all its links are of one."""
 
     def __init__(self, item: type[Interface]) -> None:
         self.item = item
@@ -73,6 +63,10 @@ class LinkKind:
         """The MAC of a link whose item says none; None: as it is."""
         return None
 
+    def also_needs(self, node: LinkNode) -> list[Need]:
+        """What the link needs besides its namespace and other links. KernelError where that cannot be had."""
+        return []
+
     def lower_links(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that its own is stacked on: it goes with them."""
         return ()
@@ -80,6 +74,10 @@ class LinkKind:
     def rests_on(self, item: Interface) -> tuple[str, ...]:
         """The logical names of all links without which its own cannot be."""
         return self.lower_links(item)
+
+    def ports(self, item: Interface) -> tuple[str, ...]:
+        """The logical names of those of its ports that it names."""
+        return ()
 
     def needs_up(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that have to be up for its own to be."""
@@ -89,9 +87,21 @@ class LinkKind:
         """What its link will lack then besides its namespace."""
         return [key for key in map(interface_key, self.rests_on(item)) if not will.has_link(key)]
 
+    def will_fail(self, item: Interface, will: Outlook) -> tuple[int, str] | None:
+        """Why its link cannot be had then, besides its name, where that is so."""
+        return None
+
+    def will_cost(self, item: Interface, will: Outlook) -> str:
+        """What others lose by it, in words; empty where that is nothing."""
+        return ""
+
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
         return self.rests_on(now) != self.rests_on(item)
+
+    def changes(self, now: Interface, item: Interface) -> frozenset[Change]:
+        """What the fields of the kind ask for in which another item of this kind differs."""
+        return frozenset()
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
         """Does the new item leave a field out that the kernel cannot be told to have as in a new link, or change one that it
@@ -104,6 +114,30 @@ class LinkKind:
 
     def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
         """Has the change make these fields of the kind as they are to be."""
+
+    def interrupts(self, node: LinkNode, held: HeldLink, fields: Mapping[str, Change]) -> list[LinkNode]:
+        """Who looks after other links that are touched when these fields are changed."""
+        return []
+
+    def tell(self, op: Operation, node: LinkNode, link: Link, fields: Mapping[str, Change], change: LinkChange) -> None:
+        """Puts the change, these fields of the kind being among it, into an operation."""
+        op.change_link(change, link)
+
+    def change_beside(self, node: LinkNode, fields: Collection[str]) -> Callable[[Operation, str], None] | None:
+        """What changes fields that no message about the link changes: adds that to an operation, for the link of this name."""
+        return None
+
+    def prepare(self, node: LinkNode) -> Failure | None:
+        """Finds out what else is to be known: what the item names on this machine (a user, a file), and what nothing is heard of.
+        Why that cannot be, where it cannot: the link is left as it is then."""
+        return None
+
+    def read_anew(self, node: LinkNode) -> bool:
+        """What was found out may be otherwise by now. Is there such?"""
+        return False
+
+    def left(self, node: LinkNode) -> None:
+        """The link has gone, or was given back."""
 
     def lacks(self, node: LinkNode) -> list[str]:
         """What there has to be besides its namespace for the link to be there."""
@@ -132,6 +166,19 @@ class LinkKind:
         """All fields as they are to be; None is not looked at."""
         raise NotImplementedError
 
+    def altnames(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[list[str], list[str]]:
+        """The other names that the link is to be given, and those that are to be taken away."""
+        raise NotImplementedError
+
+    def awaits_lower_link(self, node: LinkNode) -> bool:
+        """Is a link on whose fields those of its own depend just being changed, or still to be looked at? Then the node is looked
+        at behind that."""
+        return False
+
+    def falls_short(self, node: LinkNode) -> str:
+        """Why its link, which is as it can be, is not as the item has it; empty where it is."""
+        return ""
+
     def changes_by_itself(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[str, ...]:
         """Fields that the kernel may have changed by itself: it is no drift that they are other than they were."""
         return ()
@@ -140,8 +187,19 @@ class LinkKind:
         """Deletes the link or gives it back: starts an operation."""
         raise NotImplementedError
 
+    def also_claims(self, held: HeldLink) -> tuple[Claim, ...]:
+        """The names that are the item's while it has its link, besides its own."""
+        return ()
 
-class LinkNode(Node):
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        """The link has gone, was given back, or is elsewhere."""
+
+    def remark(self, node: LinkNode) -> str:
+        """What is to be said of an item that is as it is to be."""
+        return ""
+
+
+class LinkNode(PortNode):
     """The state of one interface item."""
 
     def __init__(self, scope: Scope, key: str) -> None:
@@ -152,16 +210,24 @@ class LinkNode(Node):
         self.mac: bytes | None = None
         """The MAC that the link is to have; None: as it is."""
         self.addresses: tuple[Address, ...] | None = None
-        self.port: dict[str, Any] | None = None
-        """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
-        self.right_data: bytes | None = None
-        """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
+        self.port = PortWish()
+        self.altnames: tuple[str, ...] | None = None
+        """The other names of the link; None: as they are. None of them, where the item has named some before."""
+        self.wanted_data: dict[tuple[int | None, ...], Wanted] = {}
+        """What the link is to be of its kind, by the ifindexes of the links that this names."""
+        self.origin_fact = ""
+        """Of a link that is moved here: the fact of the namespace that it comes from."""
+        self.found_out: Any = None
+        """What the kind has found out beside what is told of links, for this item."""
+        self.birth_fact = ""
+        self.born_in: Netns | None = None
+        """The fact of the namespace in which its link is to be made, where that is another; and where it was, in this life."""
         self._there = there(key)
-        self._master_fact = ""
+        self._supplied_mtu: int | None = None
         self._held: HeldLink | None = None
-        self._watched: Claim | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
+        self._sets_vlans = False
         self._kept: LinkChange | None = None
         """How the link was to be when it was so, with all its addresses."""
 
@@ -169,12 +235,13 @@ class LinkNode(Node):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept, self.right_data = kind, None, None
+        self.kind, self._kept, self.wanted_data, self.found_out, self.birth_fact = kind, None, {}, None, ""
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
-        self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
-        self._master_fact = "" if item.master is None else there(interface_key(item.master))
+        self.port = self.port.then(item)
+        self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
+        self.master_fact = "" if item.master is None else link_of(item.master)
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
-        self.wish(item, source, generation)
+        self.take_item(item, source, generation)
 
     @property
     def held(self) -> HeldLink | None:
@@ -192,60 +259,29 @@ class LinkNode(Node):
 
     def kind_needs(self) -> list[Need]:
         """A port is a link of its own: it is made before its master, and outlives it."""
-        lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
+        lower = [Need(link_of(name), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
-        beside = [self._master_fact] if self._master_fact else []
-        beside += [there(interface_key(name)) for name in links_of(self.item.port)]
-        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
+        beside = [self.master_fact] if self.master_fact else []
+        beside += [link_of(name) for name in (*links_of(self.item.port), *self.kind.ports(self.item))]
+        try:
+            others = self.kind.also_needs(self)
+        except KernelError as error:
+            others, self._namespace_error = [], self._namespace_error or error
+        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside), *others]
 
     @property
     def wants_up(self) -> bool | None:
         """Is the link to be up? Not while one is down that has to be up for that."""
-        lower = (interface_key(name) for name in self.kind.needs_up(self.item))
-        return self.item.enabled and all(self.scope.facts.get(key) is not None for key in lower)
+        lower = self.kind.needs_up(self.item)
+        if not lower:
+            return self.item.enabled
+        return self.item.enabled and all(self.scope.facts.get(interface_key(name)) is not None for name in lower)
 
     def also_lacks(self) -> list[str]:
         return self.kind.lacks(self)
 
     def touch_others(self) -> None:
         self.kind.touch_others(self)
-
-    @property
-    def master(self) -> LinkNode | None:
-        """The item of its master, where that is wanted."""
-        name = self.item.master
-        node = self.scope.nodes.get(interface_key(name)) if name is not None else None
-        return node if isinstance(node, LinkNode) and not node.gone else None
-
-    @property
-    def is_port(self) -> bool:
-        """Is it to be one? What is in a VRF is none."""
-        master = self.master
-        return self.item.master is not None and (master is None or master.item.has_ports)
-
-    def awaits_master(self) -> bool:
-        """Is its master just being made, or still to be looked at? Then it is looked at again behind that."""
-        master = self.master
-        if master is None or self.scope.facts.get(there(master.key)) is not None:
-            return False
-        return self.scope.awaits(self, master)
-
-    def master_index(self) -> int:
-        """The ifindex of the master; 0 for none, or where it is not there."""
-        held = self.scope.held_of(self._master_fact) if self._master_fact else None
-        return held.index if held is not None and held.link is not None and held.netns is self.netns else 0
-
-    def ifindex_of(self, name: str | None) -> int | None:
-        """The ifindex of the link that an item of this name has."""
-        held = None if name is None else self.scope.held_of(there(interface_key(name)))
-        return None if held is None else held.index
-
-    def master_of(self, link: Link) -> int | None:
-        """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
-        index = self.master_index()
-        if not index and (self.awaits_master() or (self.netns is not None and self.scope.is_ending(self.netns, link.master))):
-            return None
-        return index
 
     # ---- the link ----
 
@@ -255,17 +291,28 @@ class LinkNode(Node):
         held.netns.users += 1
         held.netns.holders[held.index] = self
 
+    def follow(self, held: HeldLink) -> None:
+        """Its link has come into another namespace."""
+        before = self._held
+        if before is not None:
+            before.kind.let_go(self, before)
+            if before.netns.holders.get(before.index) is self:
+                del before.netns.holders[before.index]
+            self.scope.drop_later(before.netns)
+        self._kept = None
+        self.take(held)
+
     def leave(self) -> None:
         held, self._held = self._held, None
-        if self.item.port is None:
-            self.port = None
+        self.port = self.port.settled(self.item)
+        self.altnames = self.item.altnames
+        self.kind.left(self)
         self.ending = self._is_outdated = False
-        self._kept = None
+        self._kept = self.born_in = None
         self.withdraw()
         self.release_claims()
         if held is not None:
-            if not held.kind.makes_link:
-                self.scope.saved_state.save("former", self.key, None)
+            held.kind.let_go(self, held)
             if held.netns.holders.get(held.index) is self:
                 del held.netns.holders[held.index]
             self.scope.drop_later(held.netns)
@@ -274,7 +321,7 @@ class LinkNode(Node):
         held = self._held
         if held is None or held.link is not None:
             return
-        if self._kept is not None and not self.ending and not self.gone and held.kind.makes_link:
+        if self._kept is not None and not self.ending and not self.gone and held.kind.brings_link:
             self.scope.drifted(self, "missing")
         self.leave()
         self.failure = None  # what was refused was of that link
@@ -291,6 +338,15 @@ class LinkNode(Node):
         remade = [field for field, change in self._differences(held).items() if change is Change.REMAKE]
         return bool(remade) and self.retries.may_repeat((held.netns, "made anew", *remade))
 
+    def is_only_elsewhere(self) -> bool:
+        """Is its link as it can be, but where it is to be no more, or not yet?"""
+        held = self._held
+        if held is None or self.gone or self.refusal() is not None or not (self.lacks(Loss.REMAKE) or held.netns is not self.netns):
+            return False
+        if self._is_outdated or held.kind is not self.kind or self.kind.is_misplaced(self, held):
+            return False
+        return Change.REMAKE not in self._differences(held).values()
+
     def _differences(self, held: HeldLink) -> dict[str, Change]:
         return {} if held.link is None else self.kind.differences(self, held.link)
 
@@ -302,6 +358,21 @@ class LinkNode(Node):
         self.scope.displaced.recall(self.key, netns)
         self.kind.acquire(self, netns)
 
+    def is_prepared(self) -> bool:
+        """Is all known that is to be known for the link? Where not, the node has failed."""
+        failure = self.kind.prepare(self)
+        if failure is not None:
+            (self.refuse if failure.is_retried else self.fail)(failure.error, failure.text)
+        return failure is None
+
+    def read_anew(self) -> None:
+        if self.kind.read_anew(self):
+            self.scope.touch_only(self)
+
+    def operation_done(self, error: int, text: str) -> None:
+        self.kind.read_anew(self)
+        super().operation_done(error, text)
+
     def give_up(self) -> None:
         assert self._held is not None
         self._held.kind.release(self, self._held)
@@ -311,9 +382,15 @@ class LinkNode(Node):
         assert held is not None
         link = held.link
         assert link is not None
-        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
+        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
+        if not self.is_prepared():
+            return
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
+        unknown = next((name for name in LIMITS if getattr(change, name) is not None and getattr(link, name) < 0), None)
+        if unknown is not None:
+            self.fail(errno.EOPNOTSUPP, f"{unknown}: this kernel has no such field of a link")
+            return
         of_kind = self.kind.differences(self, link)
         for name, asks in of_kind.items():
             if asks is Change.UNSUPPORTED:
@@ -323,11 +400,16 @@ class LinkNode(Node):
                 self.refuse_repeated(f"the kernel took it, but {name} of {link.name} is not so")
                 return
         self.kind.change(self, of_kind, change)
-        of_port = self._change_port(link, change)
-        if of_port is None:
-            return
+        beside = self.kind.change_beside(self, of_kind) if of_kind else None
+        of_port: list[str] = []
+        if link.slave_kind and link.master == self.master_index():
+            try:
+                of_port = change_port(self.port, link, self.ifindex_of, change)
+            except UnknownField as error:
+                self.fail(errno.EOPNOTSUPP, str(error))
+                return
         if change.name is not None and not self.kind.make_way(self, held.netns):
-            if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
+            if self.busy or self.blocked_by is None or not self.is_in_circle(held.netns, change.name):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
@@ -336,55 +418,59 @@ class LinkNode(Node):
         mtu = change.mtu or link.mtu
         if mtu < IPV6_MIN_MTU:
             fresh = [address for address in fresh if address.family == AF_INET]
-        if not change and not stale and not fresh:
-            self._kept = desired
-            if self.item.port is None:
-                self.port = None
-            self._rest(addresses, mtu)
+        vlans, (named, unnamed) = VlanChange(), self.kind.altnames(self, held, link)
+        taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None)
+        if taken is not None:
+            self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
             return
-        self._tell_drift(held, desired, change, [*of_kind, *of_port, *(["addresses"] if stale or fresh else [])])
-        if not self.retries.may_repeat((held.netns, change, stale, fresh)):
+        if not change and beside is None and not stale and not fresh and not named and not unnamed:
+            vlans = vlans_to_change(self.port, link, self.bridge_of(held.netns, link))
+            if not vlans:
+                self._kept = desired
+                self.port = self.port.settled(self.item)
+                self.altnames = self.item.altnames
+                self._rest(addresses, mtu)
+                return
+        touched = self.kind.interrupts(self, held, of_kind)
+        if any(self.scope.awaits(self, node) for node in touched):
+            return
+        others = [*of_kind, *of_port, *(["addresses"] if stale or fresh else []), *(["vlans"] if vlans else [])]
+        others += ["altnames"] if named or unnamed else []
+        self._tell_drift(held, desired, change, others)
+        if not self.retries.may_repeat((held.netns, change, stale, fresh, named, unnamed, vlans, *of_kind)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
+        if change.gso_max_size is not None:  # the kernel has the ones of IPv4 follow it
+            change.gso_ipv4_max_size = desired.gso_ipv4_max_size
+        if change.gro_max_size is not None:
+            change.gro_ipv4_max_size = desired.gro_ipv4_max_size
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
-        if leaves_ports and held.kind.makes_link and lacks_link_local(link):
+        if leaves_ports and held.kind.makes_link and self.item.addrgenmode is None and lacks_link_local(link):
             try:
                 make_link_local(held.netns, link)
             except KernelError as error:
                 self.refuse(error.errno or errno.EIO, error.strerror or str(error))
                 return
-        op = self.scope.operation(self)
+        for node in touched:
+            node.expect_change()
+        op = self.scope.operation(self, *touched)
         op.stage_in(held.netns)
         for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
             op.delete_address(link.index, address)
             op.deletes(held.netns, change.name or link.name, address)
         if change:
-            op.change_link(change, link)
+            self.kind.tell(op, self, link, of_kind, change)
             op.unreported(held.netns, change.name or link.name, change)
+        if named or unnamed:
+            op.names(held.netns, link, named, unnamed)
         for address in fresh:
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
+        if beside is not None:
+            beside(op, change.name or link.name)
+        op.change_vlans(link.index, vlans.added, vlans.deleted)
+        self._sets_vlans = bool(vlans)
         self.scope.submit(op)
-
-    def _change_port(self, link: Link, change: LinkChange) -> list[str] | None:
-        """Has the change make the link the port that it is to be: the fields that differ, or None where it has failed. Of what kind
-        the fields are is the kernel's word: the master may be somebody else's."""
-        if self.port is None or not link.slave_kind or link.master != self.master_index():
-            return []
-        struct = PORTS.get(link.slave_kind)
-        if struct is None:
-            self.fail(errno.EINVAL, f"port: {self.item.master} is a {link.slave_kind}, whose ports have no such fields")
-            return None
-        table = attributes.table_of(struct)
-        values = self.port | {name: self.ifindex_of(self.port.get(name)) for name in table.links}
-        found = attributes.differences(table, values, attributes.decode(table, link.slave_data))
-        for name, asks in found.items():
-            if asks is Change.UNSUPPORTED:
-                self.fail(errno.EOPNOTSUPP, f"port.{name}: this kernel has no such field of a port of a {link.slave_kind}")
-                return None
-        if found:
-            change.slave_data = attributes.encode(table, values, found)
-        return [f"port.{name}" for name in found]
 
     def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:
         """Is it somebody else's doing that the link is not as it was?"""
@@ -392,14 +478,20 @@ class LinkNode(Node):
         if kept is None or held.link is None:
             return
         excused = self.kind.changes_by_itself(self, held, held.link)
+        if kept.master and (held.link.master != kept.master or self.scope.is_ending(held.netns, kept.master)):
+            excused = (*excused, "up")  # a bond takes down who leaves it
         fields = [
             name
             for name in FIELDS
             if getattr(change, name) is not None and getattr(kept, name) == getattr(desired, name) and name not in excused
         ]
-        fields += others
+        fields += [name for name in others if name not in excused]
         if fields:
             self.scope.drifted(self, "altered", fields)
+
+    def expect_change(self) -> None:
+        """What will be other on its link than it was is nobody else's doing."""
+        self._kept = None
 
     def _rest(self, addresses: AddressChanges, mtu: int) -> None:
         """The link is as it is to be, as far as can be."""
@@ -407,23 +499,33 @@ class LinkNode(Node):
         if addresses.clash is not None:
             self.fail(errno.EEXIST, f"exists: the address {addresses.clash}, which nsplane did not make")
             return
-        if addresses.fresh:
-            text = (
-                f"the address {addresses.fresh[0]} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
-            )
+        if addresses.fresh or (self.item.addrgenmode is not None and mtu < IPV6_MIN_MTU):
+            what = f"the address {addresses.fresh[0]}" if addresses.fresh else "addrgenmode"
+            text = f"{what} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
             self.fail(errno.EINVAL, text)
             return
         if unusable is not None and unusable.unusable == "dadfailed":
             self.fail(errno.EADDRINUSE, f"the address {unusable} is dadfailed: another host on the link has it")
             return
+        if self.kind.awaits_lower_link(self):
+            return
+        short = self.kind.falls_short(self)
+        if short:
+            self.fail(errno.EINVAL, short)
+            return
         if master is not None and master.held is not None and master.held.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
+            return
+        master_link = self.master_link()
+        wrong = "" if master_link is None else wrong_master(str(self.item.master), master_link.kind, self.item.port)
+        if wrong:
+            self.fail(errno.EINVAL, wrong)
         elif not self.awaits_master():
             missing = self.lacks(Loss.WAIT)
             if unusable is not None:
                 missing.append(f"address/{unusable}")
-            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second or self.kind.remark(self)
             self.show("pending" if missing else "configured", missing, reason)
 
     # ---- the facts that it provides ----
@@ -436,12 +538,22 @@ class LinkNode(Node):
             self.withdraw()
             return
         facts.set(self._there, held)
+        mtu, self._supplied_mtu = self._supplied_mtu, held.link.mtu
+        if mtu not in (None, held.link.mtu):
+            self._tell_upper_links()
         if not held.link.up or self.item.enabled is False:
             facts.lose(self.key)
         elif not self.busy or facts.get(self.key) is not None:
             facts.set(self.key, held)
 
+    def _tell_upper_links(self) -> None:
+        """The MTU of those that stand on its link depends on its own."""
+        for dependent in tuple(self.scope.facts.dependents(self._there)):
+            if isinstance(dependent, LinkNode) and self.item.name in dependent.kind.lower_links(dependent.item):
+                dependent.fact_changed()
+
     def withdraw(self) -> None:
+        self._supplied_mtu = None
         self.scope.facts.lose(self._there)
         self.scope.facts.lose(self.key)
 
@@ -449,8 +561,11 @@ class LinkNode(Node):
 
     def refuse(self, error: int, text: str) -> None:
         """The kernel's words do not name the kind that it lacks."""
-        is_unknown = error == errno.EOPNOTSUPP and text == UNKNOWN_KIND
-        super().refuse(error, self.kind.unknown_to_kernel if is_unknown else text)
+        if error == errno.EOPNOTSUPP and text == UNKNOWN_KIND:
+            text = self.kind.unknown_to_kernel
+        elif error == errno.EOPNOTSUPP and self._sets_vlans:
+            text = "vlans: this kernel has no VLANs of bridges"
+        super().refuse(error, text)
 
     def excuse(self, error: int) -> bool:
         return (error == errno.EACCES and self._enable_ipv6()) or (error == errno.EINVAL and self._has_lost_ipv6())
@@ -476,99 +591,9 @@ class LinkNode(Node):
             self.refuse(error.errno or errno.EIO, error.strerror or str(error))
         return True
 
-    # ---- names ----
-
-    def claim(self, netns: Netns, name: str) -> bool:
-        self._leave_to_its_owner(netns, name)
-        return super().claim(netns, name)
-
-    def _leave_to_its_owner(self, netns: Netns, name: str) -> None:
-        """Of those who want a name, the item has it whose link bears it from an earlier life."""
-        link = netns.link(name)
-        if (
-            link is None
-            or self.scope.claims.owner((netns, name)) is not None
-            or link.index in netns.holders
-            or not self.scope.ownership.is_agents(link)
-        ):
-            return
-        node = self.scope.marked(link.alias)
-        if not isinstance(node, LinkNode) or node is self:
-            return
-        if not node.gone and node.netns is netns and node.wanted_name == name and node.held is None:
-            Node.claim(node, netns, name)
-            self.scope.touch_only(node)
-
-    def _is_in_circle(self, netns: Netns, name: str) -> bool:
-        """Do items wait for each other's names, this one among them? Then one has to take another for a moment."""
-        for _ in range(len(self.scope.claims)):
-            owner = self.scope.claims.owner((netns, name))
-            if owner is None or owner.held is None or owner.netns is not netns:
-                return False
-            if owner is self:
-                return True
-            name = owner.wanted_name
-        return False
-
-    def displace(self, netns: Netns, link: Link) -> None:
-        """Somebody else's link has the name: it gets another one until this item goes."""
-        self.scope.displaced.add(self.key, netns, link)
-        self._rename(netns, link, temporary_name(self.key))
-
-    def can_restore(self, unwanted: bool) -> bool:
-        displaced, held = self.scope.displaced.of(self.key), self._held
-        if displaced is None:
-            return False
-        name = displaced.netns, displaced.name
-        if held is not None and held.link is not None:
-            return (held.netns, held.link.name) != name and (self.netns, self.wanted_name) != name
-        return unwanted or (self.netns, self.wanted_name) != name
-
-    def restore(self) -> None:
-        displaced = self.scope.displaced.of(self.key)
-        assert displaced is not None
-        link = displaced.netns.links.get(displaced.index)
-        if link is None or link.name != temporary_name(self.key) or self.failure is not None:
-            # It has its name again or, where that failed, gets it when that is free.
-            self.scope.drop_later(self.scope.displaced.forget(self.key, has_name=self.failure is None))
-            self.scope.touch(self)
-            return
-        self._rename(displaced.netns, link, displaced.name)
-
-    def _rename(self, netns: Netns, link: Link, name: str) -> None:
-        op = self.scope.operation(self)
-        op.stage_in(netns)
-        op.change_link(LinkChange(index=link.index, name=name), link)
-        self.scope.submit(op)
-
-    def await_name(self, netns: Netns, name: str) -> None:
-        """Another look is taken when a link of this name comes, changes or goes."""
-        self._forget_name()
-        self._watched = netns, name
-        netns.watch(name, self)
-
-    @property
-    def awaited(self) -> Claim | None:
-        return self._watched
-
-    def _forget_name(self) -> None:
-        if self._watched is not None:
-            netns, name = self._watched
-            netns.unwatch(name, self)
-            self._watched = None
-
     def dispose(self) -> None:
         self.retries.cancel()
         self.release_claims()
-        self._forget_name()
+        self.forget_name()
         self.scope.facts.need(self, ())
         self.withdraw()
-
-
-def differences(desired: LinkChange, link: Link) -> LinkChange:
-    """What of `desired` the link does not have."""
-    change = LinkChange(index=link.index)
-    for name, wanted, has in zip(FIELDS, _fields_of(desired), _fields_of(link), strict=True):
-        if wanted is not None and wanted != has:
-            setattr(change, name, wanted)
-    return change

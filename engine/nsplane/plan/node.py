@@ -9,18 +9,18 @@ from __future__ import annotations
 import errno
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
-
-import msgspec
 
 from nsplane.kernel import KernelError, errno_name
 from nsplane.model.items import Interface
 from nsplane.model.requests import Request
+from nsplane.model.secrets import shown
 from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.decision import Situation, Step, decide
 from nsplane.plan.displaced import DisplacedLinks
 from nsplane.plan.held import Held
+from nsplane.plan.lent import LentLinks
 from nsplane.plan.needs import Loss, Need
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -42,6 +42,7 @@ class Scope(Protocol):
     ownership: Ownership
     claims: Claims[Node]
     displaced: DisplacedLinks
+    lent: LentLinks
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -98,7 +99,8 @@ class Scope(Protocol):
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         """Somebody else has deleted (`missing`) or changed (`altered`) what a node holds: it is counted, and told."""
 
-    def note(self, topic: str, event: dict[str, object]) -> None: ...
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
+        """Tells those who watch, if there are any."""
 
     def forget(self, node: Node) -> None:
         """Nobody wants the item any more, and nothing is left of it."""
@@ -116,6 +118,10 @@ class Failure(NamedTuple):
     error: int
     text: str
     is_retried: bool = False
+
+
+def failure_of(error: KernelError) -> Failure:
+    return Failure(error.errno or errno.EIO, error.strerror or str(error))
 
 
 class Node(ABC):
@@ -218,6 +224,10 @@ class Node(ABC):
         """What it held has gone, or was given back."""
 
     @abstractmethod
+    def read_anew(self) -> None:
+        """Of what it holds, that of which nothing is heard may be otherwise by now."""
+
+    @abstractmethod
     def supply(self) -> None:
         """Sets the facts that are true while it holds its object."""
 
@@ -233,9 +243,9 @@ class Node(ABC):
     def dispose(self) -> None:
         """Nothing is wanted any more and nothing is left."""
 
-    # ---- the wish ----
+    # ---- what is wanted ----
 
-    def wish(self, item: Interface, source: str, generation: int) -> None:
+    def take_item(self, item: Interface, source: str, generation: int) -> None:
         """The item becomes exactly this."""
         self.item, self.source, self.generation = item, source, generation
         self.gone = False
@@ -249,7 +259,7 @@ class Node(ABC):
         self.scope.facts.need(self, (need.fact for need in self.needs))
         self.fact_changed()
 
-    def unwish(self) -> None:
+    def unwant(self) -> None:
         """Nobody wants the item any more."""
         self.gone = True
         self.fact_changed()
@@ -292,13 +302,17 @@ class Node(ABC):
         return sorted(need.shown for need in lacking) if lacking else []
 
     def namespace_is_coming(self) -> bool:
-        """Is it still to be opened, or made? It may be the one that the link is in, called otherwise."""
-        return not self.gone and self.scope.references.is_coming(self.namespace_fact)
+        """Is one that it cannot be without still to be opened, or made? It may be the one that the link is in, called otherwise."""
+        is_coming = self.scope.references.is_coming
+        return not self.gone and any(is_coming(need.fact) for need in self.needs if need.loss is Loss.REMAKE)
 
     def refusal(self) -> Failure | None:
-        """Why its namespace cannot be had."""
-        error = self._namespace_error or self.scope.references.refused.get(self.namespace_fact)
-        return None if error is None else Failure(error.errno or errno.EIO, error.strerror or str(error))
+        """Why its namespace, or another that it cannot be without, cannot be had."""
+        refused = self.scope.references.refused
+        error = self._namespace_error
+        if error is None and refused:
+            error = next((refused[need.fact] for need in self.needs if need.loss is Loss.REMAKE and need.fact in refused), None)
+        return None if error is None else failure_of(error)
 
     def reconcile(self) -> None:
         """Takes the next step, if nothing is under way."""
@@ -382,7 +396,7 @@ class Node(ABC):
         self._overtaken = False
 
     def operation_done(self, error: int, text: str) -> None:
-        """The operation that it started has ended. Its failure says nothing where another wish or fact has overtaken it."""
+        """The operation that it started has ended. Its failure says nothing where another request or fact has overtaken it."""
         self.busy = False
         if error and self.excuse(error):
             error = 0
@@ -458,7 +472,7 @@ class Node(ABC):
         if state != previous:
             self.since = time.time()
         if state != previous or self.missing != before:
-            self.scope.note(f"item/{self.key}", self.entry() | {"previous": previous})
+            self.scope.note(f"item/{self.key}", lambda: self.entry() | {"previous": previous})
         if state == "pending" or self.blocked_by is not None:
             self.scope.expect_verdict(self)
         else:
@@ -483,5 +497,5 @@ class Node(ABC):
             "message": "overwritten before it was applied" if state == "superseded" else text,
             "since": self.since,
             "tries": self.retries.tries,
-            "item": msgspec.to_builtins(self.item),
+            "item": shown(self.item),
         }

@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from nsplane.kernel import JUDGE_REFUSED, Address, Core, KernelError, LinkChange, OpResult
+from nsplane.kernel import RECHECK_REFUSED, Address, Core, KernelError, LinkChange, OpResult
 from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.displaced import DisplacedLinks
 from nsplane.plan.held import Held
-from nsplane.plan.looks import Looks
+from nsplane.plan.inspections import Inspections
+from nsplane.plan.lent import LentLinks
 from nsplane.plan.node import Node
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -37,7 +38,7 @@ from nsplane.world.timers import Appointment, Timers
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 60.0
+INSPECT_SECONDS = 60.0
 """How often a namespace is looked at for what nothing was heard of."""
 LOGGED = 10
 EXPRESS_NODES = 16
@@ -51,9 +52,9 @@ class Planner:
         self,
         core: Core,
         agent_id: str,
-        note: Callable[[str, dict[str, object]], None],
+        note: Callable[[str, Callable[[], dict[str, object]]], None],
         saved: SavedState,
-        look_seconds: float = LOOK_SECONDS,
+        inspect_seconds: float = INSPECT_SECONDS,
     ) -> None:
         self.core = core
         self.saved_state = saved
@@ -71,13 +72,14 @@ class Planner:
         self.slots: dict[int, Slot] = {}
         self.claims: Claims[Node] = Claims()
         self.displaced = DisplacedLinks(saved)
+        self.lent = LentLinks(saved, self.ownership, self.namespaces)
         self.replaced = Replaced(core, saved, self.namespaces, note)
         self.readbacks = ReadBacks(core, self.ownership, self.operation, self._begin)
         self._removals = Removals(self, self.ownership.groups)
         self._verdicts = Verdicts(self.nodes, self.slots, self.claims)
-        self._looks = Looks(self.timers, look_seconds, self.namespaces, self._look_at)
-        self._look_seconds = look_seconds
-        self.timers.later(look_seconds, self._look_at_failures)
+        self._inspections = Inspections(self.timers, inspect_seconds, self.namespaces, self._inspect)
+        self._inspect_seconds = inspect_seconds
+        self.timers.later(inspect_seconds, self._look_at_failures)
         self._fresh: list[Netns] = []
         self._unread: dict[Netns, None] = {}
         self._drifted: list[str] = []
@@ -97,7 +99,8 @@ class Planner:
         self.left_over = 0
         """How many links of an earlier life have been removed, since nobody wanted them."""
         self._more = False
-        self._resumed: list[int] = []
+        self._resumed: set[int] = set()
+        """Slots of an earlier life: they stay until it is known what that has left there."""
         self._former_slots: dict[str, list[Any]] = {}
         """On which links of others an earlier life had rows."""
 
@@ -113,7 +116,7 @@ class Planner:
         for key in slots:
             number = self.core.slot_find(key)
             self.slot_touched(number)
-            self._resumed.append(number)
+            self._resumed.add(number)
 
     # ---- namespaces ----
 
@@ -156,12 +159,15 @@ class Planner:
     def _has_unheld(self, netns: Netns) -> bool:
         return any(self.ownership.is_agents(link) and link.index not in netns.holders for link in netns.links.values())
 
-    def _look_at(self, netns: Netns) -> bool:
-        """Begins to look at a namespace, unless there is nothing of ours, or it is being read in any case."""
+    def _inspect(self, netns: Netns) -> bool:
+        """Begins to inspect a namespace, unless there is nothing of ours, or it is being read in any case."""
         self.look_at_links(netns)
+        for holder in tuple(netns.holders.values()):
+            if isinstance(holder, Node):
+                holder.read_anew()
         if self.readbacks.is_under_way(netns) or netns in self._unread or not (netns.ready_slots or netns.holders):
             return False
-        self.readbacks.begin(netns, looks=True)
+        self.readbacks.begin(netns, inspects=True)
         return True
 
     def look_at_links(self, netns: Netns) -> None:
@@ -172,11 +178,11 @@ class Planner:
             except KernelError as error:
                 log.warning("a namespace cannot be looked at, which is tried again: %s", error.strerror)
                 return
-            self._give_names_back(netns)
+            self._give_back(netns)
 
     def _look_at_failures(self) -> None:
         """What has failed, and is on no timer of its own, is tried again: what was in its way may be so no longer, in silence."""
-        self.timers.later(self._look_seconds, self._look_at_failures)
+        self.timers.later(self._inspect_seconds, self._look_at_failures)
         for node in self.nodes.values():
             if node.state == "failed":
                 node.link_changed()
@@ -192,6 +198,8 @@ class Planner:
         before = Counter(self.readbacks.found)
         self.references.look()
         self.namespaces.survey_all()
+        for node in self.nodes.values():
+            node.read_anew()
         self.touch_all()
         self.readbacks.resync(before, done)
 
@@ -274,7 +282,7 @@ class Planner:
             fresh = [] if more else self._remove_left_over()
             self._removals.begin()
             for netns in fresh:
-                self._give_names_back(netns)
+                self._give_back(netns)
             self._read_fresh(more)
             for netns in fresh:
                 self._put_back(netns)
@@ -339,11 +347,13 @@ class Planner:
         op = self._running.pop(result.cookie)
         if op.gives_back and not result.error:
             self.displaced.restored(op.gives_back)
+        if op.returns:
+            self.lent.returned(op, result)
         self._count_groups(op, -1)
         if op.removes is not None:
             self._removals.ended(op.removes)
         for netns in op.ended(result.error, result.failed):
-            self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
+            self.core.recheck(netns.number, 0, RECHECK_REFUSED)
         op.take_made()
         if op.reads_back:
             self.readbacks.ended(op, result)
@@ -351,8 +361,8 @@ class Planner:
             self._note_lost(op.namespaces[0], index, address)
         if op.restores:
             self.replaced.forget(op.restores, result.error, result.text)
-        if op.looks and not op.confirms:
-            self._looks.looked(result.seconds)
+        if op.inspects and not op.confirms:
+            self._inspections.ended(result.seconds)
         self._dropped += op.namespaces
         self.readbacks.resynced(result.cookie)
         for node in op.nodes:
@@ -364,7 +374,7 @@ class Planner:
         node = netns.holders.get(index)
         if isinstance(node, Node):
             text = f"the route to the network of {address} was deleted"
-            self.note(f"drift/{node.key}", node.entry() | {"found": "missing", "message": text})
+            self.note(f"drift/{node.key}", lambda: node.entry() | {"found": "missing", "message": text})
 
     def remove(self, netns: Netns, index: int, *nodes: Node) -> None:
         self._removals.add(netns, index, *nodes)
@@ -382,14 +392,26 @@ class Planner:
                     self.remove(netns, link.index)
         return fresh
 
-    def _give_names_back(self, netns: Netns) -> None:
-        """Links that were displaced for items that nobody wants any more get their names again, where these are free."""
+    def _give_back(self, netns: Netns) -> None:
+        """Links that were displaced for items that nobody wants any more get their names again, where these are free; those that
+        were lent to such are given back."""
         for key, link, name in self.displaced.orphans(netns):
             if self._removals.is_under_way(netns) or netns.link(name) is None:
                 op = self.operation()
                 op.gives_back = key
                 op.stage_in(netns).change_link(LinkChange(index=link.index, name=name), link)
                 self.submit(op)
+        for loan, link in self.lent.orphans(netns, self._is_busy_for):
+            self.left_over += 1
+            op = self.operation()
+            self.lent.give_back(op, loan, netns, link)
+            self.submit(op)
+            self.drop_later(loan.origin)
+
+    def _is_busy_for(self, alias: str) -> bool:
+        """Is an operation under way for the item whose links bear this mark?"""
+        node = self.marked(alias)
+        return node is not None and node.busy
 
     def _put_back(self, netns: Netns) -> None:
         """What overrides of an earlier life have replaced, and nobody wants any more, is put back, in place of ours."""
@@ -402,7 +424,7 @@ class Planner:
 
     # ---- what nodes and slots ask ----
 
-    def note(self, topic: str, event: dict[str, object]) -> None:
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
         self._note(topic, event)
 
     def netns_of(self, fact: str) -> Netns | None:
@@ -433,7 +455,7 @@ class Planner:
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         self.readbacks.found[found] += 1
         fields = list(fields)
-        self.note(f"drift/{node.key}", node.entry() | {"found": found, "fields": fields})
+        self.note(f"drift/{node.key}", lambda: node.entry() | {"found": found, "fields": fields})
         self._drifted.append(f"{node.key} ({', '.join(fields) or found})")
 
     def _log_drift(self) -> None:
@@ -445,9 +467,10 @@ class Planner:
 
     def forget(self, node: Node) -> None:
         node.dispose()
+        self.lent.unwanted(node.key)
         self._verdicts.forget(node)
         del self.nodes[node.key]
-        self.note(f"item/{node.key}", node.entry("removed") | {"previous": node.state})
+        self.note(f"item/{node.key}", lambda: node.entry("removed") | {"previous": node.state})
         node.report("removed")
 
     # ---- slots ----
@@ -486,7 +509,7 @@ class Planner:
 
     def slot_empty(self, number: int) -> None:
         """The last row of a slot has gone."""
-        slot = self.slots.get(number)
+        slot = None if number in self._resumed else self.slots.get(number)
         if slot is not None and self.core.slot_rows(number) == (0, 0):
             self.saved_state.save("slot", slot.key, None)
             del self.slots[number]

@@ -20,6 +20,7 @@ import msgspec
 from nsplane import kernel, kinds
 from nsplane.errors import ItemError
 from nsplane.kernel import KernelError, Link, Monitor, RouteKey
+from nsplane.kernel.attributes import ALONE, DOWN
 from nsplane.model.items import (
     ByFile,
     ByMicroservice,
@@ -27,13 +28,15 @@ from nsplane.model.items import (
     ByPid,
     Interface,
     Namespace,
+    birth_namespace,
     interface_key,
     is_interface_key,
     namespace_text,
 )
-from nsplane.model.ports import links_of
+from nsplane.model.ports import links_of, wrong_master
+from nsplane.plan.lent import Loan
 from nsplane.plan.planner import Planner
-from nsplane.plan.slots import Slot, parse_reference
+from nsplane.plan.slots import Slot, is_of_item, is_of_namespace, on_link, parse_reference
 from nsplane.world.netns import Netns
 from nsplane.world.path_walk import walk_path
 from nsplane.world.references import BOUND, NOWHERE, shown
@@ -41,6 +44,7 @@ from nsplane.world.references import BOUND, NOWHERE, shown
 MAIN, METRIC6 = 254, 1024
 """What a route has where it does not say."""
 PENDING, FAILED, CONFIGURED = "pending", "failed", "configured"
+LINK, MASTER = "link", "master"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -64,6 +68,11 @@ class _Where:
     routes: dict[RouteKey, int] | None = None
     missing: str = ""
     failure: tuple[int, str] | None = None
+
+
+def links_of_hops(route: dict[str, Any]) -> Iterator[str]:
+    """The links that the next hops of a route over several name, each once."""
+    yield from dict.fromkeys(hop["interface"] for hop in route.get("nexthops", ()) if "interface" in hop)
 
 
 def failed(error: int, message: str) -> Verdict:
@@ -101,36 +110,47 @@ class Forecast:
 
     def row(self, slot: str, new: dict[str, Any] | None) -> Verdict:
         """What becomes of a row on this slot; `new` is one that is not there yet."""
-        known = self._slots.get(slot)
-        if known is None:
-            known = self._slots[slot] = self._find_slot(slot)
+        known = self._slot(slot)
         if known.state != CONFIGURED or new is None:
             return known
+        missing = [fact for name in links_of_hops(new) for fact in self._slot(on_link(name, slot)).missing]
+        if missing:
+            return Verdict(PENDING, missing)
         if new["kind"] == "fdb" and "dst" not in new and not self._is_port(slot):
             return Verdict(PENDING, [f"master/{slot}"])
         if new["kind"] != "route" or new.get("override"):
             return known
         return failed(errno.EEXIST, "exists: a route that nsplane did not make") if self._is_taken(slot, new) else known
 
+    def _slot(self, slot: str) -> Verdict:
+        known = self._slots.get(slot)
+        if known is None:
+            known = self._slots[slot] = self._find_slot(slot)
+        return known
+
     def _is_taken(self, slot: str, item: dict[str, Any]) -> bool:
         """Has somebody else the kernel's object?"""
         _, namespace = parse_reference(slot)
-        owner = self.item(interface_key(slot)) if namespace is None else None
+        owner = self.item(interface_key(slot)) if is_of_item(slot) else None
         where = self._look(namespace) if owner is None else self._place_of(interface_key(slot), owner)
-        if where.routes is None:
-            where.routes = {} if where.netns is None else kernel.survey_routes(where.netns.fd)
+        routes = self._routes_in(where)
         dst = ipaddress.ip_network(item["dst"])
         metric = item.get("metric", METRIC6 if dst.version == 6 else 0)
-        index = where.routes.get(RouteKey(dst.network_address.packed, dst.prefixlen, metric, item.get("table", MAIN)))
+        index = routes.get(RouteKey(dst.network_address.packed, dst.prefixlen, metric, item.get("table", MAIN)))
         return index is not None and not any(link.index == index and self._is_going(link) for link in where.links.values())
+
+    def _routes_in(self, where: _Where) -> dict[RouteKey, int]:
+        if where.routes is None:
+            where.routes = {} if where.netns is None else kernel.survey_routes(where.netns.fd)
+        return where.routes
 
     def _is_port(self, slot: str) -> bool:
         """Will the link be in a bridge?"""
         name, namespace = parse_reference(slot)
-        item = self.item(interface_key(slot)) if namespace is None else None
+        item = self.item(interface_key(slot)) if is_of_item(slot) else None
         if item is not None and item.master is not None:
             return self.link(interface_key(item.master)).state == CONFIGURED
-        if item is not None and kinds.KINDS[type(item)].makes_link:
+        if item is not None and kinds.KINDS[type(item)].brings_link:
             return False
         where = self._look(namespace) if item is None else self._place_of(interface_key(slot), item)
         link = where.links.get(name if item is None else item.link_name)
@@ -138,13 +158,15 @@ class Forecast:
 
     def _find_slot(self, slot: str) -> Verdict:
         name, namespace = parse_reference(slot)
-        if namespace is None:
+        if is_of_item(slot):
             return self._on(interface_key(slot))
         where = self._look(namespace)
         if where.failure is not None:
             return failed(*where.failure)
         if where.missing:
             return Verdict(PENDING, [where.missing])
+        if is_of_namespace(slot):
+            return Verdict()
         link = where.links.get(name)
         there = link is not None and link.up and not self._is_going(link)
         for key, item in () if there else self._comes.items():
@@ -164,6 +186,49 @@ class Forecast:
                 if self._planner.nodes[dependent].state == CONFIGURED and self.interface(dependent).state != CONFIGURED:
                     yield dependent
                     look.append(dependent)
+
+    def going_down(self, key: str) -> tuple[bool, list[str]]:
+        """Does its link go down for a moment where this one is changed in place? And who is without it as a master meanwhile?"""
+        node, item = self._planner.nodes.get(key), self.item(key)
+        if node is None or item is None or type(node.item) is not type(item):
+            return False, []
+        asks = kinds.KINDS[type(item)].changes(node.item, item)
+        masters = {node.item.master, item.master}
+        if not asks & {DOWN, ALONE} and (len(masters) == 1 or not any(map(self._is_bond, masters))):
+            return False, []
+        others = ((one, self.item(one)) for one in self._dependents.get(key, ()) if ALONE in asks)
+        return True, [one for one, other in others if other is not None and other.master == item.name]
+
+    def _is_bond(self, name: str | None) -> bool:
+        """Those who come into it or leave it have to be down."""
+        key = interface_key(str(name))
+        item = self.item(key)
+        if item is None or item.__struct_config__.tag == "bond":
+            return item is not None
+        link = self._place_of(key, item).links.get(item.link_name)
+        return link is not None and link.kind == "bond"
+
+    def interrupted(self, key: str) -> dict[str, str]:
+        """The interfaces that are interrupted while the link of this one is made anew, and how: those whose own is made anew with
+        it (LINK), on whatever that stands, and those that are without their master meanwhile (MASTER)."""
+        found: dict[str, str] = {}
+        look = [key]
+        while look:
+            name = look.pop()
+            for dependent in self._dependents.get(name, ()):
+                node = self._planner.nodes[dependent]
+                if dependent == key or dependent in self._goes or node.held is None or found.get(dependent) == LINK:
+                    continue
+                rests_on = map(interface_key, kinds.KINDS[type(node.item)].rests_on(node.item))
+                found[dependent] = LINK if name in rests_on else MASTER
+                if found[dependent] == LINK:
+                    look.append(dependent)
+        return found
+
+    def microservice(self, key: str) -> str | None:
+        """The microservice in whose namespace this interface is."""
+        item = self._planner.nodes[key].item
+        return item.namespace.microservice if isinstance(item.namespace, ByMicroservice) else None
 
     def rows_on(self, key: str) -> int:
         """How many routes and ARP entries are on the link of this interface, now."""
@@ -212,7 +277,8 @@ class Forecast:
             if not self.has_link(interface_key(master)):
                 return Verdict(PENDING, [interface_key(master)])
         up = (key for key in map(interface_key, kinds.KINDS[type(item)].needs_up(item)) if self._on(key).state != CONFIGURED)
-        lacking = [*up, *(key for key in map(interface_key, links_of(item.port)) if not self.has_link(key))]
+        beside = map(interface_key, (*links_of(item.port), *kinds.KINDS[type(item)].ports(item)))
+        lacking = [*up, *(key for key in beside if not self.has_link(key))]
         return Verdict(PENDING, lacking) if lacking else self._as_it_is(key)
 
     def _find_link(self, key: str) -> Verdict:
@@ -220,11 +286,14 @@ class Forecast:
         if item is None:
             return Verdict(PENDING, [key])
         where = self._place_of(key, item)
-        missing = [where.missing] if where.missing else kinds.KINDS[type(item)].will_lack(item, self)
+        birth = where if item.birth is None else self._look(birth_namespace(item.birth))
+        lacking = where.missing or birth.missing
+        missing = [lacking] if lacking else kinds.KINDS[type(item)].will_lack(item, self)
         if missing:
             return Verdict(PENDING, missing)
-        if where.failure is not None:
-            return failed(*where.failure)
+        failure = where.failure or birth.failure or kinds.KINDS[type(item)].will_fail(item, self)
+        if failure is not None:
+            return failed(*failure)
         return self._claimed(key, item, where) or Verdict()
 
     def has_link(self, key: str) -> bool:
@@ -234,14 +303,53 @@ class Forecast:
         where = self._place_of(key, item)
         return where.missing or (key if where.failure is not None else "")
 
+    def held(self, key: str) -> Interface | None:
+        node = self._planner.nodes.get(key)
+        return None if node is None or node.held is None else node.item
+
+    def refusal(self, namespace: Namespace | None) -> tuple[int, str] | None:
+        return self._look(namespace).failure
+
+    def missing(self, namespace: Namespace | None) -> str:
+        return self._look(namespace).missing
+
+    def holder(self, namespace: Namespace | None, name: str, key: str) -> str:
+        return self._holder(self._look(namespace), name, key)
+
+    def links_in(self, namespace: Namespace | None) -> Iterable[Link]:
+        return {link.index: link for link in self._look(namespace).links.values()}.values()
+
+    def routes_over(self, namespace: Namespace | None, link: Link) -> list[RouteKey]:
+        return [route for route, index in self._routes_in(self._look(namespace)).items() if index == link.index]
+
+    def lent_from(self, namespace: Namespace | None) -> list[Loan]:
+        identity = self._look(namespace).identity
+        return [loan for loan in self._lent() if loan.origin.identity == identity]
+
+    def _lent(self) -> Iterator[Loan]:
+        """The links that are lent, and will be."""
+        for loan in self._planner.lent:
+            now, item = self.held(loan.key), self.item(loan.key)
+            if now is None or item is None or type(now) is not type(item):
+                continue
+            if not kinds.KINDS[type(item)].is_made_anew(now, item):
+                yield loan
+
     def _wrong_master(self, item: Interface, where: _Where) -> tuple[int, str] | None:
         name = item.master
         master = None if name is None else self.item(interface_key(name))
         if master is None or where.missing:
             return None
         there = self._place_of(interface_key(str(name)), master)
-        if there.missing or there.identity == where.identity:
+        if there.missing:
             return None
+        if there.identity == where.identity:
+            kind = kinds.KINDS[type(master)].kernel_kind
+            link = there.links.get(master.link_name)
+            if kind is None:
+                kind = None if link is None else link.kind
+            wrong = "" if kind is None else wrong_master(str(name), kind, item.port)
+            return (errno.EINVAL, wrong) if wrong else None
         text = f"master {name} is in {namespace_text(master.namespace)}, not in {namespace_text(item.namespace)}"
         return errno.EINVAL, text
 
@@ -249,16 +357,16 @@ class Forecast:
 
     def _claimed(self, key: str, item: Interface, where: _Where) -> Verdict | None:
         """Why the item's host name cannot be its link's, where that is so."""
-        link, makes_link = where.links.get(item.link_name), kinds.KINDS[type(item)].makes_link
-        name = item.link_name if link is None or makes_link else link.name
+        link, brings_link = where.links.get(item.link_name), kinds.KINDS[type(item)].brings_link
+        name = item.link_name if link is None or brings_link else link.name
         holder = self._holder(where, name, key)
         if holder != key:
             return failed(errno.EEXIST, f"held by {holder}")
-        if not makes_link:
+        if not brings_link:
             return None if link is not None and not self._is_going(link) else Verdict(PENDING, [f"link/{item.link_name}"])
         if link is not None and link.name != name and not self._is_going(link):
             return failed(errno.EEXIST, f"exists: {name} is another name (altname) of {link.name}")
-        if link is None or item.override or self._planner.ownership.is_agents(link):
+        if link is None or item.override or self._planner.ownership.is_agents(link) or self._planner.ownership.is_lent(link):
             return None
         if item.adopt and kinds.KINDS[type(item)].adopts(link):
             return None
@@ -267,7 +375,7 @@ class Forecast:
     def _holder(self, where: _Where, name: str, key: str) -> str:
         """Who has the name then: whoever has it now and keeps it, or who comes first."""
         if self._holders is None:
-            self._holders = {}
+            self._holders = {(loan.origin.identity, loan.was.name): loan.key for loan in self._lent()}
             for (netns, held), node in self._planner.claims:
                 item = self.item(node.key)
                 keeps = node.held is not None and item is not None and item.link_name == held
@@ -291,7 +399,8 @@ class Forecast:
         node = self._planner.nodes.get(key)
         same = node is not None and not node.gone and (key not in self._comes or self._comes[key] == node.item)
         if node is None or not same or node.failure is None or node.failure.error == errno.EEXIST:
-            return Verdict()
+            item = self.item(key)
+            return Verdict() if item is None else Verdict(message=kinds.KINDS[type(item)].will_cost(item, self))
         return failed(node.failure.error, node.failure.text)
 
     # ---- places ----

@@ -12,6 +12,8 @@ from nsplane.kernel import Address, Link, NetnsId
 from nsplane.world.mounts import identify
 from nsplane.world.processes import boot_id
 
+ANY = ""
+"""Whoever watches this name is told of every link."""
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 
 
@@ -30,7 +32,7 @@ class Change(Protocol):
 
 
 class Netns:
-    """One namespace in play. `number` is the core's for it, `nsid` the monitor's. `heard`: it is known what others do to routes."""
+    """One namespace in play. `number` is the core's for it, `nsid` the monitor's. `routes_watched`: by a monitor."""
 
     def __init__(self, fd: int, identity: NetnsId, number: int, nsid: int, cookie: int | None = None) -> None:
         self.fd = fd
@@ -39,7 +41,7 @@ class Netns:
         self.nsid = nsid
         self._cookie = cookie
         self.users = 0
-        self.heard = False
+        self.routes_watched = False
         self.links: dict[int, Link] = {}
         self.names: dict[str, int] = {}
         self.aliases: dict[str, int] = {}
@@ -135,7 +137,7 @@ class Netns:
         if is_other_port:
             for master in {new.master, old.master if old is not None else 0}:
                 self._tell_holder(master)  # a bridge follows its ports
-        for name in names:
+        for name in (*names, ANY):
             self._tell(name)
         return old
 
@@ -150,13 +152,19 @@ class Netns:
         self._leave_master(old)
         self._tell_holder(index)
         self._tell_holder(old.master)  # the kernel does not report that a port leaves when it goes
-        for name in old.names:
+        for name in (*old.names, ANY):
             self._tell(name)
 
     def _forget_names(self, old: Link, new: Link | None = None) -> None:
         for name in old.names:
             if self.names.get(name) == old.index and (new is None or name not in new.names):
                 del self.names[name]
+
+    def set_group(self, link: Link, group: int) -> None:
+        """A link that is here is in this group, though nothing was heard of that."""
+        self._leave_group(link)
+        link.group = group
+        self.groups[group] += 1
 
     def _leave_group(self, link: Link | None) -> None:
         if link is not None:
