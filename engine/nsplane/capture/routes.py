@@ -16,7 +16,8 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTI
 RTA_SRC, RTA_TABLE, RTA_VIA, RTA_PREF, RTA_ENCAP, RTA_EXPIRES, RTA_NH_ID = 2, 15, 18, 20, 22, 23, 30
 RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA = 1, 2, 9
 RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST = 1, 2, 3, 4, 5
-TYPES = {6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat", 11: "xresolve"}
+TYPES = {6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
+"""Those that lead nowhere, and are of the namespace as a whole."""
 RTM_F_CLONED, RTNH_F_ONLINK = 0x200, 4
 TABLE_MAIN, TABLE_LOCAL = 254, 255
 METRIC6 = 1024
@@ -53,8 +54,11 @@ def route_items(netns: Netns, found: Found) -> list[Item]:
         try:
             if proto == RTPROT_RA or RTA_EXPIRES in told.attributes:
                 raise _Beyond("it is a router's, for a time: who renews it keeps it")
+            if type_ in TYPES:
+                items.append({**_of_namespace(netns, told, family, dst, table), "type": TYPES[type_], "override": True})
+                continue
             if type_ != RTN_UNICAST:
-                raise _Beyond(f"routes of type {TYPES.get(type_, type_)} are no items")
+                raise _Beyond(f"routes of type {type_} are no items")
             if tos:
                 raise _Beyond("it is for one type of service only (tos)")
             items.append(_item(netns, told, family, dst, table, scope, flags))
@@ -80,30 +84,40 @@ def _item(netns: Netns, told: Told, family: int, dst: str, table: int, scope: in
         if attribute in of:
             raise _Beyond(f"it has {text}")
     hops = list(_hops(of, flags))
-    if len({index for index, *_ in hops}) != 1:
-        raise _Beyond("its next hops are on several links" if hops else "it is on no link")
-    index = hops[0][0]
-    if index not in netns.links:
-        raise _Beyond("its link has gone")
-    item: Item = {"kind": "route", **netns.on(index), "dst": dst}
+    indexes = {index for index, *_ in hops}
+    if not indexes <= netns.links.keys() or not hops:
+        raise _Beyond("its link has gone" if hops else "it is on no link")
+    if len(hops) > 1 and not all(gateway for _, gateway, *_ in hops):
+        raise _Beyond("a next hop has no gateway")
+    item = _of_namespace(netns, told, family, dst, table)
+    if len(indexes) > 1:  # it is of the namespace too, and names the kernel's links
+        item["nexthops"] = [{"interface": netns.links[hop[0]].name, **_hop(family, *hop[1:])} for hop in hops]
+        return {**item, "override": True}
+    del item["kind"]
+    item.pop("namespace", None)
+    item = {"kind": "route", **netns.on(hops[0][0]), **item}
     if len(hops) > 1:
-        if not all(gateway for _, gateway, *_ in hops):
-            raise _Beyond("a next hop has no gateway")
-        item["nexthops"] = [_hop(family, gateway, weight, onlink) for _, gateway, weight, onlink in hops]
+        item["nexthops"] = [_hop(family, *hop[1:]) for hop in hops]
     elif hops[0][1]:
         item["gateway"] = inet_ntop(family, hops[0][1])
         if hops[0][3]:
             item["onlink"] = True
-    metric = U32.unpack(of.get(RTA_PRIORITY, b""))
+    if family == AF_INET and scope != (SCOPE_UNIVERSE if hops[0][1] else SCOPE_LINK):
+        item["scope"] = SCOPES.get(scope, scope)
+    return {**item, "override": True}
+
+
+def _of_namespace(netns: Netns, told: Told, family: int, dst: str, table: int) -> Item:
+    """What all routes have."""
+    item: Item = {"kind": "route", **netns.place.of_items, "dst": dst}
+    metric = U32.unpack(told.attributes.get(RTA_PRIORITY, b""))
     if metric != (METRIC6 if family == AF_INET6 else 0):
         item["metric"] = metric
     if table != TABLE_MAIN:
         item["table"] = table
-    if RTA_PREFSRC in of:
-        item["prefsrc"] = inet_ntop(family, of[RTA_PREFSRC])
-    if family == AF_INET and scope != (SCOPE_UNIVERSE if hops[0][1] else SCOPE_LINK):
-        item["scope"] = SCOPES.get(scope, scope)
-    return {**item, "override": True}
+    if RTA_PREFSRC in told.attributes:
+        item["prefsrc"] = inet_ntop(family, told.attributes[RTA_PREFSRC])
+    return item
 
 
 def _hop(family: int, gateway: bytes, weight: int, onlink: bool) -> Item:
