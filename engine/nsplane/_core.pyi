@@ -32,6 +32,7 @@ class _Lib:
     NSP_DUMP_ROUTES: int
     NSP_DUMP_NEIGHS: int
     NSP_DUMP_NEXTHOPS: int
+    NSP_DUMP_VLANS: int
     NSP_LINK_INDEX: int
     NSP_LINK_NAME: int
     NSP_LINK_KIND: int
@@ -50,6 +51,13 @@ class _Lib:
     NSP_LINK_SLAVE_KIND: int
     NSP_LINK_SLAVE_DATA: int
     NSP_LINK_NETNS: int
+    NSP_LINK_VLANS: int
+    NSP_LINK_TXQUEUELEN: int
+    NSP_LINK_GSO_MAX_SIZE: int
+    NSP_LINK_GSO_MAX_SEGS: int
+    NSP_LINK_GRO_MAX_SIZE: int
+    NSP_LINK_GSO_IPV4_MAX_SIZE: int
+    NSP_LINK_GRO_IPV4_MAX_SIZE: int
     NSP_LINK_PARENT_DEV: int
     NSP_TUN_ANYBODY: int
     NSP_PUT_NEW: int
@@ -63,6 +71,7 @@ class _Lib:
     NSP_EVENT_LINK_GONE: int
     NSP_EVENT_ADDR: int
     NSP_EVENT_ADDR_GONE: int
+    NSP_EVENT_VLANS: int
     NSP_SAW_DOWN: int
     NSP_SAW_MAC: int
     NSP_SAW_LOW_MTU: int
@@ -147,6 +156,10 @@ class _Lib:
     def nsp_link_change(self, batch: CData, link: CData, /) -> int: ...
     def nsp_link_delete(self, batch: CData, link: CData, /) -> int: ...
     def nsp_link_delete_group(self, batch: CData, group: int, /) -> int: ...
+    def nsp_link_altnames_add(self, batch: CData, link: CData, /) -> int: ...
+    def nsp_link_altnames_delete(self, batch: CData, link: CData, /) -> int: ...
+    def nsp_link_vlans_add(self, batch: CData, link: CData, /) -> int: ...
+    def nsp_link_vlans_delete(self, batch: CData, link: CData, /) -> int: ...
     def nsp_link_get(self, batch: CData, link: CData, /) -> int: ...
     def nsp_link_read(self, msg: CData, link: CData, /) -> int: ...
     def nsp_tun_create(self, netns_fd: int, tun: CData, err: CData, /) -> int: ...

@@ -139,6 +139,9 @@ def _made(link: LinkFound, every: Links) -> tuple[Item | None, str]:
             if other is None or not other.logical:
                 return None, f"its {name} has no item here"
             fields[name] = other.logical
+    for name in kind.table.ports:
+        slave = every[link.place].get(fields.get(name) or 0)
+        fields[name] = slave.logical if slave is not None and slave.logical else None
     usual = [
         field.name
         for field in kind.table.fields
@@ -155,7 +158,8 @@ def _made(link: LinkFound, every: Links) -> tuple[Item | None, str]:
         item[rests_on] = other.logical
     names = kind.item.__struct_fields__
     if "mac" in names and len(link.mac) == 6:
-        item["mac"] = link.mac.hex(":")
+        own = dict(split(link.slave_data)).get(IFLA_BOND_SLAVE_PERM_HWADDR) if link.slave_kind == "bond" else None
+        item["mac"] = (link.mac if own is None else own).hex(":")
     if "mtu" in names and not _is_usual_mtu(kind, link, every):
         item["mtu"] = link.mtu
     port = _port(link, every) if "port" in names else {}
@@ -207,5 +211,7 @@ def _checked(item: Item) -> tuple[Item | None, str]:
     return None, "it is as no item can say"
 
 
+IFLA_BOND_SLAVE_PERM_HWADDR = 4
+"""The MAC that a slave of a bond has by itself."""
 OPTIONAL = ("mac", "mtu", "port", "")
 """What the kernel gives a link by itself, of some kinds in a way that an item does not have."""

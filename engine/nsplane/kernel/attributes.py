@@ -8,7 +8,8 @@ A field's annotation says it, beside what the field is to the user:
         gvrp: Annotated[bool, Attr(IFLA_VLAN_FLAGS, MaskedBit(VLAN_FLAG_GVRP))] = False
 
 `encode`, `decode` and `differences` go by `table_of(Vlan)`. Values are the item's words, numbers and texts. A field that is another
-link (`IFINDEX`) has its logical name in the item and its ifindex here: `Table.links` lists these fields.
+link (`IFINDEX`) has its logical name in the item and its ifindex here: `Table.links` lists these fields, and `Table.ports` those of
+which the link itself is the master (`PORT_INDEX`).
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from typing import Any, ClassVar, Final, get_args
 
 import msgspec
 
-from nsplane.kernel.codecs import NLA_F_NESTED, UNTOLD, Codec, Ifindex, Payloads, WrongValue, join, split
+from nsplane.kernel.codecs import NLA_F_NESTED, UNTOLD, Codec, Ifindex, Payloads, PortIndex, WrongValue, join, split
 
 
 class Change(Enum):
     """What a field that differs asks for."""
 
     IN_PLACE = "changed in place"
+    DOWN = "changed while it is down"
+    ALONE = "changed while it is down and has no ports"
     REMAKE = "made anew"
     UNSUPPORTED = "not of this kernel"
     """The kernel does not tell of the attribute, and what is wanted is not what a new object has."""
@@ -35,6 +38,8 @@ class Change(Enum):
 
 KNOWN_MOST = 4096
 IN_PLACE: Final = Change.IN_PLACE
+DOWN: Final = Change.DOWN
+ALONE: Final = Change.ALONE
 REMAKE: Final = Change.REMAKE
 
 
@@ -85,10 +90,16 @@ class Field:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The fields of a Struct that are attributes; `links` names those whose values are ifindexes."""
+    """The fields of a Struct that are attributes; `links` and `ports` name those whose values are ifindexes."""
 
     fields: tuple[Field, ...]
     links: tuple[str, ...]
+    ports: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that have logical names in the item."""
+        return (*self.links, *self.ports)
 
     @cached_property
     def as_new(self) -> dict[int, bytes]:
@@ -113,7 +124,8 @@ def table_of(struct: type[msgspec.Struct]) -> Table:
         for about in msgspec.structs.fields(struct)
         for attr in _attrs(about.type)
     )
-    return Table(fields, tuple(field.name for field in fields if isinstance(field.codec, Ifindex)))
+    links, ports = (tuple(field.name for field in fields if isinstance(field.codec, codec)) for codec in (Ifindex, PortIndex))
+    return Table(fields, links, ports)
 
 
 def _attrs(annotation: Any) -> Iterator[Attr]:
@@ -144,7 +156,7 @@ def check(table: Table, values: Mapping[str, Any]) -> None:
     """WrongValue where an attribute has no room for a value. Fields that are links are not looked at, nor is what is at its
     default."""
     given = [field.name for field in table.fields if values.get(field.name, field.default) != field.default]
-    encode(table, values, [name for name in given if name not in table.links])
+    encode(table, values, [name for name in given if name not in table.names])
 
 
 def decode(table: Table, data: bytes) -> dict[str, Any]:

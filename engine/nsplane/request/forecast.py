@@ -20,6 +20,7 @@ import msgspec
 from nsplane import kernel, kinds
 from nsplane.errors import ItemError
 from nsplane.kernel import KernelError, Link, Monitor, RouteKey
+from nsplane.kernel.attributes import ALONE, DOWN
 from nsplane.model.items import (
     ByFile,
     ByMicroservice,
@@ -31,7 +32,7 @@ from nsplane.model.items import (
     is_interface_key,
     namespace_text,
 )
-from nsplane.model.ports import links_of
+from nsplane.model.ports import links_of, wrong_master
 from nsplane.plan.lent import Loan
 from nsplane.plan.planner import Planner
 from nsplane.plan.slots import Slot, parse_reference
@@ -171,6 +172,27 @@ class Forecast:
                     yield dependent
                     look.append(dependent)
 
+    def going_down(self, key: str) -> tuple[bool, list[str]]:
+        """Does its link go down for a moment where this one is changed in place? And who is without it as a master meanwhile?"""
+        node, item = self._planner.nodes.get(key), self.item(key)
+        if node is None or item is None or type(node.item) is not type(item):
+            return False, []
+        asks = kinds.KINDS[type(item)].changes(node.item, item)
+        masters = {node.item.master, item.master}
+        if not asks & {DOWN, ALONE} and (len(masters) == 1 or not any(map(self._is_bond, masters))):
+            return False, []
+        others = ((one, self.item(one)) for one in self._dependents.get(key, ()) if ALONE in asks)
+        return True, [one for one, other in others if other is not None and other.master == item.name]
+
+    def _is_bond(self, name: str | None) -> bool:
+        """Those who come into it or leave it have to be down."""
+        key = interface_key(str(name))
+        item = self.item(key)
+        if item is None or item.__struct_config__.tag == "bond":
+            return item is not None
+        link = self._place_of(key, item).links.get(item.link_name)
+        return link is not None and link.kind == "bond"
+
     def interrupted(self, key: str) -> dict[str, str]:
         """The interfaces that are interrupted while the link of this one is made anew, and how: those whose own is made anew with
         it (LINK), on whatever that stands, and those that are without their master meanwhile (MASTER)."""
@@ -240,7 +262,8 @@ class Forecast:
             if not self.has_link(interface_key(master)):
                 return Verdict(PENDING, [interface_key(master)])
         up = (key for key in map(interface_key, kinds.KINDS[type(item)].needs_up(item)) if self._on(key).state != CONFIGURED)
-        lacking = [*up, *(key for key in map(interface_key, links_of(item.port)) if not self.has_link(key))]
+        beside = map(interface_key, (*links_of(item.port), *kinds.KINDS[type(item)].ports(item)))
+        lacking = [*up, *(key for key in beside if not self.has_link(key))]
         return Verdict(PENDING, lacking) if lacking else self._as_it_is(key)
 
     def _find_link(self, key: str) -> Verdict:
@@ -301,8 +324,15 @@ class Forecast:
         if master is None or where.missing:
             return None
         there = self._place_of(interface_key(str(name)), master)
-        if there.missing or there.identity == where.identity:
+        if there.missing:
             return None
+        if there.identity == where.identity:
+            kind = kinds.KINDS[type(master)].kernel_kind
+            link = there.links.get(master.link_name)
+            if kind is None:
+                kind = None if link is None else link.kind
+            wrong = "" if kind is None else wrong_master(str(name), kind, item.port)
+            return (errno.EINVAL, wrong) if wrong else None
         text = f"master {name} is in {namespace_text(master.namespace)}, not in {namespace_text(item.namespace)}"
         return errno.EINVAL, text
 

@@ -15,8 +15,9 @@ from nsplane.kernel import FieldInfo, bulk_fields
 from nsplane.kinds import IN_LISTS, KINDS
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
-from nsplane.model.ports import PORTS
+from nsplane.model.ports import Port
 from nsplane.model.rules import schema_rules
+from nsplane.model.vlans import BridgeVlan, Vid
 
 Schema = dict[str, Any]
 
@@ -115,7 +116,8 @@ def document_schema() -> Schema:
         "$defs": {
             "item": {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
             **kinds,
-            **_ports(),
+            "Port": _port(),
+            "bridge_vlan": _bridge_vlan(),
             **_inside(),
             "namespace": _namespace(),
             "nexthop": NEXTHOP,
@@ -135,13 +137,18 @@ def _interfaces() -> dict[str, Schema]:
     }
 
 
-def _ports() -> dict[str, Schema]:
-    """What an interface is as a port, by the Struct's name."""
-    _, made = msgspec.json.schema_components(tuple(PORTS.values()), ref_template="#/$defs/{name}")
-    return {
-        struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": f"port of a {kind}"}
-        for kind, struct in PORTS.items()
-    }
+def _port() -> Schema:
+    """What an interface is as a port."""
+    _, made = msgspec.json.schema_components((Port,), ref_template="#/$defs/{name}")
+    return _map("", "", made["Port"], schema_rules(Port)) | {"title": "port"}
+
+
+def _bridge_vlan() -> Schema:
+    """A VLAN, in a list of them: its number, a range, or a map."""
+    (vid,), made = msgspec.json.schema_components((Vid,), ref_template="#/$defs/{name}")
+    _, made = msgspec.json.schema_components((BridgeVlan,), ref_template="#/$defs/{name}")
+    way = _map("", "", made["BridgeVlan"]) | {"title": "VLAN"}
+    return {"description": "a VLAN or a range of them", "anyOf": [*vid["anyOf"], way]}
 
 
 def _inside() -> dict[str, Schema]:
