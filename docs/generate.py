@@ -22,6 +22,7 @@ PAGE = Path(__file__).parent / "items.md"
 
 NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
+    "birth": "[namespace](#namespaces) or `agent`",
     "Port": "[port](#ports)",
     "WireguardPeer": "[peer](#wireguard)",
     "bridge_vlan": "[VLAN](#vlans)",

@@ -124,7 +124,7 @@ static void foreign_route_seen(void *arg, uint32_t index, const void *msg)
 		survey->count = 0;
 		return;
 	}
-	if (nsp_route_read(msg, &route) < 0 || route.proto == NSP_PROTOCOL)
+	if ((nsp_route_read(msg, &route) < 0 && nsp_route_read_type(msg, &route) < 0) || route.proto == NSP_PROTOCOL)
 		return;
 	if (survey->count < survey->cap)
 		survey->routes[survey->count] = route;

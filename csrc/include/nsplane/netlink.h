@@ -499,6 +499,13 @@ NSP_API int nsp_route_put_by(struct nsp_batch *batch, const struct nsp_route *ro
 /* Reads such a route, and the number: of the next hops that it stands for the route says nothing. -EOPNOTSUPP of any other. */
 NSP_API int nsp_route_read_by(const void *msg, struct nsp_route *route, uint32_t *nexthop);
 
+/* A route of the whole namespace, by which packets go nowhere: `type` is RTN_BLACKHOLE, _UNREACHABLE, _PROHIBIT or _THROW, -EINVAL for
+ * another. `oif` and `gateway` have no say in it. */
+NSP_API int nsp_route_put_type(struct nsp_batch *batch, const struct nsp_route *route, uint8_t type, int mode);
+
+/* Reads such a route, and returns its type. -EOPNOTSUPP of any other. */
+NSP_API int nsp_route_read_type(const void *msg, struct nsp_route *route);
+
 /* ---- nexthop objects (nexthop.c): what many routes share; it goes with its link, and its routes with it. ------------------ */
 
 struct nsp_nexthop {

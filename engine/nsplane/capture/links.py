@@ -29,8 +29,10 @@ BY_SPEED = frozenset((2, 4, 5, 19, 100))
 """What a port's cost is by the speed of its link."""
 _IFINFO = struct.Struct("=BxHiII")
 
-BY_KERNEL_NAME = {kind.kind: kind for kind in kinds.KINDS.values() if isinstance(kind, CreatedKind)}
-"""The kinds whose links are made, by the kernel's names."""
+MADE = [kind for kind in kinds.KINDS.values() if isinstance(kind, CreatedKind)]
+BY_KERNEL_NAME = {kind.kind: kind for kind in MADE if kind.is_told_whole}
+"""The kinds whose links are made and known whole by what is told of links, by the kernel's names."""
+NOT_WHOLE = {kind.kind for kind in MADE} - BY_KERNEL_NAME.keys()
 Links = Mapping[Place, Mapping[int, LinkFound]]
 
 
@@ -123,7 +125,8 @@ def _made(link: LinkFound, every: Links) -> tuple[Item | None, str]:
     """The item of a link that could be made; or why there is none (a physical one is nobody's to make)."""
     kind = BY_KERNEL_NAME.get(link.kind)
     if kind is None or link.is_agents:
-        return None, f"links of kind {link.kind} are made by no item" if link.kind else ""
+        why = "have more than can be captured" if link.kind in NOT_WHOLE else "are made by no item"
+        return None, f"links of kind {link.kind} {why}" if link.kind else ""
     item = {"kind": str(kind.item.__struct_config__.tag), **_named(link), "adopt": True}
     if link.master:
         master = every[link.place].get(link.master)

@@ -16,10 +16,10 @@ from nsplane.kernel.codecs import WrongValue
 from nsplane.kernel.links import RUNNING
 from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
-from nsplane.model.items import Interface, check_name, interface_key
+from nsplane.model.items import Interface, birth_namespace, check_name, interface_key
 from nsplane.model.links import Parent
 from nsplane.plan.displaced import temporary_name
-from nsplane.plan.needs import link_of
+from nsplane.plan.needs import Loss, Need, link_of
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import HAS_IPV6, Netns
 
@@ -30,6 +30,8 @@ class CreatedKind(LinkKind):
     the lower link: the kernel refuses that, and lowers it with the lower link's."""
 
     makes_link = True
+    is_told_whole = True
+    """Is all that its links are told by messages about links?"""
 
     def __init__(self, item: type[Interface], kind: str, *, is_whole: bool = False, within_lower_mtu: bool = False) -> None:
         super().__init__(item)
@@ -78,6 +80,8 @@ class CreatedKind(LinkKind):
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
         port, is_same_port = now.port, now.master == item.master
+        if now.birth != item.birth:
+            return True
         if any(getattr(now, name) is not None and getattr(item, name) is None for name in (*LIMITS, "addrgenmode")):
             return True
         return leaves_out(now, item) or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
@@ -93,8 +97,9 @@ class CreatedKind(LinkKind):
         """What the link is to be of its kind, as long as the links that it names are these."""
         indexes: tuple[int | None, ...] = ()
         if self.table.names:
-            of_links = (node.ifindex_of(getattr(node.item, name)) for name in self.table.links)
-            indexes = *of_links, *(node.ifindex_of_port(getattr(node.item, name)) for name in self.table.ports)
+            lower = (node.ifindex_of(getattr(node.item, name)) for name in self.table.links)
+            ports = (node.ifindex_of_port(getattr(node.item, name)) for name in self.table.ports)
+            indexes = (*lower, *ports)
         wanted = node.wanted_data.get(indexes)
         if wanted is None:
             node.wanted_data = {indexes: Wanted(self.table, self._values(node))}
@@ -126,12 +131,24 @@ class CreatedKind(LinkKind):
         op.create(birth, netns_fd=netns_fd)
 
     def born_in(self, node: LinkNode, netns: Netns) -> Netns:
-        """The namespace that its lower link is in: the kernel looks for that where the message comes from."""
+        """The namespace that the item says, or that its lower link is in: the kernel looks for that where the message is from."""
+        birth = node.scope.netns_of(node.birth_fact)
+        if birth is not None:
+            return birth
         for name in self.lower_links(node.item):
             held = node.scope.held_of(link_of(name))
             if held is not None:
                 return held.netns
         return netns
+
+    def also_needs(self, node: LinkNode) -> list[Need]:
+        if node.item.birth is None:
+            return []
+        node.birth_fact = node.scope.references.bind(birth_namespace(node.item.birth))
+        return [Need(node.birth_fact, Loss.REMAKE)]
+
+    def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
+        return bool(node.birth_fact) and node.born_in not in (None, node.scope.netns_of(node.birth_fact))
 
     def make_way(self, node: LinkNode, netns: Netns) -> bool:
         return clear_name(node, netns)
@@ -145,7 +162,7 @@ class CreatedKind(LinkKind):
             return
         if take_over(self, (node, netns)):
             return
-        if clear_name(node, netns):
+        if node.is_prepared() and clear_name(node, netns):
             op = node.scope.operation(node)
             create(op, self, ((node, netns),), self.birth_mtu(node))
             node.scope.submit(op)
@@ -341,7 +358,7 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
     """
     (node, netns), *others = ends
     op.fills = group = node.scope.ownership.groups.born(node.source)
-    born_in = kind.born_in(node, netns)
+    born_in = node.born_in = kind.born_in(node, netns)
     op.stage_in(born_in)
     birth = _at_birth(node, kind, group, other_mtu or kind.mtu(node, None))
     is_renamed = born_in is not netns and born_in.link(node.wanted_name) is not None

@@ -219,6 +219,9 @@ class LinkNode(PortNode):
         """Of a link that is moved here: the fact of the namespace that it comes from."""
         self.found_out: Any = None
         """What the kind has found out beside what is told of links, for this item."""
+        self.birth_fact = ""
+        self.born_in: Netns | None = None
+        """The fact of the namespace in which its link is to be made, where that is another; and where it was, in this life."""
         self._there = there(key)
         self._supplied_mtu: int | None = None
         self._held: HeldLink | None = None
@@ -232,7 +235,7 @@ class LinkNode(PortNode):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept, self.wanted_data, self.found_out = kind, None, {}, None
+        self.kind, self._kept, self.wanted_data, self.found_out, self.birth_fact = kind, None, {}, None, ""
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = self.port.then(item)
         self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
@@ -305,7 +308,7 @@ class LinkNode(PortNode):
         self.altnames = self.item.altnames
         self.kind.left(self)
         self.ending = self._is_outdated = False
-        self._kept = None
+        self._kept = self.born_in = None
         self.withdraw()
         self.release_claims()
         if held is not None:
@@ -353,15 +356,13 @@ class LinkNode(PortNode):
 
     def acquire(self, netns: Netns) -> None:
         self.scope.displaced.recall(self.key, netns)
-        if self._is_prepared():
-            self.kind.acquire(self, netns)
+        self.kind.acquire(self, netns)
 
-    def _is_prepared(self) -> bool:
+    def is_prepared(self) -> bool:
+        """Is all known that is to be known for the link? Where not, the node has failed."""
         failure = self.kind.prepare(self)
-        if failure is not None and failure.is_retried:
-            self.refuse(failure.error, failure.text)
-        elif failure is not None:
-            self.fail(failure.error, failure.text)
+        if failure is not None:
+            (self.refuse if failure.is_retried else self.fail)(failure.error, failure.text)
         return failure is None
 
     def read_anew(self) -> None:
@@ -382,8 +383,9 @@ class LinkNode(PortNode):
         link = held.link
         assert link is not None
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
-        if not self._is_prepared():
+        if not self.is_prepared():
             return
+        self.was_slave |= link.slave_kind == "bond"
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
         unknown = next((name for name in LIMITS if getattr(change, name) is not None and getattr(link, name) < 0), None)
@@ -477,8 +479,8 @@ class LinkNode(PortNode):
         if kept is None or held.link is None:
             return
         excused = self.kind.changes_by_itself(self, held, held.link)
-        if kept.master and (held.link.master != kept.master or self.scope.is_ending(held.netns, kept.master)):
-            excused = (*excused, "up")  # a bond takes down who leaves it
+        if self.was_slave and held.link.slave_kind != "bond":  # which takes down who leaves it
+            excused, self.was_slave = (*excused, "up"), change.up is None
         fields = [
             name
             for name in FIELDS

@@ -68,6 +68,8 @@ Pi = Annotated[bool, Attr(A.PI, SAID_ANEW, REMAKE, told=False), says("packets ha
 class TunKind(CreatedKind):
     """A kind of links that /dev/net/tun makes: `flag` is IFF_TUN or IFF_TAP."""
 
+    is_told_whole = False
+
     def __init__(self, item: type[Interface], flag: int) -> None:
         super().__init__(item, "tun")
         self._flag = flag

@@ -45,6 +45,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "vlan_range": _text(r"[1-9][0-9]{0,3}-[1-9][0-9]{0,3}"),
     "wireguard_key": _text("[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]="),
     "endpoint": _text(rf"(?:{_IPV4}|\[[0-9a-fA-F:.]+\]):[1-9][0-9]{{0,4}}"),
+    "birth": {"anyOf": [{"$ref": "#/$defs/namespace"}, {"const": "agent"}]},
     "mtu": {"type": "integer", "minimum": 68, "maximum": 65536},
     "pid": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
 }

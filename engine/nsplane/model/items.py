@@ -56,6 +56,8 @@ Limit = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 AddrGenMode = Literal["eui64", "none", "stable_secret", "random"]
 """The kernel's numbers of them are their places."""
 Namespace = ByName | ByPid | ByFile | ByMicroservice
+Birth = Namespace | Literal["agent"]
+"""A namespace in which a link is made that is to be in another one; `agent` is that of the agent, for which there is no map."""
 
 
 class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, tag_field="kind"):
@@ -148,6 +150,10 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return None
 
     @property
+    def birth(self) -> Birth | None:
+        return None
+
+    @property
     def override(self) -> bool:
         return False
 
@@ -228,6 +234,18 @@ def check_namespace(namespace: Namespace | None) -> None:
             check_label(label, "namespace.microservice")
         case None:
             pass
+
+
+def check_birth(birth: Birth | None) -> None:
+    try:
+        check_namespace(birth_namespace(birth))
+    except ItemError as error:
+        raise ItemError(error.field.replace("namespace", "birth", 1), error.message) from None
+
+
+def birth_namespace(birth: Birth | None) -> Namespace | None:
+    """None is that of the agent here."""
+    return None if isinstance(birth, str) else birth
 
 
 def check_label(label: str, field: str) -> str:

@@ -14,7 +14,7 @@ from nsplane.errors import ItemError
 from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address, attributes
 from nsplane.kernel.codecs import WrongValue
 from nsplane.model.formats import looks_like, says
-from nsplane.model.items import Interface, check_altnames, check_name
+from nsplane.model.items import Birth, Interface, check_altnames, check_name
 from nsplane.model.ports import PORTS, Port, of_another_master
 from nsplane.model.rules import GIVEN, check_wants, wants
 from nsplane.model.vlans import parse_vlans
@@ -47,6 +47,11 @@ Master = Annotated[
     str,
     looks_like("name"),
     says("the logical name of the bridge, bond or VRF that it is in, which has to be in the same namespace"),
+]
+BirthPlace = Annotated[
+    Birth,
+    looks_like("birth"),
+    says("where it is made, and its own packets stay: a namespace, or `agent`, that of the agent; where it is, where left out"),
 ]
 Adopt = Annotated[
     bool,
