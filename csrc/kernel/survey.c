@@ -42,7 +42,7 @@ static void addr_seen(void *arg, uint32_t index, const void *msg)
 		survey->count = survey->links;
 		return;
 	}
-	if (nsp_addr_read(msg, &event.addr) < 0)
+	if (nsp_addr_read_details(msg, &event.addr, &event.details) < 0)
 		return;
 	if (survey->count < survey->cap)
 		survey->events[survey->count] = event;

@@ -361,6 +361,9 @@ NSP_API int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link);
  * message. */
 NSP_API int nsp_link_read(const void *msg, struct nsp_link *link);
 
+#define NSP_PUT_NEW 0	  /* CREATE | EXCL */
+#define NSP_PUT_REPLACE 1 /* CREATE | REPLACE */
+
 /* ---- addresses (addr.c) --------------------------------------------------------------------------------------------------- */
 
 struct nsp_addr {
@@ -383,10 +386,33 @@ NSP_API int nsp_addr_delete(struct nsp_batch *batch, const struct nsp_addr *addr
 /* Reads a RTM_NEWADDR or RTM_DELADDR message. -EINVAL where it is another or malformed. */
 NSP_API int nsp_addr_read(const void *msg, struct nsp_addr *addr);
 
-/* ---- routes and neighbours (route.c, neigh.c) ----------------------------------------------------------------------------- */
+#define NSP_ADDR_METRIC 0x1
+#define NSP_ADDR_LIFETIME 0x2
+#define NSP_ADDR_BROADCAST 0x4
+#define NSP_ADDR_LABEL 0x8
 
-#define NSP_PUT_NEW 0	  /* CREATE | EXCL */
-#define NSP_PUT_REPLACE 1 /* CREATE | REPLACE */
+#define NSP_FOREVER 0xffffffff /* of a lifetime */
+
+/* What few addresses have. */
+struct nsp_addr_details {
+	uint32_t fields;      /* NSP_ADDR_*: which of these are given */
+	uint32_t metric;      /* of the route to its network, not 0 */
+	uint32_t valid;	      /* in so many seconds, 1 or more, the kernel deletes it; NSP_FOREVER: never */
+	uint32_t preferred;   /* in so many, at most those, no new connection takes it as a source (IFA_F_DEPRECATED) */
+	uint8_t broadcast[4]; /* of IPv4 alone, and so is the label */
+	char label[16];	      /* IFA_LABEL, the link's name where it was not given */
+	uint32_t reserved[8]; /* 0: the fields to come */
+};
+
+/* RTM_NEWADDR; `mode` as of a route (NSP_PUT_*), `details` may be NULL. To replace an address that is there changes its proto, its metric and
+ * its lifetimes, which are for ever where they are not given, and of an IPv6 one IFA_F_NODAD, _HOMEADDRESS, _MANAGETEMPADDR and
+ * _NOPREFIXROUTE: all else of it stays. An IPv6 metric that is not given stays too; 256 is that of a new one. */
+NSP_API int nsp_addr_put(struct nsp_batch *batch, const struct nsp_addr *addr, const struct nsp_addr_details *details, int mode);
+
+/* nsp_addr_read, with the details that the address has: LIFETIME only where one of the two ends. */
+NSP_API int nsp_addr_read_details(const void *msg, struct nsp_addr *addr, struct nsp_addr_details *details);
+
+/* ---- routes and neighbours (route.c, neigh.c) ----------------------------------------------------------------------------- */
 
 #define NSP_ROUTE_GATEWAY 0x1
 #define NSP_ROUTE_ONLINK 0x2 /* RTNH_F_ONLINK: believe that the gateway is on the link */
@@ -535,7 +561,10 @@ struct nsp_event {
 	uint32_t type; /* NSP_EVENT_* */
 	int32_t nsid;
 	uint32_t saw; /* NSP_SAW_*: consecutive events of one link are one here, and this is what happened on the way */
-	struct nsp_link link;
+	union {
+		struct nsp_link link;
+		struct nsp_addr_details details; /* of the address */
+	};
 	struct nsp_addr addr;
 };
 
@@ -555,13 +584,6 @@ NSP_API int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, 
  * their attributes take. What does not fit is left out, so call again with more where either is larger than what was given. `room`
  * may be NULL. */
 NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err);
-/* cdef: end */
-
-#ifdef __cplusplus
-}
-#endif
-
-#endif
 
 /* ---- generic netlink (genl.c): families by name, such as `ethtool` and `wireguard` ---------------------------------------- */
 
@@ -594,3 +616,10 @@ NSP_API long nsp_genl_request(struct nsp_socket *sock, const struct nsp_genl *re
 
 /* Reads a message of a family. -EINVAL where it is too short. The attributes stay where they are, in the message. */
 NSP_API int nsp_genl_read(const void *msg, struct nsp_genl *genl);
+/* cdef: end */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
