@@ -21,6 +21,7 @@ PAGE = Path(__file__).parent / "items.md"
 NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
     "BridgePort": "[port](#ports)",
+    "LinkAddress": "[map](#addresses)",
     "nexthop": "[next hop](#several-next-hops)",
 }
 """Definitions of the schema that the page calls by a name."""
@@ -44,11 +45,14 @@ def type_name(schema: dict[str, Any]) -> str:
         case {"anyOf": ways}:
             return " or ".join(type_name(way) for way in ways if way != NULL)
         case {"prefixItems": [one, *_]} | {"type": "array" | ["array", "null"], "items": one}:
-            name = type_name(one)
-            return f"list of {name}es" if name.endswith("s") else f"list of {name}s"
+            return f"list of {' or '.join(plural(type_name(way)) for way in one.get('anyOf', [one]))}"
         case {"type": [name, "null"]} | {"type": name}:
             return str(name)
     return "string"
+
+
+def plural(name: str) -> str:
+    return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
 def row(field: str, *cells: str) -> str:
@@ -77,6 +81,8 @@ def tables() -> dict[str, str]:
         if "contentEncoding" in column
     )
     made["port"] = table(field_row(name, field, False) for name, field in DEFINITIONS["BridgePort"]["properties"].items())
+    address = DEFINITIONS["LinkAddress"]
+    made["address"] = table(field_row(name, field, name in address["required"]) for name, field in address["properties"].items())
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(
         row(way["title"], f"`{name}`", type_name(field), field["description"])
         for way in DEFINITIONS["namespace"]["anyOf"]

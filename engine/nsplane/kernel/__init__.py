@@ -32,8 +32,15 @@ from nsplane.kernel.generic import GenericAnswer, GenericRequest, GenericSocket
 from nsplane.kernel.links import (
     ADDR_GEN_MODE_EUI64,
     ADDR_GEN_MODE_NONE,
+    FOREVER,
+    IFA_F_HOMEADDRESS,
+    IFA_F_MANAGETEMPADDR,
     IFA_F_NODAD,
+    IFA_F_NOPREFIXROUTE,
+    IFA_F_TENTATIVE,
     IPV6_MIN_MTU,
+    METRIC_OF_IPV6,
+    PROTOCOL,
     SAW_DOWN,
     SAW_LOW_MTU,
     SAW_MAC,
@@ -44,6 +51,8 @@ from nsplane.kernel.links import (
     EventsLost,
     Link,
     Monitor,
+    is_far,
+    since_boot,
 )
 from nsplane.kernel.namespaces import (
     NetnsId,
@@ -66,9 +75,6 @@ from nsplane.kernel.operations import LinkChange, Op, OpResult
 from nsplane.kernel.timer import Timer
 from nsplane.kernel.turn import EXPRESS_ITEMS, GATHERED_MAX, Message, Run, Turn
 
-PROTOCOL = 110
-"""Marks what nsplane made: rtm_protocol, IFA_PROTO, NDA_PROTOCOL."""
-
 
 def trim() -> None:
     """Gives memory back to the system that was freed and is kept."""
@@ -85,8 +91,13 @@ __all__ = [
     "ADDR_GEN_MODE_NONE",
     "BULK_KINDS",
     "EXPRESS_ITEMS",
+    "FOREVER",
     "GATHERED_MAX",
+    "IFA_F_HOMEADDRESS",
+    "IFA_F_MANAGETEMPADDR",
     "IFA_F_NODAD",
+    "IFA_F_NOPREFIXROUTE",
+    "IFA_F_TENTATIVE",
     "IPV6_MIN_MTU",
     "JUDGE_ALL",
     "JUDGE_FDB",
@@ -97,6 +108,7 @@ __all__ = [
     "JUDGE_ROUTES4",
     "JUDGE_ROUTES6",
     "JUDGE_SOURCES",
+    "METRIC_OF_IPV6",
     "NOTICE_EMPTY",
     "NOTICE_REPLACED",
     "NOTICE_RETRY",
@@ -119,6 +131,9 @@ __all__ = [
     "FieldInfo",
     "Frame",
     "FrameError",
+    "GenericAnswer",
+    "GenericRequest",
+    "GenericSocket",
     "KernelError",
     "Link",
     "LinkChange",
@@ -131,9 +146,6 @@ __all__ = [
     "RouteKey",
     "Run",
     "Timer",
-    "GenericAnswer",
-    "GenericRequest",
-    "GenericSocket",
     "Turn",
     "bulk_fields",
     "create_anonymous_netns",
@@ -141,6 +153,7 @@ __all__ = [
     "enter_netns",
     "errno_name",
     "identify_netns",
+    "is_far",
     "is_known_netns",
     "library_version",
     "list_netns",
@@ -148,6 +161,7 @@ __all__ = [
     "open_netns",
     "open_netns_name",
     "open_netns_pid",
+    "since_boot",
     "survey_routes",
     "unshare_netns",
     "write_sysctl",

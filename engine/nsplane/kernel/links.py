@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import math
 import socket
+import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,9 @@ SAW_MAC: int = lib.NSP_SAW_MAC
 SAW_LOW_MTU: int = lib.NSP_SAW_LOW_MTU
 SAW_NO_CARRIER: int = lib.NSP_SAW_NO_CARRIER
 
+PROTOCOL = 110
+"""Marks what nsplane made: rtm_protocol, IFA_PROTO, NDA_PROTOCOL."""
+
 IPV6_MIN_MTU = 1280
 
 IFA_F_NODAD = 0x02
@@ -27,6 +33,19 @@ IFA_F_OPTIMISTIC = 0x04
 IFA_F_DADFAILED = 0x08
 IFA_F_TENTATIVE = 0x40
 """linux/if_addr.h: duplicate address detection is left out, is not waited for, has found another host, is under way."""
+
+IFA_F_HOMEADDRESS = 0x10
+IFA_F_DEPRECATED = 0x20
+IFA_F_MANAGETEMPADDR = 0x100
+IFA_F_NOPREFIXROUTE = 0x200
+"""linux/if_addr.h: of Mobile IPv6; nobody takes it as a source any more; temporary addresses are made of it; it brings no route to
+its network."""
+
+FOREVER = math.inf
+METRIC_OF_IPV6 = 256
+"""What the route to an IPv6 address's network has where the address says nothing."""
+LIFETIME_SLACK = 3.0
+"""Seconds by which a lifetime may differ from a wanted one: the kernel counts in whole ones, and begins when it is told."""
 
 ADDR_GEN_MODE_EUI64 = 0
 ADDR_GEN_MODE_NONE = 1
@@ -42,6 +61,10 @@ _ADDR_GONE: int = lib.NSP_EVENT_ADDR_GONE
 _ALTNAMES: int = lib.NSP_LINK_ALTNAMES
 _ADDR_GEN_MODE: int = lib.NSP_LINK_ADDR_GEN_MODE
 _DATA: int = lib.NSP_LINK_DATA
+_LABEL: int = lib.NSP_ADDR_LABEL
+_LIFETIME: int = lib.NSP_ADDR_LIFETIME
+_BROADCAST: int = lib.NSP_ADDR_BROADCAST
+_KERNEL_FOREVER: int = lib.NSP_FOREVER
 _SLAVE_DATA: int = lib.NSP_LINK_SLAVE_DATA
 
 
@@ -64,8 +87,10 @@ class EventsLost(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Address:
-    """An address of a link. `flags` are IFA_F_*, `proto` says who made it (0: unknown); `far` is the other end's address, where
-    that is in another subnet."""
+    """An address of a link. `flags` are IFA_F_*, `proto` says who made it (0: unknown); `peer` is the other end's address, and
+    `far` the same where it is in another subnet: then it makes another address. `metric` is that of the route to its network, 0 for
+    none of its own. Lifetimes end at these seconds since the boot (`since_boot`). One that is `claimed` is ours though it does not
+    bear our mark."""
 
     family: int
     packed: bytes
@@ -74,6 +99,13 @@ class Address:
     proto: int = 0
     scope: int = 0
     far: bytes = b""
+    peer: bytes = b""
+    metric: int = 0
+    broadcast: bytes = b""
+    label: str = ""
+    valid_until: float = field(default=FOREVER, compare=False)
+    preferred_until: float = field(default=FOREVER, compare=False)
+    claimed: bool = field(default=False, compare=False)
 
     @property
     def identity(self) -> AddressIdentity:
@@ -82,8 +114,28 @@ class Address:
 
     @property
     def network(self) -> int:
-        """The bits of the prefix that it puts on the link."""
-        return _network(self.far or self.packed, self.prefix_len)
+        """The bits of the prefix that it puts on the link: of IPv4 with a peer, the peer's."""
+        return _network(self.far if self.far and self.family == socket.AF_INET else self.packed, self.prefix_len)
+
+    @property
+    def is_ours(self) -> bool:
+        """Was it made here?"""
+        return self.proto == PROTOCOL or self.claimed
+
+    @property
+    def has_details(self) -> bool:
+        """Has it what few addresses have?"""
+        return bool(self.metric or self.broadcast or self.label or self.has_lifetime)
+
+    @property
+    def has_lifetime(self) -> bool:
+        """Does it end, or is it nobody's source from some time on?"""
+        return self.valid_until != FOREVER or self.preferred_until != FOREVER
+
+    def lives_as(self, other: Address) -> bool:
+        """Do the two have the same lifetimes, as far as that can be told? One that is over is over."""
+        now = since_boot()
+        return _is_about(self.valid_until, other.valid_until, now) and _is_about(self.preferred_until, other.preferred_until, now)
 
     @property
     def unusable(self) -> str:
@@ -149,11 +201,21 @@ class Link:
         return replace(self, data=data, slave_data=slave_data)
 
     def put_address(self, address: Address) -> bool:
-        """Takes note of an address as it is now. Is it new?"""
-        known = address.identity in self.addresses
-        self.addresses[address.identity] = address
-        self.inet += not known and address.family == socket.AF_INET
-        return not known
+        """Takes note of an address as it is now; one of ours that somebody has changed is ours still. Is it new?"""
+        identity = address.identity
+        known = self.addresses.get(identity)
+        if known is not None and known.is_ours and not address.is_ours:
+            address = replace(address, claimed=True)
+        self.addresses[identity] = address
+        self.inet += known is None and address.family == socket.AF_INET
+        return known is None
+
+    def claim_addresses(self, which: Collection[AddressIdentity]) -> None:
+        """Those of these that are there are ours."""
+        for identity in which:
+            address = self.addresses.get(identity)
+            if address is not None and not address.is_ours:
+                self.addresses[identity] = replace(address, claimed=True)
 
     def drop_address(self, address: Address) -> None:
         if self.addresses.pop(address.identity, None) is not None:
@@ -210,12 +272,57 @@ def _altnames(properties: bytes) -> tuple[str, ...]:
     return tuple(name.rstrip(b"\0").decode(errors="surrogateescape") for name in names)
 
 
-def address_of(raw: CData) -> Address:
-    size = 4 if raw.family == socket.AF_INET else 16
+def address_of(raw: CData, details: CData = None) -> Address:
+    family, prefix_len = raw.family, raw.prefix_len
+    size = 4 if family == socket.AF_INET else 16
     packed = bytes(ffi.buffer(raw.local, size))
     peer = bytes(ffi.buffer(raw.peer, size))
-    far = peer if any(peer) and _network(peer, raw.prefix_len) != _network(packed, raw.prefix_len) else b""
-    return Address(raw.family, packed, raw.prefix_len, raw.flags, raw.proto, raw.scope, far)
+    far = b""
+    if any(peer):
+        far = peer if is_far(packed, peer, prefix_len) else b""
+    else:
+        peer = b""
+    if details is None:
+        return Address(family, packed, prefix_len, raw.flags, raw.proto, raw.scope, far, peer)
+    fields, metric = details.fields, details.metric
+    valid_until = preferred_until = FOREVER
+    if fields & _LIFETIME:
+        valid_until, preferred_until = _until(details.valid), _until(details.preferred)
+    elif raw.flags & IFA_F_DEPRECATED:  # of an IPv4 address that is valid for ever the kernel tells no other lifetime
+        preferred_until = 0.0
+    return Address(
+        family,
+        packed,
+        prefix_len,
+        raw.flags,
+        raw.proto,
+        raw.scope,
+        far,
+        peer,
+        0 if metric == METRIC_OF_IPV6 and family == socket.AF_INET6 else metric,
+        bytes(ffi.buffer(details.broadcast)) if fields & _BROADCAST else b"",
+        ffi.string(details.label).decode(errors="surrogateescape") if fields & _LABEL else "",
+        valid_until,
+        preferred_until,
+    )
+
+
+def is_far(packed: bytes, peer: bytes, prefix_len: int) -> bool:
+    """Is the other end in another subnet?"""
+    return _network(peer, prefix_len) != _network(packed, prefix_len)
+
+
+def since_boot() -> float:
+    """Seconds since the boot, with those that the machine slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _until(seconds: int) -> float:
+    return FOREVER if seconds == _KERNEL_FOREVER else since_boot() + seconds
+
+
+def _is_about(until: float, other: float, now: float) -> bool:
+    return until == other or abs(max(until, now) - max(other, now)) <= LIFETIME_SLACK
 
 
 def _network(packed: bytes, prefix_len: int) -> int:
@@ -227,7 +334,7 @@ def event_of(raw: CData) -> Event:
     if kind in (_LINK, _LINK_GONE):
         link = _link(raw.link)
         return Event(raw.nsid, kind == _LINK_GONE, raw.saw, link, link.index, None)
-    return Event(raw.nsid, kind == _ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr))
+    return Event(raw.nsid, kind == _ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr, raw.details))
 
 
 class Room:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
+from socket import AF_INET6
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
 from nsplane.errors import Closed
 from nsplane.kernel.failure import KernelError
 from nsplane.kernel.generic import GenericRequest
-from nsplane.kernel.links import Address
+from nsplane.kernel.links import FOREVER, METRIC_OF_IPV6, Address, since_boot
 
 if TYPE_CHECKING:
     from nsplane._core import CData
@@ -142,12 +143,12 @@ class Op:
         lib.nsp_op_stage(self._raw, netns, (lib.NSP_STAGE_TRY if tries else 0) | (lib.NSP_STAGE_GENERIC if generic else 0))
         return self
 
-    def create(self, link: LinkChange, peer: LinkChange | None = None, netns_fd: int | None = None) -> None:
     def request(self, request: GenericRequest) -> None:
         """To a family of generic netlink; its answer is not looked at."""
         room = lib.nsp_op_reserve(self._raw, 1024 + len(request.attributes))
         self._add(lib.nsp_genl_put(room, request._fill(), 0))
 
+    def create(self, link: LinkChange, peer: LinkChange | None = None, netns_fd: int | None = None) -> None:
         """`peer`, or without one the link itself, is born in the namespace `netns_fd`, where that is not the stage's."""
         where = lib.NSP_NETNS_CURRENT if netns_fd is None else netns_fd
         raw_peer = ffi.NULL if peer is None else peer._fill()
@@ -167,7 +168,17 @@ class Op:
         self._add(lib.nsp_link_delete_group(self._room(), group))
 
     def add_address(self, index: int, address: Address) -> None:
-        self._add(lib.nsp_addr_add(self._room(), self._address(index, address)))
+        details = _details(address) if address.has_details else ffi.NULL
+        self._add(lib.nsp_addr_put(self._room(), self._address(index, address), details, lib.NSP_PUT_NEW))
+
+    def change_address(self, index: int, address: Address) -> None:
+        """Of an address that is there, what can be changed in place: the metric, the lifetimes, who made it, and most flags of an
+        IPv6 one."""
+        details = _details(address)
+        if address.family == AF_INET6 and not address.metric:
+            details.fields |= lib.NSP_ADDR_METRIC  # else the kernel keeps the one that it has
+            details.metric = METRIC_OF_IPV6
+        self._add(lib.nsp_addr_put(self._room(), self._address(index, address), details, lib.NSP_PUT_REPLACE))
 
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
@@ -211,5 +222,31 @@ class Op:
         raw.proto = address.proto
         raw.scope = address.scope
         raw.local = address.packed.ljust(16, b"\0")
-        raw.peer = address.far.ljust(16, b"\0")
+        raw.peer = (address.peer or address.far).ljust(16, b"\0")
         return raw
+
+
+def _details(address: Address) -> CData:
+    """What few addresses have. A lifetime is told from now on, in whole seconds."""
+    raw = ffi.new("struct nsp_addr_details *")
+    fields = 0
+    if address.metric:
+        fields |= lib.NSP_ADDR_METRIC
+        raw.metric = address.metric
+    if address.broadcast:
+        fields |= lib.NSP_ADDR_BROADCAST
+        raw.broadcast = address.broadcast
+    if address.label:
+        fields |= lib.NSP_ADDR_LABEL
+        raw.label = address.label.encode(errors="surrogateescape")
+    if address.valid_until != FOREVER or address.preferred_until != FOREVER:
+        fields |= lib.NSP_ADDR_LIFETIME
+        now = since_boot()
+        raw.valid = _seconds(address.valid_until - now, 1)
+        raw.preferred = min(_seconds(address.preferred_until - now, 0), raw.valid)
+    raw.fields = fields
+    return raw
+
+
+def _seconds(left: float, least: int) -> int:
+    return int(lib.NSP_FOREVER) if left == FOREVER else max(round(left), least)

@@ -10,6 +10,7 @@ import msgspec
 from nsplane.errors import ItemError
 from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.link import LinkKind
+from nsplane.model.addresses import LinkAddress
 from nsplane.model.items import Interface, Namespace, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
@@ -57,6 +58,7 @@ NAMES = sorted((*BULK_KINDS, *FIELDS))
 INSIDE = {
     "namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)},
     "port": {name for port in PORTS.values() for name in port.__struct_fields__},
+    "addresses": set(LinkAddress.__struct_fields__),
 }
 
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[tuple(KINDS)])  # noqa: UP007

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nsplane.kernel import PROTOCOL, Link, LinkChange
+from nsplane.kernel import Link, LinkChange
+from nsplane.kernel.ethtool import features_request
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.model.formats import looks_like, says
@@ -81,12 +82,13 @@ class AdoptedKind(LinkKind):
         """Gives it back: our addresses go, the rest becomes what it was."""
         link = held.link
         assert link is not None
-        ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not node.item.link_only]
+        ours = [] if node.item.link_only else node.own_addresses(link)
         back = LinkChange(index=held.index)
         for name, value in held.former.items():
             if name != "ipv6" and getattr(link, name) != value:
                 setattr(back, name, value)
-        if not ours and not back:
+        features = {} if node.features is None else node.features.give_back(held.netns, link)
+        if not ours and not back and not features:
             if "ipv6" in held.former:
                 turn_ipv6(held.netns, link, False)
             node.leave()
@@ -98,6 +100,9 @@ class AdoptedKind(LinkKind):
             op.delete_address(held.index, address)
         if back:
             op.change(back)
+        if features:
+            op.stage_in(held.netns, generic=True)
+            op.request(features_request(held.index, features))
         node.scope.submit(op)
 
 

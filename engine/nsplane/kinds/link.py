@@ -13,11 +13,15 @@ import msgspec
 
 from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange, attributes
 from nsplane.kernel.attributes import Change
+from nsplane.kernel.ethtool import features_request
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
+from nsplane.kinds.features import FeatureChanges, LinkFeatures, link_features
+from nsplane.kinds.given_addresses import GivenAddresses, given_addresses
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
+from nsplane.model.addresses import parse_addresses
 from nsplane.model.items import Interface, interface_key, namespace_text
-from nsplane.model.links import parse_addresses, parse_mac
+from nsplane.model.links import parse_mac
 from nsplane.model.ports import PORTS, links_of
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
@@ -148,6 +152,10 @@ class LinkNode(Node):
         self.mac: bytes | None = None
         """The MAC that the link is to have; None: as it is."""
         self.addresses: tuple[Address, ...] | None = None
+        self._given: GivenAddresses | None = None
+        self.features: LinkFeatures | None = None
+        self._asks_again = False
+        """Is an address that another host had to be tried once more?"""
         self.port: dict[str, Any] | None = None
         """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
         self.right_data: bytes | None = None
@@ -170,7 +178,20 @@ class LinkNode(Node):
         self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
         self._master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
+        self._given = given_addresses(self.scope.saved_state, self.key, item.addresses or ())
+        self.features = link_features(self.scope.saved_state, self.key, item.features or {})
         self.wish(item, source, generation)
+
+    def due_addresses(self, link: Link | None = None) -> tuple[Address, ...]:
+        """The addresses that this link, or a new one, is to have now."""
+        wanted = self.addresses or ()
+        return wanted if self._given is None else self._given.due(wanted, link)
+
+    def own_addresses(self, link: Link) -> list[Address]:
+        """Those of the link that were made here."""
+        if self._given is not None:
+            self._given.claim(link)
+        return [address for address in link.addresses.values() if address.is_ours]
 
     @property
     def held(self) -> HeldLink | None:
@@ -262,6 +283,8 @@ class LinkNode(Node):
         if held is not None:
             if not held.kind.makes_link:
                 self.scope.saved_state.save("former", self.key, None)
+            if self.features is not None:
+                self.features.forget()
             if held.netns.holders.get(held.index) is self:
                 del held.netns.holders[held.index]
             self.scope.drop_later(held.netns)
@@ -327,19 +350,26 @@ class LinkNode(Node):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
-        addresses = AddressChanges([], []) if self.item.link_only else addresses_to_change(self.addresses or (), link)
-        stale, fresh = addresses.stale, addresses.fresh
+        features = FeatureChanges() if self.features is None else self.features.changes(held.netns, link)
+        addresses = AddressChanges()
+        if not self.item.link_only:
+            asks_again, self._asks_again = self._asks_again, False
+            addresses = addresses_to_change(self.due_addresses(link), link, asks_again)
+        stale, fresh, changed = addresses.stale, addresses.fresh, addresses.changed
         mtu = change.mtu or link.mtu
         if mtu < IPV6_MIN_MTU:
-            fresh = [address for address in fresh if address.family == AF_INET]
-        if not change and not stale and not fresh:
+            fresh, changed = ([one for one in some if one.family == AF_INET] for some in (fresh, changed))
+        if not (change or stale or fresh or changed or features.settings):
             self._kept = desired
             if self.item.port is None:
                 self.port = None
+            if features.refusal is not None:
+                self.fail(*features.refusal)
+                return
             self._rest(addresses, mtu)
             return
-        self._tell_drift(held, desired, change, [*of_kind, *of_port, *(["addresses"] if stale or fresh else [])])
-        if not self.retries.may_repeat((held.netns, change, stale, fresh)):
+        self._tell_drift(held, desired, change, [*of_kind, *of_port, *(["addresses"] if addresses else []), *features.fields])
+        if not self.retries.may_repeat((held.netns, change, stale, changed, fresh, features.settings)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
@@ -357,9 +387,15 @@ class LinkNode(Node):
         if change:
             op.change_link(change, link)
             op.unreported(held.netns, change.name or link.name, change)
+        for address in changed:
+            op.change_address(link.index, address)
+            op.alters(held.netns, change.name or link.name, address)
         for address in fresh:
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
+        if features.settings:
+            op.stage_in(held.netns, generic=True)
+            op.request(features_request(link.index, features.settings))
         self.scope.submit(op)
 
     def _change_port(self, link: Link, change: LinkChange) -> list[str] | None:
@@ -400,17 +436,10 @@ class LinkNode(Node):
     def _rest(self, addresses: AddressChanges, mtu: int) -> None:
         """The link is as it is to be, as far as can be."""
         master, unusable = self.master, addresses.unusable
-        if addresses.clash is not None:
-            self.fail(errno.EEXIST, f"exists: the address {addresses.clash}, which nsplane did not make")
-            return
-        if addresses.fresh:
-            text = (
-                f"the address {addresses.fresh[0]} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
-            )
-            self.fail(errno.EINVAL, text)
-            return
-        if unusable is not None and unusable.unusable == "dadfailed":
-            self.fail(errno.EADDRINUSE, f"the address {unusable} is dadfailed: another host on the link has it")
+        refusal = addresses.refusal(mtu)
+        if refusal is not None:
+            is_asked_again = refusal[0] == errno.EADDRINUSE and unusable is not None and unusable.is_ours
+            self.refuse(*refusal) if is_asked_again else self.fail(*refusal)
             return
         if master is not None and master.held is not None and master.held.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
@@ -419,7 +448,8 @@ class LinkNode(Node):
             missing = self.lacks(Loss.WAIT)
             if unusable is not None:
                 missing.append(f"address/{unusable}")
-            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second
+            over = "" if self._given is None else self._given.over
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second or over
             self.show("pending" if missing else "configured", missing, reason)
 
     # ---- the facts that it provides ----
@@ -553,7 +583,13 @@ class LinkNode(Node):
             netns.unwatch(name, self)
             self._watched = None
 
+    def _retry(self) -> None:
+        self._asks_again = True
+        super()._retry()
+
     def dispose(self) -> None:
+        if self._given is not None:
+            self._given.forget()
         self.retries.cancel()
         self.release_claims()
         self._forget_name()

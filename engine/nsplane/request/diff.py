@@ -13,6 +13,9 @@ from typing import Any
 import msgspec
 
 from nsplane.kernel import Core, Frame
+from nsplane.kinds.addresses import made_anew
+from nsplane.kinds.link import LinkNode
+from nsplane.model.addresses import LinkAddress, parse_addresses
 from nsplane.model.items import interface_key, is_interface_key
 from nsplane.model.requests import Changing, Clear, Delete, Put, Replace, Sweep
 from nsplane.plan.node import Node
@@ -75,6 +78,7 @@ class Diff:
                 if change["after"] is not None and change["action"] not in REFUSED:
                     change |= self._verdict(will, change)
             self._count_interrupted(will, changes)
+            self._tell_addresses(changes)
             changes += [self._waiting(will, key) for key in will.losing()]
             failing = sum(change.get("state") == "failed" for change in changes if change["action"] != "wait")
             if envelope.atomic and failing:
@@ -116,6 +120,17 @@ class Diff:
                 change["interrupts"] = sum(will.rows_on(key) - going.get(key, 0) for key in gone) + len(others)
             elif change["action"] == "change" and is_interface_key(change["key"]) and change["after"].get("enabled") is False:
                 change["interrupts"] = will.rows_on(change["key"]) - going.get(change["key"], 0)
+
+    def _tell_addresses(self, changes: list[Change]) -> None:
+        """Which addresses of a link that stays are deleted and added again, for the kernel cannot change them as is wanted."""
+        for change in changes:
+            node = self._planner.nodes.get(change["key"])
+            if change["action"] != "change" or not isinstance(node, LinkNode):
+                continue
+            after = msgspec.convert(change["after"].get("addresses") or (), tuple[str | LinkAddress, ...])
+            anew = made_anew(node.addresses or (), parse_addresses(after))
+            if anew:
+                change["addresses"] = [str(address) for address in anew]
 
     def _waiting(self, will: Forecast, key: str) -> Change:
         """An interface that the request does not name, and that would lose what it needs."""

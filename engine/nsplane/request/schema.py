@@ -13,6 +13,7 @@ import msgspec
 
 from nsplane.kernel import FieldInfo, bulk_fields
 from nsplane.kinds import KINDS
+from nsplane.model.addresses import LinkAddress
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
 from nsplane.model.ports import PORTS
@@ -116,6 +117,7 @@ def document_schema() -> Schema:
             "item": {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
             **kinds,
             **_ports(),
+            "LinkAddress": _address(),
             "namespace": _namespace(),
             "nexthop": NEXTHOP,
             **FORMATS,
@@ -141,6 +143,13 @@ def _ports() -> dict[str, Schema]:
         struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": f"port of a {kind}"}
         for kind, struct in PORTS.items()
     }
+
+
+def _address() -> Schema:
+    """One of `addresses` that is a map."""
+    _, made = msgspec.json.schema_components((LinkAddress,), ref_template="#/$defs/{name}")
+    rules = list(map(dict, LinkAddress.schema_rules))
+    return _map("", "", made[LinkAddress.__name__], rules) | {"title": "address of a link"}
 
 
 def _bulk() -> dict[str, Schema]:
@@ -238,7 +247,7 @@ def _field(made: Schema, required: bool) -> Schema:
     about = {name: value.pop(name) for name in ("description", "default") if value.get(name) is not None}
     if "$ref" in value:
         value = {"$ref": value["$ref"]}
-    elif len(ways) == 1:
+    elif len(ways) == 1 and "anyOf" not in ways[0]:
         del value["anyOf"]
     if isinstance(value.get("items"), dict):
         value["items"] = _field(value["items"], True)
