@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # Folders are in it too: one changes when a file in it is removed.
 sources := $(shell find csrc engine bus -name __pycache__ -prune -o -print) meson.build meson.options pyproject.toml
-c_files := $(wildcard csrc/*/*.[ch] csrc/include/*/*.h tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*/*.[ch] examples/c/*.[ch])
+c_files := $(wildcard csrc/*/*.[ch] csrc/include/*/*.h tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*/*.[ch] benchmarks/*/*/*.[ch] examples/c/*.[ch])
 typed := $(wildcard csrc engine bus tests benchmarks docs examples)
 
 # What the tests run is a plain install, not an editable one: tests that change privileges and namespaces must not start a

@@ -96,7 +96,7 @@ def test_damage_of_every_sort_is_repaired() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
 def test_namespaces_are_wired_and_deleted_by_every_side() -> None:
-    command = [sys.executable, "-m", "benchmarks", "links", "--json", "--namespaces", "4", "--rounds", "2"]
+    command = [sys.executable, "-m", "benchmarks", "links", "--json", "--namespaces", "4", "--links", "3", "--rounds", "2"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
@@ -112,6 +112,12 @@ def test_namespaces_are_wired_and_deleted_by_every_side() -> None:
             assert 0 < min(rates) <= figure["rate"] <= max(rates)
             floors = [one["rates"]["floor"]["4"][step] for one in report["rounds"]]
             assert figure["ratio"] == pytest.approx(median(rates) / median(floors), abs=0.0001)
+    assert {one["kind"] for one in report["of_kinds"]} >= {"macvlan", "vxlan", "bridge"}
+    for figure in report["of_kinds"]:
+        sides = [one["rates"][figure["kind"]] for one in report["kinds"]]
+        assert set(sides[0]) == {"floor", "nsplane", "ip -batch"}
+        rates, floors = ([one[side][figure["step"]] for one in sides] for side in (figure["side"], "floor"))
+        assert figure["ratio"] == pytest.approx(median(rates) / median(floors), abs=0.0001)
     assert not list(NETNS.glob(f"nsp-bench-{process.pid}-*"))
 
 

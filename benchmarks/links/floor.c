@@ -10,31 +10,21 @@
  * them. lab.py says what the addresses are. Prints {"seconds": S}, from the first of it to the last.
  */
 #define _GNU_SOURCE
+#define BATCH_BYTES 1024
+#include "rtnetlink.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/if_link.h>
+#include <limits.h>
 #include <linux/neighbour.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <linux/veth.h>
-#include <limits.h>
-#include <net/if.h>
 #include <sched.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #define RUN_DIR "/run/netns"
 #define PROTOCOL 110
-#define GROUP 110	  /* of all that is made in the hub, so that one message deletes it */
 #define INDEX 2		  /* of eth0, given at its birth so that nobody has to ask: lo is the first link of a namespace */
 #define FIRST_PORT 100000 /* the ports' indices: those of the bridges are below */
 #define NETWORK(bridge) (0x0a000000 | (bridge) << 16) /* 10.B.0.0/16 */
@@ -45,108 +35,6 @@ struct lab {
 	const char *prefix;
 	uint32_t namespaces, ports;
 };
-
-static void die(const char *what)
-{
-	fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-/* ---- rtnetlink ---- */
-
-struct batch {
-	uint32_t len, seq;
-	struct nlmsghdr *head;
-	_Alignas(4) uint8_t bytes[1024];
-};
-
-static void *begin(struct batch *batch, uint16_t type, uint16_t flags, uint32_t size)
-{
-	struct nlmsghdr *head = (struct nlmsghdr *)(batch->bytes + batch->len);
-
-	memset(head, 0, NLMSG_SPACE(size));
-	head->nlmsg_type = type;
-	head->nlmsg_flags = NLM_F_REQUEST | flags;
-	head->nlmsg_seq = ++batch->seq;
-	head->nlmsg_len = NLMSG_SPACE(size);
-	batch->head = head;
-	batch->len += NLMSG_SPACE(size);
-	return NLMSG_DATA(head);
-}
-
-/* Makes room for `size` bytes more in the message. */
-static void *extend(struct batch *batch, size_t size)
-{
-	uint8_t *at = batch->bytes + batch->len;
-
-	memset(at, 0, NLMSG_ALIGN(size));
-	batch->len += (uint32_t)NLMSG_ALIGN(size);
-	batch->head->nlmsg_len += (uint32_t)NLMSG_ALIGN(size);
-	return at;
-}
-
-static struct rtattr *append(struct batch *batch, uint16_t type, const void *data, size_t size)
-{
-	struct rtattr *attr = extend(batch, RTA_LENGTH(size));
-
-	*attr = (struct rtattr){ .rta_len = (uint16_t)RTA_LENGTH(size), .rta_type = type };
-	if (size)
-		memcpy(RTA_DATA(attr), data, size);
-	return attr;
-}
-
-static void append_u32(struct batch *batch, uint16_t type, uint32_t value)
-{
-	append(batch, type, &value, sizeof(value));
-}
-
-static void end_nest(struct batch *batch, struct rtattr *nest)
-{
-	nest->rta_len = (uint16_t)(batch->bytes + batch->len - (uint8_t *)nest);
-}
-
-/* In the namespace that the thread is in. */
-static int open_rtnetlink(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	if (fd < 0)
-		die("a rtnetlink socket");
-	return fd;
-}
-
-/* Sends the batch with an ACK asked for on its last message, and reads until that is there. */
-static void carry_out(int fd, struct batch *batch)
-{
-	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	_Alignas(4) uint8_t buf[8192];
-
-	batch->head->nlmsg_flags |= NLM_F_ACK;
-	if (sendto(fd, batch->bytes, batch->len, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) < 0)
-		die("send to the kernel");
-	for (;;) {
-		ssize_t got = recv(fd, buf, sizeof(buf), 0);
-		if (got < 0)
-			die("recv from the kernel");
-		int left = (int)got;
-		for (struct nlmsghdr *head = (void *)buf; NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
-			const struct nlmsgerr *answer = NLMSG_DATA(head);
-			if (head->nlmsg_type != NLMSG_ERROR)
-				continue;
-			if (answer->error) {
-				errno = -answer->error;
-				die("the kernel");
-			}
-			if (head->nlmsg_seq == batch->seq)
-				return;
-		}
-	}
-}
-
-static struct ifinfomsg link_up(uint32_t index)
-{
-	return (struct ifinfomsg){ .ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
-}
 
 /* ---- namespaces ---- */
 
@@ -207,8 +95,7 @@ static void make_bridge(int hub, uint32_t bridge)
 	carry_out(hub, &batch);
 }
 
-/* Both ends of the pair where they belong, one of them a port, which has no link-local address: the kernel takes that of a link that is
- * there only, and makes one for whatever goes up without. */
+/* Both ends of the pair where they belong, one of them a port. */
 static void make_pair(int hub, uint32_t number, uint32_t bridge, int netns)
 {
 	struct batch batch = { .len = 0 };
@@ -231,10 +118,7 @@ static void make_pair(int hub, uint32_t number, uint32_t bridge, int netns)
 	end_nest(&batch, info);
 	*(struct ifinfomsg *)begin(&batch, RTM_NEWLINK, 0, sizeof(struct ifinfomsg)) =
 		(struct ifinfomsg){ .ifi_index = (int)(FIRST_PORT + number) };
-	struct rtattr *families = append(&batch, IFLA_AF_SPEC, NULL, 0), *inet6 = append(&batch, AF_INET6, NULL, 0);
-	append(&batch, IFLA_INET6_ADDR_GEN_MODE, &(uint8_t){ IN6_ADDR_GEN_MODE_NONE }, 1);
-	end_nest(&batch, inet6);
-	end_nest(&batch, families);
+	append_no_link_local(&batch);
 	*(struct ifinfomsg *)begin(&batch, RTM_NEWLINK, 0, sizeof(struct ifinfomsg)) = link_up(FIRST_PORT + number);
 	carry_out(hub, &batch);
 }
@@ -302,8 +186,7 @@ static void delete_links(const struct lab *lab)
 	int hub = open(path, O_RDONLY | O_CLOEXEC);
 	if (before < 0 || hub < 0 || setns(hub, CLONE_NEWNET) < 0)
 		die(path);
-	begin(&batch, RTM_DELLINK, 0, sizeof(struct ifinfomsg));
-	append_u32(&batch, IFLA_GROUP, GROUP);
+	append_delete_group(&batch);
 	int fd = open_rtnetlink();
 	carry_out(fd, &batch);
 	close(fd);
@@ -329,14 +212,6 @@ static void delete_names(const struct lab *lab)
 	}
 	path_of(path, lab, "hub");
 	delete_name(path);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-"""Namespaces with a veth pair each to a bridge are wired, and taken away: how many a second.
+"""Namespaces with a veth pair each to a bridge are wired, and taken away: how many a second. Links of each kind are then (kinds/).
 
 A round measures each number of namespaces once, the smallest first: the floor, nsplane, and with one number, as many as they can be
 waited for, the peers. Every second round has them in reverse order. Each side's lab is looked at when it is made, and when it is
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..network import NETNS, ip
 from .floor import Floor
+from .kinds.measure import measure_kinds
 from .lab import Lab
 from .nsplane import Nsplane
 from .peers import MOST, PEERS
@@ -29,8 +30,9 @@ class Turn(NamedTuple):
     namespaces: int
 
 
-def measure(namespaces: Sequence[int], rounds: int, peers: bool) -> LinksReport:
-    """Measures `rounds` times with each of so many namespaces, and, of the peers, those that are installed."""
+def measure(namespaces: Sequence[int], links: int, rounds: int, peers: bool) -> LinksReport:
+    """Measures `rounds` times with each of so many namespaces, and, of the peers, those that are installed; and so many `links` of
+    each kind."""
     numbers = sorted(set(namespaces))
     others = [peer for peer in PEERS if peer.missing() is None] if peers else []
     few = [min(MOST, numbers[0])] if others else []
@@ -39,17 +41,23 @@ def measure(namespaces: Sequence[int], rounds: int, peers: bool) -> LinksReport:
         turns.append(Turn(Floor(), number))
         turns += [Turn(Nsplane(), number)] if number in numbers else []
         turns += [Turn(peer, number) for peer in others] if number in few else []
-    return LinksReport(scenario="links", namespaces=numbers, rounds=[measure_round(number, turns) for number in range(rounds)])
+    prefix = f"nsp-bench-{os.getpid()}"
+    return LinksReport(
+        scenario="links",
+        namespaces=numbers,
+        rounds=[measure_round(f"{prefix}-{number}", turns, reverse=bool(number % 2)) for number in range(rounds)],
+        links=links,
+        kinds=measure_kinds(prefix, links, rounds),
+    )
 
 
-def measure_round(number: int, turns: Sequence[Turn]) -> Round:
-    prefix = f"nsp-bench-{os.getpid()}-{number}"
+def measure_round(prefix: str, turns: Sequence[Turn], reverse: bool) -> Round:
     order = range(len(turns))
-    found = {at: measure_turn(prefix, turns[at]) for at in (reversed(order) if number % 2 else order)}
+    found = {at: measure_turn(prefix, turns[at]) for at in (reversed(order) if reverse else order)}
     rates: dict[str, dict[int, Rates]] = {}
     for at in order:
         rates.setdefault(turns[at].side.name, {})[turns[at].namespaces] = found[at]
-    return Round("last" if number % 2 else "floor", rates)
+    return Round("last" if reverse else "floor", rates)
 
 
 def measure_turn(prefix: str, turn: Turn) -> Rates:

@@ -60,10 +60,19 @@ class Nsplane:
 
     @contextlib.contextmanager
     def at_work(self, lab: Lab, directory: Path) -> Iterator[Work]:
-        with running_agent("--no-docker") as agent:
-            command = [sys.executable, "-m", f"{__package__}.publisher", agent.bus, lab.prefix, str(lab.namespaces)]
-            with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-                try:
-                    yield Publisher(process)
-                finally:
-                    process.terminate()
+        with (
+            running_agent("--no-docker") as agent,
+            publishing(f"{__package__}.publisher", agent.bus, lab.prefix, str(lab.namespaces)) as publisher,
+        ):
+            yield publisher
+
+
+@contextlib.contextmanager
+def publishing(module: str, *arguments: str) -> Iterator[Publisher]:
+    """Runs a publisher's module as a program."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Publisher(process)
+        finally:
+            process.terminate()

@@ -11,6 +11,8 @@ from ..report import Bar, Plot, Positive, Report, Some, Table, spread
 FLOOR = "floor"
 NSPLANE = "nsplane"
 LIMIT = 0.8
+NO_BAR = frozenset(("vlan",))
+"""Kinds of links of which no time is claimed: few machines' kernels have them."""
 STEPS: tuple["Step", ...] = ("making", "deleting")
 
 Step = Literal["making", "deleting"]
@@ -30,9 +32,20 @@ class Round(msgspec.Struct):
     rates: dict[str, dict[int, Rates]]
 
 
+class KindRound(msgspec.Struct):
+    """Links a second: of each kind, by the sides. `first` as above."""
+
+    first: str
+    rates: dict[str, dict[str, Rates]]
+
+
 class LinksReport(Report):
+    """`links` of each kind were made."""
+
     namespaces: Annotated[list[int], Some]
     rounds: Annotated[list[Round], Some]
+    links: int
+    kinds: Annotated[list[KindRound], Some]
 
     @property
     def measured(self) -> Iterator[tuple[str, int]]:
@@ -51,14 +64,28 @@ class LinksReport(Report):
         return self.rate(side, number, step) / self.rate(FLOOR, number, step)
 
     @property
+    def measured_kinds(self) -> list[tuple[str, str]]:
+        """The kinds of links, with the sides."""
+        return [(kind, side) for kind, sides in self.kinds[0].rates.items() for side in sides]
+
+    def rates_of_kind(self, kind: str, side: str, step: Step) -> list[float]:
+        return [getattr(round.rates[kind][side], step) for round in self.kinds]
+
+    def rate_of_kind(self, kind: str, side: str, step: Step) -> float:
+        return median(self.rates_of_kind(kind, side, step))
+
+    def ratio_of_kind(self, kind: str, side: str, step: Step) -> float:
+        return self.rate_of_kind(kind, side, step) / self.rate_of_kind(kind, FLOOR, step)
+
+    @property
     def noise(self) -> float:
-        """How far the floor spreads with one number in one step, the median of them."""
-        return median(
-            spread([number / rate for rate in self.rates(FLOOR, number, step)]) for step in STEPS for number in self.namespaces
-        )
+        """How far the floor spreads with one number or kind in one step, the median of them."""
+        floors = [self.rates(FLOOR, number, step) for step in STEPS for number in self.namespaces]
+        floors += [self.rates_of_kind(kind, FLOOR, step) for step in STEPS for kind in self.kinds[0].rates]
+        return median(spread([1 / rate for rate in rates]) for rates in floors)
 
     def figures(self) -> dict[str, Any]:
-        return {step: self._figures(step) for step in STEPS}
+        return {step: self._figures(step) for step in STEPS} | {"of_kinds": self._figures_of_kinds()}
 
     def _figures(self, step: Step) -> list[dict[str, Any]]:
         return [
@@ -71,8 +98,31 @@ class LinksReport(Report):
             for side, number in self.measured
         ]
 
+    def _figures_of_kinds(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "kind": kind,
+                "side": side,
+                "step": step,
+                "rate": round(self.rate_of_kind(kind, side, step), 1),
+                "ratio": round(self.ratio_of_kind(kind, side, step), 4),
+            }
+            for kind, side in self.measured_kinds
+            for step in STEPS
+        ]
+
     def tables(self) -> list[Table]:
-        return [self._table(step) for step in STEPS]
+        return [*(self._table(step) for step in STEPS), self._table_of_kinds()]
+
+    def _table_of_kinds(self) -> Table:
+        rows = []
+        for kind, side in self.measured_kinds:
+            figures = []
+            for step in STEPS:
+                figures += [f"{self.rate_of_kind(kind, side, step):,.0f}", f"{self.ratio_of_kind(kind, side, step):.3f}"]
+            rows.append((kind, side, *figures))
+        columns = ("kind", "side", "made a second", "of the floor", "deleted a second", "of the floor")
+        return Table(f"links: {self.links:,} of each kind, {len(self.kinds)} rounds", columns, rows)
 
     def _table(self, step: Step) -> Table:
         rows = []
@@ -92,8 +142,14 @@ class LinksReport(Report):
         return [(float(number), self.ratio(NSPLANE, number, step)) for number in self.namespaces]
 
     def bars(self) -> list[Bar]:
-        return [
+        bars = [
             Bar(f"links: {step}, {number:,} namespaces, of the C program", self.ratio(NSPLANE, number, step), LIMIT)
             for step in STEPS
             for number in self.namespaces
+        ]
+        return bars + [
+            Bar(f"links: {step}, {self.links:,} of kind {kind}, of the C program", self.ratio_of_kind(kind, NSPLANE, step), LIMIT)
+            for step in STEPS
+            for kind in self.kinds[0].rates
+            if kind not in NO_BAR
         ]

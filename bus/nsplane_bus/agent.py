@@ -120,7 +120,7 @@ class Agent:
                     self._guarded(door.turn)
             self._guarded(self.reserve.refill)
             if publisher.socket in ready:
-                self._guarded(publisher.hear)
+                self._guarded(publisher.take_subscriptions)
             more = router.socket in ready and self._guarded(router.read)
             self._guarded(self._answer)
             more = self._guarded(publisher.publish) or more

@@ -64,7 +64,7 @@ class Publisher:
         self.door = open_door(self.socket, endpoint, reserve, self.counters, lambda peer: self._taken_up.pop(peer, None))
         engine.watch(False)
 
-    def hear(self) -> None:
+    def take_subscriptions(self) -> None:
         """Takes in what waits of subscriptions and their ends."""
         answered: list[bytes] = []
         changed = False

@@ -11,13 +11,13 @@
 #include "kinds/item.h"
 #include "kinds/key.h"
 
-/* One key: what is to be done with it, what there is now (or NULL), and whether there will be what `wish` says. */
+/* One key: what is to be done with it, what there is now (or NULL), and whether there will be what `decoded` says. */
 static void put_change(struct nsp_core *core, const char *action, const char *slot, const struct row *before,
-		       const struct item *wish, bool after)
+		       const struct item *decoded, bool after)
 {
 	struct mp_out *out = &core->rows_out;
 	struct item was = before ? row_item(&core->table, before) : (struct item){ 0 };
-	struct item wanted = wish ? *wish : was;
+	struct item wanted = decoded ? *decoded : was;
 	char key[NSP_KEY_MAX];
 
 	mp_put_map(out, 8);
@@ -53,24 +53,24 @@ static void put_change(struct nsp_core *core, const char *action, const char *sl
 
 #define COMPARED_AT_ONCE 1024
 
-static const struct row *find_wanted(const struct nsp_core *core, const char *slot, const struct wish *wish)
+static const struct row *find_wanted(const struct nsp_core *core, const char *slot, const struct decoded *decoded)
 {
 	uint32_t number = slot_lookup(core, slot);
-	uint32_t id = number ? table_find(&core->table, wish_key(number, wish)) : NIL;
+	uint32_t id = number ? table_find(&core->table, decoded_key(number, decoded)) : NIL;
 	const struct row *row = id ? table_row(&core->table, id) : NULL;
 
 	return row && row->flags & ROW_WANTED ? row : NULL;
 }
 
 /* As a row has it: with the number of its set of next hops, or one that no row has. */
-static const struct wish *with_set(const struct nsp_core *core, const struct item *item, struct wish *wish)
+static const struct decoded *with_set(const struct nsp_core *core, const struct item *item, struct decoded *decoded)
 {
-	if (wish->hops_len) {
+	if (decoded->hops_len) {
 		uint32_t set = interned_find(&core->table.sets, &core->table.secret, item->hops, item->hops_len);
 		set = set ? set : UINT32_MAX;
-		memcpy(wish->body + kinds[wish->kind]->set, &set, sizeof(set));
+		memcpy(decoded->body + kinds[decoded->kind]->set, &set, sizeof(set));
 	}
-	return wish;
+	return decoded;
 }
 
 long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint32_t origin, uint32_t flags, const uint8_t **data,
@@ -78,18 +78,18 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 {
 	core->rows_out.len = 0;
 	core_lock(core);
-	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		struct wish wanted = frame->wishes[i], *wish = &wanted;
-		const char *slot = frame_slot(frame, wish), *action;
-		const struct row *row = find_wanted(core, slot, wish);
-		struct item item = wish_item(wish, frame->text.data);
+	for (uint32_t i = 0; i < frame->bulk_count; i++) {
+		struct decoded wanted = frame->bulk[i], *decoded = &wanted;
+		const char *slot = frame_slot(frame, decoded), *action;
+		const struct row *row = find_wanted(core, slot, decoded);
+		struct item item = decoded_item(decoded, frame->text.data);
 
 		if (row && !(flags & NSP_FORCE) && !row_is_of_source(core, row, origin))
 			action = "conflict";
 		else if (frame->keys)
 			action = row ? "delete" : "absent";
 		else
-			action = !row ? "create" : row_is_as(core, row, with_set(core, &item, wish)) ? "unchanged" : "change";
+			action = !row ? "create" : row_is_as(core, row, with_set(core, &item, decoded)) ? "unchanged" : "change";
 		put_change(core, action, slot, row, &item, !frame->keys);
 		if (i % COMPARED_AT_ONCE == COMPARED_AT_ONCE - 1)
 			core_yield(core);
@@ -97,7 +97,7 @@ long nsp_core_compare(struct nsp_core *core, const struct nsp_frame *frame, uint
 	core_unlock(core);
 	*data = core->rows_out.data;
 	*len = core->rows_out.len;
-	return frame->wish_count;
+	return frame->bulk_count;
 }
 
 long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame, uint32_t origin, const uint8_t **data,
@@ -111,10 +111,10 @@ long nsp_core_compare_sweep(struct nsp_core *core, const struct nsp_frame *frame
 	cleanup_free uint8_t *kept = calloc(1, rows / 8 + 1);
 	if (!kept)
 		abort();
-	for (uint32_t i = 0; frame && i < frame->wish_count; i++) {
-		const struct wish *wish = &frame->wishes[i];
-		uint32_t slot = slot_lookup(core, frame_slot(frame, wish));
-		uint32_t id = slot ? table_find(&core->table, wish_key(slot, wish)) : NIL;
+	for (uint32_t i = 0; frame && i < frame->bulk_count; i++) {
+		const struct decoded *decoded = &frame->bulk[i];
+		uint32_t slot = slot_lookup(core, frame_slot(frame, decoded));
+		uint32_t id = slot ? table_find(&core->table, decoded_key(slot, decoded)) : NIL;
 		kept[id / 8] |= (uint8_t)(1 << id % 8);
 	}
 	for (uint64_t id = 1; id < rows; id++) {

@@ -71,8 +71,8 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 	}
 	if (!object_read(msg, &object))
 		return;
-	wanted.kind = object.wish.kind;
-	memcpy(wanted.key, object.wish.body, sizeof(wanted.key));
+	wanted.kind = object.decoded.kind;
+	memcpy(wanted.key, object.decoded.body, sizeof(wanted.key));
 	struct conflict *hit = bsearch(&wanted, search->conflicts, search->count, sizeof(wanted), compare);
 	if (!hit)
 		return;
@@ -262,7 +262,7 @@ static void again(struct nsp_core *core, const struct conflict *conflict, struct
 static void take_as_it_is(struct nsp_core *core, const struct conflict *conflict, struct row *row)
 {
 	row->flags |= ROW_HELD;
-	if (core->looking == conflict->netns && row->kind >= core->looking_kind)
+	if (core->inspected == conflict->netns && row->kind >= core->inspected_kind)
 		row->flags |= ROW_SEEN;
 	row_state(core, conflict->row, row, NSP_STATE_CONFIGURED, 0, NULL);
 	if (conflict->request)

@@ -181,7 +181,7 @@ void nsp_core_free(struct nsp_core *core)
 	for (uint32_t i = 0; i < core->origin_count; i++)
 		free(core->origins[i].source);
 	free(core->origins);
-	free(core->rejudge);
+	free(core->recheck);
 	free(core->by_nsid);
 	free(core->dropped_slots);
 	free(core->notices);

@@ -6,7 +6,7 @@
  *
  *      put ──> list of the slot ──(slot ready)──> queue ──> batch ──> kernel ──> verdict ──> state
  *                     ^                                                             |
- *                     └───────────── refused, and judged again later ───────────────┘
+ *                     └───────────── refused, and checked again later ──────────────┘
  *
  * `lock` guards all of it. The planner decodes without it and commits a frame under it; the writer holds it to fill a batch and to
  * write verdicts down, not while the kernel works.
@@ -36,7 +36,7 @@ struct slot {
 	uint32_t touched;		     /* the request that was last reported as touching it */
 	uint32_t next, prev;		     /* in its namespace */
 	uint32_t next_link;		     /* in its bucket of `slot_links` */
-	uint32_t rejudge; /* NSP_JUDGE_*: to be done when the queue is empty, since a route on the link came or went */
+	uint32_t recheck; /* NSP_RECHECK_*: to be done when the queue is empty, since a route on the link came or went */
 	bool ready;
 	bool leaving; /* not ready any more, and its rows are being told so */
 	bool retried; /* the planner knows of rows that are to be tried again */
@@ -157,12 +157,12 @@ struct nsp_core {
 
 	struct queue queue, express;
 	struct queue withdrawals; /* operations that come before all of these */
-	uint32_t *rejudge;	  /* slots with `rejudge` set */
-	uint32_t rejudge_count, rejudge_cap;
-	uint64_t rejudged; /* when that was last done */
-	uint32_t looking;  /* the namespace that is being looked at (nsp_op_look), or 0 */
-	uint8_t looking_kind;
-	bool look_ended; /* it was read back meanwhile */
+	uint32_t *recheck;	  /* slots with `recheck` set */
+	uint32_t recheck_count, recheck_cap;
+	uint64_t rechecked; /* when that was last done */
+	uint32_t inspected; /* the namespace that is being inspected (nsp_op_inspect), or 0 */
+	uint8_t inspected_kind;
+	bool inspection_ended; /* it was read back meanwhile */
 
 	struct nsp_done *done;
 	uint32_t done_head, done_count, done_cap;
@@ -178,7 +178,7 @@ struct nsp_core {
 	uint32_t changes_count;
 	struct mp_out rows_out;
 
-	bool guards; /* the planner records what is to be replaced */
+	bool records_replaced; /* the planner records what is to be replaced */
 	struct mp_out replaced;
 	uint32_t replaced_count;
 

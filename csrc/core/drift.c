@@ -27,7 +27,7 @@
 
 static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct object *object)
 {
-	uint32_t id = table_find(&core->table, wish_key(slot, &object->wish));
+	uint32_t id = table_find(&core->table, decoded_key(slot, &object->decoded));
 
 	return id && table_row(&core->table, id)->flags & (ROW_HELD | ROW_SENT) ? id : NIL;
 }
@@ -35,7 +35,7 @@ static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct
 /* The row of which this was the object. One that replaces another may lead to another link. */
 static uint32_t find_row(const struct nsp_core *core, uint32_t number, const struct object *object)
 {
-	bool here = kinds[object->wish.kind]->per_link || object->of_link || (object->gone && object->ifindex);
+	bool here = kinds[object->decoded.kind]->per_link || object->of_link || (object->gone && object->ifindex);
 	uint32_t id = NIL, looked = 0;
 
 	for (uint32_t s = slot_on_link(core, number, object->ifindex); s && !id; s = slot_next_on_link(core, s))
@@ -134,12 +134,12 @@ static void on_message(void *arg, int32_t nsid, const void *msg)
 	uint32_t number = nsid >= 0 && (uint32_t)nsid < core->nsid_count ? core->by_nsid[nsid] : NIL;
 	const struct netns *netns = number ? core->netns[number] : NULL;
 	bool known = netns && netns->nsid == nsid && netns->fd >= 0;
-	bool heard = known && !(netns->portid && head->nlmsg_pid == netns->portid);
-	if (heard && nexthop)
-		nexthop_heard(core, number, head);
-	else if (heard)
+	bool foreign = known && !(netns->portid && head->nlmsg_pid == netns->portid);
+	if (foreign && nexthop)
+		nexthop_changed(core, number, head);
+	else if (foreign)
 		nexthop_resolve(core, number, &object);
-	uint32_t id = heard && !nexthop ? find_row(core, number, &object) : NIL;
+	uint32_t id = foreign && !nexthop ? find_row(core, number, &object) : NIL;
 	if (id) {
 		struct row *row = table_row(&core->table, id);
 		if (row->extra)
@@ -174,7 +174,7 @@ void nsp_core_repair(struct nsp_core *core)
 		if (!slot)
 			continue;
 		slot->dropped = false;
-		slot_rejudge(core, core->dropped_slots[i], NSP_JUDGE_DROPPED);
+		slot_recheck(core, core->dropped_slots[i], NSP_RECHECK_DROPPED);
 	}
 	core->dropped_count = 0;
 	core_unlock(core);

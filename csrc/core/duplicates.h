@@ -5,7 +5,7 @@
 #include "core/hash.h"
 #include "kinds/kind.h"
 
-/* A set of wishes, which is used again for each request. */
+/* A set of keys, which is used again for each request. */
 struct seen {
 	struct seen_entry *entries;
 	uint32_t cap;
@@ -14,9 +14,9 @@ struct seen {
 
 void seen_free(struct seen *seen);
 
-/* Takes the wishes out whose key an earlier one has, and tells of each in its turn. `text` is where their slots' keys are, and may move
+/* Takes the items out whose key an earlier one has, and tells of each in its turn. `text` is where their slots' keys are, and may move
  * meanwhile. Returns how many are left. */
-uint32_t duplicates_drop(struct seen *seen, struct wish *wishes, uint32_t count, const struct mp_out *text,
-			 void (*drop)(void *arg, const struct wish *wish), void *arg);
+uint32_t duplicates_drop(struct seen *seen, struct decoded *list, uint32_t count, const struct mp_out *text,
+			 void (*drop)(void *arg, const struct decoded *decoded), void *arg);
 
 #endif

@@ -36,7 +36,7 @@ void nsp_frame_free(struct nsp_frame *frame)
 	mp_free(&frame->envelope);
 	mp_free(&frame->text);
 	mp_free(&frame->shown);
-	free(frame->wishes);
+	free(frame->bulk);
 	free(frame->others);
 	free(frame->faults);
 	seen_free(&frame->seen);
@@ -44,28 +44,28 @@ void nsp_frame_free(struct nsp_frame *frame)
 }
 
 /* The memory of so many is kept for the next request: there is a frame for each request of a turn, and blocks are large. */
-#define KEPT_WISHES 16384
+#define KEPT_ITEMS 16384
 
 void frame_trim(struct nsp_frame *frame)
 {
-	if (frame->wish_cap <= KEPT_WISHES)
+	if (frame->bulk_cap <= KEPT_ITEMS)
 		return;
-	free(frame->wishes);
-	frame->wishes = NULL;
-	frame->wish_cap = frame->wish_count = 0;
+	free(frame->bulk);
+	frame->bulk = NULL;
+	frame->bulk_cap = frame->bulk_count = 0;
 	seen_free(&frame->seen);
 }
 
-static void leave(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len)
+static void pass_on(struct nsp_frame *frame, uint32_t index, const uint8_t *data, size_t len)
 {
 	ARRAY_GROW(frame->others, frame->other_count, frame->other_cap);
 	frame->others[frame->other_count++] = (struct nsp_span){ .index = index, .len = (uint32_t)len, .data = data };
 }
 
-static struct wish *next_wish(struct nsp_frame *frame)
+static struct decoded *next_bulk(struct nsp_frame *frame)
 {
-	ARRAY_GROW(frame->wishes, frame->wish_count, frame->wish_cap);
-	return &frame->wishes[frame->wish_count];
+	ARRAY_GROW(frame->bulk, frame->bulk_count, frame->bulk_cap);
+	return &frame->bulk[frame->bulk_count];
 }
 
 static bool is_full(const struct nsp_frame *frame)
@@ -73,18 +73,18 @@ static bool is_full(const struct nsp_frame *frame)
 	return frame->fault_count > INVALID_MAX;
 }
 
-static void make_room(struct nsp_frame *frame, uint32_t wishes)
+static void make_room(struct nsp_frame *frame, uint32_t count)
 {
-	uint32_t cap = frame->wish_cap ? frame->wish_cap : 16;
+	uint32_t cap = frame->bulk_cap ? frame->bulk_cap : 16;
 
-	if (wishes <= frame->wish_cap)
+	if (count <= frame->bulk_cap)
 		return;
-	while (cap < wishes)
+	while (cap < count)
 		cap *= 2;
-	frame->wishes = realloc(frame->wishes, cap * sizeof(*frame->wishes));
-	if (!frame->wishes)
+	frame->bulk = realloc(frame->bulk, cap * sizeof(*frame->bulk));
+	if (!frame->bulk)
 		abort();
-	frame->wish_cap = cap;
+	frame->bulk_cap = cap;
 }
 
 /* The items of a block, which stands at `item`. */
@@ -92,13 +92,13 @@ static int read_block(struct nsp_frame *frame, const struct block *block, struct
 {
 	struct fault fault;
 
-	if (block->rows + (uint64_t)frame->wish_count > ITEMS_MAX)
+	if (block->rows + (uint64_t)frame->bulk_count > ITEMS_MAX)
 		return nsp_refuse(err, EBADMSG, "%s[%u]: more than %u of them: send them in parts", frame->keys ? "keys" : "items",
 				  block->shared.index, ITEMS_MAX);
-	make_room(frame, frame->wish_count + block->rows);
+	make_room(frame, frame->bulk_count + block->rows);
 	for (uint32_t row = 0, end; row < block->rows && !is_full(frame); row = end + 1) {
-		end = block_decode(block, row, &frame->wishes[frame->wish_count], &fault);
-		frame->wish_count += end - row;
+		end = block_decode(block, row, &frame->bulk[frame->bulk_count], &fault);
+		frame->bulk_count += end - row;
 		if (end < block->rows)
 			frame_refuse(frame, block->shared.index, end, item.p, (size_t)(item.end - item.p), &fault);
 	}
@@ -106,11 +106,11 @@ static int read_block(struct nsp_frame *frame, const struct block *block, struct
 }
 
 /* `in` is behind the item where it could be read. */
-static bool read_said(struct nsp_frame *frame, struct mp_in *in, int kind, struct said *said, struct slot_memo *memo,
-		      struct fault *fault)
+static bool read_fields(struct nsp_frame *frame, struct mp_in *in, int kind, struct fields *fields, struct slot_memo *memo,
+			struct fault *fault)
 {
-	return item_read(in, kind, said, &frame->text, memo, fault) &&
-	       (!frame->keys || said->block.p || fault_set(fault, "key", "a key is a string of UTF-8, or a map with `block`"));
+	return item_read(in, kind, fields, &frame->text, memo, fault) &&
+	       (!frame->keys || fields->block.p || fault_set(fault, "key", "a key is a string of UTF-8, or a map with `block`"));
 }
 
 static int read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, struct slot_memo *memo, struct nsp_error *err)
@@ -118,21 +118,21 @@ static int read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, 
 	const uint8_t *start = in->p;
 	struct fault fault;
 	struct block block;
-	struct said said;
+	struct fields fields;
 	int kind = item_kind(*in);
 
-	if (kind >= 0 && read_said(frame, in, kind, &said, memo, &fault)) {
-		if (said.block.p) {
-			if (block_read(&said, frame->keys, &block, &frame->text, memo, &fault)) {
+	if (kind >= 0 && read_fields(frame, in, kind, &fields, memo, &fault)) {
+		if (fields.block.p) {
+			if (block_read(&fields, frame->keys, &block, &frame->text, memo, &fault)) {
 				block.shared.index = index;
 				return read_block(frame, &block, (struct mp_in){ start, in->p }, err);
 			}
 		} else {
-			struct wish *wish = next_wish(frame);
-			if (item_make(&said, wish, &frame->text, memo, &fault)) {
-				wish->index = index;
-				wish->offset = NSP_NO_OFFSET;
-				frame->wish_count++;
+			struct decoded *decoded = next_bulk(frame);
+			if (item_make(&fields, decoded, &frame->text, memo, &fault)) {
+				decoded->index = index;
+				decoded->offset = NSP_NO_OFFSET;
+				frame->bulk_count++;
 				return 0;
 			}
 		}
@@ -145,7 +145,7 @@ static int read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, 
 	if (frame->keys || kind >= 0 || !plain_check((struct mp_in){ start, in->p }, &fault))
 		frame_refuse(frame, index, NSP_NO_OFFSET, start, (size_t)(in->p - start), &fault);
 	else
-		leave(frame, index, start, (size_t)(in->p - start));
+		pass_on(frame, index, start, (size_t)(in->p - start));
 	return 0;
 }
 
@@ -160,14 +160,14 @@ static int read_key(struct nsp_frame *frame, struct mp_in *in, uint32_t index, s
 		return read_item(frame, in, index, memo, err);
 	}
 	if (!key_is_bulk((const char *)token.data, token.len)) {
-		leave(frame, index, start, (size_t)(in->p - start));
+		pass_on(frame, index, start, (size_t)(in->p - start));
 		return 0;
 	}
-	struct wish *wish = next_wish(frame);
-	if (key_parse((const char *)token.data, token.len, wish, &frame->text, &fault)) {
-		wish->index = index;
-		wish->offset = NSP_NO_OFFSET;
-		frame->wish_count++;
+	struct decoded *decoded = next_bulk(frame);
+	if (key_parse((const char *)token.data, token.len, decoded, &frame->text, &fault)) {
+		decoded->index = index;
+		decoded->offset = NSP_NO_OFFSET;
+		frame->bulk_count++;
 		return 0;
 	}
 	frame_refuse(frame, index, NSP_NO_OFFSET, start, (size_t)(in->p - start), &fault);
@@ -176,14 +176,14 @@ static int read_key(struct nsp_frame *frame, struct mp_in *in, uint32_t index, s
 	return 0;
 }
 
-/* Where it is in the list that wishes which are there twice are refused from. */
+/* Where it is in the list that items which are there twice are refused from. */
 struct place {
 	struct nsp_frame *frame;
 	struct mp_in at;
 	uint32_t index;
 };
 
-static void refuse_duplicate(void *arg, const struct wish *wish)
+static void refuse_duplicate(void *arg, const struct decoded *decoded)
 {
 	struct fault fault = { .field = "key", .text = "is in this request twice" };
 	struct place *place = arg;
@@ -191,12 +191,12 @@ static void refuse_duplicate(void *arg, const struct wish *wish)
 
 	if (is_full(place->frame))
 		return;
-	size_t len = key_format(key, frame_slot(place->frame, wish), wish->kind, wish->body);
-	for (; place->index < wish->index; place->index++)
+	size_t len = key_format(key, frame_slot(place->frame, decoded), decoded->kind, decoded->body);
+	for (; place->index < decoded->index; place->index++)
 		mp_skip(&place->at);
 	struct mp_in end = place->at;
 	mp_skip(&end);
-	frame_refuse(place->frame, wish->index, wish->offset, place->at.p, (size_t)(end.p - place->at.p), &fault);
+	frame_refuse(place->frame, decoded->index, decoded->offset, place->at.p, (size_t)(end.p - place->at.p), &fault);
 	frame_refuse_key(place->frame, key, len);
 }
 
@@ -227,8 +227,8 @@ static int read_list(struct nsp_frame *frame, struct mp_in *in, const char *name
 					  "%s: more than %d of them are neither routes nor ARP entries: send them in parts", name,
 					  OTHERS_MAX);
 	}
-	frame->count = frame->wish_count + frame->other_count + frame->fault_count;
-	frame->wish_count = duplicates_drop(&frame->seen, frame->wishes, frame->wish_count, &frame->text, refuse_duplicate, &place);
+	frame->count = frame->bulk_count + frame->other_count + frame->fault_count;
+	frame->bulk_count = duplicates_drop(&frame->seen, frame->bulk, frame->bulk_count, &frame->text, refuse_duplicate, &place);
 	if (is_full(frame))
 		return nsp_refuse(err, EBADMSG, "%s: more than %d of them are invalid", name, INVALID_MAX);
 	return 0;
@@ -244,7 +244,7 @@ int nsp_frame_read(struct nsp_frame *frame, const uint8_t *data, size_t len, str
 
 	frame_trim(frame);
 	frame->envelope.len = frame->text.len = 0;
-	frame->count = frame->wish_count = frame->other_count = frame->fault_count = frame->keys = 0;
+	frame->count = frame->bulk_count = frame->other_count = frame->fault_count = frame->keys = 0;
 	if (!mp_next(&in, &map) || map.type != MP_MAP)
 		return nsp_refuse(err, EBADMSG, "a request is one msgpack map");
 	if (map.len > FIELDS_MAX)
@@ -290,7 +290,7 @@ void nsp_frame_view(const struct nsp_frame *frame, struct nsp_frame_view *view)
 		.envelope = frame->envelope.data,
 		.envelope_len = frame->envelope.len,
 		.count = frame->count,
-		.bulk = frame->wish_count,
+		.bulk = frame->bulk_count,
 		.others = frame->other_count,
 		.invalid = frame->fault_count,
 		.keys = frame->keys,

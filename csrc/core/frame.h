@@ -11,13 +11,13 @@ struct frame_fault {
 
 struct nsp_frame {
 	struct mp_out envelope;
-	struct mp_out text;  /* the slots' keys that wishes point into */
+	struct mp_out text;  /* the slots' keys that items point into */
 	struct mp_out shown; /* an item of a block that is refused, for itself */
-	struct wish *wishes;
+	struct decoded *bulk;
 	struct nsp_span *others;
 	struct frame_fault *faults;
-	uint32_t count, wish_count, other_count, fault_count;
-	uint32_t wish_cap, other_cap, fault_cap;
+	uint32_t count, bulk_count, other_count, fault_count;
+	uint32_t bulk_cap, other_cap, fault_cap;
 	uint32_t keys;
 	struct seen seen;
 };
@@ -25,9 +25,9 @@ struct nsp_frame {
 /* Gives back what a large request has taken; nothing of it is looked at any more. */
 void frame_trim(struct nsp_frame *frame);
 
-static inline const char *frame_slot(const struct nsp_frame *frame, const struct wish *wish)
+static inline const char *frame_slot(const struct nsp_frame *frame, const struct decoded *decoded)
 {
-	return (const char *)frame->text.data + wish->slot;
+	return (const char *)frame->text.data + decoded->slot;
 }
 
 #endif

@@ -64,14 +64,14 @@ long nsp_core_row(struct nsp_core *core, const char *key, const uint8_t **data)
 {
 	struct mp_out *out = &core->rows_out;
 	struct mp_out text = { 0 };
-	struct wish wish;
+	struct decoded decoded;
 	struct fault fault;
 
 	out->len = 0;
-	if (key_is_bulk(key, strlen(key)) && key_parse(key, strlen(key), &wish, &text, &fault)) {
+	if (key_is_bulk(key, strlen(key)) && key_parse(key, strlen(key), &decoded, &text, &fault)) {
 		core_lock(core);
-		uint32_t slot = slot_lookup(core, (char *)text.data + wish.slot);
-		uint32_t id = slot ? table_find(&core->table, wish_key(slot, &wish)) : NIL;
+		uint32_t slot = slot_lookup(core, (char *)text.data + decoded.slot);
+		uint32_t id = slot ? table_find(&core->table, decoded_key(slot, &decoded)) : NIL;
 		struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (row && row->flags & ROW_WANTED)
 			entry_put(core, out, row, row_shown_state(row), NO_PREVIOUS);

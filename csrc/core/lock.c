@@ -13,7 +13,7 @@ void core_signal(struct nsp_core *core)
 
 bool core_has_work(const struct nsp_core *core)
 {
-	return core->stop || core->withdrawals.count || (core->queue.count ? !core->paused : core->rejudge_count) ||
+	return core->stop || core->withdrawals.count || (core->queue.count ? !core->paused : core->recheck_count) ||
 	       (core->express.count && !core->defers_wakeup);
 }
 

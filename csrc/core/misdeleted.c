@@ -18,8 +18,8 @@ void misdeleted_note(struct messages *misdeleted, const struct nlmsghdr *answer)
 {
 	struct object object;
 
-	if (!object_read(answer, &object) || answer->nlmsg_type != kinds[object.wish.kind]->del_type ||
-	    !kind_may_be_hit(object.wish.kind, object.wish.body))
+	if (!object_read(answer, &object) || answer->nlmsg_type != kinds[object.decoded.kind]->del_type ||
+	    !kind_may_be_hit(object.decoded.kind, object.decoded.body))
 		return;
 	ARRAY_GROW(misdeleted->list, misdeleted->count, misdeleted->cap);
 	misdeleted->list[misdeleted->count++] = array_copy(answer, answer->nlmsg_len);
@@ -28,7 +28,7 @@ void misdeleted_note(struct messages *misdeleted, const struct nlmsghdr *answer)
 static struct row *find_row(const struct nsp_core *core, uint32_t netns, const struct object *object, uint32_t *id)
 {
 	for (uint32_t s = slot_on_link(core, netns, object->ifindex); s; s = slot_next_on_link(core, s)) {
-		*id = table_find(&core->table, wish_key(s, &object->wish));
+		*id = table_find(&core->table, decoded_key(s, &object->decoded));
 		if (*id)
 			return table_row(&core->table, *id);
 	}

@@ -170,6 +170,14 @@ static void close_oldest(struct nsp_core *core)
 		netns_disconnect(core, oldest);
 }
 
+int netns_fd(struct nsp_core *core, uint32_t number)
+{
+	core_lock(core);
+	int fd = core->netns[number]->fd;
+	core_unlock(core);
+	return fd;
+}
+
 /* The command socket of a namespace, opened where it is not. Only the writer uses and closes these, but the planner may hand one over. */
 struct nsp_socket *netns_socket(struct nsp_core *core, uint32_t number, struct nsp_error *err)
 {
@@ -205,10 +213,7 @@ struct nsp_socket *netns_socket(struct nsp_core *core, uint32_t number, struct n
 
 int netns_open_generic(struct nsp_core *core, uint32_t number, struct nsp_socket *sock, struct nsp_error *err)
 {
-	core_lock(core);
-	int fd = core->netns[number]->fd;
-	core_unlock(core);
-	return nsp_genl_open(sock, fd, err);
+	return nsp_genl_open(sock, netns_fd(core, number), err);
 }
 
 void netns_close(struct nsp_core *core, uint32_t number)

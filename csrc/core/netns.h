@@ -10,6 +10,8 @@ void netns_release(struct nsp_core *core, uint32_t number);
 
 /* The rest is the writer's. The command socket, opened where it is not; called without the lock. */
 struct nsp_socket *netns_socket(struct nsp_core *core, uint32_t number, struct nsp_error *err);
+/* Its descriptor, -1 where it has been closed; called without the lock. */
+int netns_fd(struct nsp_core *core, uint32_t number);
 /* One of generic netlink, for the caller to use once and close: such messages are few. */
 int netns_open_generic(struct nsp_core *core, uint32_t number, struct nsp_socket *sock, struct nsp_error *err);
 void netns_disconnect(struct nsp_core *core, struct netns *netns);

@@ -32,21 +32,21 @@ uint32_t nexthop_of(struct nsp_core *core, const struct row *row)
 void nexthop_resolve(const struct nsp_core *core, uint32_t netns, struct object *object)
 {
 	const struct nexthop *nexthop = object->nexthop ? nexthop_find_id(core, netns, object->nexthop) : NULL;
-	struct wish *wish = &object->wish;
+	struct decoded *decoded = &object->decoded;
 
 	if (!nexthop)
 		return;
 	const struct interned_entry *set = &core->table.sets.entries[nexthop->set];
 	object->plain = true;
 	object->ifindex = nexthop->ifindex;
-	wish->flags |= ITEM_GATEWAY;
-	wish->hops_len = (uint16_t)set->len;
+	decoded->flags |= ITEM_GATEWAY;
+	decoded->hops_len = (uint16_t)set->len;
 	memcpy(object->hops, set->bytes, set->len);
-	memset(wish->hops, 0, sizeof(wish->hops)); /* a longer one begins at 0 */
+	memset(decoded->hops, 0, sizeof(decoded->hops)); /* a longer one begins at 0 */
 	if (set->len <= HOPS_SHORT)
-		memcpy(wish->hops, set->bytes, set->len);
+		memcpy(decoded->hops, set->bytes, set->len);
 	if (hops_count(set->bytes, set->len) == 1 && set->bytes[set->len - 1])
-		wish->flags |= kinds[wish->kind]->onlink_flag;
+		decoded->flags |= kinds[decoded->kind]->onlink_flag;
 }
 
 /* What is somebody else's doing is told of, and is not repaired for ever. */
@@ -135,27 +135,27 @@ static bool read_set(const struct nsp_core *core, uint32_t netns, const struct n
 	return true;
 }
 
-struct told {
+struct message {
 	struct nsp_nexthop nexthop;
 	struct nsp_nexthop_member members[HOPS_MAX];
 	int count;
 };
 
-static bool read_told(const struct nlmsghdr *msg, struct told *told)
+static bool read_message(const struct nlmsghdr *msg, struct message *message)
 {
-	told->count = nsp_nexthop_read(msg, &told->nexthop, told->members, HOPS_MAX);
-	return told->count >= 0 || told->count == -EOPNOTSUPP;
+	message->count = nsp_nexthop_read(msg, &message->nexthop, message->members, HOPS_MAX);
+	return message->count >= 0 || message->count == -EOPNOTSUPP;
 }
 
-static bool is_as_told(const struct nsp_core *core, const struct nexthop *nexthop, const struct told *told)
+static bool is_as(const struct nsp_core *core, const struct nexthop *nexthop, const struct message *message)
 {
 	const struct interned_entry *set = &core->table.sets.entries[nexthop->set];
 	uint8_t bytes[HOPS_BYTES];
 	int32_t ifindex;
 	uint16_t len;
 
-	return told->count >= 0 &&
-	       read_set(core, nexthop->netns, &told->nexthop, told->members, told->count, bytes, &len, &ifindex) &&
+	return message->count >= 0 &&
+	       read_set(core, nexthop->netns, &message->nexthop, message->members, message->count, bytes, &len, &ifindex) &&
 	       ifindex == nexthop->ifindex && len == set->len && !memcmp(bytes, set->bytes, len);
 }
 
@@ -180,15 +180,15 @@ static void put_right(struct nsp_core *core, struct nexthop *nexthop)
 	queue_push_op(core, &core->withdrawals, op);
 }
 
-void nexthop_heard(struct nsp_core *core, uint32_t netns, const struct nlmsghdr *msg)
+void nexthop_changed(struct nsp_core *core, uint32_t netns, const struct nlmsghdr *msg)
 {
-	struct told told;
-	struct nexthop *nexthop = read_told(msg, &told) ? nexthop_find_id(core, netns, told.nexthop.id) : NULL;
+	struct message message;
+	struct nexthop *nexthop = read_message(msg, &message) ? nexthop_find_id(core, netns, message.nexthop.id) : NULL;
 
 	if (!nexthop || !nexthop->made)
 		return;
 	if (msg->nlmsg_type == RTM_NEWNEXTHOP) {
-		if (!is_as_told(core, nexthop, &told))
+		if (!is_as(core, nexthop, &message))
 			put_right(core, nexthop);
 		return;
 	}
@@ -210,46 +210,47 @@ struct reading {
 	struct messages groups; /* of which the members may come later */
 };
 
-static void take_told(struct reading *reading, const struct told *told)
+static void take_message(struct reading *reading, const struct message *message)
 {
 	struct nsp_core *core = reading->core;
-	struct nexthop *nexthop = nexthop_find_id(core, reading->netns, told->nexthop.id);
+	struct nexthop *nexthop = nexthop_find_id(core, reading->netns, message->nexthop.id);
 	uint8_t set[HOPS_BYTES];
 	int32_t ifindex;
 	uint16_t len;
 
 	if (nexthop) {
 		nexthop->there = true;
-		if (nexthop->made && !is_as_told(core, nexthop, told))
+		if (nexthop->made && !is_as(core, nexthop, message))
 			put_right(core, nexthop);
 		return;
 	}
 	/* One of an earlier life, or of another agent. */
-	if (told->nexthop.proto != NSP_PROTOCOL || (told->nexthop.id & NEXTHOP_RANGE_MASK) != NEXTHOP_RANGE || told->count < 0 ||
-	    !read_set(core, reading->netns, &told->nexthop, told->members, told->count, set, &len, &ifindex))
+	if (message->nexthop.proto != NSP_PROTOCOL || (message->nexthop.id & NEXTHOP_RANGE_MASK) != NEXTHOP_RANGE ||
+	    message->count < 0 ||
+	    !read_set(core, reading->netns, &message->nexthop, message->members, message->count, set, &len, &ifindex))
 		return;
 	uint32_t number = interned_take(&core->table.sets, &core->table.secret, set, len);
-	nexthop = nexthop_insert(core, reading->netns, number, ifindex, told->nexthop.id);
+	nexthop = nexthop_insert(core, reading->netns, number, ifindex, message->nexthop.id);
 	nexthop->made = nexthop->there = true;
 	nexthop->used = false;
 	interned_drop(&core->table.sets, number);
 }
 
-static void nexthop_told(void *arg, uint32_t index, const void *msg)
+static void nexthop_dumped(void *arg, uint32_t index, const void *msg)
 {
 	struct reading *reading = arg;
-	struct told told;
+	struct message message;
 
 	(void)index;
-	if (!msg || !read_told(msg, &told))
+	if (!msg || !read_message(msg, &message))
 		return;
-	if (told.count > 0) {
+	if (message.count > 0) {
 		ARRAY_GROW(reading->groups.list, reading->groups.count, reading->groups.cap);
 		reading->groups.list[reading->groups.count++] = array_copy(msg, ((const struct nlmsghdr *)msg)->nlmsg_len);
 		return;
 	}
 	core_lock(reading->core);
-	take_told(reading, &told);
+	take_message(reading, &message);
 	core_unlock(reading->core);
 }
 
@@ -274,16 +275,16 @@ int nexthops_read(struct nsp_core *core, uint32_t netns, struct nsp_socket *sock
 	bool on = core->nexthops.on || core->netns[netns]->nexthops;
 	nexthops_each(core, netns, 0, begin_reading);
 	core_unlock(core);
-	int rc = nsp_dump(sock, NSP_DUMP_NEXTHOPS, 0, 0, 0, nexthop_told, &reading, err);
+	int rc = nsp_dump(sock, NSP_DUMP_NEXTHOPS, 0, 0, 0, nexthop_dumped, &reading, err);
 	core_lock(core);
 	for (uint32_t i = 0; i < reading.groups.count; i++) {
-		struct told told;
-		read_told(reading.groups.list[i], &told);
+		struct message message;
+		read_message(reading.groups.list[i], &message);
 		if (rc >= 0)
-			take_told(&reading, &told);
-		for (int m = 0; m < told.count; m++) { /* one that a group of others has is not to go */
-			struct nexthop *member = nexthop_find_id(core, netns, told.members[m].id);
-			if (member && !nexthop_find_id(core, netns, told.nexthop.id))
+			take_message(&reading, &message);
+		for (int m = 0; m < message.count; m++) { /* one that a group of others has is not to go */
+			struct nexthop *member = nexthop_find_id(core, netns, message.members[m].id);
+			if (member && !nexthop_find_id(core, netns, message.nexthop.id))
 				member->used = true;
 		}
 		free(reading.groups.list[i]);
@@ -303,7 +304,7 @@ void nexthop_seen(struct nsp_core *core, uint32_t netns, uint32_t id)
 		nexthop->used = true;
 }
 
-static void route_told(void *arg, uint32_t index, const void *msg)
+static void route_dumped(void *arg, uint32_t index, const void *msg)
 {
 	struct reading *reading = arg;
 	uint32_t id = msg ? route_nexthop(msg) : 0;
@@ -354,7 +355,7 @@ int nexthops_mark(struct nsp_core *core, uint32_t netns, struct nsp_socket *sock
 	core_unlock(core);
 	/* Routes of ours do not have them: perhaps others' do. */
 	for (int v6 = 0; v6 < 2 && some && rc >= 0; v6++)
-		rc = nsp_dump(sock, NSP_DUMP_ROUTES, v6 ? AF_INET6 : AF_INET, 0, 0, route_told, &reading, err);
+		rc = nsp_dump(sock, NSP_DUMP_ROUTES, v6 ? AF_INET6 : AF_INET, 0, 0, route_dumped, &reading, err);
 	core_lock(core);
 	nexthops_each(core, netns, 0, use_members);
 	core_unlock(core);

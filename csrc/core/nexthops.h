@@ -29,7 +29,7 @@ void nexthops_forget(struct nsp_core *core, uint32_t netns, int32_t ifindex);
 /* Their gateways may have become unreachable: that is looked at before more is written by them. */
 void nexthops_doubt(struct nsp_core *core, uint32_t netns, int32_t ifindex);
 /* Somebody else has changed or deleted one. */
-void nexthop_heard(struct nsp_core *core, uint32_t netns, const struct nlmsghdr *msg);
+void nexthop_changed(struct nsp_core *core, uint32_t netns, const struct nlmsghdr *msg);
 
 /* Reading a namespace: what there is of ours, then each route's, and at the end those that no route has are deleted. Called without the
  * lock. */

@@ -26,6 +26,12 @@ struct nsp_op *op_new_unasked(void)
 	return op;
 }
 
+static void stage_free(struct stage *stage)
+{
+	free(stage->batch.buf);
+	free(stage->tun);
+}
+
 void nsp_op_free(struct nsp_op *head)
 {
 	struct op *op = (struct op *)head;
@@ -33,7 +39,7 @@ void nsp_op_free(struct nsp_op *head)
 	if (!op)
 		return;
 	for (uint32_t i = 0; i < op->stage_count; i++)
-		free(op->stages[i].batch.buf);
+		stage_free(&op->stages[i]);
 	free(op->stages);
 	for (uint32_t i = 0; i < op->sweep_count; i++)
 		free(op->sweeps[i].key);
@@ -79,14 +85,27 @@ struct nsp_batch *nsp_op_reserve(struct nsp_op *head, uint32_t bytes)
 	return op_room(head, bytes);
 }
 
+void nsp_op_tun(struct nsp_op *head, const struct nsp_tun *tun, uint32_t create)
+{
+	struct op *op = (struct op *)head;
+	struct stage *stage = &op->stages[op->stage_count - 1];
+
+	free(stage->tun);
+	stage->tun = malloc(sizeof(*tun));
+	if (!stage->tun)
+		abort();
+	*stage->tun = *tun;
+	stage->makes_tun = create;
+}
+
 void nsp_op_readback(struct nsp_op *head)
 {
 	((struct op *)head)->reads_back = true;
 }
 
-void nsp_op_look(struct nsp_op *head)
+void nsp_op_inspect(struct nsp_op *head)
 {
-	((struct op *)head)->looks = true;
+	((struct op *)head)->inspects = true;
 }
 
 void nsp_op_confirm(struct nsp_op *head)

@@ -13,6 +13,8 @@ struct messages {
 struct stage {
 	uint32_t netns;
 	uint32_t flags;
+	struct nsp_tun *tun; /* that it begins with, or NULL */
+	bool makes_tun;	     /* or changes one that is there */
 	struct nsp_batch batch;
 };
 
@@ -28,7 +30,7 @@ struct op {
 	uint32_t stage_count, stage_cap;
 	struct sweep *sweeps;
 	uint32_t sweep_count, sweep_cap;
-	bool reads_back, looks, confirms, begun;
+	bool reads_back, inspects, confirms, begun;
 	bool unasked;	       /* the core's own: it is given back to nobody */
 	struct nsp_addr *lost; /* addresses whose networks had no route any more */
 	uint32_t lost_count, lost_cap;

@@ -10,7 +10,7 @@
  * The kernel is read without the lock and each object compared under it. Meanwhile rows are put and slots lost, but nothing is written:
  * that would be done by this very thread. What a slot of another generation has is not looked at.
  *
- * A look (nsp_op_look) writes in between what is to be written. So it compares nothing but rows that are held and not queued, and what
+ * An inspection (nsp_op_inspect) writes in between what is to be written. So it compares nothing but rows that are held and not queued, and what
  * was written since it began counts as seen (writer.c): what the kernel has told may be older. It has a socket of its own.
  */
 #include "core/readback.h"
@@ -30,7 +30,7 @@
 
 /* An object that may be left over. */
 struct stale {
-	struct wish wish;
+	struct decoded decoded;
 	int32_t ifindex;
 	bool by_object;
 };
@@ -44,7 +44,7 @@ struct readback {
 	uint32_t unclaimed_count, unclaimed_cap;
 	struct mp_out sets; /* of next hops, the longer ones of these */
 	uint8_t kind;	    /* of what is being read */
-	bool looks;	    /* it gives way */
+	bool inspects;	    /* it gives way */
 	give_way_fn give_way;
 	void *writer;
 	uint64_t away; /* ns that it gave way for */
@@ -83,7 +83,7 @@ static const struct sweep *find_sweep(const struct readback *back, int32_t ifind
 static void claim(const struct readback *back, uint32_t slot, const struct object *object, uint32_t *holding, uint32_t *wanting)
 {
 	const struct table *table = &back->core->table;
-	uint32_t id = stands(back, slot) ? table_find(table, wish_key(slot, &object->wish)) : NIL;
+	uint32_t id = stands(back, slot) ? table_find(table, decoded_key(slot, &object->decoded)) : NIL;
 	uint32_t flags = id ? table_row(table, id)->flags : 0;
 
 	if (flags & ROW_HELD)
@@ -139,7 +139,7 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 	struct row *row = table_row(&core->table, id);
 	bool was_held = row->flags & ROW_HELD;
 
-	if (back->looks && (row->flags & (ROW_HELD | ROW_QUEUED | ROW_SEEN)) != ROW_HELD)
+	if (back->inspects && (row->flags & (ROW_HELD | ROW_QUEUED | ROW_SEEN)) != ROW_HELD)
 		return;
 	row->flags = (uint16_t)((row->flags & ~ROW_UNDONE) | ROW_SEEN | ROW_HELD);
 	row->by_object |= object->nexthop != 0;
@@ -178,11 +178,11 @@ static void put_unclaimed(struct readback *back, const struct object *object)
 {
 	ARRAY_GROW(back->unclaimed, back->unclaimed_count, back->unclaimed_cap);
 	struct stale *stale = &back->unclaimed[back->unclaimed_count++];
-	*stale = (struct stale){ object->wish, object->ifindex, object->by_object };
-	if (stale->wish.hops_len > HOPS_SHORT) {
+	*stale = (struct stale){ object->decoded, object->ifindex, object->by_object };
+	if (stale->decoded.hops_len > HOPS_SHORT) {
 		uint32_t offset = (uint32_t)back->sets.len;
-		memcpy(stale->wish.hops, &offset, sizeof(offset));
-		mp_put_raw(&back->sets, object->hops, stale->wish.hops_len);
+		memcpy(stale->decoded.hops, &offset, sizeof(offset));
+		mp_put_raw(&back->sets, object->hops, stale->decoded.hops_len);
 	}
 }
 
@@ -191,7 +191,7 @@ static void take(struct readback *back, struct object *object)
 	nexthop_resolve(back->core, back->netns, object);
 	uint32_t id = find_row(back, object);
 
-	back->core->netns[back->netns]->inexact |= kind_may_be_hit(object->wish.kind, object->wish.body);
+	back->core->netns[back->netns]->inexact |= kind_may_be_hit(object->decoded.kind, object->decoded.body);
 	if (id) {
 		nexthop_seen(back->core, back->netns, object->nexthop);
 		if (is_taken(back->core, id, object))
@@ -269,7 +269,7 @@ static void forget_row(struct readback *back, uint32_t id, struct row *row)
 static void forget(struct readback *back)
 {
 	all_rows(back, forget_row);
-	while (back->unclaimed_count && back->unclaimed[back->unclaimed_count - 1].wish.kind == back->kind)
+	while (back->unclaimed_count && back->unclaimed[back->unclaimed_count - 1].decoded.kind == back->kind)
 		back->unclaimed_count--;
 }
 
@@ -279,7 +279,7 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 	struct object object;
 
 	(void)index;
-	if (msg && (!object_read(msg, &object) || object.gone || object.wish.kind != back->kind ||
+	if (msg && (!object_read(msg, &object) || object.gone || object.decoded.kind != back->kind ||
 		    !(object.protocol == NSP_PROTOCOL || kinds[back->kind]->unmarked)))
 		return;
 	core_lock(back->core);
@@ -291,7 +291,7 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 }
 
 /* The whole table has been read: what was not seen is not there. */
-static void judge_row(struct readback *back, uint32_t id, struct row *row)
+static void repair_row(struct readback *back, uint32_t id, struct row *row)
 {
 	struct nsp_core *core = back->core;
 	bool missing = (row->flags & (ROW_HELD | ROW_SEEN)) == ROW_HELD;
@@ -319,7 +319,7 @@ static bool between(void *arg)
 
 	core_lock(core);
 	back->give_way(back->writer);
-	bool goes_on = !core->look_ended && !core->stop;
+	bool goes_on = !core->inspection_ended && !core->stop;
 	core_unlock(core);
 	back->away += clock_ns() - begun;
 	return goes_on;
@@ -331,15 +331,15 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t nu
 	const struct kind *kind = kinds[number];
 
 	back->kind = number;
-	if (back->looks)
-		back->core->looking_kind = number;
+	if (back->inspects)
+		back->core->inspected_kind = number;
 	int rc = nsp_dump_paced(sock, kind->dump, kind->family, kind->dump_protocol, object_seen, back,
-				back->looks ? between : NULL, err);
+				back->inspects ? between : NULL, err);
 	core_lock(back->core);
 	if (rc < 0)
 		forget(back);
 	else
-		all_rows(back, judge_row);
+		all_rows(back, repair_row);
 	core_unlock(back->core);
 	return rc;
 }
@@ -348,7 +348,7 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t nu
 
 static bool wants(const struct nsp_core *core, uint32_t slot, const struct stale *object)
 {
-	uint32_t id = table_find(&core->table, wish_key(slot, &object->wish));
+	uint32_t id = table_find(&core->table, decoded_key(slot, &object->decoded));
 
 	return id && table_row(&core->table, id)->flags & ROW_WANTED && !(table_row(&core->table, id)->flags & ROW_DEAD);
 }
@@ -383,10 +383,10 @@ static void deletion_failed(void *arg, uint32_t index, int error, const char *te
 {
 	struct deletion *deletion = arg;
 	struct nsp_op *op = deletion->op;
-	const struct wish *wish = &deletion->objects[index]->wish;
+	const struct decoded *decoded = &deletion->objects[index]->decoded;
 
 	/* Of several next hops some are of others, who have appended them: ours have gone. */
-	if (error == ESRCH && kinds[wish->kind]->by_gateway && wish->hops_len > 1 + hop_size(kinds[wish->kind]->family))
+	if (error == ESRCH && kinds[decoded->kind]->by_gateway && decoded->hops_len > 1 + hop_size(kinds[decoded->kind]->family))
 		return;
 	deletion->objects[index] = NULL;
 	if (error == ESRCH || error == ENOENT || error == ENODEV) /* it went meanwhile */
@@ -407,7 +407,7 @@ static void deletion_answered(void *arg, uint32_t index, const void *msg)
 /* What may hit another is deleted last: what it would hit has gone by then, and is not put back. */
 static int inexact_last(const void *left, const void *right)
 {
-	const struct wish *a = &((const struct stale *)left)->wish, *b = &((const struct stale *)right)->wish;
+	const struct decoded *a = &((const struct stale *)left)->decoded, *b = &((const struct stale *)right)->decoded;
 
 	return kind_is_exact(b->kind, b->body) - kind_is_exact(a->kind, a->body);
 }
@@ -427,7 +427,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 		     at++)
 			if (is_stale(back, &back->unclaimed[at])) {
 				deletion.objects[batch.count] = &back->unclaimed[at];
-				struct item item = wish_item(&back->unclaimed[at].wish, back->sets.data);
+				struct item item = decoded_item(&back->unclaimed[at].decoded, back->sets.data);
 				item.by_object = back->unclaimed[at].by_object;
 				kind_delete(&batch, &item, back->unclaimed[at].ifindex, ENCODE_DELETE,
 					    core->netns[back->netns]->inexact);
@@ -441,7 +441,7 @@ static int delete_stale(struct readback *back, struct nsp_socket *sock, struct n
 			if (!object)
 				continue;
 			back->op->head.stale++;
-			struct item item = wish_item(&object->wish, back->sets.data);
+			struct item item = decoded_item(&object->decoded, back->sets.data);
 			entry_put_stale(core, find_sweep(back, object->ifindex)->key, &item);
 		}
 		core_unlock(core);
@@ -486,14 +486,14 @@ static bool look(struct readback *back, int fd, struct nsp_error *err)
 		return false;
 	}
 	core_lock(core);
-	core->looking = back->netns;
-	core->look_ended = false;
-	core->looking_kind = 0;
+	core->inspected = back->netns;
+	core->inspection_ended = false;
+	core->inspected_kind = 0;
 	core_unlock(core);
 	int rc = read_tables(back, &sock, err);
 	nsp_socket_close(&sock);
 	core_lock(core);
-	core->looking = NIL;
+	core->inspected = NIL;
 	for (; rc == -ECANCELED && back->kind < kind_count(); back->kind++)
 		forget(back);
 	core_unlock(core);
@@ -505,7 +505,7 @@ void readback_run(struct nsp_core *core, struct op *op, give_way_fn give_way, vo
 	struct readback back = { .core = core,
 				 .op = op,
 				 .netns = op->stages[0].netns,
-				 .looks = op->looks && !core->looking,
+				 .inspects = op->inspects && !core->inspected,
 				 .give_way = give_way,
 				 .writer = writer,
 				 .generation = core->slot_generation };
@@ -514,17 +514,17 @@ void readback_run(struct nsp_core *core, struct op *op, give_way_fn give_way, vo
 	bool whole = fd >= 0;
 	uint64_t begun = clock_ns();
 
-	if (core->looking == back.netns)
-		core->look_ended = true;
+	if (core->inspected == back.netns)
+		core->inspection_ended = true;
 	if (op->sweep_count)
 		qsort(op->sweeps, op->sweep_count, sizeof(*op->sweeps), sweep_by_link);
 	core_unlock(core);
-	if (whole && back.looks)
+	if (whole && back.inspects)
 		whole = look(&back, fd, &err);
 	struct nsp_socket *sock = whole ? netns_socket(core, back.netns, &err) : NULL;
 	if (whole && !sock)
 		failed(&op->head, -err.code, &err);
-	if (sock && !back.looks)
+	if (sock && !back.inspects)
 		read_tables(&back, sock, &err);
 	if (sock) {
 		int rc = connected_check(op, sock, &err);

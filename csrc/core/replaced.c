@@ -58,7 +58,7 @@ static void tell(struct nsp_core *core, uint32_t slot, const char *key, uint32_t
 {
 	struct mp_out *out = &core->replaced;
 
-	if (!core->guards)
+	if (!core->records_replaced)
 		return;
 	mp_put_map(out, 5);
 	mp_put_literal(out, "key");
@@ -91,8 +91,8 @@ bool replaced_take(struct nsp_core *core, struct row *row, uint32_t netns, const
 	extra->replaced = replaced_keep(found, beside);
 	row_key_text(core, row, key);
 	tell(core, row->slot, key, netns, extra->replaced, 0, "");
-	extra->unrecorded = core->guards;
-	return !core->guards;
+	extra->unrecorded = core->records_replaced;
+	return !core->records_replaced;
 }
 
 void replaced_put_back(struct nsp_core *core, uint32_t netns, const struct nlmsghdr *kept, const struct row *row)
@@ -137,10 +137,10 @@ void row_restore(struct nsp_core *core, struct row *row)
 
 /* ---- the planner's side ---- */
 
-void nsp_core_guard(struct nsp_core *core, uint32_t on)
+void nsp_core_record_replaced(struct nsp_core *core, uint32_t on)
 {
 	core_lock(core);
-	core->guards = on;
+	core->records_replaced = on;
 	core_unlock(core);
 }
 
@@ -164,12 +164,12 @@ static struct row *find_row(struct nsp_core *core, const char *key, uint32_t *id
 {
 	struct mp_out text = { 0 };
 	struct fault fault;
-	struct wish wish;
+	struct decoded decoded;
 
 	*id = NIL;
-	if (key_is_bulk(key, strlen(key)) && key_parse(key, strlen(key), &wish, &text, &fault)) {
-		uint32_t slot = slot_lookup(core, (char *)text.data + wish.slot);
-		*id = slot ? table_find(&core->table, wish_key(slot, &wish)) : NIL;
+	if (key_is_bulk(key, strlen(key)) && key_parse(key, strlen(key), &decoded, &text, &fault)) {
+		uint32_t slot = slot_lookup(core, (char *)text.data + decoded.slot);
+		*id = slot ? table_find(&core->table, decoded_key(slot, &decoded)) : NIL;
 	}
 	mp_free(&text);
 	return *id ? table_row(&core->table, *id) : NULL;
@@ -198,7 +198,7 @@ static bool is_message(const uint8_t *message, size_t len)
 	struct object object;
 
 	return len >= sizeof(*head) && head->nlmsg_len == len && object_read(head, &object) &&
-	       head->nlmsg_type == kinds[object.wish.kind]->new_type;
+	       head->nlmsg_type == kinds[object.decoded.kind]->new_type;
 }
 
 int nsp_core_remember(struct nsp_core *core, const char *key, const uint8_t *message, size_t len)

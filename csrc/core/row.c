@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens to a row: queued, judged, blocked, dropped. */
+/* What happens to a row: queued, refused, blocked, dropped. */
 #include "core/row.h"
 
 #include "core/changes.h"
@@ -32,7 +32,7 @@ void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
 {
 	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_SEEN | ROW_UNDONE);
 	if (row_is_on_link(row) && core->slots[row->slot]->heads[LIST_VIA])
-		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
+		slot_recheck_later(core, row->slot, NSP_RECHECK_GATEWAYS);
 	if (!(row->flags & ROW_WANTED)) {
 		row_drop(core, id, row);
 		return;
@@ -254,13 +254,13 @@ void row_unblock(struct nsp_core *core, struct row *row)
 	slot_unblock(core, row->slot);
 }
 
-bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish)
+bool row_is_as(const struct nsp_core *core, const struct row *row, const struct decoded *decoded)
 {
 	const struct kind *kind = kinds[row->kind];
 
-	return (row->flags & ITEM_FLAGS) == wish->flags &&
-	       bytes_are(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)) &&
-	       (!(wish->flags & ITEM_SOURCE) || !memcmp(core->table.extras[row->extra].source, wish->source, 16));
+	return (row->flags & ITEM_FLAGS) == decoded->flags &&
+	       bytes_are(row->body + kind->key_size, decoded->body + kind->key_size, (size_t)(kind->body_size - kind->key_size)) &&
+	       (!(decoded->flags & ITEM_SOURCE) || !memcmp(core->table.extras[row->extra].source, decoded->source, 16));
 }
 
 int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode,

@@ -49,6 +49,6 @@ int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struc
 /* Has it deleted from the kernel, before anything else is written, though nobody waits for that. */
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex);
 /* Is exactly this wanted already? */
-bool row_is_as(const struct nsp_core *core, const struct row *row, const struct wish *wish);
+bool row_is_as(const struct nsp_core *core, const struct row *row, const struct decoded *decoded);
 
 #endif

@@ -100,6 +100,17 @@ static void name_link(struct nsp_batch *batch, int32_t ifindex)
 	}
 }
 
+/* The tun or tap that a stage begins with. One that is made is `made`: it goes with this descriptor. */
+static int begin_tun(struct nsp_core *core, const struct stage *stage, int *made, struct nsp_error *err)
+{
+	int fd = netns_fd(core, stage->netns);
+
+	if (!stage->makes_tun)
+		return nsp_tun_change(fd, stage->tun, err);
+	*made = nsp_tun_create(fd, stage->tun, err);
+	return *made < 0 ? *made : 0;
+}
+
 static int stage_send(struct nsp_core *core, struct running *running, struct nsp_error *err)
 {
 	struct stage *stage = running->stage;
@@ -118,13 +129,29 @@ static int stage_send(struct nsp_core *core, struct running *running, struct nsp
 	return sock ? nsp_batch_send(sock, &stage->batch, message_failed, message_answered, running, err) : -err->code;
 }
 
+static void run_stage(struct nsp_core *core, struct running *running)
+{
+	uint32_t before = running->op->head.failed;
+	const struct stage *stage = running->stage;
+	struct nsp_error err = { 0 };
+	int tun = -1, rc = stage->tun ? begin_tun(core, stage, &tun, &err) : 0;
+
+	if (rc >= 0 && (stage->batch.count || !stage->tun))
+		rc = stage_send(core, running, &err);
+	if (rc >= 0 && tun >= 0 && running->op->head.failed == before)
+		rc = nsp_tun_persist(tun, &err);
+	if (tun >= 0)
+		close(tun);
+	if (rc < 0)
+		failed(running, 0, -rc, err.text);
+}
+
 void op_run(struct nsp_core *core, struct nsp_op *head)
 {
 	struct running running = { .op = (struct op *)head };
 
 	for (uint32_t i = 0; i < running.op->stage_count; i++) {
 		struct stage *stage = running.stage = &running.op->stages[i];
-		struct nsp_error err = { 0 };
 
 		running.before = head->count;
 		running.msg = (const struct nlmsghdr *)(const void *)stage->batch.buf;
@@ -132,9 +159,6 @@ void op_run(struct nsp_core *core, struct nsp_op *head)
 		head->count += stage->batch.count;
 		if (running.failed && !(stage->flags & NSP_STAGE_ALWAYS))
 			continue;
-		int rc = stage_send(core, &running, &err);
-
-		if (rc < 0)
-			failed(&running, 0, -rc, err.text);
+		run_stage(core, &running);
 	}
 }

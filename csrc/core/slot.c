@@ -188,7 +188,7 @@ void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 	core_unlock(core);
 }
 
-static bool is_judged(const struct nsp_core *core, const struct row *row, uint32_t which)
+static bool is_rechecked(const struct nsp_core *core, const struct row *row, uint32_t which)
 {
 	const struct extra *extra = row->extra ? &core->table.extras[row->extra] : NULL;
 
@@ -196,40 +196,41 @@ static bool is_judged(const struct nsp_core *core, const struct row *row, uint32
 		return false;
 	/* What the kernel makes otherwise it makes so again. */
 	if (extra && extra->differed && row->error == EOPNOTSUPP)
-		which &= ~(uint32_t)NSP_JUDGE_REFUSED;
+		which &= ~(uint32_t)NSP_RECHECK_REFUSED;
 	/* What somebody else undoes again and again waits for its time. */
-	if (row->list == LIST_OPEN && which & NSP_JUDGE_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) &&
+	if (row->list == LIST_OPEN && which & NSP_RECHECK_REFUSED && !(row->flags & (ROW_BLOCKED | ROW_DEAD)) &&
 	    !row_is_contested(row))
 		return true;
-	if (row->list != LIST_OPEN && which & NSP_JUDGE_DROPPED && !(row->flags & (ROW_HELD | ROW_SENT)))
+	if (row->list != LIST_OPEN && which & NSP_RECHECK_DROPPED && !(row->flags & (ROW_HELD | ROW_SENT)))
 		return true;
-	if (row->list == LIST_VIA && (which & NSP_JUDGE_GATEWAYS || (which & NSP_JUDGE_SOURCES && row->flags & ITEM_SOURCE)))
+	if (row->list == LIST_VIA && (which & NSP_RECHECK_GATEWAYS || (which & NSP_RECHECK_SOURCES && row->flags & ITEM_SOURCE)))
 		return true;
-	return which & kinds[row->kind]->judged;
+	return which & kinds[row->kind]->rechecked;
 }
 
-void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
+void slot_recheck(struct nsp_core *core, uint32_t number, uint32_t which)
 {
 	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
 	struct walk walk;
-	uint32_t id, everything = NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS | NSP_JUDGE_FDB | NSP_JUDGE_DROPPED;
+	uint32_t id,
+		everything = NSP_RECHECK_ROUTES4 | NSP_RECHECK_ROUTES6 | NSP_RECHECK_NEIGHS | NSP_RECHECK_FDB | NSP_RECHECK_DROPPED;
 
-	if (core->slots[number]->ready && which & NSP_JUDGE_GATEWAYS)
+	if (core->slots[number]->ready && which & NSP_RECHECK_GATEWAYS)
 		nexthops_doubt(core, core->slots[number]->netns, core->slots[number]->ifindex);
 	for (int i = 0; i < LISTS; i++) {
 		if (!core->slots[number] || !core->slots[number]->ready) /* or not any more */
 			return;
 		bool whole = order[i] == LIST_DIRECT ? which & everything :
-			     order[i] == LIST_VIA    ? which & (everything | NSP_JUDGE_GATEWAYS | NSP_JUDGE_SOURCES) :
-						       which & (everything | NSP_JUDGE_REFUSED);
+			     order[i] == LIST_VIA    ? which & (everything | NSP_RECHECK_GATEWAYS | NSP_RECHECK_SOURCES) :
+						       which & (everything | NSP_RECHECK_REFUSED);
 		if (!whole)
 			continue;
 		walk_begin(core, &walk, number, order[i]);
 		while ((id = walk_next(core, &walk))) {
 			struct row *row = table_row(&core->table, id);
-			if (is_judged(core, row, which)) {
+			if (is_rechecked(core, row, which)) {
 				row->flags &= (uint16_t)~ROW_REFUSED; /* what was refused may be in the queue, as a deletion */
-				if (which == NSP_JUDGE_DROPPED && kinds[row->kind]->unmarked)
+				if (which == NSP_RECHECK_DROPPED && kinds[row->kind]->unmarked)
 					row_suspect(core, id, row);
 				else
 					queue_row(core, id, row, false);
@@ -238,14 +239,14 @@ void slot_rejudge(struct nsp_core *core, uint32_t number, uint32_t which)
 	}
 }
 
-void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
+void nsp_core_recheck(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which)
 {
 	core_lock(core);
-	if (which & NSP_JUDGE_NEXTHOPS)
+	if (which & NSP_RECHECK_NEXTHOPS)
 		nexthops_dropped(core, netns, ifindex);
 	uint32_t id = ifindex ? slot_on_link(core, netns, ifindex) : core->netns[netns]->first_slot;
 	for (; id; id = ifindex ? slot_next_on_link(core, id) : core->slots[id]->next)
-		slot_rejudge(core, id, which);
+		slot_recheck(core, id, which);
 	core_unlock(core);
 }
 

@@ -241,15 +241,15 @@ void slot_unblock(struct nsp_core *core, uint32_t id)
 		core->netns[slot->netns]->first_blocked = slot->next_blocked;
 }
 
-void slot_rejudge_later(struct nsp_core *core, uint32_t number, uint32_t which)
+void slot_recheck_later(struct nsp_core *core, uint32_t number, uint32_t which)
 {
 	struct slot *slot = core->slots[number];
 
-	if (!slot->rejudge) {
-		ARRAY_GROW(core->rejudge, core->rejudge_count, core->rejudge_cap);
-		core->rejudge[core->rejudge_count++] = number;
+	if (!slot->recheck) {
+		ARRAY_GROW(core->recheck, core->recheck_count, core->recheck_cap);
+		core->recheck[core->recheck_count++] = number;
 	}
-	slot->rejudge |= which;
+	slot->recheck |= which;
 }
 
 uint32_t nsp_slot_find(struct nsp_core *core, const char *key)

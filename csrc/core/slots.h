@@ -18,8 +18,8 @@ uint32_t slot_next_on_link(const struct nsp_core *core, uint32_t slot);
 /* One more of its rows is blocked, or one less. */
 void slot_block(struct nsp_core *core, uint32_t slot);
 void slot_unblock(struct nsp_core *core, uint32_t slot);
-/* slot_rejudge when the queue is empty. */
-void slot_rejudge_later(struct nsp_core *core, uint32_t slot, uint32_t which);
+/* slot_recheck when the queue is empty. */
+void slot_recheck_later(struct nsp_core *core, uint32_t slot, uint32_t which);
 
 /* A walk over a list of a slot's rows, of whatever length: now and then others have the lock. Then rows may leave the list, or come to
  * its front, where the walk does not see them; and the slot may be lost. */

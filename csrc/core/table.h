@@ -56,9 +56,9 @@ struct row_key {
 	const uint8_t *bytes;
 };
 
-static inline struct row_key wish_key(uint32_t slot, const struct wish *wish)
+static inline struct row_key decoded_key(uint32_t slot, const struct decoded *decoded)
 {
-	return (struct row_key){ slot, wish->kind, wish->body };
+	return (struct row_key){ slot, decoded->kind, decoded->body };
 }
 
 /* Is it a row that makes the gateways of others reachable? */

@@ -13,7 +13,7 @@
 #define TEXT_OF(number) #number
 #define IN_TEXT(number) TEXT_OF(number)
 #define KEPT_BYTES (1 << 20)
-#define WISHES_AT_ONCE 1024 /* the writer is not kept waiting for a whole turn */
+#define ITEMS_AT_ONCE 1024 /* the writer is not kept waiting for a whole turn */
 
 struct turn_request {
 	const uint8_t *data;
@@ -258,8 +258,8 @@ void nsp_turn_commit(struct nsp_core *core, struct nsp_turn *turn, uint32_t firs
 		request_commit(core, request);
 		if (request->outstanding && request->wait == WAIT_ACCEPTED)
 			answer_push(core, request->serial);
-		done += 1 + frame->wish_count;
-		if (done < WISHES_AT_ONCE)
+		done += 1 + frame->bulk_count;
+		if (done < ITEMS_AT_ONCE)
 			continue;
 		done = 0;
 		core_yield(core);

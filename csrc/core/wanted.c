@@ -60,11 +60,11 @@ static void put_refusal(struct request *request, const struct nsp_fault *fault)
 		mp_put_nil(out);
 }
 
-#define WISHES_AT_ONCE 1024 /* the writer is not kept waiting for a whole request */
+#define ITEMS_AT_ONCE 1024 /* the writer is not kept waiting for a whole request */
 
 static void yield_now_and_then(struct nsp_core *core, uint32_t i)
 {
-	if (i % WISHES_AT_ONCE == WISHES_AT_ONCE - 1)
+	if (i % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1)
 		core_yield(core);
 }
 
@@ -78,10 +78,10 @@ static void refuse_faults(struct nsp_core *core, struct nsp_frame *frame, struct
 	}
 }
 
-static void refuse_duplicate(struct nsp_core *core, struct request *request, const struct row *row, const struct wish *wish)
+static void refuse_duplicate(struct nsp_core *core, struct request *request, const struct row *row, const struct decoded *decoded)
 {
 	struct nsp_fault fault = {
-		.index = wish->index, .offset = wish->offset, .field = "key", .text = "is in this request twice"
+		.index = decoded->index, .offset = decoded->offset, .field = "key", .text = "is in this request twice"
 	};
 	char key[NSP_KEY_MAX];
 
@@ -103,49 +103,49 @@ struct set_memo {
 	uint32_t number; /* it counts on it */
 };
 
-static void find_set(struct nsp_core *core, struct set_memo *memo, const struct nsp_frame *frame, struct wish *wish)
+static void find_set(struct nsp_core *core, struct set_memo *memo, const struct nsp_frame *frame, struct decoded *decoded)
 {
-	const uint8_t *set = wish_hops(wish, frame->text.data);
+	const uint8_t *set = decoded_hops(decoded, frame->text.data);
 
-	if (memo->len != wish->hops_len || memcmp(memo->set, set, memo->len)) {
+	if (memo->len != decoded->hops_len || memcmp(memo->set, set, memo->len)) {
 		interned_drop(&core->table.sets, memo->number);
-		memo->number = interned_take(&core->table.sets, &core->table.secret, set, wish->hops_len);
+		memo->number = interned_take(&core->table.sets, &core->table.secret, set, decoded->hops_len);
 	}
 	memo->set = set;
-	memo->len = wish->hops_len;
-	memcpy(wish->body + kinds[wish->kind]->set, &memo->number, sizeof(memo->number));
+	memo->len = decoded->hops_len;
+	memcpy(decoded->body + kinds[decoded->kind]->set, &memo->number, sizeof(memo->number));
 }
 
-static void take_wish(struct nsp_core *core, struct row *row, const struct wish *wish)
+static void take_value(struct nsp_core *core, struct row *row, const struct decoded *decoded)
 {
 	const struct kind *kind = kinds[row->kind];
 
 	if (kind->set) {
 		uint32_t before = row_set(row);
-		interned_hold(&core->table.sets, bytes_load4(wish->body + kind->set));
+		interned_hold(&core->table.sets, bytes_load4(decoded->body + kind->set));
 		interned_drop(&core->table.sets, before);
 	}
-	row->flags = (uint16_t)((row->flags & ~ITEM_FLAGS) | wish->flags);
-	bytes_copy(row->body + kind->key_size, wish->body + kind->key_size, (size_t)(kind->body_size - kind->key_size));
+	row->flags = (uint16_t)((row->flags & ~ITEM_FLAGS) | decoded->flags);
+	bytes_copy(row->body + kind->key_size, decoded->body + kind->key_size, (size_t)(kind->body_size - kind->key_size));
 	row->inlined = false;
 	if (row->extra)
 		core->table.extras[row->extra].differed = false;
-	if (wish->flags & ITEM_SOURCE)
-		memcpy(table_extra_make(&core->table, row)->source, wish->source, 16);
+	if (decoded->flags & ITEM_SOURCE)
+		memcpy(table_extra_make(&core->table, row)->source, decoded->source, 16);
 }
 
-static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t number, struct request *request, uint32_t origin,
-		     bool express, uint64_t now)
+static void put_item(struct nsp_core *core, const struct decoded *decoded, uint32_t number, struct request *request,
+		     uint32_t origin, bool express, uint64_t now)
 {
 	struct slot *slot = core->slots[number];
-	uint32_t id = table_find(&core->table, wish_key(number, wish));
+	uint32_t id = table_find(&core->table, decoded_key(number, decoded));
 	struct row *row;
 
 	if (!id) {
-		id = table_insert(&core->table, wish_key(number, wish));
+		id = table_insert(&core->table, decoded_key(number, decoded));
 		row = table_row(&core->table, id);
 		slot->rows++;
-		take_wish(core, row, wish);
+		take_value(core, row, decoded);
 		core->origins[row->origin = origin].rows++;
 		row->since = now;
 		core->rows_by_state[row->kind][NSP_STATE_NONE]++;
@@ -153,7 +153,7 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 	} else {
 		row = table_row(&core->table, id);
 		if (row->request == request->serial) {
-			refuse_duplicate(core, request, row, wish);
+			refuse_duplicate(core, request, row, decoded);
 			return;
 		}
 		if (row->flags & ROW_WANTED && !row_is_of_source(core, row, origin)) {
@@ -162,13 +162,13 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 		}
 		row_origin(core, row, origin);
 		bool settled = row->state == NSP_STATE_CONFIGURED && !(row->flags & (ROW_QUEUED | ROW_SENT));
-		if (settled && row->flags & ROW_WANTED && row_is_as(core, row, wish)) {
+		if (settled && row->flags & ROW_WANTED && row_is_as(core, row, decoded)) {
 			row->request = request->serial;
 			request_count(request, NSP_STATE_CONFIGURED);
 			return;
 		}
 		row_give_verdict(core, row, NSP_STATE_SUPERSEDED);
-		take_wish(core, row, wish);
+		take_value(core, row, decoded);
 		row_unblock(core, row);
 		row->flags &= (uint16_t)~(ROW_REFUSED | ROW_DEAD | ROW_AGAIN);
 	}
@@ -188,9 +188,9 @@ static void put_wish(struct nsp_core *core, const struct wish *wish, uint32_t nu
 }
 
 /* Routes on the link are queued before those with a gateway, and neighbours last: a request may have them in any order. */
-static int put_order(const struct wish *wish)
+static int put_order(const struct decoded *decoded)
 {
-	return kinds[wish->kind]->order + (wish->flags & ITEM_GATEWAY);
+	return kinds[decoded->kind]->order + (decoded->flags & ITEM_GATEWAY);
 }
 
 #define AHEAD 8 /* so many puts take as long as what the index has to be waited for */
@@ -217,20 +217,20 @@ void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *r
 	uint32_t put = 0;
 	for (int order = 0; order < 3; order++) {
 		uint32_t last = UINT32_MAX, slot = NIL;
-		for (uint32_t i = 0; i < frame->wish_count; i++) {
-			struct wish *wish = &frame->wishes[i];
-			if (put_order(wish) != order)
+		for (uint32_t i = 0; i < frame->bulk_count; i++) {
+			struct decoded *decoded = &frame->bulk[i];
+			if (put_order(decoded) != order)
 				continue;
-			if (wish->hops_len)
-				find_set(core, &memo, frame, wish);
-			if (wish->slot != last) {
-				last = wish->slot;
-				slot = slot_make(core, frame_slot(frame, wish));
+			if (decoded->hops_len)
+				find_set(core, &memo, frame, decoded);
+			if (decoded->slot != last) {
+				last = decoded->slot;
+				slot = slot_make(core, frame_slot(frame, decoded));
 			}
-			if (i + AHEAD < frame->wish_count)
-				table_expect(&core->table, wish_key(slot, wish + AHEAD)); /* mostly on the same link */
-			put_wish(core, wish, slot, request, origin, express, now);
-			if (++put % WISHES_AT_ONCE)
+			if (i + AHEAD < frame->bulk_count)
+				table_expect(&core->table, decoded_key(slot, decoded + AHEAD)); /* mostly on the same link */
+			put_item(core, decoded, slot, request, origin, express, now);
+			if (++put % ITEMS_AT_ONCE)
 				continue;
 			core_yield(core);
 			make_room(core);
@@ -248,11 +248,11 @@ void nsp_core_put(struct nsp_core *core, struct nsp_frame *frame, uint32_t seria
 	core_unlock(core);
 }
 
-static uint32_t find_wish(const struct nsp_core *core, const struct nsp_frame *frame, const struct wish *wish)
+static uint32_t find_row(const struct nsp_core *core, const struct nsp_frame *frame, const struct decoded *decoded)
 {
-	uint32_t slot = slot_lookup(core, frame_slot(frame, wish));
+	uint32_t slot = slot_lookup(core, frame_slot(frame, decoded));
 
-	return slot ? table_find(&core->table, wish_key(slot, wish)) : NIL;
+	return slot ? table_find(&core->table, decoded_key(slot, decoded)) : NIL;
 }
 
 /* Unwanted, but its deletion has failed: who deletes it again has that tried again. */
@@ -261,7 +261,7 @@ static bool is_stuck(const struct row *row)
 	return (row->flags & (ROW_WANTED | ROW_HELD | ROW_QUEUED | ROW_SENT)) == ROW_HELD;
 }
 
-static void delete_wish(struct nsp_core *core, uint32_t id, struct request *request, uint32_t origin, uint32_t flags, bool express)
+static void delete_item(struct nsp_core *core, uint32_t id, struct request *request, uint32_t origin, uint32_t flags, bool express)
 {
 	struct row *row = id ? table_row(&core->table, id) : NULL;
 
@@ -283,13 +283,13 @@ void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request
 		  bool express)
 {
 	refuse_faults(core, frame, request);
-	uint32_t passes = frame->wish_count < SPREAD_LEAST ? 1 : SPREAD_STEP, deleted = 0;
+	uint32_t passes = frame->bulk_count < SPREAD_LEAST ? 1 : SPREAD_STEP, deleted = 0;
 	for (uint32_t pass = 0; pass < passes; pass++)
-		for (uint32_t i = 0; i < frame->wish_count; i++) {
-			const struct wish *wish = &frame->wishes[i];
-			if (!is_deleted_in(pass, passes, wish->kind, i))
+		for (uint32_t i = 0; i < frame->bulk_count; i++) {
+			const struct decoded *decoded = &frame->bulk[i];
+			if (!is_deleted_in(pass, passes, decoded->kind, i))
 				continue;
-			delete_wish(core, find_wish(core, frame, wish), request, origin, flags, express);
+			delete_item(core, find_row(core, frame, decoded), request, origin, flags, express);
 			yield_now_and_then(core, deleted++);
 		}
 }
@@ -311,8 +311,8 @@ long nsp_core_check(struct nsp_core *core, struct nsp_frame *frame, uint32_t ser
 	core_lock(core);
 	struct request *request = request_get(core, serial);
 	refuse_faults(core, frame, request);
-	for (uint32_t i = 0; i < frame->wish_count; i++) {
-		uint32_t id = find_wish(core, frame, &frame->wishes[i]);
+	for (uint32_t i = 0; i < frame->bulk_count; i++) {
+		uint32_t id = find_row(core, frame, &frame->bulk[i]);
 		const struct row *row = id ? table_row(&core->table, id) : NULL;
 		if (row && row->flags & ROW_WANTED && !row_is_of_source(core, row, origin)) {
 			refuse_conflict(core, request, row);

@@ -2,7 +2,6 @@
 /* The writer: a thread that takes rows and operations from the queues, sends them to the kernel and writes the verdicts down. */
 #include "core/writer.h"
 
-#include "core/changes.h"
 #include "core/clock.h"
 #include "core/completed.h"
 #include "core/conflict.h"
@@ -14,34 +13,14 @@
 #include "core/queue.h"
 #include "core/readback.h"
 #include "core/replaced.h"
-#include "core/request.h"
 #include "core/row.h"
 #include "core/run_op.h"
 #include "core/slot.h"
-#include "core/slots.h"
+#include "core/verdict.h"
 
 #define BATCH_ROWS 256
 #define BATCH_BYTES (BATCH_ROWS * 256)
-#define REJUDGE_MS 1000 /* while the queue does not run empty */
-
-/* A row that was sent to the kernel, and its verdict. */
-struct sent {
-	uint32_t row;
-	uint32_t generation; /* of its slot */
-	uint32_t request;    /* that waits for the verdict, or 0 */
-	uint32_t netns;
-	int32_t ifindex;
-	enum row_due due;
-	uint32_t nexthop; /* the object that it goes by, or 0 */
-	bool on_link;	  /* row_is_on_link: what is behind it may be reachable now, or no more */
-	int error;
-	char *text;
-};
-
-static bool is_deleted(const struct sent *sent)
-{
-	return sent->due == DUE_DELETE || sent->due == DUE_GIVE_BACK;
-}
+#define RECHECK_MS 1000 /* while the queue does not run empty */
 
 struct writer {
 	struct nsp_core *core;
@@ -101,159 +80,18 @@ static void sent_answered(void *arg, uint32_t index, const void *msg)
 	misdeleted_note(&((struct writer *)arg)->misdeleted, msg);
 }
 
-static void run_rejudges(struct nsp_core *core)
+static void run_rechecks(struct nsp_core *core)
 {
-	while (core->rejudge_count) { /* more may come on the way */
-		uint32_t number = core->rejudge[--core->rejudge_count];
+	while (core->recheck_count) { /* more may come on the way */
+		uint32_t number = core->recheck[--core->recheck_count];
 		struct slot *slot = core->slots[number];
-		uint32_t which = slot ? slot->rejudge : 0;
+		uint32_t which = slot ? slot->recheck : 0;
 		if (!which)
 			continue;
-		slot->rejudge = 0;
-		slot_rejudge(core, number, which);
+		slot->recheck = 0;
+		slot_recheck(core, number, which);
 	}
-	core->rejudged = clock_ms();
-}
-
-static void give_verdict(struct nsp_core *core, uint32_t request, struct row *row, uint32_t state)
-{
-	if (request)
-		request_settle(core, request, row, state);
-}
-
-/* Is something missing without which there can be no such object at all? */
-static bool has_no_place(const struct row *row, int error)
-{
-	return kinds[row->kind]->awaits && kinds[row->kind]->awaits(row->body, error);
-}
-
-static bool is_awaited(const struct row *row, int error)
-{
-	return has_no_place(row, error) || error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == ENODEV;
-}
-
-static void take_deletion_verdict(struct nsp_core *core, const struct sent *sent, struct row *row)
-{
-	bool gone = !sent->error || sent->error == ESRCH || sent->error == ENODEV || sent->error == ENOENT ||
-		    has_no_place(row, sent->error);
-
-	if (gone) {
-		row->flags &= (uint16_t)~ROW_HELD;
-		if (!(row->flags & ROW_WANTED && row->flags & ROW_QUEUED)) /* otherwise it comes again, and takes the place anew */
-			row_released(core, row);
-		if (sent->on_link && core->slots[row->slot]->heads[LIST_VIA])
-			slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
-	} else {
-		row_state(core, sent->row, row, NSP_STATE_FAILED, sent->error, sent->text);
-	}
-	if (row->flags & ROW_WANTED) { /* refused, or put again meanwhile */
-		row->flags &= (uint16_t)~ROW_REFUSED;
-		if (sent->due == DUE_GIVE_BACK && gone)
-			row_retry(core, sent->row, row, sent->request);
-		else
-			give_verdict(core, sent->request, row, row->flags & ROW_QUEUED ? NSP_STATE_REMOVED : row->state);
-		return;
-	}
-	give_verdict(core, sent->request, row, gone ? NSP_STATE_REMOVED : NSP_STATE_FAILED);
-	if (gone && !(row->flags & ROW_QUEUED))
-		row_drop(core, sent->row, row);
-}
-
-static void take_put_verdict(struct nsp_core *core, const struct sent *sent, struct row *row)
-{
-	bool newest = row->flags & ROW_WANTED && !(row->flags & ROW_QUEUED);
-	bool was_unreachable = row_is_unreachable(core, row, row->state);
-
-	/* It was on the link and has got a gateway. */
-	if (row->list == LIST_DIRECT && kinds[row->kind]->makes_reachable && !sent->on_link)
-		slot_rejudge_later(core, row->slot, NSP_JUDGE_GATEWAYS);
-	if (sent->error && sent->nexthop && row->flags & ROW_WANTED) { /* what is said of it is what is said without */
-		row->inlined = true;
-		row_retry(core, sent->row, row, sent->request);
-		return;
-	}
-	if (!sent->error) {
-		row->by_object = sent->nexthop != 0;
-		row->flags |= ROW_HELD;
-		row->flags &= (uint16_t)~ROW_REFUSED;
-		if (core->looking == sent->netns && row->kind >= core->looking_kind)
-			row->flags |= ROW_SEEN;
-		if (newest)
-			row_state(core, sent->row, row, NSP_STATE_CONFIGURED, 0, NULL);
-		if (row_resolve(core, row, sent->due == DUE_ADD) && sent->due == DUE_ADD) {
-			core->missing++;
-			entry_put_drift(core, row, "missing");
-		}
-		give_verdict(core, sent->request, row, NSP_STATE_CONFIGURED);
-		if ((sent->on_link || was_unreachable) && core->slots[row->slot]->open)
-			slot_rejudge_later(core, row->slot, NSP_JUDGE_REFUSED);
-		return;
-	}
-	if (row->flags & ROW_WANTED && row->flags & ROW_QUEUED && !(row->flags & ROW_VERDICT_DUE)) { /* judged again already */
-		row_retry(core, sent->row, row, sent->request);
-		return;
-	}
-	row_resolve(core, row, true);
-	uint32_t state = is_awaited(row, sent->error) ? NSP_STATE_PENDING : NSP_STATE_FAILED;
-	if (newest) {
-		row_state(core, sent->row, row, state, sent->error, sent->text);
-		if (row->flags & ROW_HELD) { /* the kernel still has what it held before */
-			row->flags |= ROW_REFUSED;
-			queue_row(core, sent->row, row, false);
-		} else {
-			row_released(core, row);
-		}
-	}
-	give_verdict(core, sent->request, row, newest ? state : NSP_STATE_SUPERSEDED);
-}
-
-/* Writes one verdict down. true: the row met EEXIST, and it is to be found out who is there. */
-static bool take_verdict(struct nsp_core *core, struct sent *sent)
-{
-	struct row *row = table_row(&core->table, sent->row);
-	bool undone = row->flags & ROW_UNDONE;
-
-	row->flags &= (uint16_t)~(ROW_SENT | ROW_UNDONE);
-	if (core->slots[row->slot]->generation != sent->generation) { /* the interface went meanwhile */
-		bool wanted = row->flags & ROW_WANTED;
-		if (!is_deleted(sent) && !sent->error) /* where the link lives on, what was just put is not to stay */
-			row_withdraw(core, row, sent->netns, sent->ifindex);
-		give_verdict(core, sent->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_REMOVED);
-		if (!wanted && !(row->flags & ROW_QUEUED))
-			row_drop(core, sent->row, row);
-		return false;
-	}
-	if (is_deleted(sent)) {
-		take_deletion_verdict(core, sent, row);
-		return false;
-	}
-	if (sent->error == EEXIST && sent->due == DUE_ADD && row->flags & ROW_WANTED)
-		return true;
-	take_put_verdict(core, sent, row);
-	if (undone && (row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {
-		row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_UNDONE); /* perhaps it has gone again: as new it finds out */
-		if (kinds[row->kind]->unmarked) {
-			table_extra_make(&core->table, row)->suspicion = SUSPECT_ALTERED;
-			row_suspect(core, sent->row, row);
-		} else {
-			row_repair(core, sent->row, row, "somebody else deletes it");
-		}
-	}
-	return false;
-}
-
-/* The verdict was lost. Over our own it is tried again; of what was new it is to be found out whether it is there, and whose. */
-static bool lose_verdict(struct nsp_core *core, struct sent *sent)
-{
-	struct row *row = table_row(&core->table, sent->row);
-
-	if (core->slots[row->slot]->generation != sent->generation)
-		return take_verdict(core, sent);
-	row->flags &= (uint16_t)~(ROW_SENT | ROW_UNDONE);
-	if (sent->due == DUE_ADD)
-		return true;
-	row_retry(core, sent->row, row, sent->request);
-	return false;
+	core->rechecked = clock_ms();
 }
 
 static void add_conflict(struct writer *writer, const struct sent *sent, bool lost)
@@ -378,7 +216,7 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 	for (uint32_t i = 0; i < count; i++) {
 		struct sent *sent = &writer->sent[i];
 		const struct row *row = table_row(&core->table, sent->row);
-		if (!is_deleted(sent) || sent->error != ESRCH || !kinds[row->kind]->by_gateway || sent->on_link)
+		if (!sent_is_deleted(sent) || sent->error != ESRCH || !kinds[row->kind]->by_gateway || sent->on_link)
 			continue;
 		writer->again[batch.count] = i;
 		if (row_encode(core, &batch, row, sent->ifindex, ENCODE_DELETE_ANY, 0) < 0)
@@ -443,16 +281,16 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 		struct sent *sent = &writer->sent[batch.count];
 		if (!take_off(core, id, sent))
 			continue;
-		sent->nexthop = is_deleted(sent) ? 0 : nexthop_of(core, row);
+		sent->nexthop = sent_is_deleted(sent) ? 0 : nexthop_of(core, row);
 		row->by_object |= sent->nexthop != 0;
 		int index = row_encode(core, &batch, row, sent->ifindex,
-				       is_deleted(sent)		? ENCODE_DELETE :
+				       sent_is_deleted(sent)	? ENCODE_DELETE :
 				       sent->due == DUE_REPLACE ? ENCODE_REPLACE :
 								  ENCODE_NEW,
 				       sent->nexthop);
 		if (index < 0) { /* it is never sent */
 			sent->error = -index;
-			take_verdict(core, sent);
+			verdict_take(core, sent);
 		}
 	}
 	if (!batch.count)
@@ -476,7 +314,7 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 			sent->error = -rc;
 			sent->text = text_copy(err.text);
 		}
-		if (lost ? lose_verdict(core, sent) : take_verdict(core, sent))
+		if (lost ? verdict_lose(core, sent) : verdict_take(core, sent))
 			add_conflict(writer, sent, lost);
 		free(sent->text);
 	}
@@ -549,8 +387,8 @@ static bool work(struct writer *writer)
 {
 	struct nsp_core *core = writer->core;
 
-	if (core->rejudge_count && (!core->queue.count || clock_ms() > core->rejudged + REJUDGE_MS))
-		run_rejudges(core);
+	if (core->recheck_count && (!core->queue.count || clock_ms() > core->rechecked + RECHECK_MS))
+		run_rechecks(core);
 	if (writer->conflict_count && !conflicts_wait(writer)) {
 		resolve_conflicts(writer);
 		return true;

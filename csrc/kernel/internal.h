@@ -12,7 +12,7 @@
  *	dump.c                              whole tables
  *	genl.c                              generic netlink
  *	monitor.c survey.c                  what happens; what there is
- *	netns.c sysctl.c                    namespaces, and their settings
+ *	netns.c sysctl.c tun.c              namespaces, their settings, and links that no message makes
  *	birth.c                             how a namespace is made
  */
 #ifndef NSPLANE_INTERNAL_H

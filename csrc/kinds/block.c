@@ -160,14 +160,14 @@ static bool add_columns(struct block *block, const struct kind *kind, const stru
 }
 
 /* Is every field there that has to be, none twice, and none that keys do not have? */
-static bool check_fields(const struct said *said, const struct kind *kind, const struct columns *columns, bool keys,
+static bool check_fields(const struct fields *fields, const struct kind *kind, const struct columns *columns, bool keys,
 			 struct fault *fault)
 {
 	char name[32];
 
 	for (unsigned i = 0; i < kind->field_count; i++) {
 		const struct field *field = &kind->fields[i];
-		bool outside = said->given >> i & 1, inside = columns->data[i].type != MP_NIL;
+		bool outside = fields->given >> i & 1, inside = columns->data[i].type != MP_NIL;
 		path(name, field->name, "");
 		if (inside && outside)
 			return fault_set(fault, name, "is given outside of the block too");
@@ -182,44 +182,45 @@ static bool check_fields(const struct said *said, const struct kind *kind, const
 	return true;
 }
 
-bool block_read(struct said *said, bool keys, struct block *block, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
+bool block_read(struct fields *fields, bool keys, struct block *block, struct mp_out *text, struct slot_memo *memo,
+		struct fault *fault)
 {
-	const struct kind *kind = kinds[said->kind];
+	const struct kind *kind = kinds[fields->kind];
 	struct columns columns;
-	int number = said->kind;
+	int number = fields->kind;
 
-	if (!read_columns(said->block, kind, &columns, fault) || !check_fields(said, kind, &columns, keys, fault))
+	if (!read_columns(fields->block, kind, &columns, fault) || !check_fields(fields, kind, &columns, keys, fault))
 		return false;
 	if (kind->fields[kind->address].type != FIELD_MAC) {
 		bool inside = columns.data[kind->address].type != MP_NIL;
-		uint8_t family = inside ? columns.family : said->values[kind->address].family;
+		uint8_t family = inside ? columns.family : fields->values[kind->address].family;
 		number = kind_of_family(number, family == 4 ? AF_INET : AF_INET6);
 	}
-	block->shared = (struct wish){ .kind = (uint8_t)number };
-	if (!item_store(said, kinds[number], &block->shared, fault) || !add_columns(block, kinds[number], &columns, fault))
+	block->shared = (struct decoded){ .kind = (uint8_t)number };
+	if (!item_store(fields, kinds[number], &block->shared, fault) || !add_columns(block, kinds[number], &columns, fault))
 		return false;
 	for (uint8_t i = 0; i < block->count; i++)
 		block->shared.flags |= block->columns[i].field->flag;
-	return reference_decode(&said->name, said->namespace, &block->shared.slot, text, memo, fault);
+	return reference_decode(&fields->name, fields->namespace, &block->shared.slot, text, memo, fault);
 }
 
-uint32_t block_decode(const struct block *block, uint32_t row, struct wish *wishes, struct fault *fault)
+uint32_t block_decode(const struct block *block, uint32_t row, struct decoded *decoded, struct fault *fault)
 {
 	const struct kind *kind = kinds[block->shared.kind];
 	struct value value;
 
-	for (; row < block->rows; row++, wishes++) {
-		*wishes = block->shared;
-		wishes->offset = row;
+	for (; row < block->rows; row++, decoded++) {
+		*decoded = block->shared;
+		decoded->offset = row;
 		for (uint8_t i = 0; i < block->count; i++) {
 			const struct column *column = &block->columns[i];
 			if (column->lens)
 				value.prefix_len = column->lens[row * column->len_step];
 			if (!value_read(column->data + (size_t)row * column->width, column->field, block->family, &value, fault))
 				return row;
-			value_store(&value, column->field, wishes);
+			value_store(&value, column->field, decoded);
 		}
-		if (kind->settle && !kind->settle(wishes, fault))
+		if (kind->settle && !kind->settle(decoded, fault))
 			return row;
 	}
 	return row;
@@ -254,10 +255,10 @@ void block_show(struct mp_out *out, struct mp_in in, bool keys, uint32_t row)
 	struct mp_in again = in;
 	struct block block;
 	struct fault fault;
-	struct said said;
+	struct fields fields;
 
-	if (item_read(&again, item_kind(in), &said, &text, &memo, &fault) &&
-	    block_read(&said, keys, &block, &text, &memo, &fault)) {
+	if (item_read(&again, item_kind(in), &fields, &text, &memo, &fault) &&
+	    block_read(&fields, keys, &block, &text, &memo, &fault)) {
 		mp_put_map(out, put_others(NULL, in) + block.count);
 		put_others(out, in);
 		for (uint8_t i = 0; i < block.count; i++) {

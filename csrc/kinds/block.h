@@ -20,7 +20,7 @@ struct column {
 };
 
 struct block {
-	struct wish shared; /* what all have, and a place in the request, which is theirs too */
+	struct decoded shared; /* what all have, and a place in the request, which is theirs too */
 	uint32_t rows;
 	uint8_t family; /* of the addresses in columns, 4 or 6 */
 	uint8_t count;
@@ -30,12 +30,12 @@ struct block {
 
 /* Reads a map with `block`; of `keys` it has the fields of keys only. The slot's key is appended to `text`. false: `fault` says why none of
  * its items can be. */
-bool block_read(struct said *said, bool keys, struct block *block, struct mp_out *text, struct slot_memo *memo,
+bool block_read(struct fields *fields, bool keys, struct block *block, struct mp_out *text, struct slot_memo *memo,
 		struct fault *fault);
 
 /* Decodes the items from `row` on, as far as they are good: returns the place of the first that is not, of which `fault` says why, or the
  * number of rows. */
-uint32_t block_decode(const struct block *block, uint32_t row, struct wish *wishes, struct fault *fault);
+uint32_t block_decode(const struct block *block, uint32_t row, struct decoded *decoded, struct fault *fault);
 
 /* Appends one of its items as a map without `block`, as it could have come. `in` is a map that block_read has taken. */
 void block_show(struct mp_out *out, struct mp_in in, bool keys, uint32_t row);

@@ -69,9 +69,9 @@ static bool has_several_ends(const uint8_t *body)
 	return fdb->self && (fdb->mac[0] & 1 || is_zero(fdb->mac, sizeof(fdb->mac)));
 }
 
-static bool settle(struct wish *wish, struct fault *fault)
+static bool settle(struct decoded *decoded, struct fault *fault)
 {
-	struct fdb *fdb = (struct fdb *)wish->body;
+	struct fdb *fdb = (struct fdb *)decoded->body;
 
 	fdb->self = !is_zero(fdb->dst, sizeof(fdb->dst));
 	if (!fdb->self && (fdb->port || fdb->vni || fdb->src_vni || fdb->router))
@@ -184,7 +184,7 @@ static void read_attr(const struct nlattr *attr, struct fdb *fdb)
 static bool read_fdb(const struct nlmsghdr *msg, struct object *object)
 {
 	const struct ndmsg *ndm = nsp_msg_body(msg, sizeof(*ndm));
-	struct fdb *fdb = (struct fdb *)object->wish.body;
+	struct fdb *fdb = (struct fdb *)object->decoded.body;
 	const struct nlattr *attr;
 
 	if (!ndm)
@@ -220,12 +220,12 @@ static const char *awaits(const uint8_t *key, int error)
 
 /* ---- what others do: one that was learned, or that ages, is nobody's ---- */
 
-static const struct sock_filter heard[] = {
+static const struct sock_filter filter[] = {
 	FILTER_LOAD16(FILTER_BODY(ndmsg, ndm_state)),
 	FILTER_IF(BPF_JSET, FILTER_HOST16(KEPT), FILTER_PASS, FILTER_DROP),
 };
 
-static bool is_heard(const struct nlmsghdr *msg)
+static bool passes_filter(const struct nlmsghdr *msg)
 {
 	const struct ndmsg *ndm = nsp_msg_body(msg, sizeof(*ndm));
 
@@ -249,8 +249,8 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 	char address[54];
 
 	object_read(msg, &object);
-	if (((const struct fdb *)object.wish.body)->self) {
-		field_text(&dst, 0, object.wish.body + dst.offset, address);
+	if (((const struct fdb *)object.decoded.body)->self) {
+		field_text(&dst, 0, object.decoded.body + dst.offset, address);
 		snprintf(text, cap, "exists: %s entry, dst %s", state_name(ndm), address);
 	} else {
 		snprintf(text, cap, "exists: %s entry%s%s", state_name(ndm), *link ? ", link " : "", link);
@@ -259,7 +259,7 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 
 static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)
 {
-	const struct fdb *fdb = (const struct fdb *)object->wish.body;
+	const struct fdb *fdb = (const struct fdb *)object->decoded.body;
 
 	(void)kind;
 	snprintf(text, cap, "the kernel makes another entry of it: %s%s%s%s", object->plain ? "static" : "dynamic",
@@ -299,7 +299,7 @@ const struct kind fdb = {
 	.fields = fields,
 	.field_count = sizeof(fields) / sizeof(*fields),
 	.address = 2,
-	.judged = NSP_JUDGE_FDB,
+	.rechecked = NSP_RECHECK_FDB,
 	.unmarked = true,
 	.kept_otherwise = true,
 	.outlives_down = true,
@@ -312,9 +312,9 @@ const struct kind fdb = {
 	.del_type = RTM_DELNEIGH,
 	.read = read_fdb,
 	.group = RTNLGRP_NEIGH,
-	.is_heard = is_heard,
-	.heard = heard,
-	.heard_len = sizeof(heard) / sizeof(*heard),
+	.passes_filter = passes_filter,
+	.filter = filter,
+	.filter_len = sizeof(filter) / sizeof(*filter),
 	.dump = NSP_DUMP_NEIGHS,
 	.describe = describe,
 	.describe_made = describe_made,

@@ -51,7 +51,7 @@ static void add_kind(struct filter *filter, const struct kind *kind, uint32_t po
 	unsigned from = filter->len;
 
 	add(filter, head, sizeof(head) / sizeof(*head));
-	add(filter, kind->heard, kind->heard_len);
+	add(filter, kind->filter, kind->filter_len);
 	lead(filter, from, NEXT_KIND, filter->len);
 }
 
@@ -105,7 +105,7 @@ bool filter_passes(const struct nlmsghdr *msg, uint32_t portid)
 {
 	int kind = kind_of_message(msg);
 
-	return kind >= 0 && msg->nlmsg_pid != portid && kinds[kind]->is_heard(msg);
+	return kind >= 0 && msg->nlmsg_pid != portid && kinds[kind]->passes_filter(msg);
 }
 
 bool filter_is_nexthop(const struct nlmsghdr *msg)

@@ -5,22 +5,22 @@
 
 #include "wire/text.h"
 
-bool item_store(const struct said *said, const struct kind *kind, struct wish *wish, struct fault *fault)
+bool item_store(const struct fields *fields, const struct kind *kind, struct decoded *decoded, struct fault *fault)
 {
 	uint8_t family = kind->family == AF_INET ? 4 : 6;
 
-	wish->flags = 0;
-	wish->hops_len = 0;
-	memcpy(wish->body, kind->blank, KIND_BODY_MAX);
-	for (unsigned given = said->given; given; given &= given - 1) {
+	decoded->flags = 0;
+	decoded->hops_len = 0;
+	memcpy(decoded->body, kind->blank, KIND_BODY_MAX);
+	for (unsigned given = fields->given; given; given &= given - 1) {
 		unsigned at = (unsigned)__builtin_ctz(given);
 		const struct field *field = &kind->fields[at];
 		bool addresses = field->type == FIELD_HOST || field->type == FIELD_GATEWAY || field->type == FIELD_HOPS;
-		if (addresses && said->values[at].family != family)
-			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", said->values[at].family, family);
-		if (field->type == FIELD_HOPS && wish->hops_len)
+		if (addresses && fields->values[at].family != family)
+			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", fields->values[at].family, family);
+		if (field->type == FIELD_HOPS && decoded->hops_len)
 			return fault_set(fault, field->name, "is not given beside gateway");
-		value_store(&said->values[at], field, wish);
+		value_store(&fields->values[at], field, decoded);
 	}
 	return true;
 }
@@ -72,7 +72,8 @@ int item_kind(struct mp_in in)
 	return -1;
 }
 
-bool item_read(struct mp_in *in, int number, struct said *said, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
+bool item_read(struct mp_in *in, int number, struct fields *fields, struct mp_out *text, struct slot_memo *memo,
+	       struct fault *fault)
 {
 	const struct kind *kind = kinds[number];
 	struct mp_in item = *in;
@@ -81,10 +82,10 @@ bool item_read(struct mp_in *in, int number, struct said *said, struct mp_out *t
 	bool block = false;
 	char part[64];
 
-	said->kind = number;
-	said->given = 0;
-	said->name.type = MP_NIL;
-	said->namespace = said->block = (struct mp_in){ 0 };
+	fields->kind = number;
+	fields->given = 0;
+	fields->name.type = MP_NIL;
+	fields->namespace = fields->block = (struct mp_in){ 0 };
 	if (!mp_next(&item, &map) || map.type != MP_MAP)
 		return fault_set(fault, "", "an item is a map");
 	for (uint32_t i = 0; i < map.len; i++) {
@@ -96,7 +97,7 @@ bool item_read(struct mp_in *in, int number, struct said *said, struct mp_out *t
 				return fault_set(fault, "block", "is given twice");
 			block = true;
 			if (!mp_skip_nil(&item)) {
-				said->block = item;
+				fields->block = item;
 				if (!mp_skip(&item))
 					return fault_set(fault, "block", "truncated msgpack");
 			}
@@ -111,39 +112,40 @@ bool item_read(struct mp_in *in, int number, struct said *said, struct mp_out *t
 		seen |= 1u << at;
 		if (mp_skip_nil(&item)) /* left out */
 			continue;
-		said->given |= 1u << at;
+		fields->given |= 1u << at;
 		if (field->type == FIELD_INTERFACE) {
-			if (!fault_want(&item, &said->name, MP_STR, field->name, fault))
+			if (!fault_want(&item, &fields->name, MP_STR, field->name, fault))
 				return false;
 			continue;
 		}
 		if (field->type == FIELD_NAMESPACE) {
-			if (!reference_pass(&item, memo, &said->namespace))
+			if (!reference_pass(&item, memo, &fields->namespace))
 				return fault_set(fault, field->name, "truncated msgpack");
 			continue;
 		}
-		if (!(field->type == FIELD_HOPS ? value_decode_hops(&item, field, &said->values[at], text, memo, fault) :
-						  value_decode(&item, field, &said->values[at], fault)))
+		if (!(field->type == FIELD_HOPS ? value_decode_hops(&item, field, &fields->values[at], text, memo, fault) :
+						  value_decode(&item, field, &fields->values[at], fault)))
 			return false;
 	}
 	*in = item;
 	return true;
 }
 
-bool item_make(struct said *said, struct wish *wish, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
+bool item_make(struct fields *fields, struct decoded *decoded, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
 {
-	const struct kind *kind = kinds[said->kind];
+	const struct kind *kind = kinds[fields->kind];
 
 	for (unsigned i = 0; kind->fields[i].required; i++)
-		if (!(said->given >> i & 1))
+		if (!(fields->given >> i & 1))
 			return fault_set(fault, kind->fields[i].name, "is missing");
 	if (kind->fields[kind->address].type != FIELD_MAC)
-		wish->kind = (uint8_t)kind_of_family(said->kind, said->values[kind->address].family == 4 ? AF_INET : AF_INET6);
+		decoded->kind =
+			(uint8_t)kind_of_family(fields->kind, fields->values[kind->address].family == 4 ? AF_INET : AF_INET6);
 	else
-		wish->kind = (uint8_t)said->kind;
-	kind = kinds[wish->kind];
-	return item_store(said, kind, wish, fault) && (!kind->settle || kind->settle(wish, fault)) &&
-	       reference_decode(&said->name, said->namespace, &wish->slot, text, memo, fault);
+		decoded->kind = (uint8_t)fields->kind;
+	kind = kinds[decoded->kind];
+	return item_store(fields, kind, decoded, fault) && (!kind->settle || kind->settle(decoded, fault)) &&
+	       reference_decode(&fields->name, fields->namespace, &decoded->slot, text, memo, fault);
 }
 
 /* ---- the other way round ---- */
@@ -159,7 +161,7 @@ static void put_number(struct mp_out *out, const struct field *field, uint32_t n
 }
 
 /* Is the field one that the item says? */
-static bool is_said(const struct kind *kind, const struct field *field, const struct item *item)
+static bool is_shown(const struct kind *kind, const struct field *field, const struct item *item)
 {
 	if (field->type <= FIELD_NAMESPACE || field->derived)
 		return false;
@@ -183,7 +185,7 @@ void item_put(struct mp_out *out, const char *slot, const struct item *item)
 	pairs += reference_put(out, slot);
 	for (unsigned i = 0; i < kind->field_count; i++) {
 		const struct field *field = &kind->fields[i];
-		if (!is_said(kind, field, item))
+		if (!is_shown(kind, field, item))
 			continue;
 		const uint8_t *at = field->type == FIELD_GATEWAY	      ? hops_address(item->hops, 0) :
 				    field->type == FIELD_HOST && !field->size ? item->source :

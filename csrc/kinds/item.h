@@ -10,7 +10,7 @@
 int item_kind(struct mp_in in);
 
 /* What a map of an item says. */
-struct said {
+struct fields {
 	int kind;		       /* the first of its name */
 	unsigned given;		       /* the fields that are, by their places in the kind's table */
 	struct mp_token name;	       /* of the interface */
@@ -20,16 +20,16 @@ struct said {
 
 /* Reads the map of an item of a bulk kind (`kind` by item_kind); `in` is moved behind it. false: `fault` says why. What is too
  * long for a value is appended to `text`; `memo` is of the item before. */
-bool item_read(struct mp_in *in, int kind, struct said *said, struct mp_out *text, struct slot_memo *memo, struct fault *fault);
+bool item_read(struct mp_in *in, int kind, struct fields *fields, struct mp_out *text, struct slot_memo *memo, struct fault *fault);
 
-/* Makes a wish of a map without `block`. The slot's key is appended to `text`. */
-bool item_make(struct said *said, struct wish *wish, struct mp_out *text, struct slot_memo *memo, struct fault *fault);
+/* Makes an item of a map without `block`. The slot's key is appended to `text`. */
+bool item_make(struct fields *fields, struct decoded *decoded, struct mp_out *text, struct slot_memo *memo, struct fault *fault);
 
 /* The field of this name, or NULL; `hint` is where it is looked for first, and next time. */
 const struct field *item_field(const struct kind *kind, const struct mp_token *key, unsigned *hint);
 
 /* Puts what is given where it belongs. The family of an item is that of the address in its key, and all its addresses are of it. */
-bool item_store(const struct said *said, const struct kind *kind, struct wish *wish, struct fault *fault);
+bool item_store(const struct fields *fields, const struct kind *kind, struct decoded *decoded, struct fault *fault);
 
 /* The item as its publisher could have written it: what is at its default is left out. */
 void item_put(struct mp_out *out, const char *slot, const struct item *item);

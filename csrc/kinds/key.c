@@ -76,7 +76,7 @@ static bool parse_fields(const char *p, const char *end, const struct kind *kind
 	return !n || p == end || fault_set(fault, "key", "ends in other than %s", form);
 }
 
-bool key_parse(const char *key, size_t len, struct wish *wish, struct mp_out *text, struct fault *fault)
+bool key_parse(const char *key, size_t len, struct decoded *decoded, struct mp_out *text, struct fault *fault)
 {
 	int number = kind_of_key(key, len);
 	const struct kind *kind = kinds[number];
@@ -107,17 +107,17 @@ bool key_parse(const char *key, size_t len, struct wish *wish, struct mp_out *te
 		kind = kinds[number];
 		address = &kind->fields[kind->address];
 	}
-	*wish = (struct wish){ .kind = (uint8_t)number };
-	memcpy(wish->body, kind->blank, kind->body_size);
-	memcpy(wish->body + address->offset, bytes, address->size);
+	*decoded = (struct decoded){ .kind = (uint8_t)number };
+	memcpy(decoded->body, kind->blank, kind->body_size);
+	memcpy(decoded->body + address->offset, bytes, address->size);
 	if (address->type == FIELD_PREFIX)
-		wish->body[address->offset + address->size] = prefix_len;
-	if (!parse_fields(stop, end, kind, wish->body, fault))
+		decoded->body[address->offset + address->size] = prefix_len;
+	if (!parse_fields(stop, end, kind, decoded->body, fault))
 		return false;
-	wish->slot = (uint32_t)text->len;
+	decoded->slot = (uint32_t)text->len;
 	mp_put_raw(text, slot, (size_t)(dst - slot));
 	mp_put_byte(text, 0);
-	size_t n = key_format(canonical, (char *)text->data + wish->slot, wish->kind, wish->body);
+	size_t n = key_format(canonical, (char *)text->data + decoded->slot, decoded->kind, decoded->body);
 	if (n != len || memcmp(canonical, key, len))
 		return fault_set(fault, "key", "is written '%.120s'", canonical);
 	return true;

@@ -9,8 +9,8 @@
 /* Is this a key of a bulk kind? */
 bool key_is_bulk(const char *key, size_t len);
 
-/* Reads a key of a bulk kind into a wish without attributes. */
-bool key_parse(const char *key, size_t len, struct wish *wish, struct mp_out *text, struct fault *fault);
+/* Reads a key of a bulk kind into an item without attributes. */
+bool key_parse(const char *key, size_t len, struct decoded *decoded, struct mp_out *text, struct fault *fault);
 
 /* Writes the key that begins a body; `out` holds NSP_KEY_MAX bytes. Returns its length. */
 size_t key_format(char *out, const char *slot, uint8_t kind, const uint8_t *body);

@@ -30,7 +30,7 @@ enum item_flag {
 	ITEM_GATEWAY = 0x1,   /* goes by a gateway, which the kernel may not find yet or come to refuse */
 	ITEM_OWN = 0x2,	      /* the kind's own */
 	ITEM_SOURCE = 0x4,    /* has a preferred source, and goes with that address */
-	ITEM_SAID = 0x8,      /* the kind's own: a field was given, and not filled in */
+	ITEM_GIVEN = 0x8,     /* the kind's own: a field was given, and not filled in */
 	ITEM_OVERRIDE = 0x10, /* takes the place of somebody else's object */
 };
 #define ITEM_FLAGS 0x1f
@@ -48,7 +48,7 @@ struct item {
 };
 
 /* An item as it was decoded. */
-struct wish {
+struct decoded {
 	uint8_t kind;
 	uint8_t flags;
 	uint16_t hops_len; /* of its set of next hops */
@@ -61,46 +61,46 @@ struct wish {
 };
 
 /* Its set of next hops; `text`: the frame's, or where the longer set of an object is. */
-static inline const uint8_t *wish_hops(const struct wish *wish, const uint8_t *text)
+static inline const uint8_t *decoded_hops(const struct decoded *decoded, const uint8_t *text)
 {
 	uint32_t offset;
 
-	if (wish->hops_len <= HOPS_SHORT)
-		return wish->hops;
-	memcpy(&offset, wish->hops, sizeof(offset));
+	if (decoded->hops_len <= HOPS_SHORT)
+		return decoded->hops;
+	memcpy(&offset, decoded->hops, sizeof(offset));
 	return text + offset;
 }
 
-static inline struct item wish_item(const struct wish *wish, const uint8_t *text)
+static inline struct item decoded_item(const struct decoded *decoded, const uint8_t *text)
 {
-	return (struct item){ .kind = wish->kind,
-			      .flags = wish->flags,
-			      .body = wish->body,
-			      .source = wish->source,
-			      .hops = wish_hops(wish, text),
-			      .hops_len = wish->hops_len };
+	return (struct item){ .kind = decoded->kind,
+			      .flags = decoded->flags,
+			      .body = decoded->body,
+			      .source = decoded->source,
+			      .hops = decoded_hops(decoded, text),
+			      .hops_len = decoded->hops_len };
 }
 
 /* An object as the kernel tells of it. */
 struct object {
-	struct wish wish;
+	struct decoded decoded;
 	int32_t ifindex;
 	uint8_t protocol;
-	bool plain;		  /* one that a row can mean; of another nothing but its key is known */
-	uint32_t nexthop;	  /* the object by which a route goes, or 0: what that stands for is not known yet */
-	bool several;		  /* a route of several next hops: the first, which has the protocol, is in `wish` and `ifindex` */
-	bool gone;		  /* it was deleted */
-	bool by_kernel;		  /* of what was heard: the kernel did it by itself */
-	bool gives_way;		  /* nobody has put it there, and it may be written over */
-	bool foreign;		  /* somebody else's for certain, though it is as it is wanted */
-	bool of_link;		  /* no row of another link can mean it, though for its kind one can */
-	bool by_object;		  /* it goes by a nexthop object */
-	uint8_t hops[HOPS_BYTES]; /* a set of next hops that is too long for the wish */
+	bool plain;	  /* one that a row can mean; of another nothing but its key is known */
+	uint32_t nexthop; /* the object by which a route goes, or 0: what that stands for is not known yet */
+	bool several;	  /* a route of several next hops: the first, which has the protocol, is in `decoded` and `ifindex` */
+	bool gone;	  /* it was deleted */
+	bool by_kernel;	  /* of what was heard: the kernel did it by itself */
+	bool gives_way;	  /* nobody has put it there, and it may be written over */
+	bool foreign;	  /* somebody else's for certain, though it is as it is wanted */
+	bool of_link;	  /* no row of another link can mean it, though for its kind one can */
+	bool by_object;	  /* it goes by a nexthop object */
+	uint8_t hops[HOPS_BYTES]; /* a set of next hops that is too long for `decoded` */
 };
 
 static inline struct item object_item(const struct object *object)
 {
-	struct item item = wish_item(&object->wish, object->hops);
+	struct item item = decoded_item(&object->decoded, object->hops);
 
 	item.by_object = object->by_object;
 	return item;
@@ -119,11 +119,11 @@ struct kind {
 	const uint8_t *blank;	    /* the body of an item of which nothing is given: KIND_BODY_MAX bytes */
 	const struct field *fields; /* what is required comes first */
 	uint8_t field_count;
-	uint8_t address;      /* which of them begins the key, behind the interface */
-	uint8_t set;	      /* where in a row's body the number of its set of next hops is (in a wish's: 0); 0: it has none */
+	uint8_t address; /* which of them begins the key, behind the interface */
+	uint8_t set; /* where in a row's body the number of its set of next hops is (of one that was decoded: 0); 0: it has none */
 	uint8_t inline_flags; /* items with one of these flags do not go by a nexthop object */
 	uint8_t onlink_flag;  /* the one next hop is on the link, as its set says too */
-	uint32_t judged;      /* NSP_JUDGE_*: when the kernel drops all of them */
+	uint32_t rechecked;   /* NSP_RECHECK_*: when the kernel drops all of them */
 
 	bool per_link;	      /* the link is a part of the kernel's key; else rows of two slots may be the same object */
 	bool makes_reachable; /* without a gateway of its own it may be the way to those of others */
@@ -135,7 +135,7 @@ struct kind {
 	bool outlives_down;   /* the kernel keeps it while the link is down */
 
 	/* Completes and checks what was decoded, each field for itself being right. */
-	bool (*settle)(struct wish *wish, struct fault *fault);
+	bool (*settle)(struct decoded *decoded, struct fault *fault);
 	/* Appends the message; its index, or -ENOSPC. */
 	int (*encode)(const struct kind *kind, struct nsp_batch *batch, const struct item *item, int32_t ifindex,
 		      enum encode_mode mode);
@@ -158,9 +158,9 @@ struct kind {
 	bool (*read)(const struct nlmsghdr *msg, struct object *object);
 	int group; /* RTNLGRP_* */
 	/* Is it, done by somebody else, something that may undo one of ours? The same as steps of a filter: see filter.h. */
-	bool (*is_heard)(const struct nlmsghdr *msg);
-	const struct sock_filter *heard;
-	uint8_t heard_len;
+	bool (*passes_filter)(const struct nlmsghdr *msg);
+	const struct sock_filter *filter;
+	uint8_t filter_len;
 	int dump;	       /* NSP_DUMP_* */
 	uint8_t dump_protocol; /* of which alone the kernel tells, where it can; or 0 */
 	/* Somebody else's object in words; `link` is its link's name or "". */

@@ -83,12 +83,12 @@ bool object_read(const struct nlmsghdr *msg, struct object *object)
 	int kind = kind_of_message(msg);
 
 	memset(object, 0, offsetof(struct object, hops));
-	object->wish.kind = (uint8_t)kind;
+	object->decoded.kind = (uint8_t)kind;
 	object->gone = kind >= 0 && msg->nlmsg_type == kinds[kind]->del_type;
 	return kind >= 0 && kinds[kind]->read(msg, object);
 }
 
-/* All but the set of next hops, which a wish's body does not have. */
+/* All but the set of next hops, which the body of what was decoded does not have. */
 static bool has_value(const struct kind *kind, const uint8_t *a, const uint8_t *b)
 {
 	size_t len = kind->body_size - kind->key_size - (kind->set ? sizeof(uint32_t) : 0);
@@ -99,13 +99,14 @@ static bool has_value(const struct kind *kind, const uint8_t *a, const uint8_t *
 bool object_is(const struct object *object, const struct item *item)
 {
 	const struct kind *kind = kinds[item->kind];
-	const struct wish *wish = &object->wish;
+	const struct decoded *decoded = &object->decoded;
 	uint32_t flags = ITEM_GATEWAY | ITEM_OWN | ITEM_SOURCE;
 
-	return object->plain && !((item->flags ^ wish->flags) & flags) &&
-	       (kind->is_as ? kind->is_as(item->body, wish->body) : has_value(kind, item->body, wish->body)) &&
-	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, wish->source, 16)) && item->hops_len == wish->hops_len &&
-	       (!item->hops_len || !memcmp(item->hops, wish_hops(wish, object->hops), item->hops_len));
+	return object->plain && !((item->flags ^ decoded->flags) & flags) &&
+	       (kind->is_as ? kind->is_as(item->body, decoded->body) : has_value(kind, item->body, decoded->body)) &&
+	       (!(item->flags & ITEM_SOURCE) || !memcmp(item->source, decoded->source, 16)) &&
+	       item->hops_len == decoded->hops_len &&
+	       (!item->hops_len || !memcmp(item->hops, decoded_hops(decoded, object->hops), item->hops_len));
 }
 
 int nsp_schema_field(uint32_t name, uint32_t field, struct nsp_field_info *info)

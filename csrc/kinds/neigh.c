@@ -73,8 +73,8 @@ static bool read_neigh(const struct nlmsghdr *msg, struct object *object)
 	object->gives_way = !object->plain;
 	object->gone = msg->nlmsg_type == RTM_DELNEIGH || neigh.state == NUD_FAILED || neigh.state == NUD_NONE;
 	object->by_kernel = !msg->nlmsg_pid && msg->nlmsg_type == RTM_DELNEIGH;
-	memcpy(object->wish.body, neigh.dst, len);
-	memcpy(object->wish.body + len, neigh.mac, 6);
+	memcpy(object->decoded.body, neigh.dst, len);
+	memcpy(object->decoded.body + len, neigh.mac, 6);
 	return true;
 }
 
@@ -83,7 +83,7 @@ static bool read_neigh(const struct nlmsghdr *msg, struct object *object)
  *      by nobody (port id 0)                     left out, unless of our protocol: by ioctl(2), or gone with their link
  *      RTM_DELNEIGH of one that had failed       left out: the last word on a deletion, after RTM_NEWNEIGH has named its author
  */
-static const struct sock_filter heard[] = {
+static const struct sock_filter filter[] = {
 	FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
 	FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELNEIGH), 0, 2),
 	FILTER_LOAD16(FILTER_BODY(ndmsg, ndm_state)),
@@ -99,7 +99,7 @@ static const struct sock_filter heard[] = {
 	FILTER_IF(BPF_JEQ, NSP_PROTOCOL, FILTER_PASS, FILTER_DROP),
 };
 
-static bool is_heard(const struct nlmsghdr *msg)
+static bool passes_filter(const struct nlmsghdr *msg)
 {
 	struct nsp_neigh neigh;
 
@@ -132,16 +132,16 @@ static void describe_made(const struct kind *kind, const struct object *object, 
 	char mac[18];
 
 	snprintf(text, cap, "the kernel makes another entry of it: %s, MAC %s", object->plain ? "permanent" : "not permanent",
-		 mac_text(object->wish.body + kind->key_size, mac));
+		 mac_text(object->decoded.body + kind->key_size, mac));
 }
 
 #define ARP(version, its_family)                                                                                                   \
 	.name = "arp", .key_form = "ADDRESS", .family = its_family, .key_size = offsetof(struct arp##version, mac),                \
 	.body_size = sizeof(struct arp##version), .blank = blank, .address = 2, .fields = fields##version,                         \
-	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_NEIGHS, .order = 2,                 \
+	.field_count = sizeof(fields##version) / sizeof(*fields##version), .rechecked = NSP_RECHECK_NEIGHS, .order = 2,            \
 	.per_link = true, .kept_otherwise = true, .encode = encode, .ask = ask, .new_type = RTM_NEWNEIGH,                          \
-	.del_type = RTM_DELNEIGH, .group = RTNLGRP_NEIGH, .is_heard = is_heard, .heard = heard,                                    \
-	.heard_len = sizeof(heard) / sizeof(*heard), .read = read_neigh, .dump = NSP_DUMP_NEIGHS, .describe = describe,            \
+	.del_type = RTM_DELNEIGH, .group = RTNLGRP_NEIGH, .passes_filter = passes_filter, .filter = filter,                        \
+	.filter_len = sizeof(filter) / sizeof(*filter), .read = read_neigh, .dump = NSP_DUMP_NEIGHS, .describe = describe,         \
 	.describe_made = describe_made
 
 extern const struct kind arp4, arp6;

@@ -11,7 +11,7 @@
 #include "wire/prefix.h"
 
 #define ROUTE_ONLINK ITEM_OWN
-#define ROUTE_SCOPE ITEM_SAID /* it was given; the value has it in any case */
+#define ROUTE_SCOPE ITEM_GIVEN /* it was given; the value has it in any case */
 
 #define METRIC6 1024 /* what the kernel gives an IPv6 route that came without one */
 
@@ -68,34 +68,34 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 static const struct field fields4[] = FIELDS(struct route4, offsetof(struct route4, scope), 1);
 static const struct field fields6[] = FIELDS(struct route6, 0, 0);
 
-static bool settle(struct wish *wish, struct fault *fault)
+static bool settle(struct decoded *decoded, struct fault *fault)
 {
-	if (!(wish->flags & ROUTE_ONLINK))
+	if (!(decoded->flags & ROUTE_ONLINK))
 		return true;
-	if (wish->hops_len != 1 + hop_size(kinds[wish->kind]->family))
-		return fault_set(fault, "onlink", wish->hops_len ? "stands in each of nexthops" : "wants a gateway");
-	wish->hops[wish->hops_len - 1] = RTNH_F_ONLINK;
+	if (decoded->hops_len != 1 + hop_size(kinds[decoded->kind]->family))
+		return fault_set(fault, "onlink", decoded->hops_len ? "stands in each of nexthops" : "wants a gateway");
+	decoded->hops[decoded->hops_len - 1] = RTNH_F_ONLINK;
 	return true;
 }
 
-static bool settle4(struct wish *wish, struct fault *fault)
+static bool settle4(struct decoded *decoded, struct fault *fault)
 {
-	struct route4 *route = (struct route4 *)wish->body;
+	struct route4 *route = (struct route4 *)decoded->body;
 
-	if (!(wish->flags & ROUTE_SCOPE))
-		route->scope = wish->flags & ITEM_GATEWAY ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-	return settle(wish, fault);
+	if (!(decoded->flags & ROUTE_SCOPE))
+		route->scope = decoded->flags & ITEM_GATEWAY ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+	return settle(decoded, fault);
 }
 
-static bool settle6(struct wish *wish, struct fault *fault)
+static bool settle6(struct decoded *decoded, struct fault *fault)
 {
-	struct route6 *route = (struct route6 *)wish->body;
+	struct route6 *route = (struct route6 *)decoded->body;
 
-	if (wish->flags & ROUTE_SCOPE)
+	if (decoded->flags & ROUTE_SCOPE)
 		return fault_set(fault, "scope", "is for IPv4 routes only");
 	if (!route->metric)
 		route->metric = METRIC6;
-	return settle(wish, fault);
+	return settle(decoded, fault);
 }
 
 static void unpack(const struct kind *kind, const uint8_t *body, struct nsp_route *route)
@@ -249,13 +249,13 @@ static bool are_on_one_link(const struct nsp_hop *hops, int count)
 
 static void take_hops(struct object *object, uint8_t family, const struct nsp_hop *hops, unsigned count)
 {
-	struct wish *wish = &object->wish;
+	struct decoded *decoded = &object->decoded;
 
-	wish->hops_len = hops_pack(object->hops, family, hops, count);
-	if (wish->hops_len <= HOPS_SHORT)
-		memcpy(wish->hops, object->hops, wish->hops_len);
+	decoded->hops_len = hops_pack(object->hops, family, hops, count);
+	if (decoded->hops_len <= HOPS_SHORT)
+		memcpy(decoded->hops, object->hops, decoded->hops_len);
 	else
-		memset(wish->hops, 0, sizeof(wish->hops)); /* it begins there */
+		memset(decoded->hops, 0, sizeof(decoded->hops)); /* it begins there */
 }
 
 /* All but its next hops. */
@@ -264,11 +264,11 @@ static void take_route(struct object *object, uint8_t protocol, const struct nsp
 	object->protocol = protocol;
 	object->ifindex = route->oif;
 	if (route->fields & NSP_ROUTE_SOURCE)
-		object->wish.flags |= ITEM_SOURCE;
+		object->decoded.flags |= ITEM_SOURCE;
 	if (route->fields & NSP_ROUTE_SCOPE)
-		object->wish.flags |= ROUTE_SCOPE;
-	memcpy(object->wish.source, route->source, 16);
-	pack(route, object->wish.body);
+		object->decoded.flags |= ROUTE_SCOPE;
+	memcpy(object->decoded.source, route->source, 16);
+	pack(route, object->decoded.body);
 }
 
 uint32_t route_nexthop(const struct nlmsghdr *msg)
@@ -306,14 +306,14 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 		object->ifindex = 0;
 	}
 	if (route.fields & NSP_ROUTE_GATEWAY)
-		object->wish.flags |= ITEM_GATEWAY;
+		object->decoded.flags |= ITEM_GATEWAY;
 	if (count > 0)
 		take_hops(object, route.family, hops, (unsigned)count);
 	else if (route.fields & NSP_ROUTE_GATEWAY)
-		object->wish.hops_len =
-			hops_pack_one(object->wish.hops, route.family, route.gateway, route.fields & NSP_ROUTE_ONLINK);
+		object->decoded.hops_len =
+			hops_pack_one(object->decoded.hops, route.family, route.gateway, route.fields & NSP_ROUTE_ONLINK);
 	if (route.fields & NSP_ROUTE_ONLINK)
-		object->wish.flags |= ROUTE_ONLINK;
+		object->decoded.flags |= ROUTE_ONLINK;
 	return true;
 }
 
@@ -338,7 +338,7 @@ static bool is_replaced6(const struct nlmsghdr *msg, uint8_t flags)
  *      RTM_NEWROUTE that replaced nothing               left out, unless it was appended: an IPv6 one becomes a next hop of another
  *      RTM_DELROUTE of another protocol than ours       left out
  */
-static const struct sock_filter heard[] = {
+static const struct sock_filter filter[] = {
 	FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
 	FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELROUTE), 2, 0),
 	FILTER_LOAD16(FILTER_HEAD(nlmsg_flags)),
@@ -347,7 +347,7 @@ static const struct sock_filter heard[] = {
 	FILTER_IF(BPF_JEQ, NSP_PROTOCOL, FILTER_PASS, FILTER_DROP),
 };
 
-static bool is_heard(const struct nlmsghdr *msg)
+static bool passes_filter(const struct nlmsghdr *msg)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
 
@@ -403,14 +403,14 @@ static void describe(const struct nlmsghdr *msg, const char *link, char *text, s
 static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)
 {
 	char gateway[INET6_ADDRSTRLEN], source[INET6_ADDRSTRLEN];
-	const uint8_t *set = wish_hops(&object->wish, object->hops);
-	unsigned count = hops_count(set, object->wish.hops_len);
+	const uint8_t *set = decoded_hops(&object->decoded, object->hops);
+	unsigned count = hops_count(set, object->decoded.hops_len);
 	struct nsp_route route = { 0 };
 
-	unpack(kind, object->wish.body, &route);
+	unpack(kind, object->decoded.body, &route);
 	const char *to = count > 1 ? "several" : ip_text(route.family, count ? hops_address(set, 0) : NULL, count, gateway);
 	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s", to,
-		 ip_text(route.family, object->wish.source, object->wish.flags & ITEM_SOURCE, source), route.scope,
+		 ip_text(route.family, object->decoded.source, object->decoded.flags & ITEM_SOURCE, source), route.scope,
 		 object->plain ? "" : ", of another type");
 }
 
@@ -492,11 +492,11 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	.name = "route", .key_form = "NETWORK/LENGTH", .family = its_family, .key_size = KEY_SIZE(struct route##version),          \
 	.set = offsetof(struct route##version, set), .inline_flags = ROUTE_SCOPE, .onlink_flag = ROUTE_ONLINK,                     \
 	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
-	.field_count = sizeof(fields##version) / sizeof(*fields##version), .judged = NSP_JUDGE_ROUTES##version,                    \
+	.field_count = sizeof(fields##version) / sizeof(*fields##version), .rechecked = NSP_RECHECK_ROUTES##version,               \
 	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode, .table = table_of,             \
-	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .is_heard = is_heard, .heard = heard,                                  \
-	.heard_len = sizeof(heard) / sizeof(*heard), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL, .describe = describe, \
-	.describe_made = describe_made, .keep = keep, .age = age
+	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .passes_filter = passes_filter, .filter = filter,                      \
+	.filter_len = sizeof(filter) / sizeof(*filter), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL,                    \
+	.describe = describe, .describe_made = describe_made, .keep = keep, .age = age
 
 extern const struct kind route4, route6;
 const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .deletes_spread = true,

@@ -261,11 +261,11 @@ void value_show(struct mp_out *out, const uint8_t *at, const struct field *field
 
 /* ---- where it goes ---- */
 
-void value_store(const struct value *value, const struct field *field, struct wish *wish)
+void value_store(const struct value *value, const struct field *field, struct decoded *decoded)
 {
-	uint8_t *at = wish->body + field->offset;
+	uint8_t *at = decoded->body + field->offset;
 
-	wish->flags |= field->flag;
+	decoded->flags |= field->flag;
 	switch (field->type) {
 	case FIELD_PREFIX:
 		at[field->size] = value->prefix_len; /* fall through */
@@ -273,32 +273,32 @@ void value_store(const struct value *value, const struct field *field, struct wi
 		if (field->size == 4)
 			memcpy(at, value->bytes, 4);
 		else
-			memcpy(field->size ? at : wish->source, value->bytes, 16);
+			memcpy(field->size ? at : decoded->source, value->bytes, 16);
 		return;
 	case FIELD_GATEWAY:
-		wish->hops_len = hops_pack_one(wish->hops, value->family == 4 ? AF_INET : AF_INET6, value->bytes, false);
+		decoded->hops_len = hops_pack_one(decoded->hops, value->family == 4 ? AF_INET : AF_INET6, value->bytes, false);
 		return;
 	case FIELD_HOPS:
-		wish->flags |= ITEM_GATEWAY;
-		wish->hops_len = value->len;
+		decoded->flags |= ITEM_GATEWAY;
+		decoded->hops_len = value->len;
 		if (value->len <= HOPS_SHORT)
-			memcpy(wish->hops, value->bytes, value->len);
+			memcpy(decoded->hops, value->bytes, value->len);
 		else
-			memcpy(wish->hops, &value->number, sizeof(value->number));
+			memcpy(decoded->hops, &value->number, sizeof(value->number));
 		return;
 	case FIELD_ADDRESS:
-		field_put_address(field, value->bytes, value->family == 6, wish->body);
+		field_put_address(field, value->bytes, value->family == 6, decoded->body);
 		return;
 	case FIELD_MAC:
 		memcpy(at, value->bytes, 6);
 		return;
 	case FIELD_NUMBER:
-		field_put_number(field, value->number, wish->body);
+		field_put_number(field, value->number, decoded->body);
 		return;
 	case FIELD_FLAG:
-		field_put_number(field, value->number, wish->body);
+		field_put_number(field, value->number, decoded->body);
 		if (!value->number)
-			wish->flags &= (uint8_t)~field->flag;
+			decoded->flags &= (uint8_t)~field->flag;
 		return;
 	default:
 		return;

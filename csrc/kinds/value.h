@@ -29,7 +29,7 @@ bool value_read(const uint8_t *at, const struct field *field, uint8_t family, st
 uint8_t value_width(const struct field *field, uint8_t family);
 
 /* Puts it where it belongs. */
-void value_store(const struct value *value, const struct field *field, struct wish *wish);
+void value_store(const struct value *value, const struct field *field, struct decoded *decoded);
 
 /* Appends those bytes as the value of msgpack that says the same. */
 void value_show(struct mp_out *out, const uint8_t *at, const struct field *field, uint8_t family, uint8_t prefix_len);

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import platform
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -45,23 +44,22 @@ from nsplane.model.requests import (
     Revert,
     decode_envelope,
 )
-from nsplane.plan.planner import LOOK_SECONDS, Planner
-from nsplane.request.announcements import announce
+from nsplane.plan.planner import INSPECT_SECONDS, Planner
+from nsplane.request.announcements import Announcements
 from nsplane.request.apply import Applier
 from nsplane.request.changes import Changes
 from nsplane.request.checks import bad_frame
 from nsplane.request.diff import Diff
+from nsplane.request.information import Information
 from nsplane.request.listing import Listing
 from nsplane.request.transactions import Transactions
 from nsplane.world.agent_lock import AgentLock
 from nsplane.world.idle_trim import IdleTrim
-from nsplane.world.longest import Longest
 from nsplane.world.microservices import Instance, Microservices
 from nsplane.world.poller import Poller
 from nsplane.world.references import References
 from nsplane.world.saved_state import SavedState, VolatileState
 
-PROTOCOL_VERSION = 1
 log = logging.getLogger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -76,7 +74,7 @@ class Engine:
 
     With a `journal`, what an earlier life with it accepted is wanted again, and what the kernel has of that is taken over as it is.
 
-    Each namespace is looked at every `look_seconds` for what others did to it and nothing was heard of. With `nexthop_objects`
+    Each namespace is inspected every `inspect_seconds` for what others did to it and nothing was heard of. With `nexthop_objects`
     routes that share their next hops go by nexthop objects, where the kernel has them.
     """
 
@@ -84,38 +82,35 @@ class Engine:
         self,
         agent_id: str | None = None,
         journal: Journal | None = None,
-        look_seconds: float = LOOK_SECONDS,
+        inspect_seconds: float = INSPECT_SECONDS,
         nexthop_objects: bool = False,
     ) -> None:
         self.agent_id = agent_id or machine_id()
         self._id_lock = AgentLock(self.agent_id)
         with contextlib.ExitStack() as undo:
             undo.callback(self._id_lock.release)
-            self._open(journal, look_seconds, nexthop_objects, undo)
+            self._open(journal, inspect_seconds, nexthop_objects, undo)
             undo.pop_all()
 
-    def _open(self, journal: Journal | None, look_seconds: float, nexthop_objects: bool, undo: contextlib.ExitStack) -> None:
+    def _open(self, journal: Journal | None, inspect_seconds: float, nexthop_objects: bool, undo: contextlib.ExitStack) -> None:
         self._process = os.getpid()
         self._closed = False
         self._state: SavedState = VolatileState() if journal is None else journal
         self.instance = uuid.uuid4().hex
         self.bus_info: dict[str, object] = {}
         """What the bus adds to `info`."""
-        self._started = time.time()
         self._revision = 0
         self._requests: dict[int, Request] = {}
         self._finished: list[Request] = []
         self._answered: list[Request] = []
-        self._announced: list[tuple[Request, dict[str, object]]] = []
         self._answers: list[Answer] = []
         self._poller = Poller()
         undo.callback(self._poller.close)
-        self._turns = Longest()
         self._core = Core()
         undo.callback(self._core.close)
         self._changes = Changes(self._core)
         self._core.nexthop_objects(nexthop_objects)
-        self._planner = Planner(self._core, self.agent_id, self.note, self._state, look_seconds)
+        self._planner = Planner(self._core, self.agent_id, self.note, self._state, inspect_seconds)
         undo.callback(self._planner.close)
         self._applier = Applier(self._core, self._planner)
         self._diff = Diff(self._core, self._planner)
@@ -135,7 +130,9 @@ class Engine:
             self.agent_id,
         )
         self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._state)
+        self._announcements = Announcements(self._microservices, self.instance)
         self._listing = Listing(self._core, planner, self._microservices)
+        self._information = Information(self.agent_id, self.instance, planner, self._transactions, self._listing)
         watch(self._core.fd)
         watch(planner.timers.fd, planner.timers.fire)
         for monitor in (planner.namespaces.monitor, planner.namespaces.route_monitor):
@@ -256,9 +253,7 @@ class Engine:
                 return self._answer(envelope, self._listing.get(envelope))
             case Microservice():
                 request = self._later(envelope)
-                # It is answered when it is recorded, and recorded when what waited for it is under way.
-                answer = announce(self._microservices, envelope)
-                self._announced.append((request, {"instance": self.instance} | answer))
+                self._announcements.take(envelope, request)
                 self._wake()
                 return request
             case Info():
@@ -284,7 +279,7 @@ class Engine:
         self._use()
         began = time.monotonic()
         self._serve()
-        self._turns.note(began, time.monotonic())
+        self._information.turns.note(began, time.monotonic())
         answered, self._answered = self._answered, []
         return answered
 
@@ -294,9 +289,7 @@ class Engine:
         for _ in range(ROUNDS):
             if not self._round():
                 break
-        announced, self._announced = self._announced, []
-        for request, body in announced:
-            request.complete(body)
+        self._announcements.answer()
         finished, self._finished = self._finished, []
         answered = [one for request in finished for one in self._that_answers(request)]
         self._answered += answered
@@ -553,21 +546,7 @@ class Engine:
     def info(self) -> dict[str, object]:
         """Version, protocol, instance, limits and counts."""
         self._use()
-        return {
-            "version": kernel.library_version(),
-            "protocol": PROTOCOL_VERSION,
-            "instance": self.instance,
-            "agent": self.agent_id,
-            "pid": os.getpid(),
-            "started": self._started,
-            "kernel": platform.release(),
-            "revision": self._revision,
-            **self._listing.totals(),
-            "planner": {"longest_turn": self._turns.ever, "longest_turn_lately": self._turns.lately(time.monotonic())},
-            "transactions": self._transactions.counts(),
-            "timers": len(self._planner.timers),
-            "bus": self.bus_info,
-        }
+        return self._information.show(self._revision) | {"bus": self.bus_info}
 
     @property
     def backlog(self) -> int:

@@ -74,7 +74,7 @@ def test_failed_is_1_and_says_why(agent: RunningAgent) -> None:
 def test_invalid_is_1_and_nothing_is_sent(agent: RunningAgent) -> None:
     done = apply(agent, bridge(agent), {"kind": "bridge", "name": "a", "host_name": "sixteen-bytes-ab"})
     assert done.returncode == 1
-    assert "item 1 (interface/a): host_name: 'sixteen-bytes-ab' has 16 bytes" in done.stderr
+    assert "standard input:1: interface/a: host_name: 'sixteen-bytes-ab' has 16 bytes" in done.stderr
     assert json.loads(agent.nsplane("get", "--json").stdout) == []
     faults = json.loads(apply(agent, {"kind": "unicorn"}, options=("--json",)).stdout)
     assert faults["counts"] == {"invalid": 1}
@@ -84,7 +84,7 @@ def test_invalid_is_1_and_nothing_is_sent(agent: RunningAgent) -> None:
 def test_what_is_there_twice_is_named_and_nothing_is_sent(agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     done = apply(agent, bridge(agent), WAITING, bridge(agent, mtu=1400))
     assert done.returncode == 1
-    assert "item 2 (interface/br): key: is in this request twice" in done.stderr
+    assert "standard input:1: interface/br: is there twice, first at standard input:1" in done.stderr
     assert agent.nsplane("delete", "interface/br", "interface/br").returncode == 1
     monkeypatch.setattr(publish, "PART", 100)  # also where they would go in several requests
     with pytest.raises(InvalidItems, match=r"item 4 \(interface/b3\): mtu"):
@@ -200,9 +200,9 @@ def test_wrong_usage_is_2(agent: RunningAgent, command: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1, 2", "standard input: "),
+        ("[1, 2", "standard input:1: "),
         ("just words", "neither a list of items nor a map with `items`"),
-        ("items: [5]", "item 0 is no map"),
+        ("items: [5]", "an item is a map"),
         ("items: []\nitem: []", "'item' is nothing that stands beside `items`"),
         ("- {kind: bridge, name: a, name: b}", "'name' is there twice"),
     ],

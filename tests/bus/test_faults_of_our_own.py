@@ -69,7 +69,7 @@ def test_the_router_goes_on(agent: Agent, client: Client, monkeypatch: pytest.Mo
     assert client.info()["agent"] == "faults"
 
 
-@pytest.mark.parametrize("step", ["hear", "publish"])
+@pytest.mark.parametrize("step", ["take_subscriptions", "publish"])
 def test_the_publisher_goes_on(agent: Agent, client: Client, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     failed = fails_once(monkeypatch, agent.publisher, step)
     with client.subscribe() as events:

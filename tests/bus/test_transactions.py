@@ -70,6 +70,10 @@ def test_a_plan_is_a_readable_diff(kept: RunningAgent, files: tuple[str, str]) -
     assert planned.returncode == 3
     done = kept.nsplane("plan", "--replace", "-", stdin="[{kind: bridge, name: br, mtu: 1}, {kind: bridge, name: x}]")
     assert done.returncode == 1
+    assert done.stderr == "standard input:1: interface/br: mtu: 1 is not 68 to 65536\nnsplane: nothing was sent\n"
+    another = "[{kind: bridge, name: br}, {kind: bridge, name: x}]"
+    done = kept.nsplane("plan", "--replace", "--source", "another", "-", stdin=another)
+    assert done.returncode == 1
     assert done.stderr == "nsplane: 1 of its items are invalid or in conflict: nothing would be changed\n"
     done = kept.nsplane("plan", "-", stdin="[{kind: bridge, name: x, host_name: lo}, {kind: bridge, name: y, host_name: lo}]")
     assert done.returncode == kept.nsplane("apply", "-", stdin="[{kind: bridge, name: x, host_name: lo}]").returncode == 1

@@ -22,23 +22,23 @@ static inline const struct field *field_named(uint8_t kind, const char *name)
 	exit(1);
 }
 
-static inline uint32_t number_in(const struct wish *wish, const char *name)
+static inline uint32_t number_in(const struct decoded *decoded, const char *name)
 {
-	return field_number(field_named(wish->kind, name), wish->body);
+	return field_number(field_named(decoded->kind, name), decoded->body);
 }
 
 /* An address, network or MAC. */
-static inline const char *text_in(const struct wish *wish, const char *name)
+static inline const char *text_in(const struct decoded *decoded, const char *name)
 {
 	static char text[4][64];
 	static int next;
-	const struct field *field = field_named(wish->kind, name);
+	const struct field *field = field_named(decoded->kind, name);
 	char *out = text[next++ & 3];
 
-	field_text(field, kinds[wish->kind]->family,
-		   field->type == FIELD_GATEWAY ? hops_address(wish_hops(wish, NULL), 0) :
-		   field->size			? wish->body + field->offset :
-						  wish->source,
+	field_text(field, kinds[decoded->kind]->family,
+		   field->type == FIELD_GATEWAY ? hops_address(decoded_hops(decoded, NULL), 0) :
+		   field->size			? decoded->body + field->offset :
+						  decoded->source,
 		   out);
 	return out;
 }

@@ -243,11 +243,11 @@ static inline uint32_t rig_find(struct rig *rig, const char *key)
 {
 	struct mp_out text = { 0 };
 	struct fault fault;
-	struct wish wish;
+	struct decoded decoded;
 	uint32_t id = NIL;
 
-	if (key_parse(key, strlen(key), &wish, &text, &fault))
-		id = table_find(&rig->core->table, wish_key(slot_lookup(rig->core, (char *)text.data + wish.slot), &wish));
+	if (key_parse(key, strlen(key), &decoded, &text, &fault))
+		id = table_find(&rig->core->table, decoded_key(slot_lookup(rig->core, (char *)text.data + decoded.slot), &decoded));
 	mp_free(&text);
 	return id;
 }

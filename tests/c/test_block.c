@@ -43,7 +43,7 @@ static struct nsp_fault fault_at(uint32_t i)
 	return fault;
 }
 
-/* A list with a block is the same as one of plain items: wishes to the last bit, and in their order. */
+/* A list with a block is the same as one of plain items, to the last bit, and in their order. */
 static void same(const char *block, const char *plain)
 {
 	char request[8192];
@@ -54,10 +54,10 @@ static void same(const char *block, const char *plain)
 	CHECK_EQ(read_into(other, &other_bytes, request), 0);
 	CHECK_EQ(frame->fault_count, 0);
 	CHECK_EQ(other->fault_count, 0);
-	CHECK_EQ(frame->wish_count, other->wish_count);
+	CHECK_EQ(frame->bulk_count, other->bulk_count);
 	CHECK_EQ(frame->count, other->count);
-	for (uint32_t i = 0; i < frame->wish_count && i < other->wish_count; i++) {
-		const struct wish *one = &frame->wishes[i], *two = &other->wishes[i];
+	for (uint32_t i = 0; i < frame->bulk_count && i < other->bulk_count; i++) {
+		const struct decoded *one = &frame->bulk[i], *two = &other->bulk[i];
 		CHECK_EQ(one->kind, two->kind);
 		CHECK_EQ(one->flags, two->flags);
 		CHECK(!memcmp(one->body, two->body, KIND_BODY_MAX));
@@ -218,8 +218,8 @@ static void one_refused(const char *block, uint32_t offset, const char *field, c
 	CHECK(!fault.key);
 	CHECK_STR(shown(fault.data, fault.len), item);
 	for (uint32_t i = 0; i < 2; i++) {
-		CHECK_EQ(frame->wishes[i].index, 1);
-		CHECK_EQ(frame->wishes[i].offset, i < offset ? i : i + 1);
+		CHECK_EQ(frame->bulk[i].index, 1);
+		CHECK_EQ(frame->bulk[i].offset, i < offset ? i : i + 1);
 	}
 }
 
@@ -268,7 +268,7 @@ static void test_twice(void)
 	read_text(
 		"{items: [{kind: route, interface: a, block: {dst: 0x0a0000020a0000010a000002}}, {kind: route, interface: a, dst: "
 		"10.0.0.1}, {kind: route, interface: a, metric: 5, block: {dst: 0x0a0000010a0000030a000001}}]}");
-	CHECK_EQ(frame->wish_count, 4);
+	CHECK_EQ(frame->bulk_count, 4);
 	CHECK_EQ(frame->count, 7);
 	CHECK_EQ(frame->fault_count, 3);
 	struct nsp_fault fault = fault_at(0);
@@ -316,9 +316,9 @@ static void test_keys(void)
 	CHECK_EQ(view.count, 5);
 	CHECK_EQ(view.bulk, 4);
 	CHECK_EQ(view.others, 1);
-	for (uint32_t i = 0; i < 4 && i < frame->wish_count; i++) {
-		const struct wish *wish = &frame->wishes[i];
-		key_format(text, frame_slot(frame, wish), wish->kind, wish->body);
+	for (uint32_t i = 0; i < 4 && i < frame->bulk_count; i++) {
+		const struct decoded *decoded = &frame->bulk[i];
+		key_format(text, frame_slot(frame, decoded), decoded->kind, decoded->body);
 		CHECK_STR(text, expected[i]);
 	}
 	key_refused("{kind: route, interface: a, gateway: 10.0.0.1, block: {dst: 0x0a000001}}", "gateway", "is no part of a key");
@@ -381,7 +381,7 @@ static int read_many(uint32_t count, uint32_t blocks, uint8_t first)
 static void test_too_many(void)
 {
 	CHECK_EQ(read_many(1 << 20, 1, 10), 0);
-	CHECK_EQ(frame->wish_count, 1 << 20);
+	CHECK_EQ(frame->bulk_count, 1 << 20);
 	CHECK_EQ(read_many((1 << 20) + 1, 1, 10), -EBADMSG);
 	CHECK_STR(error.text, "items[0]: more than 1048576 of them: send them in parts");
 	CHECK_EQ(read_many(1 << 18, 4, 10), 0);

@@ -28,7 +28,7 @@ static void test_foreign_route(void)
 	CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 1);
 	CHECK_HAS(in_kernel(rig, "fd00::/8"), "via 2001:db8::77");
 	foreign_route_gone(rig, "10.0.0.0", 8);
-	nsp_core_rejudge(rig->core, rig->netns, rig->link, NSP_JUDGE_REFUSED);
+	nsp_core_recheck(rig->core, rig->netns, rig->link, NSP_RECHECK_REFUSED);
 	CHECK_HAS(rig_await(rig, "route/web0/10.0.0.0/8", "state: configured"), "state: configured");
 	CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "via 192.0.2.9");
 	rig_free(rig);
@@ -229,7 +229,7 @@ static void test_held_by_another(void)
 	/* Nothing tries it in vain. */
 	struct nsp_totals before, after;
 	nsp_core_totals(rig->core, &before);
-	nsp_core_rejudge(rig->core, rig->netns, 0, NSP_JUDGE_REFUSED);
+	nsp_core_recheck(rig->core, rig->netns, 0, NSP_RECHECK_REFUSED);
 	rig_quiet(rig);
 	nsp_core_totals(rig->core, &after);
 	CHECK_EQ(after.written, before.written);

@@ -5,10 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Its steps by themselves: for what happens between two of them. */
-#define writer_run writer_run_by_steps
-#include "core/writer.c"
-#undef writer_run
+#include "core/queue.h"
+#include "core/verdict.h"
 
 /* Deleted while it is being written: was that before it was put or after? It is put as new, which is right in both cases. */
 static void test_while_it_is_written(void)
@@ -35,7 +33,7 @@ static void test_while_it_is_written(void)
 		CHECK_EQ(row->flags & (ROW_HELD | ROW_SENT | ROW_UNDONE), ROW_HELD | ROW_SENT | ROW_UNDONE);
 		uint64_t written = totals(&listener).written;
 		pthread_mutex_lock(&core->lock);
-		CHECK(!take_verdict(core, &sent));
+		CHECK(!verdict_take(core, &sent));
 		CHECK_EQ(row->flags & (ROW_HELD | ROW_SENT | ROW_UNDONE | ROW_QUEUED), ROW_UNDONE | ROW_QUEUED);
 		pthread_mutex_unlock(&core->lock);
 		listen_in(&listener);
@@ -113,7 +111,7 @@ static void test_fight(void)
 	delete_route(&listener, "11.0.0.0", 8);
 	send_all(&listener);
 	listen_in(&listener);
-	nsp_core_rejudge(rig->core, rig->netns, 0, NSP_JUDGE_REFUSED);
+	nsp_core_recheck(rig->core, rig->netns, 0, NSP_RECHECK_REFUSED);
 	rig_quiet(rig);
 	CHECK_HAS(in_kernel(rig, "11.0.0.0/8"), "direct");
 	CHECK_STR(in_kernel(rig, "10.0.0.0/8"), "");

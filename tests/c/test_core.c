@@ -175,7 +175,7 @@ static void test_refused_in_the_kernels_words(void)
 	rig_quiet(rig);
 	rig_quiet(rig); /* the route on the link has had it judged again, too */
 	uint32_t before = tries_of(rig, "route/web0/10.0.0.0/8");
-	nsp_core_rejudge(rig->core, rig->netns, rig->link, NSP_JUDGE_REFUSED);
+	nsp_core_recheck(rig->core, rig->netns, rig->link, NSP_RECHECK_REFUSED);
 	rig_quiet(rig);
 	CHECK_EQ(tries_of(rig, "route/web0/10.0.0.0/8"), before + 1);
 	struct nsp_slot_info info;

@@ -90,7 +90,7 @@ static void test_address_goes(void)
 	CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 3);
 	nsp_addr_delete(&rig->world->batch, &addr);
 	CHECK_EQ(world_send(rig->world, NULL), 0);
-	nsp_core_rejudge(rig->core, rig->netns, rig->link, NSP_JUDGE_GATEWAYS | NSP_JUDGE_SOURCES);
+	nsp_core_recheck(rig->core, rig->netns, rig->link, NSP_RECHECK_GATEWAYS | NSP_RECHECK_SOURCES);
 	rig_quiet(rig);
 	rig_quiet(rig);
 	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "missing: [gateway/203.0.113.9], errno: ENETUNREACH");
@@ -101,7 +101,7 @@ static void test_address_goes(void)
 	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "state: configured");
 
 	rig_addr(rig, rig->link, "203.0.113.1", 24);
-	nsp_core_rejudge(rig->core, rig->netns, 0, NSP_JUDGE_REFUSED);
+	nsp_core_recheck(rig->core, rig->netns, 0, NSP_RECHECK_REFUSED);
 	CHECK_HAS(rig_await(rig, "route/web0/10.0.0.0/8", "state: configured"), "state: configured");
 	CHECK_HAS(rig_await(rig, "route/web0/12.0.0.0/8", "state: configured"), "state: configured");
 	CHECK_HAS(in_kernel(rig, "10.0.0.0/8"), "via 203.0.113.9");
@@ -116,7 +116,7 @@ static void test_address_goes(void)
 	CHECK_EQ(world_send(rig->world, NULL), 0);
 	CHECK_STR(in_kernel(rig, "11.0.0.0/8"), "");
 	rig_addr(rig, rig->link, "192.0.2.1", 24);
-	nsp_core_rejudge(rig->core, rig->netns, rig->link, NSP_JUDGE_ROUTES4);
+	nsp_core_recheck(rig->core, rig->netns, rig->link, NSP_RECHECK_ROUTES4);
 	rig_quiet(rig);
 	CHECK_HAS(in_kernel(rig, "11.0.0.0/8"), "direct");
 	CHECK_HAS(rig_row(rig, "route/web0/11.0.0.0/8"), "state: configured");
@@ -151,8 +151,8 @@ static void test_link_goes_down_and_up(void)
 
 	link_up(rig, 1);
 	rig_addr(rig, rig->link, "2001:db8::1", 64);
-	nsp_core_rejudge(rig->core, rig->netns, rig->link,
-			 NSP_JUDGE_REFUSED | NSP_JUDGE_ROUTES4 | NSP_JUDGE_ROUTES6 | NSP_JUDGE_NEIGHS);
+	nsp_core_recheck(rig->core, rig->netns, rig->link,
+			 NSP_RECHECK_REFUSED | NSP_RECHECK_ROUTES4 | NSP_RECHECK_ROUTES6 | NSP_RECHECK_NEIGHS);
 	rig_quiet(rig);
 	CHECK_EQ(ours_in_kernel(rig), 4);
 	CHECK_HAS(neigh_in_kernel(rig, "192.0.2.9"), "state 0x80");

@@ -39,8 +39,8 @@ static void test_kind(const struct kind *kind)
 	CHECK(kind->key_size >= 4 && kind->body_size - kind->key_size >= 4 && kind->body_size <= KIND_BODY_MAX);
 	CHECK_EQ(address->offset, 0); /* the address begins the key, by which most requests are in order */
 	CHECK(address->required && (address->type == FIELD_PREFIX || address->type == FIELD_HOST || address->type == FIELD_MAC));
-	CHECK(kind->encode && kind->read && kind->is_heard && kind->describe && kind->describe_made);
-	CHECK(kind->heard_len > 0);
+	CHECK(kind->encode && kind->read && kind->passes_filter && kind->describe && kind->describe_made);
+	CHECK(kind->filter_len > 0);
 	/* Otherwise its table is read, and the conflicts of all links are found by one key. */
 	CHECK(!kind->per_link || kind->ask);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Routes by nexthop objects: made when enough rows share their next hops, found again, repaired, and deleted with their last route. */
-#include "listener.h"
+#include "nexthops.h"
 
 static struct rig *rig_by_objects(void)
 {
@@ -60,19 +60,6 @@ static void by_ip_id(struct rig *rig, const char *format, uint32_t id)
 
 	snprintf(command, sizeof(command), format, id);
 	by_ip(rig, command);
-}
-
-static void read_back(struct rig *rig)
-{
-	struct nsp_op *op = nsp_op_new(1);
-
-	nsp_op_stage(op, rig->netns, 0);
-	nsp_op_readback(op);
-	nsp_op_sweep(op, rig->link, "web0");
-	nsp_core_submit(rig->core, op, false);
-	while (rig_next(rig))
-		;
-	CHECK_EQ(rig->op->failed, 0);
 }
 
 static char *ten_keys(const char *form)
@@ -286,7 +273,7 @@ static void test_no_carrier(void)
 	by_ip(rig, "link set v0-p down");
 	while (lines(rig, "route show", "20.0.0."))
 		nap();
-	nsp_core_rejudge(rig->core, rig->netns, rig->link, NSP_JUDGE_NEXTHOPS);
+	nsp_core_recheck(rig->core, rig->netns, rig->link, NSP_RECHECK_NEXTHOPS);
 	rig_quiet(rig);
 	CHECK_EQ(lines(rig, "route show", "via 192.0.2.9 dev v0"), 10);
 	CHECK_EQ(lines(rig, "-6 route show", "nexthop via 2001:db8::9 dev v0"), 10);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Routes of several next hops: put, shown, changed, damaged, found again, deleted, in both families. */
-#include "listener.h"
+#include "nexthops.h"
 
 #define TWO                                                                                                                        \
 	"{kind: route, interface: web0, dst: 10.0.0.0/8, nexthops: "                                                               \
@@ -125,18 +125,6 @@ static void test_drift(void)
 	listen_in(&listener);
 	CHECK_EQ(totals(&listener).altered, altered + 2);
 	listener_free(&listener);
-}
-
-static void read_back(struct rig *rig)
-{
-	struct nsp_op *op = nsp_op_new(1);
-
-	nsp_op_stage(op, rig->netns, 0);
-	nsp_op_readback(op);
-	nsp_op_sweep(op, rig->link, "web0");
-	nsp_core_submit(rig->core, op, false);
-	while (rig_next(rig))
-		;
 }
 
 /* In a later life they are known as they are; of what nobody wants any more it is said what it was. */

@@ -2,6 +2,8 @@
 /* Operations on interfaces: stages in several namespaces, carried out in one order with the rows. */
 #include "rig.h"
 
+#include <linux/if_tun.h>
+
 static struct nsp_link named(const char *name, uint32_t fields)
 {
 	struct nsp_link link = { .fields = NSP_LINK_NAME | fields, .kind = "veth", .up = 1 };
@@ -334,6 +336,46 @@ static void test_large_and_empty(void)
 	rig_free(rig);
 }
 
+/* A tun is there when all of its stage has been carried out, or not at all. */
+static void test_tun(void)
+{
+	struct nsp_tun tun = { .name = "tun0", .flags = IFF_TUN, .owner = 7, .group = NSP_TUN_ANYBODY };
+	struct nsp_link mark = named("tun0", NSP_LINK_ALIAS | NSP_LINK_MTU), link;
+	struct rig *rig = rig_new();
+	struct nsp_op *op;
+
+	snprintf(mark.alias, sizeof(mark.alias), "a mark");
+	mark.mtu = 1 << 20; /* more than it takes */
+	op = nsp_op_new(42);
+	nsp_op_stage(op, rig->netns, 0);
+	nsp_op_tun(op, &tun, 1);
+	NEED(nsp_link_change(nsp_op_room(op), &mark));
+	CHECK_EQ(run(rig, op), EINVAL);
+	CHECK_EQ(world_link(rig->world, "tun0", &link), -ENODEV);
+
+	mark.mtu = 1400;
+	op = nsp_op_new(42);
+	nsp_op_stage(op, rig->netns, 0);
+	nsp_op_tun(op, &tun, 1);
+	NEED(nsp_link_change(nsp_op_room(op), &mark));
+	CHECK_EQ(run(rig, op), 0);
+	CHECK_EQ(rig->op->count, 1);
+	CHECK(world_link(rig->world, "tun0", &link) > 0);
+	CHECK_STR(link.alias, "a mark");
+	CHECK_EQ(link.mtu, 1400);
+
+	op = nsp_op_new(43);
+	nsp_op_stage(op, rig->netns, 0);
+	nsp_op_tun(op, &tun, 1);
+	CHECK_EQ(run(rig, op), EEXIST);
+	CHECK_STR(rig->op->text, "make the tun tun0: File exists");
+	op = nsp_op_new(43);
+	nsp_op_stage(op, rig->netns, 0);
+	nsp_op_tun(op, &tun, 0);
+	CHECK_EQ(run(rig, op), 0);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	test_needs_root();
@@ -345,5 +387,6 @@ int main(void)
 	test_namespace_of_a_ready_slot();
 	test_every_operation_is_given_back();
 	test_large_and_empty();
+	test_tun();
 	return test_end();
 }

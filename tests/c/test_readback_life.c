@@ -223,7 +223,7 @@ static void test_begun_anew(void)
 	back.generation = rig->core->slot_generation;
 	back.unclaimed_cap = 16;
 	back.unclaimed = calloc(back.unclaimed_cap, sizeof(*back.unclaimed));
-	back.unclaimed[back.unclaimed_count++].wish.kind = 1; /* of another table */
+	back.unclaimed[back.unclaimed_count++].decoded.kind = 1; /* of another table */
 	CHECK_EQ(nsp_dump_protocol(&rig->world->sock, AF_INET, NSP_PROTOCOL, object_seen, &back, NULL), 0);
 	CHECK_EQ(back.unclaimed_count, 3);
 	object_seen(&back, 0, NULL);
@@ -234,7 +234,7 @@ static void test_begun_anew(void)
 	CHECK_EQ(nsp_dump_protocol(&rig->world->sock, AF_INET, NSP_PROTOCOL, object_seen, &back, NULL), 0);
 	CHECK_EQ(back.unclaimed_count, 2);
 	pthread_mutex_lock(&rig->core->lock);
-	each_row(&back, judge_row);
+	each_row(&back, repair_row);
 	pthread_mutex_unlock(&rig->core->lock);
 	CHECK_EQ(op->head.missing, 1);
 	rig_quiet(rig);

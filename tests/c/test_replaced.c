@@ -123,7 +123,7 @@ static void test_is_recorded_before(void)
 {
 	struct rig *rig = rig_new_ready();
 
-	nsp_core_guard(rig->core, 1);
+	nsp_core_record_replaced(rig->core, 1);
 	foreign_route(rig, "10.0.0.0", 8, "192.0.2.77");
 	foreign_neigh(rig, "192.0.2.9", 0x77, NUD_PERMANENT);
 	uint32_t serial = rig_start(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8, override: true},"
@@ -189,7 +189,7 @@ static void test_in_the_next_life(void)
 	const uint8_t *data;
 	size_t len;
 
-	nsp_core_guard(rig->core, 1);
+	nsp_core_record_replaced(rig->core, 1);
 	foreign_route(rig, "10.0.0.0", 8, "192.0.2.77");
 	rig_start(rig, OVER("10.0.0.0/8", ""));
 	rig_quiet(rig);
@@ -229,7 +229,7 @@ static void test_cannot_be_put_back(void)
 {
 	struct rig *rig = rig_new_ready();
 
-	nsp_core_guard(rig->core, 1);
+	nsp_core_record_replaced(rig->core, 1);
 	by_ip(rig, "nexthop add id 7 via 192.0.2.77 dev v0");
 	by_ip(rig, "route add 10.0.0.0/8 nhid 7 proto static");
 	rig_start(rig, OVER("10.0.0.0/8", ""));

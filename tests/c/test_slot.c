@@ -213,7 +213,7 @@ static void test_dead(void)
 
 	rig_ready(rig);
 	rig_quiet(rig);
-	nsp_core_rejudge(rig->core, rig->netns, rig->link, NSP_JUDGE_REFUSED | NSP_JUDGE_ROUTES4);
+	nsp_core_recheck(rig->core, rig->netns, rig->link, NSP_RECHECK_REFUSED | NSP_RECHECK_ROUTES4);
 	rig_quiet(rig);
 	CHECK_STR(in_kernel(rig, "10.0.0.0/8"), "");
 	CHECK_HAS(in_kernel(rig, "11.0.0.0/8"), "direct");

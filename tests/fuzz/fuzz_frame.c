@@ -33,42 +33,43 @@ static void check_text(const char *text, size_t cap)
 		need((uint8_t)text[i] >= 0x20 && (uint8_t)text[i] != 0x7f);
 }
 
-static void check_item(const struct wish *wish, const char *slot)
+static void check_item(const struct decoded *decoded, const char *slot)
 {
 	struct mp_out out = { 0 }, text = { 0 };
-	struct item item = wish_item(wish, frame->text.data);
+	struct item item = decoded_item(decoded, frame->text.data);
 	struct slot_memo memo = { 0 };
 	struct fault fault;
-	struct said said;
-	struct wish again;
+	struct fields fields;
+	struct decoded again;
 
 	item_put(&out, slot, &item);
 	struct mp_in in = { out.data, out.data + out.len };
-	need(item_kind(in) >= 0 && item_read(&in, item_kind(in), &said, &text, &memo, &fault) && in.p == in.end && !said.block.p);
-	need(item_make(&said, &again, &text, &memo, &fault));
-	need(again.kind == wish->kind && again.flags == wish->flags && !strcmp((char *)text.data + again.slot, slot));
-	need(!memcmp(again.body, wish->body, kinds[wish->kind]->body_size));
-	need(!(wish->flags & ITEM_SOURCE) || !memcmp(again.source, wish->source, 16));
-	need(again.hops_len == wish->hops_len && !memcmp(wish_hops(&again, text.data), item.hops, item.hops_len));
+	need(item_kind(in) >= 0 && item_read(&in, item_kind(in), &fields, &text, &memo, &fault) && in.p == in.end &&
+	     !fields.block.p);
+	need(item_make(&fields, &again, &text, &memo, &fault));
+	need(again.kind == decoded->kind && again.flags == decoded->flags && !strcmp((char *)text.data + again.slot, slot));
+	need(!memcmp(again.body, decoded->body, kinds[decoded->kind]->body_size));
+	need(!(decoded->flags & ITEM_SOURCE) || !memcmp(again.source, decoded->source, 16));
+	need(again.hops_len == decoded->hops_len && !memcmp(decoded_hops(&again, text.data), item.hops, item.hops_len));
 	mp_free(&out);
 	mp_free(&text);
 }
 
-static void check_wish(const struct wish *wish)
+static void check_decoded(const struct decoded *decoded)
 {
 	struct mp_out text = { 0 }, interface = { 0 };
 	char key[NSP_KEY_MAX];
 	struct fault fault;
-	struct wish again;
-	const char *slot = frame_slot(frame, wish);
-	size_t len = key_format(key, slot, wish->kind, wish->body);
+	struct decoded again;
+	const char *slot = frame_slot(frame, decoded);
+	size_t len = key_format(key, slot, decoded->kind, decoded->body);
 
 	need(len < sizeof(key) && key_is_bulk(key, len));
 	need(key_parse(key, len, &again, &text, &fault));
-	need(again.kind == wish->kind && !memcmp(again.body, wish->body, kind_key_size(kinds[wish->kind], wish->body)));
+	need(again.kind == decoded->kind && !memcmp(again.body, decoded->body, kind_key_size(kinds[decoded->kind], decoded->body)));
 	need(!strcmp((char *)text.data + again.slot, slot));
 	if (!frame->keys)
-		check_item(wish, slot);
+		check_item(decoded, slot);
 
 	/* As an item it names the interface that it came with. */
 	struct mp_in in;
@@ -111,7 +112,7 @@ static void read_frame(const uint8_t *data, size_t size)
 		check_text(fault.field, sizeof(fault.field));
 	}
 	for (uint32_t i = 0; i < view.bulk; i++)
-		check_wish(&frame->wishes[i]);
+		check_decoded(&frame->bulk[i]);
 }
 
 /* A copy of exactly this length, so that the sanitizer sees one byte too many. */

@@ -9,16 +9,20 @@ import msgspec
 from nsplane import check_frame
 
 from ..client import Client, Ticket
-from ..errors import InvalidItems, fault_line
+from ..errors import InvalidItems
 from ..result import Result, sum_up
-from .files import Item, read_items
-from .output import FAILED, counted, exit_code, print_entries, print_json, say
+from .files import Item
+from .output import counted, exit_code, print_entries, print_json
+from .progress import progress
 from .settings import Settings, pass_settings, where
+from .wanted import keys_of, wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 PART = 16 << 20
 """Bytes of encoded items in one request; more are sent in several."""
+MANY = 100_000
+"""So many items take their time."""
 
 
 def guards(command: F) -> F:
@@ -54,30 +58,22 @@ def apply(
 ) -> None:
     """Publish the items of FILES: YAML or JSON, a list of items or a map with `items`; `-` is the standard input.
 
-    An item that cannot be is named, and then nothing is sent.
+    All that is wrong with them is said by file and line, and then nothing is sent.
     """
-    items = [item for name in files for item in read_items(name)]
+    items = wanted(files, as_json)
     with settings.client() as client:
-        try:
-            if replace:
-                result = client.replace(items, atomic=atomic, confirm=confirm)
-            elif atomic or confirm is not None:
-                result = client.put(items, atomic=atomic, confirm=confirm)
-            else:
-                result = put(client, items)
-        except InvalidItems as error:
-            if as_json:
-                print_json({"counts": {"invalid": len(error.faults)}, "items": error.faults})
-            else:
-                for fault in error.faults:
-                    say(f"nsplane: invalid: {fault_line(fault)}", err=True)
-                click.echo("nsplane: nothing was sent", err=True)
-            context.exit(FAILED)
+        if replace:
+            result = client.replace(items, atomic=atomic, confirm=confirm)
+        elif atomic or confirm is not None:
+            result = client.put(items, atomic=atomic, confirm=confirm)
+        else:
+            result = put(client, items)
     finish(context, result, as_json, confirm)
 
 
 @click.command()
-@click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+@click.argument("keys", metavar="[KEY...]", nargs=-1)
+@click.option("-f", "--file", "files", metavar="FILE", multiple=True, help="The items of a file, as `apply` takes it.")
 @click.option("--force", is_flag=True, help="Even where they are another source's.")
 @guards
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
@@ -88,14 +84,18 @@ def delete(
     context: click.Context,
     settings: Settings,
     keys: tuple[str, ...],
+    files: tuple[str, ...],
     force: bool,
     atomic: bool,
     confirm: float | None,
     as_json: bool,
 ) -> None:
-    """Remove the items with these KEYS; one that is not there counts as removed."""
+    """Remove the items with these KEYS, or those of files; one that is not there counts as removed."""
+    if not keys and not files:
+        raise click.UsageError("give KEYS, or --file FILE.")
+    every = [*keys, *(key for own in keys_of(wanted(files, as_json)) for key in own)]
     with settings.client() as client:
-        result = client.delete(keys, force=force, atomic=atomic, confirm=confirm)
+        result = client.delete(every, force=force, atomic=atomic, confirm=confirm)
     finish(context, result, as_json, confirm)
 
 
@@ -107,8 +107,13 @@ def put(client: Client, items: Sequence[Item]) -> Result:
     faults = check_frame(msgspec.msgpack.encode({"op": "put", "items": [item for part in parts for item in part]}))
     if faults:
         raise InvalidItems(faults)
-    tickets: list[Ticket] = [client.submit("put", items=part, check=False) for part in parts]
-    client.drain()
+    with progress("applies", len(items), MANY) as heard:
+        tickets: list[Ticket] = [client.submit("put", items=part, check=False) for part in parts]
+        done = 0
+        for part, ticket in zip(parts, tickets, strict=True):
+            client.await_reply(ticket)
+            done += len(part)
+            heard(done)
     return sum_up(ticket.result() for ticket in tickets)
 
 

@@ -17,10 +17,10 @@ from ..errors import Unreachable
 from ..privileges import ALL, require
 from ..result import Result
 from .agent import checked_id, state_dir
-from .files import read_items
 from .output import DONE, FAILED, PENDING, age, counted, print_entries, print_json, print_table, printable, say
 from .publish import finish
 from .settings import Settings, pass_settings, where
+from .wanted import wanted
 
 SIGNS = {
     "create": "+",
@@ -54,11 +54,11 @@ def plan(
     """
     if bool(files) == bool(keys):
         raise click.UsageError("give FILES, or --delete KEY.")
+    items = wanted(files, as_json)
     with settings.client() as client:
         if keys:
             planned = client.plan("delete", keys=list(keys))
         else:
-            items = [item for name in files for item in read_items(name)]
             planned = client.plan("replace" if replace else "put", items=items)
     changes: list[dict[str, Any]] = planned["changes"]
     if as_json:

@@ -53,7 +53,7 @@ class EventStream:
         self._stream = engine.events(since=since, filters={"type": "container"}, decode=True)
         self._read_so_far: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
         self._silence = silence
-        self._heard = time.monotonic()
+        self._last_event = time.monotonic()
         self._closed = False
         threading.Thread(target=self._read, name="docker events", daemon=True).start()
 
@@ -63,12 +63,12 @@ class EventStream:
         try:
             event = self._read_so_far.get(timeout=timeout)
         except queue.Empty:
-            if time.monotonic() > self._heard + self._silence:
+            if time.monotonic() > self._last_event + self._silence:
                 raise TimeoutError(f"nothing was heard for {self._silence:g} s") from None
             return None
         if isinstance(event, Exception):
             raise event
-        self._heard = time.monotonic()
+        self._last_event = time.monotonic()
         return event
 
     def close(self) -> None:

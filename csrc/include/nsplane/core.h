@@ -8,7 +8,7 @@
  * Memory
  * ------
  * Cores, frames and operations have memory of their own, which the functions ending in _free give back. Where memory cannot be had the
- * process is aborted: a table of wishes from which one is missing would be worse. What a function hands out a pointer to is the object's,
+ * process is aborted: a table of items from which one is missing would be worse. What a function hands out a pointer to is the object's,
  * and valid as long as is said there.
  *
  * Threads
@@ -304,25 +304,25 @@ NSP_API void nsp_slot_lost(struct nsp_core *core, uint32_t slot, uint32_t state,
 /* Gives the rows that were put on a slot that is not ready their verdict. */
 NSP_API void nsp_slot_settle(struct nsp_core *core, uint32_t slot);
 
-#define NSP_JUDGE_REFUSED 0x1  /* what is pending or failed */
-#define NSP_JUDGE_GATEWAYS 0x2 /* routes with a gateway or a source, which the kernel may have come to refuse */
-#define NSP_JUDGE_ROUTES4 0x4  /* all of these: the kernel has dropped them */
-#define NSP_JUDGE_ROUTES6 0x8
-#define NSP_JUDGE_NEIGHS 0x10
-#define NSP_JUDGE_NEXTHOPS                                                                                                         \
-	0x40		       /* the kernel has dropped the nexthop objects of a link, and the routes by them: it had no carrier */
-#define NSP_JUDGE_SOURCES 0x20 /* routes with a preferred source: they go with the address, wherever they leave */
-#define NSP_JUDGE_FDB 0x40     /* as the first ones */
+#define NSP_RECHECK_REFUSED 0x1	 /* what is pending or failed */
+#define NSP_RECHECK_GATEWAYS 0x2 /* routes with a gateway or a source, which the kernel may have come to refuse */
+#define NSP_RECHECK_ROUTES4 0x4	 /* all of these: the kernel has dropped them */
+#define NSP_RECHECK_ROUTES6 0x8
+#define NSP_RECHECK_NEIGHS 0x10
+#define NSP_RECHECK_NEXTHOPS                                                                                                       \
+	0x40 /* the kernel has dropped the nexthop objects of a link, and the routes by them: it had no carrier */
+#define NSP_RECHECK_SOURCES 0x20 /* routes with a preferred source: they go with the address, wherever they leave */
+#define NSP_RECHECK_FDB 0x40	 /* as the first ones */
 
 /* Queues the rows that were refused and are due to be tried again: after a second, then after twice as long each time, up to a minute.
  * Returns in how many milliseconds to call it again, or -1: not before the next NSP_NOTICE_RETRY. */
 NSP_API long nsp_slot_retry(struct nsp_core *core, uint32_t slot);
 
 /* Has rows written again: of the slots on the link `ifindex` of a namespace or, where that is 0, of all its slots. */
-NSP_API void nsp_core_rejudge(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which);
+NSP_API void nsp_core_recheck(struct nsp_core *core, uint32_t netns, int32_t ifindex, uint32_t which);
 
 /* Whether routes that share their next hops go by nexthop objects, where the kernel has them: off at first. What was written otherwise stays
- * as it is. The caller then has to tell when a link of a route is without carrier: nsp_core_rejudge with NSP_JUDGE_NEXTHOPS. */
+ * as it is. The caller then has to tell when a link of a route is without carrier: nsp_core_recheck with NSP_RECHECK_NEXTHOPS. */
 NSP_API void nsp_core_nexthop_objects(struct nsp_core *core, uint32_t on);
 
 /* Has the core hear, by nsp_monitor_read, what others do to its routes and neighbours: what was deleted or replaced is written again, and
@@ -353,7 +353,7 @@ NSP_API int nsp_slot_free(struct nsp_core *core, uint32_t slot);
 
 /* Has the core tell what an override is about to take the place of, and wait until that has been recorded (nsp_core_replace): in the
  * memory of this process alone it would be lost with it. Without, it is replaced at once. */
-NSP_API void nsp_core_guard(struct nsp_core *core, uint32_t on);
+NSP_API void nsp_core_record_replaced(struct nsp_core *core, uint32_t on);
 
 /* What is to be known since the last call: msgpack maps {key, netns, message, errno, text}, one behind the other. With `message` (bytes) it
  * is to be recorded, with nil forgotten: it has been put back or, with an errno and the kernel's words, could not be. Returns the
@@ -431,7 +431,7 @@ struct nsp_op {
 	uint32_t missing;     /* of nsp_op_readback: rows that the kernel had no more */
 	uint32_t altered;     /* rows that it had otherwise */
 	uint32_t stale;	      /* objects that no row wanted, which were deleted */
-	uint64_t nanoseconds; /* how long it took, without what nsp_op_look gave way to */
+	uint64_t nanoseconds; /* how long it took, without what nsp_op_inspect gave way to */
 };
 
 NSP_API struct nsp_op *nsp_op_new(uint64_t cookie);
@@ -450,6 +450,10 @@ NSP_API struct nsp_batch *nsp_op_stage(struct nsp_op *op, uint32_t netns, uint32
 NSP_API struct nsp_batch *nsp_op_room(struct nsp_op *op);
 NSP_API struct nsp_batch *nsp_op_reserve(struct nsp_op *op, uint32_t bytes);
 
+/* Has the current stage begin with a tun or tap that is made, or (not `create`) given to another owner and group. One that is made stays only
+ * when all messages of the stage have been carried out. */
+NSP_API void nsp_op_tun(struct nsp_op *op, const struct nsp_tun *tun, uint32_t create);
+
 /* Makes an operation of one stage and no messages one that reads back what the kernel has of ours in the stage's namespace - routes and
  * permanent neighbours of protocol 110 - and compares it with the rows of the slots that are ready: what differs is written again, and
  * what is there already need not be. Routes that came with addresses of ours are looked for too. `error` says that the kernel could not be
@@ -458,7 +462,7 @@ NSP_API void nsp_op_readback(struct nsp_op *op);
 
 /* Has a read back give way, every few hundred objects, to all else that there is to do: one that is made now and then, for what nobody was
  * heard to do. What is put or deleted meanwhile is not looked at. */
-NSP_API void nsp_op_look(struct nsp_op *op);
+NSP_API void nsp_op_inspect(struct nsp_op *op);
 
 /* Says of a read back that it comes directly behind what another has repaired: what is not as it is to be again has been made so by the
  * kernel. Such rows are NSP_STATE_FAILED with EOPNOTSUPP and say what the kernel has, and are not repaired. */

@@ -26,8 +26,8 @@
  *
  * The calling thread stays in its namespace, except with nsp_netns_enter and nsp_netns_unshare. What must be done inside another one
  * is done by a thread that enters, acts, and ends before the function returns: nsp_netns_open, _open_name, _create, _create_anonymous,
- * _cookie and _sysctl, nsp_socket_open, nsp_genl_open and nsp_monitor_survey with a descriptor, nsp_monitor_open. All signals are blocked
- * in it.
+ * _cookie and _sysctl, nsp_socket_open, nsp_genl_open and nsp_monitor_survey with a descriptor, nsp_monitor_open, nsp_tun_create and
+ * _change. All signals are blocked in it.
  *
  * Functions wait for the kernel, which carries out a message before it answers, and for nothing else; nsp_netns_create also for whoever
  * holds /run/netns locked (flock(2)), as `ip netns add` does. A signal cuts no function short. A thread that is in a function must not be
@@ -360,6 +360,32 @@ NSP_API int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link);
 /* Reads a RTM_NEWLINK or RTM_DELLINK message. -EINVAL where it is another or malformed. The attributes stay where they are, in the
  * message. */
 NSP_API int nsp_link_read(const void *msg, struct nsp_link *link);
+
+/* ---- tun and tap (tun.c): links of which a process reads and writes the packets; /dev/net/tun makes them, and no message ------- */
+
+#define NSP_TUN_ANYBODY 0xffffffffu
+
+struct nsp_tun {
+	char name[16];
+	uint32_t flags; /* of linux/if_tun.h: IFF_TUN or IFF_TAP, with IFF_NO_PI, IFF_VNET_HDR and IFF_MULTI_QUEUE */
+	uint32_t owner; /* a user and a group without whom it takes CAP_NET_ADMIN to open it; without either anybody may */
+	uint32_t group;
+	uint32_t reserved[5]; /* 0 */
+};
+
+/* Makes one in the namespace `netns_fd` (or NSP_NETNS_CURRENT) and returns a descriptor of its first queue, which the caller reads, writes
+ * and closes. The link goes with its last descriptor, unless it is told to stay: so it can be given what else it needs before. -EEXIST
+ * where a link has the name, of whatever kind; -EOPNOTSUPP where there is no /dev/net/tun or no driver behind it; -EINVAL of a name or
+ * flags that cannot be. */
+NSP_API int nsp_tun_create(int netns_fd, const struct nsp_tun *tun, struct nsp_error *err);
+
+/* Has the link of this descriptor stay when the last one is closed, until it is deleted as others are. */
+NSP_API int nsp_tun_persist(int fd, struct nsp_error *err);
+
+/* Gives one that is there, with the name and flags that it has, to another owner and group; NSP_TUN_ANYBODY leaves what it has: the kernel
+ * takes neither away. It is opened for that: -EBUSY where a process has the only queue. -ENODEV where there is none of this name, -EINVAL
+ * where it is no such link or has other flags (IFF_NO_PI and IFF_VNET_HDR are set as they are given). */
+NSP_API int nsp_tun_change(int netns_fd, const struct nsp_tun *tun, struct nsp_error *err);
 
 #define NSP_PUT_NEW 0	  /* CREATE | EXCL */
 #define NSP_PUT_REPLACE 1 /* CREATE | REPLACE */

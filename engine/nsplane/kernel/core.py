@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 STATES: tuple[str, ...] = tuple(ffi.string(lib.nsp_state_name(state)).decode() for state in range(lib.NSP_STATES))
 
-JUDGE_REFUSED: int = lib.NSP_JUDGE_REFUSED
-JUDGE_GATEWAYS: int = lib.NSP_JUDGE_GATEWAYS
-JUDGE_ROUTES4: int = lib.NSP_JUDGE_ROUTES4
-JUDGE_ROUTES6: int = lib.NSP_JUDGE_ROUTES6
-JUDGE_NEIGHS: int = lib.NSP_JUDGE_NEIGHS
-JUDGE_NEXTHOPS: int = lib.NSP_JUDGE_NEXTHOPS
-JUDGE_SOURCES: int = lib.NSP_JUDGE_SOURCES
-JUDGE_FDB: int = lib.NSP_JUDGE_FDB
-JUDGE_ALL = JUDGE_REFUSED | JUDGE_ROUTES4 | JUDGE_ROUTES6 | JUDGE_NEIGHS | JUDGE_FDB
+RECHECK_REFUSED: int = lib.NSP_RECHECK_REFUSED
+RECHECK_GATEWAYS: int = lib.NSP_RECHECK_GATEWAYS
+RECHECK_ROUTES4: int = lib.NSP_RECHECK_ROUTES4
+RECHECK_ROUTES6: int = lib.NSP_RECHECK_ROUTES6
+RECHECK_NEIGHS: int = lib.NSP_RECHECK_NEIGHS
+RECHECK_NEXTHOPS: int = lib.NSP_RECHECK_NEXTHOPS
+RECHECK_SOURCES: int = lib.NSP_RECHECK_SOURCES
+RECHECK_FDB: int = lib.NSP_RECHECK_FDB
+RECHECK_ALL = RECHECK_REFUSED | RECHECK_ROUTES4 | RECHECK_ROUTES6 | RECHECK_NEIGHS | RECHECK_FDB
 NOTICE_TOUCHED: int = lib.NSP_NOTICE_TOUCHED
 NOTICE_EMPTY: int = lib.NSP_NOTICE_EMPTY
 NOTICE_RETRY: int = lib.NSP_NOTICE_RETRY
@@ -253,9 +253,9 @@ class Core(Handle):
         milliseconds = int(lib.nsp_slot_retry(self._raw, slot))
         return None if milliseconds < 0 else milliseconds / 1000
 
-    def rejudge(self, netns: int, ifindex: int, which: int) -> None:
-        """Has rows written again (JUDGE_*): of the slots on this link of the namespace or, for 0, of all its slots."""
-        lib.nsp_core_rejudge(self._raw, netns, ifindex, which)
+    def recheck(self, netns: int, ifindex: int, which: int) -> None:
+        """Has rows written again (RECHECK_*): of the slots on this link of the namespace or, for 0, of all its slots."""
+        lib.nsp_core_recheck(self._raw, netns, ifindex, which)
 
     def slot_free(self, slot: int) -> bool:
         return bool(lib.nsp_slot_free(self._raw, slot) == 0)
@@ -266,9 +266,9 @@ class Core(Handle):
 
     # what overrides replace
 
-    def guard(self, on: bool) -> None:
+    def record_replaced(self, on: bool) -> None:
         """Whether what an override is about to replace waits for `replace`, when `replaced` has told of it."""
-        lib.nsp_core_guard(self._raw, on)
+        lib.nsp_core_record_replaced(self._raw, on)
 
     def replaced(self) -> list[ReplacedObject]:
         """What NOTICE_REPLACED is about."""

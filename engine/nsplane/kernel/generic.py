@@ -44,8 +44,8 @@ class GenericAnswer:
 
 
 class GenericSocket(Handle):
-    """A socket in one namespace. Its requests wait for the kernel; where what they change is to be in order with other changes, a
-    stage of an operation has them (`Op.request`)."""
+    """A socket in one namespace. Its requests wait for the kernel; where what they change is to be in order with other changes,
+    they are stages of an operation (`Op.request`)."""
 
     ROOM = 16 * 1024
 

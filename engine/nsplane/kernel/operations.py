@@ -100,6 +100,16 @@ def _point_to(raw: CData, attributes: bytes) -> None:
 
 
 @dataclass(slots=True, frozen=True)
+class Tun:
+    """A tun or tap: `flags` are IFF_* of linux/if_tun.h, `owner` and `group` numbers of a user and a group."""
+
+    name: str
+    flags: int
+    owner: int | None = None
+    group: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class OpResult:
     """What became of an operation: how many messages failed, and of the first its errno and the kernel's sentence."""
 
@@ -157,6 +167,16 @@ class Op:
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))
 
+    def begin_tun(self, tun: Tun, create: bool) -> None:
+        """Has the stage begin with a tun or tap that is made, and stays when all of the stage has been carried out. Without
+        `create` one that is there is given to another owner and group, where these are not None."""
+        raw = ffi.new("struct nsp_tun *")
+        raw.name = tun.name.encode(errors="surrogateescape")
+        raw.flags = tun.flags
+        raw.owner = lib.NSP_TUN_ANYBODY if tun.owner is None else tun.owner
+        raw.group = lib.NSP_TUN_ANYBODY if tun.group is None else tun.group
+        lib.nsp_op_tun(self._raw, raw, create)
+
     def ask(self, name: str) -> None:
         """Addresses for the index 0 in later stages are for the link of this name."""
         self._add(lib.nsp_link_get(self._room(), LinkChange(name=name)._fill()))
@@ -183,12 +203,12 @@ class Op:
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
 
-    def readback(self, looks: bool = False, confirms: bool = False) -> None:
+    def readback(self, inspects: bool = False, confirms: bool = False) -> None:
         """Compares what the kernel has of ours in the stage's namespace with the rows; such an operation has no messages. One that
-        only `looks` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
+        only `inspects` gives way to everything else. One that `confirms` what another has repaired repairs it not again."""
         lib.nsp_op_readback(self._raw)
-        if looks:
-            lib.nsp_op_look(self._raw)
+        if inspects:
+            lib.nsp_op_inspect(self._raw)
         if confirms:
             lib.nsp_op_confirm(self._raw)
 

@@ -40,6 +40,8 @@ MODULES = (
     "netkit",
     "nlmon",
     "sit",
+    "tap",
+    "tun",
     "vcan",
     "veth",
     "vlan",

@@ -97,6 +97,10 @@ class CreatedKind(LinkKind):
         if self.table.fields:
             birth.data = attributes.encode(self.table, self._values(node))
 
+    def bear(self, op: Operation, node: LinkNode, birth: LinkChange, netns_fd: int | None) -> None:
+        """Has the operation make the link: in the stage's namespace or, where that is another, in `netns_fd`."""
+        op.create(birth, netns_fd=netns_fd)
+
     def born_in(self, node: LinkNode, netns: Netns) -> Netns:
         """The namespace that its lower link is in: the kernel looks for that where the message comes from."""
         held = next(filter(None, (node.scope.held_of(there(interface_key(name))) for name in self.lower_links(node.item))), None)
@@ -236,7 +240,7 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
         peer, peer_netns = others[0]
         op.create(birth, _at_birth(peer, kind, group, kind.mtu(peer, None)), peer_netns.fd)
     else:
-        op.create(birth, netns_fd=None if born_in is netns else netns.fd)
+        kind.bear(op, node, birth, None if born_in is netns else netns.fd)
     nodes = tuple(end for end, _ in ends)
     for end, where in ends:
         name = birth.name if is_renamed else end.wanted_name

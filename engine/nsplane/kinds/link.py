@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from operator import attrgetter
 from socket import AF_INET, AF_INET6
@@ -27,7 +27,8 @@ from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
 from nsplane.plan.needs import Loss, Need, there
-from nsplane.plan.node import Node, Scope
+from nsplane.plan.node import Failure, Node, Scope
+from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
 FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
@@ -109,6 +110,22 @@ class LinkKind:
     def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
         """Has the change make these fields of the kind as they are to be."""
 
+    def change_beside(self, node: LinkNode, fields: Collection[str]) -> Callable[[Operation, str], None] | None:
+        """What changes fields that no message about the link changes: adds that to an operation, for the link of this name."""
+        return None
+
+    def prepare(self, node: LinkNode) -> Failure | None:
+        """Finds out what else is to be known: what the item names on this machine (a user, a file), and what nothing is heard of.
+        Why that cannot be, where it cannot: the link is left as it is then."""
+        return None
+
+    def read_anew(self, node: LinkNode) -> bool:
+        """What was found out may be otherwise by now. Is there such?"""
+        return False
+
+    def left(self, node: LinkNode) -> None:
+        """The link has gone, or was given back."""
+
     def lacks(self, node: LinkNode) -> list[str]:
         """What there has to be besides its namespace for the link to be there."""
         return []
@@ -160,6 +177,8 @@ class LinkNode(Node):
         """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
         self.right_data: bytes | None = None
         """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
+        self.found_out: Any = None
+        """What the kind has found out beside what is told of links, for this item."""
         self._there = there(key)
         self._master_fact = ""
         self._held: HeldLink | None = None
@@ -173,14 +192,14 @@ class LinkNode(Node):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept, self.right_data = kind, None, None
+        self.kind, self._kept, self.right_data, self.found_out = kind, None, None, None
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
         self._master_fact = "" if item.master is None else there(interface_key(item.master))
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self._given = given_addresses(self.scope.saved_state, self.key, item.addresses or ())
         self.features = link_features(self.scope.saved_state, self.key, item.features or {})
-        self.wish(item, source, generation)
+        self.take_item(item, source, generation)
 
     def due_addresses(self, link: Link | None = None) -> tuple[Address, ...]:
         """The addresses that this link, or a new one, is to have now."""
@@ -276,6 +295,7 @@ class LinkNode(Node):
         held, self._held = self._held, None
         if self.item.port is None:
             self.port = None
+        self.kind.left(self)
         self.ending = self._is_outdated = False
         self._kept = None
         self.withdraw()
@@ -319,7 +339,24 @@ class LinkNode(Node):
 
     def acquire(self, netns: Netns) -> None:
         self.scope.displaced.recall(self.key, netns)
-        self.kind.acquire(self, netns)
+        if self._is_prepared():
+            self.kind.acquire(self, netns)
+
+    def _is_prepared(self) -> bool:
+        failure = self.kind.prepare(self)
+        if failure is not None and failure.is_retried:
+            self.refuse(failure.error, failure.text)
+        elif failure is not None:
+            self.fail(failure.error, failure.text)
+        return failure is None
+
+    def read_anew(self) -> None:
+        if self.kind.read_anew(self):
+            self.scope.touch_only(self)
+
+    def operation_done(self, error: int, text: str) -> None:
+        self.kind.read_anew(self)
+        super().operation_done(error, text)
 
     def give_up(self) -> None:
         assert self._held is not None
@@ -331,6 +368,8 @@ class LinkNode(Node):
         link = held.link
         assert link is not None
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
+        if not self._is_prepared():
+            return
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
         of_kind = self.kind.differences(self, link)
@@ -342,6 +381,7 @@ class LinkNode(Node):
                 self.refuse_repeated(f"the kernel took it, but {name} of {link.name} is not so")
                 return
         self.kind.change(self, of_kind, change)
+        beside = self.kind.change_beside(self, of_kind) if of_kind else None
         of_port = self._change_port(link, change)
         if of_port is None:
             return
@@ -359,7 +399,7 @@ class LinkNode(Node):
         mtu = change.mtu or link.mtu
         if mtu < IPV6_MIN_MTU:
             fresh, changed = ([one for one in some if one.family == AF_INET] for some in (fresh, changed))
-        if not (change or stale or fresh or changed or features.settings):
+        if not (change or stale or fresh or changed or features.settings) and beside is None:
             self._kept = desired
             if self.item.port is None:
                 self.port = None
@@ -369,7 +409,7 @@ class LinkNode(Node):
             self._rest(addresses, mtu)
             return
         self._tell_drift(held, desired, change, [*of_kind, *of_port, *(["addresses"] if addresses else []), *features.fields])
-        if not self.retries.may_repeat((held.netns, change, stale, changed, fresh, features.settings)):
+        if not self.retries.may_repeat((held.netns, change, stale, changed, fresh, features.settings, *of_kind)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
@@ -393,6 +433,8 @@ class LinkNode(Node):
         for address in fresh:
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
+        if beside is not None:
+            beside(op, change.name or link.name)
         if features.settings:
             op.stage_in(held.netns, generic=True)
             op.request(features_request(link.index, features.settings))

@@ -218,6 +218,10 @@ class Node(ABC):
         """What it held has gone, or was given back."""
 
     @abstractmethod
+    def read_anew(self) -> None:
+        """Of what it holds, that of which nothing is heard may be otherwise by now."""
+
+    @abstractmethod
     def supply(self) -> None:
         """Sets the facts that are true while it holds its object."""
 
@@ -233,9 +237,9 @@ class Node(ABC):
     def dispose(self) -> None:
         """Nothing is wanted any more and nothing is left."""
 
-    # ---- the wish ----
+    # ---- what is wanted ----
 
-    def wish(self, item: Interface, source: str, generation: int) -> None:
+    def take_item(self, item: Interface, source: str, generation: int) -> None:
         """The item becomes exactly this."""
         self.item, self.source, self.generation = item, source, generation
         self.gone = False
@@ -249,7 +253,7 @@ class Node(ABC):
         self.scope.facts.need(self, (need.fact for need in self.needs))
         self.fact_changed()
 
-    def unwish(self) -> None:
+    def unwant(self) -> None:
         """Nobody wants the item any more."""
         self.gone = True
         self.fact_changed()
@@ -382,7 +386,7 @@ class Node(ABC):
         self._overtaken = False
 
     def operation_done(self, error: int, text: str) -> None:
-        """The operation that it started has ended. Its failure says nothing where another wish or fact has overtaken it."""
+        """The operation that it started has ended. Its failure says nothing where another request or fact has overtaken it."""
         self.busy = False
         if error and self.excuse(error):
             error = 0

@@ -33,7 +33,7 @@ class Operation(Op):
         self.cookie = cookie
         self.nodes = nodes
         self.reads_back = False
-        self.looks = False
+        self.inspects = False
         self.confirms = False
         self.to_confirm = False
         """What it repairs is read once more: not where events were lost, for then somebody may still be at it."""
@@ -69,7 +69,7 @@ class Operation(Op):
 
     def makes(self, netns: Netns, name: str, take: Callable[[Link], None]) -> None:
         """The operation makes a link of this name: `take` is told of the link when the operation has ended, whatever else fails or
-        was wished meanwhile."""
+        was wanted meanwhile."""
         self._made.append((netns, name, take))
 
     def take_made(self) -> None:
@@ -116,6 +116,7 @@ class Operation(Op):
             link = netns.link(name)
             if link is not None and not link.up:
                 link.alias = link.alias if what.alias is None else what.alias
+                netns.set_group(link, link.group if what.group is None else what.group)
                 link.addr_gen_mode = link.addr_gen_mode if what.addr_gen_mode is None else what.addr_gen_mode
                 link.data = link.data if what.data is None else merge(link.data, what.data)
                 link.slave_data = link.slave_data if what.slave_data is None else merge(link.slave_data, what.slave_data)

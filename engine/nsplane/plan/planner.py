@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from nsplane.kernel import JUDGE_REFUSED, Address, Core, KernelError, LinkChange, OpResult
+from nsplane.kernel import RECHECK_REFUSED, Address, Core, KernelError, LinkChange, OpResult
 from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.displaced import DisplacedLinks
 from nsplane.plan.held import Held
-from nsplane.plan.looks import Looks
+from nsplane.plan.inspections import Inspections
 from nsplane.plan.node import Node
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -37,7 +37,7 @@ from nsplane.world.timers import Appointment, Timers
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 60.0
+INSPECT_SECONDS = 60.0
 """How often a namespace is looked at for what nothing was heard of."""
 LOGGED = 10
 EXPRESS_NODES = 16
@@ -53,7 +53,7 @@ class Planner:
         agent_id: str,
         note: Callable[[str, dict[str, object]], None],
         saved: SavedState,
-        look_seconds: float = LOOK_SECONDS,
+        inspect_seconds: float = INSPECT_SECONDS,
     ) -> None:
         self.core = core
         self.saved_state = saved
@@ -75,9 +75,9 @@ class Planner:
         self.readbacks = ReadBacks(core, self.ownership, self.operation, self._begin)
         self._removals = Removals(self, self.ownership.groups)
         self._verdicts = Verdicts(self.nodes, self.slots, self.claims)
-        self._looks = Looks(self.timers, look_seconds, self.namespaces, self._look_at)
-        self._look_seconds = look_seconds
-        self.timers.later(look_seconds, self._look_at_failures)
+        self._inspections = Inspections(self.timers, inspect_seconds, self.namespaces, self._inspect)
+        self._inspect_seconds = inspect_seconds
+        self.timers.later(inspect_seconds, self._look_at_failures)
         self._fresh: list[Netns] = []
         self._unread: dict[Netns, None] = {}
         self._drifted: list[str] = []
@@ -156,12 +156,15 @@ class Planner:
     def _has_unheld(self, netns: Netns) -> bool:
         return any(self.ownership.is_agents(link) and link.index not in netns.holders for link in netns.links.values())
 
-    def _look_at(self, netns: Netns) -> bool:
-        """Begins to look at a namespace, unless there is nothing of ours, or it is being read in any case."""
+    def _inspect(self, netns: Netns) -> bool:
+        """Begins to inspect a namespace, unless there is nothing of ours, or it is being read in any case."""
         self.look_at_links(netns)
+        for holder in tuple(netns.holders.values()):
+            if isinstance(holder, Node):
+                holder.read_anew()
         if self.readbacks.is_under_way(netns) or netns in self._unread or not (netns.ready_slots or netns.holders):
             return False
-        self.readbacks.begin(netns, looks=True)
+        self.readbacks.begin(netns, inspects=True)
         return True
 
     def look_at_links(self, netns: Netns) -> None:
@@ -176,7 +179,7 @@ class Planner:
 
     def _look_at_failures(self) -> None:
         """What has failed, and is on no timer of its own, is tried again: what was in its way may be so no longer, in silence."""
-        self.timers.later(self._look_seconds, self._look_at_failures)
+        self.timers.later(self._inspect_seconds, self._look_at_failures)
         for node in self.nodes.values():
             if node.state == "failed":
                 node.link_changed()
@@ -192,6 +195,8 @@ class Planner:
         before = Counter(self.readbacks.found)
         self.references.look()
         self.namespaces.survey_all()
+        for node in self.nodes.values():
+            node.read_anew()
         self.touch_all()
         self.readbacks.resync(before, done)
 
@@ -343,7 +348,7 @@ class Planner:
         if op.removes is not None:
             self._removals.ended(op.removes)
         for netns in op.ended(result.error, result.failed):
-            self.core.rejudge(netns.number, 0, JUDGE_REFUSED)
+            self.core.recheck(netns.number, 0, RECHECK_REFUSED)
         op.take_made()
         if op.reads_back:
             self.readbacks.ended(op, result)
@@ -351,8 +356,8 @@ class Planner:
             self._note_lost(op.namespaces[0], index, address)
         if op.restores:
             self.replaced.forget(op.restores, result.error, result.text)
-        if op.looks and not op.confirms:
-            self._looks.looked(result.seconds)
+        if op.inspects and not op.confirms:
+            self._inspections.ended(result.seconds)
         self._dropped += op.namespaces
         self.readbacks.resynced(result.cookie)
         for node in op.nodes:

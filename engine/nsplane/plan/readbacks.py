@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from nsplane.kernel import JUDGE_ALL, Core, OpResult
+from nsplane.kernel import RECHECK_ALL, Core, OpResult
 from nsplane.plan.node import Node
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -38,13 +38,13 @@ class ReadBacks:
         op = self._under_way.get(netns)
         return op is not None and not self._core.has_begun(op)
 
-    def begin(self, netns: Netns, soon: Iterable[tuple[int, str]] = (), looks: bool = False, confirms: bool = False) -> None:
+    def begin(self, netns: Netns, soon: Iterable[tuple[int, str]] = (), inspects: bool = False, confirms: bool = False) -> None:
         """Compares what the kernel has of ours in the namespace with the rows, behind all that is queued, and puts right what
         differs. On links of ours, where slots are ready and where some will be `soon`, what nobody wants is deleted. One that only
-        `looks` gives way to everything else; one that `confirms` does not repair again what another has just repaired."""
+        `inspects` gives way to everything else; one that `confirms` does not repair again what another has just repaired."""
         op = self._operation()
-        op.stage_in(netns).readback(looks, confirms)
-        op.looks, op.confirms, op.to_confirm = looks, confirms, looks and not confirms
+        op.stage_in(netns).readback(inspects, confirms)
+        op.inspects, op.confirms, op.to_confirm = inspects, confirms, inspects and not confirms
         op.reads_back = True
         for link in netns.links.values():
             if self._ownership.is_agents(link):
@@ -65,9 +65,9 @@ class ReadBacks:
             del self._under_way[netns]
         self.found.update(missing=result.missing, altered=result.altered, stale=result.stale)
         if op.to_confirm and (result.missing or result.altered) and netns not in self._under_way:
-            self.begin(netns, looks=True, confirms=True)
-        if result.error and not op.looks:
-            self._core.rejudge(netns.number, 0, JUDGE_ALL)
+            self.begin(netns, inspects=True, confirms=True)
+        if result.error and not op.inspects:
+            self._core.recheck(netns.number, 0, RECHECK_ALL)
 
     def resync(self, before: Counter[str], done: Callable[[Counts], None]) -> None:
         """`done` is told what has been found since `before`, when all that is under way has been read."""

@@ -38,7 +38,7 @@ class Replaced:
         self._note = note
         self._earlier: dict[str, dict[str, Any]] = {}
         self._orphans: dict[tuple[object, ...], dict[str, bytes]] = {}
-        core.guard(True)
+        core.record_replaced(True)
 
     def take(self) -> None:
         """Records what is about to be replaced, all of it at once, and has it be; forgets what has been put back. Where it cannot

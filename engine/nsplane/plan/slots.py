@@ -160,7 +160,7 @@ class Slot:
         self._index = index
         netns.ready_slots[self.key] = index
         self.missing = []
-        self._scope.namespaces.hear(netns)
+        self._scope.namespaces.watch_routes(netns)
         self._scope.replaced.slot_ready(self.key, netns)
         if not self._scope.ownership.is_agents(netns.links[index]):  # else it is known as ours, whatever it is called later
             self._scope.saved_state.save("slot", self.key, netns.location(index))

@@ -7,8 +7,27 @@ import errno
 from nsplane.errors import BadRequest, ItemError
 from nsplane.kernel import KernelError
 from nsplane.model.items import check_label
-from nsplane.model.requests import Microservice, Running
+from nsplane.model.requests import Microservice, Request, Running
 from nsplane.world.microservices import Microservices
+
+
+class Announcements:
+    """Requests that say what runs. One is answered when it is recorded, and recorded when what waited for it is under way."""
+
+    def __init__(self, microservices: Microservices, instance: str) -> None:
+        self._microservices = microservices
+        self._instance = instance
+        self._taken: list[tuple[Request, dict[str, object]]] = []
+
+    def take(self, envelope: Microservice, request: Request) -> None:
+        """Has it known; `answer` answers it. BadRequest."""
+        self._taken.append((request, {"instance": self._instance} | announce(self._microservices, envelope)))
+
+    def answer(self) -> None:
+        """What waited for those that were taken is under way."""
+        taken, self._taken = self._taken, []
+        for request, body in taken:
+            request.complete(body)
 
 
 def announce(microservices: Microservices, envelope: Microservice) -> dict[str, object]:

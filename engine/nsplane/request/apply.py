@@ -80,7 +80,7 @@ class Applier:
                     request.count("conflict", entry)
                 case Decision(action="delete", node=node) if node is not None:
                     node.report_to(request)
-                    node.unwish()
+                    node.unwant()
                 case Decision(action="absent"):
                     self._delete_again(one.key, request)
                 case _:
@@ -91,7 +91,7 @@ class Applier:
         node = self._planner.nodes.get(key)
         if node is not None and node.state in ("failed", "retrying"):
             node.report_to(request)
-            node.unwish()
+            node.unwant()
         else:
             request.count("removed")
 

@@ -15,7 +15,7 @@ def bound_elsewhere() -> list[str]:
     return [path for path in map(os.fsdecode, paths) if not path.startswith(f"{RUN_DIR}/")]
 
 
-def is_apart(name: str) -> bool | None:
+def is_private(name: str) -> bool | None:
     """Is a name here bound to something else than in the mount namespace of the machine's first process? None where that cannot be
     said."""
     if identify("/proc/1/root") is None:

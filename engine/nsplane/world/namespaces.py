@@ -132,11 +132,11 @@ class Namespaces:
             self._take(netns, event)
         return netns
 
-    def hear(self, netns: Netns) -> None:
+    def watch_routes(self, netns: Netns) -> None:
         """There are to be routes in it: what others do to them is heard from now on."""
-        if not netns.heard:
+        if not netns.routes_watched:
             self._core.set_nsid(netns.number, self.route_monitor.watch(netns.fd))
-            netns.heard = True
+            netns.routes_watched = True
 
     def drop(self, netns: Netns) -> None:
         """Lets go of it; when nobody holds it, it is closed, and ends if no process or name keeps it."""
@@ -155,7 +155,7 @@ class Namespaces:
             self.route_monitor.read()
         except EventsLost:
             for watched in self:
-                if watched.heard:
+                if watched.routes_watched:
                     self._lost(watched)
         try:
             while events := self.monitor.read():
@@ -211,7 +211,7 @@ class Namespaces:
             for address in addresses.values():
                 if address.identity not in now.addresses:
                     self._take(netns, Event(netns.nsid, True, 0, None, link.index, address))
-        self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
+        self._core.recheck(netns.number, 0, kernel.RECHECK_REFUSED)
         self._lost(netns)
 
     def look(self, netns: Netns) -> None:
@@ -258,19 +258,19 @@ class Namespaces:
             return
         lost = 0
         if new.up and (not old.up or saw & kernel.SAW_DOWN):  # a slot that heard in time that it was down has no rows here
-            lost |= kernel.JUDGE_ALL
+            lost |= kernel.RECHECK_ALL
         if new.up and saw & (kernel.SAW_NO_CARRIER | kernel.SAW_DOWN):  # as long as it is down its slot has no rows here
-            lost |= kernel.JUDGE_NEXTHOPS
+            lost |= kernel.RECHECK_NEXTHOPS
         if old.mac != new.mac or saw & kernel.SAW_MAC:
-            lost |= kernel.JUDGE_NEIGHS
+            lost |= kernel.RECHECK_NEIGHS
         if old.mtu < IPV6_MIN_MTU or saw & kernel.SAW_LOW_MTU:
-            lost |= kernel.JUDGE_ROUTES6 | kernel.JUDGE_NEIGHS
+            lost |= kernel.RECHECK_ROUTES6 | kernel.RECHECK_NEIGHS
         if (old.up, old.mtu, old.master) != (new.up, new.mtu, new.master):
-            lost |= kernel.JUDGE_REFUSED
+            lost |= kernel.RECHECK_REFUSED
         if old.master != new.master:
-            lost |= kernel.JUDGE_FDB
+            lost |= kernel.RECHECK_FDB
         if lost:
-            self._core.rejudge(netns.number, new.index, lost)
+            self._core.recheck(netns.number, new.index, lost)
 
     def _take_address(self, netns: Netns, link: Link, event: Event) -> None:
         address = event.address
@@ -278,18 +278,18 @@ class Namespaces:
         if not event.gone:
             if link.put_address(address):
                 # A gateway of this link, or a preferred source of any link, may have become possible.
-                self._core.rejudge(netns.number, 0, kernel.JUDGE_REFUSED)
+                self._core.recheck(netns.number, 0, kernel.RECHECK_REFUSED)
         else:
             link.drop_address(address)
             for change in netns.changes:
                 change.address_gone(netns, link.name, address)
             # With the last IPv4 address the kernel drops the link's IPv4 routes and its ARP entries, permanent ones too, and it
             # keeps gateways that it would now refuse.
-            lost = kernel.JUDGE_GATEWAYS
+            lost = kernel.RECHECK_GATEWAYS
             if address.family == AF_INET and not link.inet:
-                lost |= kernel.JUDGE_ROUTES4 | kernel.JUDGE_NEIGHS
-            self._core.rejudge(netns.number, link.index, lost)
-            self._core.rejudge(netns.number, 0, kernel.JUDGE_SOURCES)
+                lost |= kernel.RECHECK_ROUTES4 | kernel.RECHECK_NEIGHS
+            self._core.recheck(netns.number, link.index, lost)
+            self._core.recheck(netns.number, 0, kernel.RECHECK_SOURCES)
         netns._tell_holder(link.index)
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ class Change(Protocol):
 
 
 class Netns:
-    """One namespace in play. `number` is the core's for it, `nsid` the monitor's. `heard`: it is known what others do to routes."""
+    """One namespace in play. `number` is the core's for it, `nsid` the monitor's. `routes_watched`: by a monitor."""
 
     def __init__(self, fd: int, identity: NetnsId, number: int, nsid: int, cookie: int | None = None) -> None:
         self.fd = fd
@@ -39,7 +39,7 @@ class Netns:
         self.nsid = nsid
         self._cookie = cookie
         self.users = 0
-        self.heard = False
+        self.routes_watched = False
         self.links: dict[int, Link] = {}
         self.names: dict[str, int] = {}
         self.aliases: dict[str, int] = {}
@@ -157,6 +157,12 @@ class Netns:
         for name in old.names:
             if self.names.get(name) == old.index and (new is None or name not in new.names):
                 del self.names[name]
+
+    def set_group(self, link: Link, group: int) -> None:
+        """A link that is here is in this group, though nothing was heard of that."""
+        self._leave_group(link)
+        link.group = group
+        self.groups[group] += 1
 
     def _leave_group(self, link: Link | None) -> None:
         if link is not None:

@@ -22,7 +22,7 @@ from nsplane.kernel import KernelError
 from nsplane.model.identity import mark
 from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 from nsplane.world.facts import Facts
-from nsplane.world.mounts import RUN_DIR, bound_elsewhere, is_apart
+from nsplane.world.mounts import RUN_DIR, bound_elsewhere, is_private
 from nsplane.world.namespaces import Namespaces
 from nsplane.world.netns import Netns
 from nsplane.world.path_walk import PathWalk, Task, walk_path
@@ -457,7 +457,7 @@ class References:
 
     def _compare_mounts(self, fact: str) -> None:
         """Says it once where a name that is bound here is not seen by others, or theirs not here."""
-        if not self._mounts_compared and is_apart(fact.removeprefix(OWN)):
+        if not self._mounts_compared and is_private(fact.removeprefix(OWN)):
             self._mounts_compared = True
             log.warning(
                 "%s is not the same for others on this machine: the agent is in a mount namespace that does not propagate to "

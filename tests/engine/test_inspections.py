@@ -19,8 +19,8 @@ Settle = Callable[..., dict[str, Any]]
 @pytest.fixture
 def engine(lab: Lab) -> Iterator[Engine]:
     """One that looks every 0.2 seconds, and whose route monitor hears nothing."""
-    with Engine(agent_id=lab.name(), look_seconds=0.2) as made:
-        made._planner.namespaces.hear = lambda netns: None  # type: ignore[method-assign]
+    with Engine(agent_id=lab.name(), inspect_seconds=0.2) as made:
+        made._planner.namespaces.watch_routes = lambda netns: None  # type: ignore[method-assign]
         yield made
         made.replace([], timeout=20)
         until(made, lambda: not made._planner.is_at_work)
@@ -89,14 +89,14 @@ def test_a_namespace_that_goes_while_it_is_looked_at(engine: Engine, lab: Lab) -
     items.append(bridge("b", by_name(name)))
     assert engine.put(items, timeout=5)["counts"] == {"configured": 4}
     looked = 0
-    look = engine._planner._looks.looked
+    look = engine._planner._inspections.ended
 
     def count(seconds: float) -> None:
         nonlocal looked
         looked += 1
         look(seconds)
 
-    engine._planner._looks.looked = count  # type: ignore[method-assign]
+    engine._planner._inspections.ended = count  # type: ignore[method-assign]
     until(engine, lambda: looked > 2)
     web.end()
     until(engine, lambda: (engine.get("route/a/10.9.0.0/16") or {})["state"] == "pending")

@@ -7,7 +7,7 @@ static uint64_t look(struct rig *rig)
 	struct nsp_op *op = reading(rig);
 	uint64_t cookie = op->cookie;
 
-	nsp_op_look(op);
+	nsp_op_inspect(op);
 	nsp_core_submit(rig->core, op, false);
 	return cookie;
 }

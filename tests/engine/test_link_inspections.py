@@ -18,7 +18,7 @@ Settle = Callable[..., dict[str, Any]]
 @pytest.fixture
 def engine(lab: Lab) -> Iterator[Engine]:
     """One that looks every 0.2 seconds."""
-    with Engine(agent_id=lab.name(), look_seconds=0.2) as made:
+    with Engine(agent_id=lab.name(), inspect_seconds=0.2) as made:
         yield made
         made.replace([], timeout=20)
         until(made, lambda: not made._planner.is_at_work)

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nexthops.h - a rig, what hears it, and a read back of its namespace, for tests of next hops. */
+#ifndef TEST_NEXTHOPS_H
+#define TEST_NEXTHOPS_H
+
+#include "listener.h"
+
+static inline void read_back(struct rig *rig)
+{
+	struct nsp_op *op = nsp_op_new(1);
+
+	nsp_op_stage(op, rig->netns, 0);
+	nsp_op_readback(op);
+	nsp_op_sweep(op, rig->link, "web0");
+	nsp_core_submit(rig->core, op, false);
+	while (rig_next(rig))
+		;
+	CHECK_EQ(rig->op->failed, 0);
+}
+
+#endif
