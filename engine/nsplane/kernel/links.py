@@ -8,7 +8,10 @@ import socket
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from nsplane._core import ffi, lib
 from nsplane.kernel.codecs import join, split
@@ -85,8 +88,7 @@ class EventsLost(Exception):
     """The monitor's socket overflowed: what is watched has to be read again."""
 
 
-@dataclass(slots=True, frozen=True)
-class Address:
+class Address(msgspec.Struct, frozen=True, eq=False):
     """An address of a link. `flags` are IFA_F_*, `proto` says who made it (0: unknown); `peer` is the other end's address, and
     `far` the same where it is in another subnet: then it makes another address. `metric` is that of the route to its network, 0 for
     none of its own. Lifetimes end at these seconds since the boot (`since_boot`). One that is `claimed` is ours though it does not
@@ -103,9 +105,16 @@ class Address:
     metric: int = 0
     broadcast: bytes = b""
     label: str = ""
-    valid_until: float = field(default=FOREVER, compare=False)
-    preferred_until: float = field(default=FOREVER, compare=False)
-    claimed: bool = field(default=False, compare=False)
+    valid_until: float = FOREVER
+    preferred_until: float = FOREVER
+    claimed: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        """Whose they are, and how long they live (`lives_as`), is no difference."""
+        return isinstance(other, Address) and _told_of(self) == _told_of(other)
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
 
     @property
     def identity(self) -> AddressIdentity:
@@ -148,6 +157,9 @@ class Address:
         local = socket.inet_ntop(self.family, self.packed)
         peer = f" peer {socket.inet_ntop(self.family, self.far)}" if self.far else ""
         return f"{local}{peer}/{self.prefix_len}"
+
+
+_told_of = attrgetter(*Address.__struct_fields__[:-3])
 
 
 @dataclass(slots=True)
@@ -205,7 +217,7 @@ class Link:
         identity = address.identity
         known = self.addresses.get(identity)
         if known is not None and known.is_ours and not address.is_ours:
-            address = replace(address, claimed=True)
+            address = msgspec.structs.replace(address, claimed=True)
         self.addresses[identity] = address
         self.inet += known is None and address.family == socket.AF_INET
         return known is None
@@ -215,7 +227,7 @@ class Link:
         for identity in which:
             address = self.addresses.get(identity)
             if address is not None and not address.is_ours:
-                self.addresses[identity] = replace(address, claimed=True)
+                self.addresses[identity] = msgspec.structs.replace(address, claimed=True)
 
     def drop_address(self, address: Address) -> None:
         if self.addresses.pop(address.identity, None) is not None:

@@ -75,8 +75,8 @@ def changes(wanted: tuple[Address, ...], link: Link, asks_again: bool = False) -
     kept = _without(there, stale, identities)
     stale += _secondary(kept, wanted) + _not_newest(kept, wanted)
     kept = _without(there, stale, identities)
-    changed = [wishes[one.identity] for one in kept if one.is_ours and not _is_as(wishes[one.identity], one)]
-    stays = {address.identity for address in kept}
+    stays = {address.identity: address for address in kept}
+    changed = [wishes[identity] for identity, one in stays.items() if one.is_ours and not _is_as(wishes[identity], one)]
     fresh = [address for address in in_order(wanted) if address.identity not in stays]
     in_the_way = _in_the_way(stale, link) if fresh else {}
     clash = next((in_the_way[address.packed] for address in fresh if address.packed in in_the_way), None)
@@ -84,7 +84,8 @@ def changes(wanted: tuple[Address, ...], link: Link, asks_again: bool = False) -
     unusable = next((address for address in kept if address.unusable), None)
     unlike = ""
     if clash is None:
-        clash, unlike = next(((one, what) for one in kept if (what := _unlike(wishes[one.identity], one))), (None, ""))
+        foreign = ((identity, one) for identity, one in stays.items() if not one.is_ours)
+        clash, unlike = next(((one, what) for identity, one in foreign if (what := _unlike(wishes[identity], one))), (None, ""))
     return AddressChanges(stale, fresh, changed, clash, unlike, unusable, _second(wanted, link))
 
 
@@ -131,8 +132,6 @@ def _is_stale(wish: Address | None, has: Address, asks_again: bool) -> bool:
 
 def _unlike(wish: Address, has: Address) -> str:
     """The field in which an address of somebody else is not as the item says; what it does not say, any address has right."""
-    if has.is_ours:
-        return ""
     unlike = {
         "peer": wish.peer and wish.peer != has.peer,
         "broadcast": wish.broadcast and wish.broadcast != has.broadcast,

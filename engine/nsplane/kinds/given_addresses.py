@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from nsplane.kernel import FOREVER, PROTOCOL, Address, AddressIdentity, Link, since_boot
 from nsplane.model.addresses import Lifetime, LinkAddress, lifetimes_of
@@ -51,7 +52,7 @@ class GivenAddresses:
             address = wish
             label = known.get(_text(wish.identity), {}).get("label")
             if link is not None and label and not wish.label:
-                address = replace(wish, label=link.name)  # as of one that was given none
+                address = structs.replace(wish, label=link.name)  # as of one that was given none
             lifetime = self._lifetimes.get(address.identity)
             if lifetime is None:
                 due.append(address)
@@ -60,7 +61,7 @@ class GivenAddresses:
             until = since + lifetime.valid
             early = -END_SECONDS if address.identity in there else min(END_SECONDS, lifetime.valid / 2)
             if until - now > early:
-                due.append(replace(address, valid_until=until, preferred_until=since + lifetime.preferred))
+                due.append(structs.replace(address, valid_until=until, preferred_until=since + lifetime.preferred))
             else:
                 over.append(str(address))
         self.over = f"the lifetime of {', '.join(over)} is over" if over else ""

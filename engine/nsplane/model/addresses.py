@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -31,6 +31,7 @@ _LOOPBACK6 = bytes(15) + b"\1"
 
 SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254}
 """RT_SCOPE_*, as `ip` calls them."""
+_GLOBAL, _, _LINK, _HOST = SCOPES.values()
 PROTOS = {"kernel_lo": 1, "kernel_ra": 2, "kernel_ll": 3}
 """IFAPROT_*, as `ip` calls them."""
 _LABEL = re.compile(r"[^\x00-\x20\x7f-\x9f]+\Z")
@@ -128,21 +129,33 @@ def parse_addresses(addresses: tuple[str | LinkAddress, ...]) -> tuple[Address, 
     `lifetimes_of`. ItemError names the element and its field."""
     parsed: list[Address] = []
     seen: set[object] = set()
-    scopes: dict[object, tuple[int, int]] = {}
+    has_maps = False
     for i, given in enumerate(addresses):
         field = f"addresses[{i}]"
-        address = _plain(given, field) if isinstance(given, str) else _from_map(given, field)
+        if isinstance(given, str):
+            address = _plain(given, field)
+        else:
+            address, has_maps = _from_map(given, field), True
         # Of IPv6 a link has each address once, with one prefix length.
         what = address.packed if address.family == AF_INET6 else address.identity
         if what in seen:
             raise ItemError(field, f"{_shown(given, address)} is in the list twice")
         seen.add(what)
+        parsed.append(address)
+    if has_maps:
+        _check_scopes(parsed)
+    return tuple(parsed)
+
+
+def _check_scopes(addresses: Iterable[Address]) -> None:
+    """The kernel takes one scope in a subnet."""
+    scopes: dict[object, tuple[int, int]] = {}
+    for i, address in enumerate(addresses):
         if address.family == AF_INET:
             scope, first = scopes.setdefault((address.network, address.prefix_len), (address.scope, i))
             if scope != address.scope:
-                raise ItemError(f"{field}.scope", f"of the addresses of a subnet there is one, and addresses[{first}] has another")
-        parsed.append(address)
-    return tuple(parsed)
+                text = f"of the addresses of a subnet there is one, and addresses[{first}] has another"
+                raise ItemError(f"addresses[{i}].scope", text)
 
 
 def lifetimes_of(addresses: tuple[str | LinkAddress, ...]) -> dict[AddressIdentity, Lifetime]:
@@ -170,9 +183,9 @@ def _shown(given: str | LinkAddress, address: Address) -> str:
 def default_scope(family: int, packed: bytes) -> int:
     """What the kernel, of IPv6, or its tools, of IPv4, give an address for a scope."""
     if family == AF_INET:
-        return SCOPES["host" if packed[0] == 127 else "global"]
+        return _HOST if packed[0] == 127 else _GLOBAL
     is_link_local = packed[0] == 0xFE and packed[1] >> 6 == 2
-    return SCOPES["host" if packed == _LOOPBACK6 else "link" if is_link_local else "global"]
+    return _HOST if packed == _LOOPBACK6 else _LINK if is_link_local else _GLOBAL
 
 
 def _plain(text: str, field: str) -> Address:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import replace
 from socket import AF_INET6
 from typing import Protocol
+
+from msgspec import structs
 
 from nsplane.kernel import IFA_F_NODAD, IFA_F_TENTATIVE, Address, AddressIdentity, Link, LinkChange, Op
 from nsplane.kernel.attributes import merge
@@ -124,7 +125,7 @@ class Operation(Op):
             link = netns.link(name)
             known = None if link is None else link.addresses.get(identity)
             if link is not None and known is not None and known.flags & IFA_F_TENTATIVE:
-                link.put_address(replace(address, flags=address.flags | IFA_F_TENTATIVE))
+                link.put_address(structs.replace(address, flags=address.flags | IFA_F_TENTATIVE))
         for (netns, name, identity), address in self._added.items() if not error and not failed else ():
             link = netns.link(name)
             if link is None:
@@ -135,5 +136,7 @@ class Operation(Op):
             elif address.family == AF_INET6:
                 link.drop_address(known)  # and is the newest now
             is_asked_for = address.family == AF_INET6 and not address.flags & IFA_F_NODAD
-            link.put_address(known or (replace(address, flags=address.flags | IFA_F_TENTATIVE) if is_asked_for else address))
+            link.put_address(
+                known or (structs.replace(address, flags=address.flags | IFA_F_TENTATIVE) if is_asked_for else address)
+            )
         return more
