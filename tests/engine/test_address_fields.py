@@ -23,7 +23,7 @@ FIELDS: list[tuple[str, str, Any, Any, bool]] = [
     (V4, "metric", 7, 9, True),
     (V4, "valid_lft", 1000, 2000, True),
     (V4, "deprecated", True, False, True),
-    (V4, "proto", 7, "kernel_ra", True),
+    (V4, "proto", 7, "kernel_ra", False),
     (V4, "noprefixroute", True, False, False),
     (V4, "broadcast", "+", "10.9.0.77", False),
     (V4, "label", "1", "two", False),
@@ -203,11 +203,12 @@ def test_what_somebody_changes_of_an_address_is_changed_back_and_ours_again(
     before, found = subject.shown(), altered(engine)
     with subject.stays():
         run(f"ip address change {text} dev {subject.link} {change}")
+        is_changed = bool(change) or protocol_of(address) != 110  # older kernels leave the mark of an IPv4 one
         until(engine, lambda: protocol_of(address) == 110)
         quiet(engine)
         assert (subject.shown() or {}) | {"metric": 0} == (before or {}) | {"metric": 0}
         assert subject.is_so("metric", 0) or subject.is_so("metric", 256)
-    assert altered(engine) == found + 1
+    assert altered(engine) == found + is_changed
     put(engine, subject.items())
     assert subject.shown() is None, bits
 

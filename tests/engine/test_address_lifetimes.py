@@ -10,7 +10,7 @@ import pytest
 from nsplane import Engine
 from nsplane.journal.store import Journal
 
-from .conftest import Lab, ip, life, quiet, run, until
+from .conftest import SLOWNESS, Lab, ip, life, quiet, run, until
 from .wishes import Item, bridge, by_name
 
 V4, V6 = "10.9.0.1/24", "fd09::1/64"
@@ -35,7 +35,9 @@ def are_about(lab: Lab, valid: int, preferred: int) -> bool:
     """Does the kernel have these, or a little less by now?"""
     found = lifetimes(lab)
     wanted = (valid, preferred)
-    return len(found) == 2 and all(has in range(one - 8, one + 1) for pair in found for has, one in zip(pair, wanted, strict=True))
+    return len(found) == 2 and all(
+        one - 8 * SLOWNESS <= has <= one for pair in found for has, one in zip(pair, wanted, strict=True)
+    )
 
 
 def put(engine: Engine, wanted: Item) -> Item:

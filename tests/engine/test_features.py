@@ -140,7 +140,7 @@ def test_a_link_that_is_made_again_has_them_again(engine: Engine, lab: Lab) -> N
     ("features", "message"),
     [
         ({"rx-vlan-filter": True}, "features.rx-vlan-filter: is fixed off: this device cannot change it"),
-        ({"tx-lockless": False, "lro": "on"}, "features.lro: is fixed off: this device cannot change it"),
+        ({"ntuple": False, "lro": "on"}, "features.lro: is fixed off: this device cannot change it"),
         (
             {"scatter-gather": False, "tso": True},
             "features.tso: the kernel took it, but the device keeps it off: another feature may be in its way",

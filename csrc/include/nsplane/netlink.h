@@ -430,8 +430,8 @@ struct nsp_addr_details {
 	uint32_t reserved[8]; /* 0: the fields to come */
 };
 
-/* RTM_NEWADDR; `mode` as of a route (NSP_PUT_*), `details` may be NULL. To replace an address that is there changes its proto, its metric and
- * its lifetimes, which are for ever where they are not given, and of an IPv6 one IFA_F_NODAD, _HOMEADDRESS, _MANAGETEMPADDR and
+/* RTM_NEWADDR; `mode` as of a route (NSP_PUT_*), `details` may be NULL. To replace an address that is there changes its metric, its proto
+ * (of IPv4 not with Linux 6.1) and its lifetimes, which are for ever where they are not given, and of an IPv6 one IFA_F_NODAD, _HOMEADDRESS, _MANAGETEMPADDR and
  * _NOPREFIXROUTE: all else of it stays. An IPv6 metric that is not given stays too; 256 is that of a new one. */
 NSP_API int nsp_addr_put(struct nsp_batch *batch, const struct nsp_addr *addr, const struct nsp_addr_details *details, int mode);
 

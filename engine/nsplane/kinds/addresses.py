@@ -110,13 +110,15 @@ def _is_as(wish: Address, has: Address) -> bool:
 
 
 def _becomes(has: Address, wish: Address) -> bool:
-    """Can the kernel make of an address the one that is wanted? (Of one that was not asked for no more is asked.)"""
+    """Can the kernel make of an address the one that is wanted? Of one that was not asked for (`dad`) no more is asked. Who made an
+    IPv4 one older kernels (6.1) do not change; where somebody has taken that off, this one does."""
     if wish.peer != has.peer:
         return False
     if wish.family == AF_INET6:
         return not has.flags & ~wish.flags & IFA_F_NODAD
     return (
         not (wish.flags ^ has.flags) & SETTINGS
+        and (wish.proto == has.proto or not has.proto)
         and wish.scope == has.scope
         and wish.broadcast == has.broadcast
         and (not wish.label or wish.label == has.label)
