@@ -22,6 +22,7 @@ NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
     "BridgePort": "[port](#ports)",
     "LinkAddress": "[map](#addresses)",
+    "WireguardPeer": "[peer](#wireguard)",
     "nexthop": "[next hop](#several-next-hops)",
 }
 """Definitions of the schema that the page calls by a name."""
@@ -52,7 +53,7 @@ def type_name(schema: dict[str, Any]) -> str:
 
 
 def plural(name: str) -> str:
-    return f"{name}es" if name.endswith("s") else f"{name}s"
+    return f"{name}es" if name.endswith(("s", "x")) else f"{name}s"
 
 
 def row(field: str, *cells: str) -> str:
@@ -83,6 +84,8 @@ def tables() -> dict[str, str]:
     made["port"] = table(field_row(name, field, False) for name, field in DEFINITIONS["BridgePort"]["properties"].items())
     address = DEFINITIONS["LinkAddress"]
     made["address"] = table(field_row(name, field, name in address["required"]) for name, field in address["properties"].items())
+    peer = DEFINITIONS["WireguardPeer"]
+    made["peer"] = table(field_row(name, field, name in peer["required"]) for name, field in peer["properties"].items())
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(
         row(way["title"], f"`{name}`", type_name(field), field["description"])
         for way in DEFINITIONS["namespace"]["anyOf"]

@@ -11,7 +11,7 @@ import pytest
 import nsplane
 
 ROOT = Path(nsplane.__file__).parent
-FLOORS = ("errors", "kernel", "model", "world", "plan", "kinds", "request", "journal", "intake", "engine")
+FLOORS = ("errors", "kernel", "model", "world", "plan", "kinds", "capture", "request", "journal", "intake", "engine")
 """From the lowest to the highest. A module imports from its own floor and from those below."""
 ABOVE_ALL = ("nsplane", "nsplane.__main__")
 

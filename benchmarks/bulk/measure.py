@@ -26,8 +26,8 @@ Rates = dict[str, float]
 ECHO_PROGRAM = Path(__file__).with_name("echo.py")
 FLOORS = 5
 """So often the floor is run for one figure: it takes half a second, and what a machine can do changes within that."""
-OPTIONS = {"multipath": ("--nexthop-objects", "auto")}
-"""Of the agent."""
+OBJECTS = "multipath"
+"""Its routes go by nexthop objects always. Others' are measured without, and in blocks with them too."""
 ONES = (Load(1, window=64), Load(1, window=64, gathered=True))
 """Requests of one item: of these there are a tenth as many."""
 
@@ -53,7 +53,9 @@ class Bulk:
         """Each measures with a namespace of this name."""
         yield self.floor
         yield lambda name: self.nsplane(name, Load(batch), "put", "put again", "delete")
-        yield lambda name: self.nsplane(name, Load(batch, blocks=True), "put", "put again", "delete")
+        for objects in (False, True) if self._kind.startswith("routes") else (False,):
+            load = Load(batch, blocks=True, objects=objects)
+            yield lambda name, load=load: self.nsplane(name, load, "put", "put again", "delete")  # type: ignore[misc]
         yield lambda name: self.nsplane(name, Load(batch, publishers=4), "put")
         yield lambda name: self.nsplane(name, Load(batch, namespaced=True), "put", "delete")
         for load in (Load(64), *ONES):
@@ -92,13 +94,15 @@ class Bulk:
         rates = {}
         try:
             with (
-                running_agent("--no-docker", *OPTIONS.get(self._kind, ())) as agent,
+                running_agent(
+                    "--no-docker", "--nexthop-objects", "auto" if load.objects or self._kind == OBJECTS else "never"
+                ) as agent,
                 interface(agent.bus, name) as netns,
                 running_publishers(where, agent.bus, items, load, *(step.split()[0] for step in steps)) as publishers,
             ):
                 for step in steps:
                     named = load.batch, step, load.publishers, load.namespaced, load.gathered
-                    rates[in_blocks(step) if load.blocks else nsplane(*named)] = publishers.step()
+                    rates[in_blocks(step, load.objects) if load.blocks else nsplane(*named)] = publishers.step()
                     self._check(netns, 0 if step == "delete" else items // load.publishers * load.publishers)
         finally:
             remove_namespace(name)

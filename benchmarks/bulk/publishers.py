@@ -27,6 +27,8 @@ class Load(NamedTuple):
     namespaced: bool = False
     blocks: bool = False
     """In blocks of the client's own size, which is all that is said of them."""
+    objects: bool = False
+    """To an agent whose routes go by nexthop objects."""
 
 
 class Step(msgspec.Struct):

@@ -109,13 +109,16 @@ def echo(gathered: bool = False) -> str:
     return f"echo, 1 in a request{', gathered' if gathered else ''}"
 
 
-def in_blocks(step: str) -> str:
-    """What is sent in blocks."""
-    return f"nsplane, blocks: {step}"
+def in_blocks(step: str, objects: bool = False) -> str:
+    """What is sent in blocks, for routes that go by nexthop objects or not."""
+    return f"nsplane, blocks{', nexthop objects' if objects else ''}: {step}"
 
 
 PLAIN = {nsplane(64, "put"): 0.5, nsplane(512, "put again"): 3.0}
-ROUTES = {in_blocks("put"): 1.0, in_blocks("delete"): 1.0, nsplane(512, "put"): 0.8, **PLAIN}
+ROUTES = {in_blocks(step, objects): 1.0 for objects in (False, True) for step in ("put", "delete")} | {
+    nsplane(512, "put"): 0.8,
+    **PLAIN,
+}
 LIMITS = {
     "routes": ROUTES,
     "routes6": ROUTES,

@@ -11,7 +11,8 @@ from .report import BulkReport
 TEXT = """\
 Measured is the whole way: the publisher's clock runs from the moment at which it begins to build the first item, in Python, to the
 last reply; every item has its verdict from the kernel by then. Not measured are the start of the processes, the making of the
-interfaces, and the taking away of everything. Publisher, agent and writer want more than one core between them: on a machine with
+interfaces, and the taking away of everything. The floor has the gateway in each route, and so has nsplane but where it says
+`nexthop objects` (`--nexthop-objects auto`). Publisher, agent and writer want more than one core between them: on a machine with
 fewer than three the figure says what is left when they share."""
 LIKE_ROUTES = "What is measured and what is not is as in `routes`."
 

@@ -213,8 +213,8 @@ class Client(Blocks):
 
     def plan(self, op: str, **fields: object) -> dict[str, Any]:
         """What a request would do: `changes`, maps of `key`, `action` (create, change, recreate, delete, conflict, invalid),
-        `before` and `after`, what it would lack (`missing`) and how many others it would interrupt (`interrupts`); and `counts` by
-        action."""
+        `before` and `after`, what it would lack (`missing`), how many others it would interrupt (`interrupts`) and, of one that
+        is made anew, the interfaces among them (`interrupted`); and `counts` by action."""
         return self._answer({"op": "plan", "request": self._request(op, **fields)})
 
     def history(self, limit: int = 100) -> list[Entry]:

@@ -142,8 +142,10 @@ static int read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, 
 		return nsp_refuse(err, EBADMSG, "%s[%u]: truncated msgpack", frame->keys ? "keys" : "items", index);
 	if (frame->keys && kind < 0)
 		fault_set(&fault, "key", "a key is a string of UTF-8");
-	if (frame->keys || kind >= 0 || !plain_check((struct mp_in){ start, in->p }, &fault))
+	if (kind >= 0)
 		frame_refuse(frame, index, NSP_NO_OFFSET, start, (size_t)(in->p - start), &fault);
+	else if (frame->keys || !plain_check((struct mp_in){ start, in->p }, &fault))
+		frame_refuse(frame, index, NSP_NO_OFFSET, NULL, 0, &fault); /* nobody knows here what of it is secret */
 	else
 		pass_on(frame, index, start, (size_t)(in->p - start));
 	return 0;

@@ -309,6 +309,9 @@ static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 		return nsp_attr_get(attr, &link->operstate, sizeof(link->operstate)) ? NSP_LINK_OPERSTATE : 0;
 	case IFLA_LINKINFO:
 		return info_read(attr, link);
+	case IFLA_PARENT_DEV_NAME:
+		nsp_attr_get_str(attr, link->parent_dev, sizeof(link->parent_dev));
+		return NSP_LINK_PARENT_DEV;
 	case IFLA_PROP_LIST:
 		return attrs_read(attr, &link->altnames, NSP_LINK_ALTNAMES);
 	case IFLA_AF_SPEC:

@@ -50,6 +50,7 @@ class _Lib:
     NSP_LINK_SLAVE_KIND: int
     NSP_LINK_SLAVE_DATA: int
     NSP_LINK_NETNS: int
+    NSP_LINK_PARENT_DEV: int
     NSP_TUN_ANYBODY: int
     NSP_PUT_NEW: int
     NSP_PUT_REPLACE: int

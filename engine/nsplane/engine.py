@@ -129,6 +129,7 @@ class Engine:
             self._state,
             self.agent_id,
         )
+        planner.lent.references = self._references
         self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._state)
         self._announcements = Announcements(self._microservices, self.instance)
         self._listing = Listing(self._core, planner, self._microservices)
@@ -578,7 +579,7 @@ class Engine:
         self._use()
         return self._changes.fetch()
 
-    def note(self, topic: str, event: dict[str, object]) -> None:
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
         self._changes.note(topic, event)
 
     def _note_microservice(self, event: str, instance: Instance) -> None:

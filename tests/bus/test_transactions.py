@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,9 @@ def test_history_and_revert(kept: RunningAgent, files: tuple[str, str]) -> None:
     assert (kept.client().entry("route/br/10.2.0.0/16") or {})["item"]["gateway"] == "10.1.0.2"
     listed = json.loads(kept.nsplane("history", "--json", "--limit", "1").stdout)
     assert listed[0]["note"] == "revert of 2"
+    page = (Path(__file__).parent.parent.parent / "docs/command-line.md").read_text()
+    (fields,) = re.findall(r"^\| `history` \|[^|]*\| (.*) \|$", page, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", fields) == list(listed[0])
     assert kept.nsplane("revert", "77").returncode == 1
 
 

@@ -114,6 +114,23 @@ def who_waits(lab: Lab) -> list[Item]:
     ]
 
 
+def links_that_are_moved(lab: Lab) -> list[Item]:
+    """One that is there, one that is not, one that two want, one where something is in the way; and where they come from."""
+    man = foreign(lab)
+    run(f"ip -n {lab.name('man')} link add v0 type veth peer v1")
+    red, blue = by_name(lab.name("red")), by_name(lab.name("blue"))
+    moved: list[Item] = [
+        {"kind": "host_device", "name": "h0", "from": man, "device": "v0", "namespace": red},
+        {"kind": "host_device", "name": "h1", "from": man, "device": "v0", "namespace": blue},
+        {"kind": "host_device", "name": "h2", "from": man, "device": "v1", "namespace": red, "host_name": "br"},
+        {"kind": "host_device", "name": "h3", "from": man, "device": "none", "namespace": red},
+        {"kind": "host_device", "name": "h4", "from": by_name(lab.name("none")), "device": "v0", "namespace": red},
+        {"kind": "host_device", "name": "h5", "from": by_label("web"), "device": "v0"},
+        {"kind": "host_device", "name": "h6", "from": man, "device": "v1", "namespace": by_label("web")},
+    ]
+    return [*moved, route("h0", "10.10.0.0/16"), route("h3", "10.10.0.0/16")]
+
+
 def wrong_masters(lab: Lab) -> list[Item]:
     blue = by_name(lab.name("blue"))
     return [veth("c", "d", blue, master="br"), veth("d", "c", blue)]
@@ -144,6 +161,7 @@ SCENARIOS = [
     foreign_links_overridden,
     foreign_links_adopted,
     who_waits,
+    links_that_are_moved,
     wrong_masters,
     ended_process,
     moved,

@@ -41,9 +41,14 @@ REQUIRED: dict[str, Item] = {
     "arp": {"interface": "b", "ip": "10.0.0.9", "mac": "02:00:00:00:00:09"},
     "fdb": {"interface": "b", "mac": "02:00:00:00:00:09"},
 }
-WANTED: dict[str, Item] = {"geneve": {"id": 7, "remote": "10.0.0.9"}, "vxlan": {"id": 7}, "xfrm": {"if_id": 7}}
+WANTED: dict[str, Item] = {
+    "geneve": {"id": 7, "remote": "10.0.0.9"},
+    "host_device": {"device": "d", "namespace": {"type": "microservice", "microservice": "none"}},
+    "vxlan": {"id": 7},
+    "xfrm": {"if_id": 7},
+}
 """What has to be given though a decoder does without."""
-FIELDS = {str(kind.__struct_config__.tag): set(kind.__struct_fields__) for kind in KINDS}
+FIELDS = {str(kind.__struct_config__.tag): set(kind.__struct_encode_fields__) for kind in KINDS}
 for field in bulk_fields():
     FIELDS.setdefault(field.kind, set()).add(field.name)
     FIELDS[field.kind].discard("kind")

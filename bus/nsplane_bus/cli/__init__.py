@@ -13,6 +13,9 @@ from ..errors import BusError
 from ..privileges import MissingCapability
 from ..process import CannotStart
 from .agent import agent
+from .capture import capture_command
+from .doctor import doctor
+from .importing import import_command
 from .output import say
 from .publish import apply, delete
 from .query import get, info, wait
@@ -37,7 +40,24 @@ def nsplane() -> None:
     """
 
 
-for command in (agent, apply, delete, get, why, wait, watch, *COMMANDS, run, execute, info, schema, watch_docker):
+for command in (
+    agent,
+    apply,
+    delete,
+    get,
+    why,
+    wait,
+    watch,
+    *COMMANDS,
+    capture_command,
+    import_command,
+    run,
+    execute,
+    info,
+    doctor,
+    schema,
+    watch_docker,
+):
     nsplane.add_command(command)
 
 

@@ -93,8 +93,9 @@ def print_json(value: object) -> None:
     click.echo(text)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table; the column `state` is coloured on a terminal."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], no_trunc: bool = False) -> None:
+    """A table; the column `state` is coloured on a terminal. There the columns fit, the last one on as many lines as it takes,
+    unless `no_trunc` says that none is to be cut."""
     if len(rows) > TABLE_ROWS:
         for row in rows:
             say("  ".join(row))
@@ -103,18 +104,21 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, no_wrap=name != columns[-1], overflow="fold" if name == columns[-1] else "ellipsis")
     for row in rows:
         table.add_row(*(Text(printable(cell), COLOURS.get(cell, "")) for cell in row))
     # What is not a terminal has no width to fold at.
-    console = Console() if sys.stdout.isatty() else Console(width=10_000, color_system=None)
+    width = None if sys.stdout.isatty() and not no_trunc else max(10_000, *(sum(map(len, row)) * 2 for row in rows), 0)
+    console = Console(width=width) if sys.stdout.isatty() else Console(width=width, color_system=None)
     with console.capture() as shown:
         console.print(table)
     for line in shown.get().splitlines():
         click.echo(line.rstrip())
 
 
-def print_entries(entries: Sequence[Entry]) -> None:
+def print_entries(entries: Sequence[Entry], no_trunc: bool = False) -> None:
     rows = [
         (
             entry.get("key") or f"item {entry.get('index')}",
@@ -125,10 +129,65 @@ def print_entries(entries: Sequence[Entry]) -> None:
         )
         for entry in entries
     ]
-    print_table(("KEY", "STATE", "SOURCE", "SINCE", "WHY"), rows)
+    print_table(("KEY", "STATE", "SOURCE", "SINCE", "WHY"), rows, no_trunc)
 
 
-def print_microservices(entries: Sequence[Entry]) -> None:
+def print_wide(entries: Sequence[Entry], places: Mapping[str, Any], no_trunc: bool = False) -> None:
+    """Entries with where they are and what of it matters most; `places` are the interface items by their names."""
+    rows = [
+        (
+            entry["key"],
+            entry["state"],
+            entry.get("source") or "",
+            age(entry.get("since")),
+            place_text(place_of(entry["item"] or {}, places)),
+            link_of(entry["item"] or {}, places),
+            gist(entry["item"] or {}),
+            reason(entry),
+        )
+        for entry in entries
+    ]
+    print_table(("KEY", "STATE", "SOURCE", "SINCE", "NAMESPACE", "LINK", "WHAT", "WHY"), rows, no_trunc)
+
+
+def place_of(item: Mapping[str, Any], places: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The reference to the namespace that an item is in: of a route or the like that of its interface's item. None: the agent's."""
+    if "interface" in item and "namespace" not in item:
+        item = places.get(item["interface"], item)
+    found: Mapping[str, Any] | None = item.get("namespace")
+    return found
+
+
+def place_text(namespace: Mapping[str, Any] | None) -> str:
+    """How a namespace is called in a table: that of a name by its name, others with what sort of name it is; `.` is the agent's."""
+    if namespace is None:
+        return "."
+    value = next((str(part) for name, part in namespace.items() if name != "type"), "")
+    return value if namespace.get("type") == "name" else f"{namespace.get('type')}:{value}"
+
+
+def link_of(item: Mapping[str, Any], places: Mapping[str, Any]) -> str:
+    """What the kernel calls the link that an item is, or is on."""
+    if "interface" in item and "namespace" not in item:
+        item = places.get(item["interface"], {"name": item["interface"]})
+    return str(item.get("host_name") or item.get("name") or item.get("interface") or "")
+
+
+def gist(item: Mapping[str, Any]) -> str:
+    """Addresses of an interface; where a route or an entry leads to."""
+    addresses = item.get("addresses") or ()
+    parts = [str(one.get("address", "") if isinstance(one, Mapping) else one) for one in addresses]
+    if "gateway" in item:
+        parts.append(f"via {item['gateway']}")
+    parts += [f"via {hop.get('gateway', '')}" for hop in item.get("nexthops") or ()]
+    if item.get("kind") == "arp":
+        parts.append(str(item.get("mac", "")))
+    elif item.get("kind") == "fdb" and "dst" in item:
+        parts.append(f"dst {item['dst']}")
+    return " ".join(parts)
+
+
+def print_microservices(entries: Sequence[Entry], no_trunc: bool = False) -> None:
     rows = [
         (
             entry["label"],
@@ -142,7 +201,7 @@ def print_microservices(entries: Sequence[Entry]) -> None:
         )
         for entry in entries
     ]
-    print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR", "CURRENT", "CONFIGURED", "WAITING"), rows)
+    print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR", "CURRENT", "CONFIGURED", "WAITING"), rows, no_trunc)
 
 
 def container(entry: Entry) -> str:

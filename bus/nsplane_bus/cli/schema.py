@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from nsplane.request.schema import document_schema
-
 from .output import print_json
+from .shorthand import file_schema
 from .wanted import wanted
 
 
@@ -24,7 +23,7 @@ def schema(output: Path | None, files: tuple[str, ...], as_json: bool) -> None:
         else:
             click.echo(f"{len(items)} items, all of which could be")
         return
-    text = json.dumps(document_schema(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(file_schema(), indent=2, ensure_ascii=False) + "\n"
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from nsplane.kinds import KINDS
+from nsplane.request.schema import document_schema
 
 from .elements import Path
 from .suggestions import meant, reference_types
@@ -17,6 +18,36 @@ PAIRS = tuple(str(item.__struct_config__.tag) for item in KINDS if "peer" in ite
 ENTRY = frozenset(("key", "state", "item"))
 REFERENCES = {"name": "name", "pid": "pid", "file": "path", "microservice": "microservice"}
 """The field of a namespace's reference by its type."""
+
+
+def file_schema() -> dict[str, Any]:
+    """The JSON Schema of items, with what stands in files in their place."""
+    schema: dict[str, Any] = document_schema()
+    definitions = schema["$defs"]
+    both: dict[str, Any] = {}
+    for kind in sorted(PAIRS, key=lambda kind: kind == "veth"):  # whose fields count where others' are otherwise
+        both |= {name: field for name, field in definitions[kind]["properties"].items() if name not in ("name", "peer")}
+    about = "the two ends: NAME, NAME@TYPE:REFERENCE such as web0@microservice:web, or a map of an end's fields"
+    end = {"anyOf": [{"type": "string"}, {"type": "object"}]}
+    both["kind"] = {"description": "what the ends are: veth where left out", "enum": [*PAIRS, None]}
+    both["link"] = {"description": about, "type": "array", "minItems": 2, "maxItems": 2, "items": end}
+    definitions["link"] = {
+        "title": "link",
+        "description": "Both ends of a pair; fields beside `link` are those of both.",
+        "type": "object",
+        "properties": both,
+        "required": ["link"],
+        "additionalProperties": False,
+    }
+    definitions["entry"] = {
+        "title": "entry",
+        "description": "An entry, as `nsplane get --json` prints it.",
+        "type": "object",
+        "properties": {"item": {"$ref": "#/$defs/item"}},
+        "required": sorted(ENTRY),
+    }
+    definitions["item"]["anyOf"] += [{"$ref": "#/$defs/link"}, {"$ref": "#/$defs/entry"}]
+    return schema
 
 
 class WrongElement(ValueError):

@@ -102,6 +102,17 @@ def shown(change: dict[str, Any]) -> Iterator[str]:
     if change["before"] is not None and change["after"] is not None and action not in ("conflict", "unchanged", "wait"):
         lines = difflib.ndiff(lines_of(change["before"]), lines_of(change["after"]))
         yield from (printable(f"    {line}") for line in lines if line[:1] in "+-" and line.strip())
+    for one in change.get("interrupted", ()):
+        yield printable(f"    interrupts {one['key']}  ({'; '.join(interrupted(one))})")
+
+
+def interrupted(one: dict[str, Any]) -> Iterator[str]:
+    """How an interface is interrupted that is not named."""
+    yield "made anew with it" if one["loses"] == "link" else "without its master meanwhile"
+    if one["items"]:
+        yield f"{one['items']} items are on it"
+    if one["microservice"] is not None:
+        yield f"in microservice {one['microservice']}"
 
 
 def lines_of(item: dict[str, Any]) -> list[str]:

@@ -308,6 +308,7 @@ NSP_API void nsp_attr_get_str(const struct nlattr *attr, char *out, size_t cap);
 #define NSP_LINK_SLAVE_KIND 0x8000
 #define NSP_LINK_SLAVE_DATA 0x10000
 #define NSP_LINK_NETNS 0x20000
+#define NSP_LINK_PARENT_DEV 0x8000000
 
 struct nsp_link {
 	uint32_t fields; /* NSP_LINK_*: which of these are given */
@@ -331,7 +332,8 @@ struct nsp_link {
 	struct nsp_attrs slave_data; /* and as a port of its master: IFLA_INFO_SLAVE_DATA */
 	struct nsp_attrs altnames;   /* read only: its other names, each IFLA_ALT_IFNAME */
 	char alias[128];
-	uint32_t reserved[32]; /* 0: the fields to come */
+	char parent_dev[32];   /* read only: the device that it is a link of, such as 0000:3b:00.0; what is longer is cut off */
+	uint32_t reserved[24]; /* 0: the fields to come */
 };
 
 /* RTM_NEWLINK that creates `link` (NAME and KIND are needed). `peer`, for a veth and its like, is born in the namespace `netns`, a

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from nsplane.journal import private
 from nsplane.journal.formats import FORMAT, RUNS, SCHEMA, TABLES, convert_deadlines
 from nsplane.journal.records import read_ends
 from nsplane.world.processes import boot_id
@@ -147,6 +148,7 @@ def salvage(directory: Path) -> None:
     """A journal of what can be read of a damaged or missing one; it stays beside, under another name."""
     fresh = directory / "journal.db.new"
     fresh.unlink(missing_ok=True)
+    private.make_file(fresh)
     with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as out:
         for statement in SCHEMA:
             out.execute(statement)

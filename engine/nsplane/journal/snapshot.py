@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from nsplane.journal import private
 from nsplane.journal.formats import FORMAT, FRAMES
 from nsplane.journal.offline import Offline
 from nsplane.journal.records import checksum, read_records
@@ -49,6 +50,7 @@ def write(directory: Path, seq: int, parts: Iterable[bytes]) -> None:
     """Writes a snapshot's file."""
     unfinished = directory / f"{file_name(seq)}.new"
     unfinished.unlink(missing_ok=True)
+    private.make_file(unfinished)
     with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as out:
         out.execute("PRAGMA synchronous=FULL")
         out.execute(f"PRAGMA user_version={FORMAT}")

@@ -17,7 +17,7 @@ import msgspec
 
 from nsplane import kernel
 from nsplane.errors import Closed, InUse, Lost, NotRecorded
-from nsplane.journal import damage
+from nsplane.journal import damage, private
 from nsplane.journal.checkpoint import Checkpointer
 from nsplane.journal.formats import RECORD, Unknown, prepare
 from nsplane.journal.reader_process import ReaderProcess
@@ -95,13 +95,14 @@ class Journal:
         snapshot_requests: int = SNAPSHOT_REQUESTS,
         accept_loss: bool = False,
     ) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_directory(directory)
         self.directory = directory
         self.accept_loss = accept_loss
         self._process = os.getpid()
         self._closed = False
         self._lock = _lock(directory / "lock")
         try:
+            private.close_files(directory)
             self._db = self._begin()
         except BaseException:
             os.close(self._lock)
@@ -460,6 +461,8 @@ def open_reader(directory: Path) -> sqlite3.Connection:
 
 
 def _open(directory: Path, mode: str) -> sqlite3.Connection:
+    if mode == "rwc":
+        private.make_file(directory / "journal.db")
     db = sqlite3.connect(f"file:{directory / 'journal.db'}?mode={mode}", uri=True, isolation_level=None, timeout=10)
     if mode != "ro":
         db.execute(f"PRAGMA page_size={PAGE}")

@@ -13,7 +13,7 @@ link (`IFINDEX`) has its logical name in the item and its ifindex here: `Table.l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -33,6 +33,9 @@ class Change(Enum):
     """The kernel does not tell of the attribute, and what is wanted is not what a new object has."""
 
 
+PAYLOADS_KEPT = 4096
+_payloads: dict[tuple[Field, Any], bytes] = {}
+"""What was packed once is not packed again."""
 IN_PLACE: Final = Change.IN_PLACE
 REMAKE: Final = Change.REMAKE
 
@@ -63,9 +66,10 @@ class Attr:
     told: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """A row of a table. `initial` is UNTOLD where the kernel has to be told in any case."""
+    """A row of a table. `initial` is UNTOLD where the kernel has to be told in any case; `default` msgspec.NODEFAULT where the
+    field has to be given."""
 
     name: str
     type: int
@@ -74,6 +78,18 @@ class Field:
     initial: object
     absent: object
     is_told: bool
+    default: object
+
+    def payload(self, value: Any) -> bytes | None:
+        """What the kernel tells of the attribute where it has this value, if that can be said without asking the codec."""
+        if value is None or not self.codec.is_plain:
+            return None
+        known = _payloads.get((self, value))
+        if known is None:
+            if len(_payloads) >= PAYLOADS_KEPT:
+                _payloads.clear()
+            known = _payloads[self, value] = self.codec.pack(value)
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +112,7 @@ def table_of(struct: type[msgspec.Struct]) -> Table:
             about.default if attr.initial is UNTOLD and not about.required else attr.initial,
             attr.codec.absent if attr.absent is UNTOLD else attr.absent,
             attr.told,
+            about.default,
         )
         for about in msgspec.structs.fields(struct)
         for attr in _attrs(about.type)
@@ -113,29 +130,35 @@ def encode(table: Table, values: Mapping[str, Any], only: Collection[str] | None
     """What a new object has to be told of these values, which leaves out what it has by itself; or `only` these fields, to change
     one: of an attribute that the kernel takes as a whole, the fields beside them too. WrongValue names a field whose value has no
     room."""
-    meant = {
-        field.name
-        for field in table.fields
-        if (values.get(field.name, field.initial) != field.initial if only is None else field.name in only)
-    }
-    whole = {field.type for field in table.fields if field.codec.whole and field.name in meant}
+    if only is None:
+        meant = [field for field in table.fields if values.get(field.name, field.initial) != field.initial]
+    else:
+        meant = [field for field in table.fields if field.name in only]
+    whole = {field.type for field in meant if field.codec.whole}
+    if whole:
+        names = {field.name for field in meant}
+        meant = [field for field in table.fields if field.name in names or field.type in whole]
     into: Payloads = {}
-    for field in table.fields:
-        if field.name in meant or field.type in whole:
-            _write(field, values.get(field.name, field.initial), into)
+    for field in meant:
+        _write(field, values.get(field.name, field.initial), into)
     return join(into.items())
 
 
 def check(table: Table, values: Mapping[str, Any]) -> None:
-    """WrongValue where an attribute has no room for a value. Fields that are links are not looked at."""
-    encode(table, values, [name for name in values if name not in table.links])
+    """WrongValue where an attribute has no room for a value. Fields that are links are not looked at, nor is what is at its
+    default."""
+    given = [field.name for field in table.fields if values.get(field.name, field.default) != field.default]
+    encode(table, values, [name for name in given if name not in table.links])
 
 
 def decode(table: Table, data: bytes) -> dict[str, Any]:
     """The fields that these attributes tell of. ValueError where the bytes are no attributes."""
-    payloads = dict(split(data))
+    return _decode(table.fields, dict(split(data)))
+
+
+def _decode(fields: Iterable[Field], payloads: Payloads) -> dict[str, Any]:
     found = {}
-    for field in table.fields:
+    for field in fields:
         try:
             value = field.codec.read(field.type, payloads)
         except ValueError as error:
@@ -156,8 +179,19 @@ def differences(table: Table, wanted: Mapping[str, Any], has: Mapping[str, Any])
     """The fields in which an object, as `decode` tells of it, is not as wanted, and what each asks for. Another spelling of a value
     is no difference; a field that `wanted` does not have is to be what it is in a new object. None is a wish only where the kernel
     can tell of it (no address, no link): an object is made anew for it, where it is no value that can be told."""
+    return _differences(table.fields, wanted, has)
+
+
+def compare(table: Table, wanted: Mapping[str, Any], data: bytes) -> dict[str, Change]:
+    """The same of an object as these attributes tell of it. Most are told as they would be written: only the others are decoded."""
+    payloads = dict(split(data))
+    unlike = [one for one in table.fields if payloads.get(one.type, b"") != one.payload(wanted.get(one.name, one.initial))]
+    return _differences(unlike, wanted, _decode(unlike, payloads)) if unlike else {}
+
+
+def _differences(fields: Iterable[Field], wanted: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Change]:
     found: dict[str, Change] = {}
-    for field in table.fields:
+    for field in fields:
         value = wanted.get(field.name, field.initial)
         if field.name not in has:
             if value != field.initial and field.is_told:

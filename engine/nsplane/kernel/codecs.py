@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,8 @@ Payloads = dict[int, bytes]
 
 NLA_F_NESTED = 1 << 15
 NLA_TYPE_MASK = 0x3FFF
+_HEADER = struct.Struct("=HH")
+_PADDING = (b"", b"\0", b"\0\0", b"\0\0\0")
 HEADER_BYTES = 4
 
 USER_HZ = 100
@@ -56,6 +59,12 @@ class Codec(ABC, Generic[T]):
     absent: ClassVar[object] = UNTOLD
     """The value that the object has where the kernel leaves the attribute out. Where that is not None, a None that is wanted is no
     wish: the value is what the kernel likes."""
+    is_plain: ClassVar[bool] = True
+    """Is the value alone in one attribute, which is there? A codec that writes or reads otherwise is not."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.is_plain = cls.write is Codec.write and cls.read is Codec.read
 
     @abstractmethod
     def pack(self, value: T) -> bytes:
@@ -388,16 +397,16 @@ def join(attributes: Iterable[tuple[int, bytes]]) -> bytes:
         size = HEADER_BYTES + len(payload)
         if size > 0xFFFF:
             raise WrongValue(f"{len(payload)} bytes are more than an attribute has room for")
-        parts += [size.to_bytes(2, sys.byteorder), kind.to_bytes(2, sys.byteorder), payload, bytes(-size % 4)]
+        parts += [_HEADER.pack(size, kind), payload, _PADDING[-size % 4]]
     return b"".join(parts)
 
 
 def split(data: bytes) -> Iterator[tuple[int, bytes]]:
     """The types and payloads of attributes. ValueError where the bytes are cut off."""
-    at = 0
-    while at < len(data):
-        size = int.from_bytes(data[at : at + 2], sys.byteorder)
-        if size < HEADER_BYTES or at + size > len(data):
-            raise ValueError(f"no attribute at byte {at} of {len(data)}")
-        yield int.from_bytes(data[at + 2 : at + 4], sys.byteorder) & NLA_TYPE_MASK, data[at + HEADER_BYTES : at + size]
+    at, end = 0, len(data)
+    while at < end:
+        size, kind = _HEADER.unpack_from(data, at) if at + HEADER_BYTES <= end else (0, 0)
+        if size < HEADER_BYTES or at + size > end:
+            raise ValueError(f"no attribute at byte {at} of {end}")
+        yield kind & NLA_TYPE_MASK, data[at + HEADER_BYTES : at + size]
         at += (size + 3) & ~3

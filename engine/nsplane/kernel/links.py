@@ -69,6 +69,7 @@ _LIFETIME: int = lib.NSP_ADDR_LIFETIME
 _BROADCAST: int = lib.NSP_ADDR_BROADCAST
 _KERNEL_FOREVER: int = lib.NSP_FOREVER
 _SLAVE_DATA: int = lib.NSP_LINK_SLAVE_DATA
+_PARENT_DEV: int = lib.NSP_LINK_PARENT_DEV
 
 
 RUNNING = {"bridge": frozenset((10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 47, 48))}
@@ -189,6 +190,8 @@ class Link:
     """The oldest first."""
     inet: int = 0
     """How many of them are IPv4."""
+    parent_dev: str = ""
+    """The device that it is a link of, such as 0000:3b:00.0."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -272,6 +275,7 @@ def _link(raw: CData) -> Link:
         slave_kind,
         data,
         slave_data,
+        parent_dev=ffi.string(raw.parent_dev).decode(errors="replace") if fields & _PARENT_DEV else "",
     )
 
 

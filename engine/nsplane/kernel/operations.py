@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class LinkChange:
     """Fields of a link to be made or changed; None is left alone. `link` is the lower link's ifindex, of a new link, in the
-    namespace of the stage.
+    namespace of the stage. With `netns`, a descriptor, a link that is there is moved into that namespace.
 
     `data` is what it is of its kind, and wants `kind` beside it; `slave_data` what it is as a port of the master that it has, so
     not of a new link: attributes as the kernel reads them in IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA. What is left out stays."""
@@ -36,6 +36,7 @@ class LinkChange:
     alias: str | None = None
     addr_gen_mode: int | None = None
     link: int | None = None
+    netns: int | None = None
     data: bytes | None = None
     slave_data: bytes | None = None
 
@@ -80,6 +81,9 @@ class LinkChange:
         if self.link is not None:
             fields |= lib.NSP_LINK_LINK
             raw.link = self.link
+        if self.netns is not None:
+            fields |= lib.NSP_LINK_NETNS
+            raw.netns = self.netns
         if self.data is not None:
             fields |= lib.NSP_LINK_DATA
             _point_to(raw.data, self.data)

@@ -10,12 +10,14 @@ import msgspec
 from nsplane.errors import ItemError
 from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.link import LinkKind
+from nsplane.kinds.wireguard import WireguardPeer
 from nsplane.model.addresses import LinkAddress
 from nsplane.model.items import Interface, Namespace, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
 from nsplane.model.ports import PORTS
 from nsplane.model.rules import check_wants
+from nsplane.model.secrets import hide, hide_refused, refuse_hidden, secret_names
 
 MODULES = (
     "bareudp",
@@ -26,6 +28,7 @@ MODULES = (
     "geneve",
     "gre",
     "gretap",
+    "host_device",
     "hsr",
     "ifb",
     "ip6gre",
@@ -49,18 +52,26 @@ MODULES = (
     "vti",
     "vxcan",
     "vxlan",
+    "wireguard",
     "xfrm",
 )
 
 KINDS: dict[type[Interface], LinkKind] = {
     kind.item: kind for kind in (import_module(f"nsplane.kinds.{module}").KIND for module in MODULES)
 }
-FIELDS = {str(item.__struct_config__.tag): {*item.__struct_fields__, "kind"} for item in KINDS}
+FIELDS = {str(item.__struct_config__.tag): {*item.__struct_encode_fields__, "kind"} for item in KINDS}
 NAMES = sorted((*BULK_KINDS, *FIELDS))
+STRUCTS = {str(item.__struct_config__.tag): item for item in KINDS}
+SECRET_NAMES = frozenset(name for item in KINDS for name in secret_names(item))
+IN_LISTS: dict[type[msgspec.Struct], str] = {WireguardPeer: "peer of a wireguard", LinkAddress: "address of a link"}
+"""What lists in items hold, and how that is called."""
+_REFERENCE = {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}
 INSIDE = {
-    "namespace": {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)},
+    "namespace": _REFERENCE,
+    "from": _REFERENCE,
     "port": {name for port in PORTS.values() for name in port.__struct_fields__},
     "addresses": set(LinkAddress.__struct_fields__),
+    "peers": set(WireguardPeer.__struct_fields__),
 }
 
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[tuple(KINDS)])  # noqa: UP007
@@ -95,15 +106,28 @@ def _as_item_error(data: bytes, text: str) -> ItemError:
         return ItemError(f"{field}.{name}" if field else name, "is missing")
     if field == "kind" and message.startswith("Invalid value"):
         return ItemError("kind", f"{message.removeprefix('Invalid value ')} is not one of {', '.join(NAMES)}")
-    if field == "namespace.type" and message.startswith("Invalid value"):
+    if field in ("namespace.type", "from.type") and message.startswith("Invalid value"):
         return ItemError(field, "wants name, pid, file or microservice")
     if not field and message.startswith("Expected `object`"):
         return ItemError("", "an item is a map")
     return ItemError(field, message)
 
 
+def as_shown(item: Any, before: Any = None) -> Any:
+    """An item as it comes over the bus, or None, as it is shown. With `before` it is said of which secrets that had others."""
+    struct = STRUCTS.get(item["kind"]) if isinstance(item, dict) else None
+    return item if struct is None else hide(struct, item, before)
+
+
+def refused_as_shown(came: Any) -> Any:
+    """What is refused, as it is shown."""
+    kind = came.get("kind") if isinstance(came, dict) else None
+    return hide_refused(STRUCTS.get(kind) if isinstance(kind, str) else None, came, SECRET_NAMES)
+
+
 def check(item: Interface) -> None:
     """Checks what a decoder cannot. ItemError names the field."""
+    refuse_hidden(item)
     check_name(item.name)
     check_namespace(item.namespace)
     item.check_link_name()

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from msgspec import structs
 
 from nsplane.errors import ItemError
-from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, attributes
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, Monitor, attributes
 from nsplane.kernel.attributes import Change, leaves_out
 from nsplane.kernel.codecs import WrongValue
 from nsplane.kinds.addresses import in_order
@@ -18,29 +18,31 @@ from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.model.items import Interface, check_name, interface_key
 from nsplane.model.links import Parent
 from nsplane.plan.displaced import temporary_name
-from nsplane.plan.needs import there
+from nsplane.plan.needs import link_of
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import HAS_IPV6, Netns
 
 
 class CreatedKind(LinkKind):
     """A kind whose links stand by themselves; `kind` is the kernel's name of it. `is_whole` where the kernel takes a change of one
-    field for one of all: what it is not told it has as in a new link."""
+    field for one of all: what it is not told it has as in a new link. `within_lower_mtu` where its MTU is never larger than that of
+    the lower link: the kernel refuses that, and lowers it with the lower link's."""
 
     makes_link = True
 
-    def __init__(self, item: type[Interface], kind: str, *, is_whole: bool = False) -> None:
+    def __init__(self, item: type[Interface], kind: str, *, is_whole: bool = False, within_lower_mtu: bool = False) -> None:
         super().__init__(item)
-        self.kind, self.is_whole = kind, is_whole
+        self.kind, self.is_whole, self._within_lower_mtu = kind, is_whole, within_lower_mtu
         self.unknown_to_kernel = f"this kernel has no links of kind {kind}, and no module for them"
         self.table = attributes.table_of(item)
         self._parent = next((one.name for one in structs.fields(item) if _is_parent(one.type)), None)
         fixed = [field.name for field in self.table.fields if field.name in self.table.links and field.change is Change.REMAKE]
+        self._link_fields = self.table.links if self._parent is None else (*self.table.links, self._parent)
         self._for_life = (*fixed, *filter(None, (self._parent, "mtu" if item.has_fixed_mtu else None)))
 
     def check(self, item: Interface) -> None:
         try:
-            attributes.check(self.table, self._fields(item))
+            attributes.check(self.table, structs.asdict(item))
         except WrongValue as error:
             raise ItemError(error.field, str(error)) from None
         for field in self._link_fields:
@@ -49,16 +51,19 @@ class CreatedKind(LinkKind):
                 raise ItemError(field, "a link cannot be its own lower link")
 
     @property
-    def _link_fields(self) -> tuple[str, ...]:
-        return self.table.links if self._parent is None else (*self.table.links, self._parent)
+    def parent(self) -> str | None:
+        """The field that names the lower link, of a kind that has one."""
+        return self._parent
 
     def lower_links(self, item: Interface) -> tuple[str, ...]:
+        if not self._link_fields:
+            return ()
         names = (getattr(item, field) for field in self._link_fields)
         return tuple(name for name in names if name is not None)
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         links = dict.fromkeys(self.table.links)  # these are names here
-        changes = attributes.differences(self.table, self._fields(item) | links, self._fields(now) | links).values()
+        changes = attributes.differences(self.table, structs.asdict(item) | links, structs.asdict(now) | links).values()
         is_other = any(getattr(now, name) != getattr(item, name) for name in self._for_life)
         return is_other or Change.REMAKE in changes or self.withdraws(now, item)
 
@@ -66,17 +71,14 @@ class CreatedKind(LinkKind):
         port, is_same_port = now.port, now.master == item.master
         return leaves_out(now, item) or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
 
-    def _fields(self, item: Interface) -> dict[str, Any]:
-        return {field.name: getattr(item, field.name) for field in self.table.fields}
-
     def _values(self, node: LinkNode) -> dict[str, Any]:
-        values = self._fields(node.item)
-        return values | {name: node.ifindex_of(values[name]) for name in self.table.links}
+        values = structs.asdict(node.item)
+        return values | {name: node.ifindex_of(values[name]) for name in self.table.links} if self.table.links else values
 
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
         found: dict[str, Change] = {}
         if self.table.fields and link.data is not node.right_data:
-            found = attributes.differences(self.table, self._values(node), attributes.decode(self.table, link.data))
+            found = attributes.compare(self.table, self._values(node), link.data)
             if not found and not self.table.links:
                 node.right_data = link.data
         if self._parent is not None and link.link != node.ifindex_of(getattr(node.item, self._parent)):
@@ -103,15 +105,23 @@ class CreatedKind(LinkKind):
 
     def born_in(self, node: LinkNode, netns: Netns) -> Netns:
         """The namespace that its lower link is in: the kernel looks for that where the message comes from."""
-        held = next(filter(None, (node.scope.held_of(there(interface_key(name))) for name in self.lower_links(node.item))), None)
-        return netns if held is None else held.netns
+        for name in self.lower_links(node.item):
+            held = node.scope.held_of(link_of(name))
+            if held is not None:
+                return held.netns
+        return netns
 
     def make_way(self, node: LinkNode, netns: Netns) -> bool:
         return clear_name(node, netns)
 
+    def adopts(self, link: Link) -> bool:
+        return link.kind == self.kind and not link.alias.startswith("nsplane:")
+
     def acquire(self, node: LinkNode, netns: Netns) -> None:
         link = left_over(node, netns)
         if link is not None and link.kind == self.kind and adopt(self, (node, netns, link)):
+            return
+        if take_over(self, (node, netns)):
             return
         if clear_name(node, netns):
             op = node.scope.operation(node)
@@ -131,7 +141,28 @@ class CreatedKind(LinkKind):
 
     def mtu(self, node: LinkNode, held: HeldLink | None) -> int | None:
         """The MTU that the link is to have, one that is not there yet too; None: as it is."""
-        return node.item.mtu
+        most = self._most_mtu(node)
+        return min(node.item.mtu or most, most) if most else node.item.mtu
+
+    def _most_mtu(self, node: LinkNode) -> int | None:
+        """The MTU of the lower link, where that of its own cannot be larger."""
+        if not self._within_lower_mtu or self._parent is None:
+            return None
+        lower = node.scope.held_of(link_of(getattr(node.item, self._parent)))
+        link = None if lower is None else lower.link
+        return None if link is None else link.mtu
+
+    def awaits_lower_link(self, node: LinkNode) -> bool:
+        if not self._within_lower_mtu or self._parent is None:
+            return False
+        lower = node.scope.nodes.get(interface_key(getattr(node.item, self._parent)))
+        return lower is not None and node.scope.awaits(node, lower)
+
+    def falls_short(self, node: LinkNode) -> str:
+        wanted, most = node.item.mtu, self._most_mtu(node)
+        if wanted is None or most is None or wanted <= most:
+            return ""
+        return f"mtu: {wanted} is more than the {most} of the lower link"
 
     def desired(self, node: LinkNode, held: HeldLink, link: Link) -> LinkChange:
         mtu = self.mtu(node, held)
@@ -181,6 +212,49 @@ def adopt(kind: LinkKind, *ends: tuple[LinkNode, Netns, Link]) -> bool:
         node.take(HeldLink(netns, link.index, kind, nodes))
         node.scope.touch_only(node)
     return True
+
+
+def take_over(kind: CreatedKind, *ends: tuple[LinkNode, Netns]) -> bool:
+    """Starts to mark links of somebody else as those of nodes that are to adopt such. False where they are not there, are of
+    another kind, another agent's, or no pair."""
+    found = [_adoptable(kind, node, netns) for node, netns in ends]
+    if not any(found):
+        return False
+    found = [link or left_over(node, netns) for link, (node, netns) in zip(found, ends, strict=True)]
+    there = [link for link in found if link is not None and link.kind == kind.kind]
+    if len(there) < len(ends) or (len(there) == 2 and [there[0].link, there[1].link] != [there[1].index, there[0].index]):
+        return False
+    nodes = tuple(node for node, _ in ends)
+    op = nodes[0].scope.operation(*nodes)
+    for (node, netns), link in zip(ends, there, strict=True):
+        mark = LinkChange(index=link.index, alias=node.mark)
+        op.stage_in(netns)
+        op.change(mark)
+        op.unreported(netns, link.name, mark)
+        op.makes(netns, link.name, _taking_over(kind, node, netns, nodes))
+    nodes[0].scope.submit(op)
+    return True
+
+
+def _adoptable(kind: CreatedKind, node: LinkNode, netns: Netns) -> Link | None:
+    name = node.wanted_name
+    link = netns.link(name) if node.item.adopt else None
+    if link is None or link.name != name or not kind.adopts(link) or link.index in netns.holders:
+        return None
+    return link if node.claim(netns, name) else None
+
+
+def _taking_over(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:
+    take = _taking(kind, node, netns, ends)
+
+    def take_over(link: Link) -> None:
+        if not link.up:  # so nothing was told, of the kind's fields neither, which are told of links that bear a mark
+            told = (event.link for event in Monitor.survey(netns.fd))
+            known = next((one for one in told if one is not None and one.index == link.index), link)
+            link.data, link.slave_kind, link.slave_data = known.data, known.slave_kind, known.slave_data
+        take(link)
+
+    return take_over
 
 
 def clear_name(node: LinkNode, netns: Netns) -> bool:

@@ -37,6 +37,7 @@ class AdoptedKind(LinkKind):
     """A kind whose links others make."""
 
     makes_link = False
+    brings_link = False
 
     def lacks(self, node: LinkNode) -> list[str]:
         netns = node.netns
@@ -104,6 +105,9 @@ class AdoptedKind(LinkKind):
             op.stage_in(held.netns, generic=True)
             op.request(features_request(held.index, features))
         node.scope.submit(op)
+
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        node.scope.saved_state.save("former", node.key, None)
 
 
 def _save_former(node: LinkNode, held: HeldLink) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from operator import attrgetter
 from socket import AF_INET, AF_INET6
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -19,6 +19,8 @@ from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.features import FeatureChanges, LinkFeatures, link_features
 from nsplane.kinds.given_addresses import GivenAddresses, given_addresses
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
+from nsplane.kinds.names import NamedNode
+from nsplane.kinds.outlook import Outlook
 from nsplane.model.addresses import parse_addresses
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_mac
@@ -26,8 +28,8 @@ from nsplane.model.ports import PORTS, links_of
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
-from nsplane.plan.needs import Loss, Need, there
-from nsplane.plan.node import Failure, Node, Scope
+from nsplane.plan.needs import Loss, Need, link_of, there
+from nsplane.plan.node import Failure, Scope
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
@@ -48,24 +50,13 @@ class HeldLink(Held):
     former: dict[str, object] = field(default_factory=dict)
 
 
-class Outlook(Protocol):
-    """What will be there when a request has been carried out."""
-
-    def item(self, key: str) -> Interface | None:
-        """The item that will be wanted."""
-
-    def has_link(self, key: str) -> bool:
-        """Will this item have its link?"""
-
-    def lacks_namespace(self, key: str, item: Interface) -> str:
-        """What this item's namespace lacks, as users see it; empty where it will be there."""
-
-
 class LinkKind:
     """What differs between the kinds of links."""
 
     makes_link: bool
     """Whether the link is made and deleted here, or adopted and given back."""
+    brings_link = True
+    """Whether it comes into its namespace for the item, so that its name has to be free there."""
     unknown_to_kernel = UNKNOWN_KIND
 
     def __init__(self, item: type[Interface]) -> None:
@@ -77,6 +68,10 @@ class LinkKind:
     def own_mac(self, agent_id: str, item: Interface) -> bytes | None:
         """The MAC of a link whose item says none; None: as it is."""
         return None
+
+    def also_needs(self, node: LinkNode) -> list[Need]:
+        """What the link needs besides its namespace and other links. KernelError where that cannot be had."""
+        return []
 
     def lower_links(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that its own is stacked on: it goes with them."""
@@ -93,6 +88,14 @@ class LinkKind:
     def will_lack(self, item: Interface, will: Outlook) -> list[str]:
         """What its link will lack then besides its namespace."""
         return [key for key in map(interface_key, self.rests_on(item)) if not will.has_link(key)]
+
+    def will_fail(self, item: Interface, will: Outlook) -> tuple[int, str] | None:
+        """Why its link cannot be had then, besides its name, where that is so."""
+        return None
+
+    def will_cost(self, item: Interface, will: Outlook) -> str:
+        """What others lose by it, in words; empty where that is nothing."""
+        return ""
 
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
@@ -137,6 +140,10 @@ class LinkKind:
         """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
         return True
 
+    def adopts(self, link: Link) -> bool:
+        """Can somebody else's link be taken over as one of this kind?"""
+        return False
+
     def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
         """Does the link have to be made anew, though the namespace is right?"""
         return False
@@ -149,6 +156,15 @@ class LinkKind:
         """All fields as they are to be; None is not looked at."""
         raise NotImplementedError
 
+    def awaits_lower_link(self, node: LinkNode) -> bool:
+        """Is a link on whose fields those of its own depend just being changed, or still to be looked at? Then the node is looked
+        at behind that."""
+        return False
+
+    def falls_short(self, node: LinkNode) -> str:
+        """Why its link, which is as it can be, is not as the item has it; empty where it is."""
+        return ""
+
     def changes_by_itself(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[str, ...]:
         """Fields that the kernel may have changed by itself: it is no drift that they are other than they were."""
         return ()
@@ -157,8 +173,19 @@ class LinkKind:
         """Deletes the link or gives it back: starts an operation."""
         raise NotImplementedError
 
+    def also_claims(self, held: HeldLink) -> tuple[Claim, ...]:
+        """The names that are the item's while it has its link, besides its own."""
+        return ()
 
-class LinkNode(Node):
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        """The link has gone, was given back, or is elsewhere."""
+
+    def remark(self, node: LinkNode) -> str:
+        """What is to be said of an item that is as it is to be."""
+        return ""
+
+
+class LinkNode(NamedNode):
     """The state of one interface item."""
 
     def __init__(self, scope: Scope, key: str) -> None:
@@ -177,12 +204,14 @@ class LinkNode(Node):
         """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
         self.right_data: bytes | None = None
         """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
+        self.origin_fact = ""
+        """Of a link that is moved here: the fact of the namespace that it comes from."""
         self.found_out: Any = None
         """What the kind has found out beside what is told of links, for this item."""
         self._there = there(key)
         self._master_fact = ""
+        self._supplied_mtu: int | None = None
         self._held: HeldLink | None = None
-        self._watched: Claim | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
         self._kept: LinkChange | None = None
@@ -195,7 +224,7 @@ class LinkNode(Node):
         self.kind, self._kept, self.right_data, self.found_out = kind, None, None, None
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
-        self._master_fact = "" if item.master is None else there(interface_key(item.master))
+        self._master_fact = "" if item.master is None else link_of(item.master)
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self._given = given_addresses(self.scope.saved_state, self.key, item.addresses or ())
         self.features = link_features(self.scope.saved_state, self.key, item.features or {})
@@ -228,17 +257,23 @@ class LinkNode(Node):
 
     def kind_needs(self) -> list[Need]:
         """A port is a link of its own: it is made before its master, and outlives it."""
-        lower = [Need(there(interface_key(name)), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
+        lower = [Need(link_of(name), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
         beside = [self._master_fact] if self._master_fact else []
-        beside += [there(interface_key(name)) for name in links_of(self.item.port)]
-        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside)]
+        beside += [link_of(name) for name in links_of(self.item.port)]
+        try:
+            others = self.kind.also_needs(self)
+        except KernelError as error:
+            others, self._namespace_error = [], self._namespace_error or error
+        return [*lower, *up, *(Need(fact, Loss.WAIT) for fact in beside), *others]
 
     @property
     def wants_up(self) -> bool | None:
         """Is the link to be up? Not while one is down that has to be up for that."""
-        lower = (interface_key(name) for name in self.kind.needs_up(self.item))
-        return self.item.enabled and all(self.scope.facts.get(key) is not None for key in lower)
+        lower = self.kind.needs_up(self.item)
+        if not lower:
+            return self.item.enabled
+        return self.item.enabled and all(self.scope.facts.get(interface_key(name)) is not None for name in lower)
 
     def also_lacks(self) -> list[str]:
         return self.kind.lacks(self)
@@ -273,11 +308,13 @@ class LinkNode(Node):
 
     def ifindex_of(self, name: str | None) -> int | None:
         """The ifindex of the link that an item of this name has."""
-        held = None if name is None else self.scope.held_of(there(interface_key(name)))
+        held = None if name is None else self.scope.held_of(link_of(name))
         return None if held is None else held.index
 
     def master_of(self, link: Link) -> int | None:
         """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
+        if not self._master_fact and not link.master:
+            return 0
         index = self.master_index()
         if not index and (self.awaits_master() or (self.netns is not None and self.scope.is_ending(self.netns, link.master))):
             return None
@@ -291,6 +328,17 @@ class LinkNode(Node):
         held.netns.users += 1
         held.netns.holders[held.index] = self
 
+    def follow(self, held: HeldLink) -> None:
+        """Its link has come into another namespace."""
+        before = self._held
+        if before is not None:
+            before.kind.let_go(self, before)
+            if before.netns.holders.get(before.index) is self:
+                del before.netns.holders[before.index]
+            self.scope.drop_later(before.netns)
+        self._kept = None
+        self.take(held)
+
     def leave(self) -> None:
         held, self._held = self._held, None
         if self.item.port is None:
@@ -301,10 +349,9 @@ class LinkNode(Node):
         self.withdraw()
         self.release_claims()
         if held is not None:
-            if not held.kind.makes_link:
-                self.scope.saved_state.save("former", self.key, None)
             if self.features is not None:
                 self.features.forget()
+            held.kind.let_go(self, held)
             if held.netns.holders.get(held.index) is self:
                 del held.netns.holders[held.index]
             self.scope.drop_later(held.netns)
@@ -313,7 +360,7 @@ class LinkNode(Node):
         held = self._held
         if held is None or held.link is not None:
             return
-        if self._kept is not None and not self.ending and not self.gone and held.kind.makes_link:
+        if self._kept is not None and not self.ending and not self.gone and held.kind.brings_link:
             self.scope.drifted(self, "missing")
         self.leave()
         self.failure = None  # what was refused was of that link
@@ -329,6 +376,15 @@ class LinkNode(Node):
             return True
         remade = [field for field, change in self._differences(held).items() if change is Change.REMAKE]
         return bool(remade) and self.retries.may_repeat((held.netns, "made anew", *remade))
+
+    def is_only_elsewhere(self) -> bool:
+        """Is its link as it can be, but where it is to be no more, or not yet?"""
+        held = self._held
+        if held is None or self.gone or self.refusal() is not None or not (self.lacks(Loss.REMAKE) or held.netns is not self.netns):
+            return False
+        if self._is_outdated or held.kind is not self.kind or self.kind.is_misplaced(self, held):
+            return False
+        return Change.REMAKE not in self._differences(held).values()
 
     def _differences(self, held: HeldLink) -> dict[str, Change]:
         return {} if held.link is None else self.kind.differences(self, held.link)
@@ -367,7 +423,7 @@ class LinkNode(Node):
         assert held is not None
         link = held.link
         assert link is not None
-        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name))
+        self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
         if not self._is_prepared():
             return
         desired = self.kind.desired(self, held, link)
@@ -386,7 +442,7 @@ class LinkNode(Node):
         if of_port is None:
             return
         if change.name is not None and not self.kind.make_way(self, held.netns):
-            if self.busy or self.blocked_by is None or not self._is_in_circle(held.netns, change.name):
+            if self.busy or self.blocked_by is None or not self.is_in_circle(held.netns, change.name):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
@@ -483,6 +539,12 @@ class LinkNode(Node):
             is_asked_again = refusal[0] == errno.EADDRINUSE and unusable is not None and unusable.is_ours
             self.refuse(*refusal) if is_asked_again else self.fail(*refusal)
             return
+        if self.kind.awaits_lower_link(self):
+            return
+        short = self.kind.falls_short(self)
+        if short:
+            self.fail(errno.EINVAL, short)
+            return
         if master is not None and master.held is not None and master.held.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
@@ -490,8 +552,8 @@ class LinkNode(Node):
             missing = self.lacks(Loss.WAIT)
             if unusable is not None:
                 missing.append(f"address/{unusable}")
-            over = "" if self._given is None else self._given.over
-            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second or over
+            remark = self.kind.remark(self) or ("" if self._given is None else self._given.over)
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second or remark
             self.show("pending" if missing else "configured", missing, reason)
 
     # ---- the facts that it provides ----
@@ -504,12 +566,22 @@ class LinkNode(Node):
             self.withdraw()
             return
         facts.set(self._there, held)
+        mtu, self._supplied_mtu = self._supplied_mtu, held.link.mtu
+        if mtu not in (None, held.link.mtu):
+            self._tell_upper_links()
         if not held.link.up or self.item.enabled is False:
             facts.lose(self.key)
         elif not self.busy or facts.get(self.key) is not None:
             facts.set(self.key, held)
 
+    def _tell_upper_links(self) -> None:
+        """The MTU of those that stand on its link depends on its own."""
+        for dependent in tuple(self.scope.facts.dependents(self._there)):
+            if isinstance(dependent, LinkNode) and self.item.name in dependent.kind.lower_links(dependent.item):
+                dependent.fact_changed()
+
     def withdraw(self) -> None:
+        self._supplied_mtu = None
         self.scope.facts.lose(self._there)
         self.scope.facts.lose(self.key)
 
@@ -544,87 +616,6 @@ class LinkNode(Node):
             self.refuse(error.errno or errno.EIO, error.strerror or str(error))
         return True
 
-    # ---- names ----
-
-    def claim(self, netns: Netns, name: str) -> bool:
-        self._leave_to_its_owner(netns, name)
-        return super().claim(netns, name)
-
-    def _leave_to_its_owner(self, netns: Netns, name: str) -> None:
-        """Of those who want a name, the item has it whose link bears it from an earlier life."""
-        link = netns.link(name)
-        if (
-            link is None
-            or self.scope.claims.owner((netns, name)) is not None
-            or link.index in netns.holders
-            or not self.scope.ownership.is_agents(link)
-        ):
-            return
-        node = self.scope.marked(link.alias)
-        if not isinstance(node, LinkNode) or node is self:
-            return
-        if not node.gone and node.netns is netns and node.wanted_name == name and node.held is None:
-            Node.claim(node, netns, name)
-            self.scope.touch_only(node)
-
-    def _is_in_circle(self, netns: Netns, name: str) -> bool:
-        """Do items wait for each other's names, this one among them? Then one has to take another for a moment."""
-        for _ in range(len(self.scope.claims)):
-            owner = self.scope.claims.owner((netns, name))
-            if owner is None or owner.held is None or owner.netns is not netns:
-                return False
-            if owner is self:
-                return True
-            name = owner.wanted_name
-        return False
-
-    def displace(self, netns: Netns, link: Link) -> None:
-        """Somebody else's link has the name: it gets another one until this item goes."""
-        self.scope.displaced.add(self.key, netns, link)
-        self._rename(netns, link, temporary_name(self.key))
-
-    def can_restore(self, unwanted: bool) -> bool:
-        displaced, held = self.scope.displaced.of(self.key), self._held
-        if displaced is None:
-            return False
-        name = displaced.netns, displaced.name
-        if held is not None and held.link is not None:
-            return (held.netns, held.link.name) != name and (self.netns, self.wanted_name) != name
-        return unwanted or (self.netns, self.wanted_name) != name
-
-    def restore(self) -> None:
-        displaced = self.scope.displaced.of(self.key)
-        assert displaced is not None
-        link = displaced.netns.links.get(displaced.index)
-        if link is None or link.name != temporary_name(self.key) or self.failure is not None:
-            # It has its name again or, where that failed, gets it when that is free.
-            self.scope.drop_later(self.scope.displaced.forget(self.key, has_name=self.failure is None))
-            self.scope.touch(self)
-            return
-        self._rename(displaced.netns, link, displaced.name)
-
-    def _rename(self, netns: Netns, link: Link, name: str) -> None:
-        op = self.scope.operation(self)
-        op.stage_in(netns)
-        op.change_link(LinkChange(index=link.index, name=name), link)
-        self.scope.submit(op)
-
-    def await_name(self, netns: Netns, name: str) -> None:
-        """Another look is taken when a link of this name comes, changes or goes."""
-        self._forget_name()
-        self._watched = netns, name
-        netns.watch(name, self)
-
-    @property
-    def awaited(self) -> Claim | None:
-        return self._watched
-
-    def _forget_name(self) -> None:
-        if self._watched is not None:
-            netns, name = self._watched
-            netns.unwatch(name, self)
-            self._watched = None
-
     def _retry(self) -> None:
         self._asks_again = True
         super()._retry()
@@ -634,7 +625,7 @@ class LinkNode(Node):
             self._given.forget()
         self.retries.cancel()
         self.release_claims()
-        self._forget_name()
+        self.forget_name()
         self.scope.facts.need(self, ())
         self.withdraw()
 

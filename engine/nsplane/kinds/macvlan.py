@@ -11,7 +11,7 @@ from nsplane.kernel.attributes import REMAKE, Attr, except_for
 from nsplane.kernel.codecs import MAC, S32, U16, U32, Bit, ListOf, Payloads, Words
 from nsplane.kinds.created import CreatedKind
 from nsplane.model.formats import looks_like, says
-from nsplane.model.links import LinkItem, Parent
+from nsplane.model.links import LinkItem, LowerMtu, Parent
 from nsplane.model.rules import wants
 
 A = IntEnum("A", "MODE FLAGS MACADDR_MODE MACADDR MACADDR_DATA MACADDR_COUNT BC_QUEUE_LEN BC_QUEUE_LEN_USED BC_CUTOFF")
@@ -39,6 +39,7 @@ SOURCES = Sources(MAC, A.MACADDR, ordered=False)
 class Macvlan(LinkItem, frozen=True, kw_only=True, tag="macvlan"):
     """A link with a MAC of its own on a lower link (`parent`)."""
 
+    mtu: LowerMtu | None = None
     parent: Annotated[str, Parent(), looks_like("name"), says("the logical name of the lower link")]
     mode: Annotated[Mode, Attr(A.MODE, MODES, except_for("passthru")), says("to whom else on the lower link it talks")] = "vepa"
     # In place, with the link down, the kernel would count the lower link's promiscuity below nothing.
@@ -56,4 +57,4 @@ class Macvlan(LinkItem, frozen=True, kw_only=True, tag="macvlan"):
         return self.mode != "passthru"
 
 
-KIND = CreatedKind(Macvlan, "macvlan")
+KIND = CreatedKind(Macvlan, "macvlan", within_lower_mtu=True)

@@ -10,4 +10,4 @@ class Macvtap(Macvlan, frozen=True, kw_only=True, tag="macvtap"):
     """A macvlan whose frames a process reads and writes, as /dev/tap and its ifindex."""
 
 
-KIND = CreatedKind(Macvtap, "macvtap")
+KIND = CreatedKind(Macvtap, "macvtap", within_lower_mtu=True)

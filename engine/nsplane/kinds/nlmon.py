@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nsplane.kinds.created import CreatedKind
 from nsplane.model.items import Interface
-from nsplane.model.links import Enabled, Override
+from nsplane.model.links import Adopt, Enabled, Override
 
 
 class Nlmon(Interface, frozen=True, kw_only=True, tag="nlmon"):
@@ -14,6 +14,7 @@ class Nlmon(Interface, frozen=True, kw_only=True, tag="nlmon"):
 
     enabled: Enabled = True
     override: Override = False
+    adopt: Adopt = False
 
 
 KIND = CreatedKind(Nlmon, "nlmon")

@@ -5,11 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Protocol, cast
 
 from nsplane.errors import ItemError
-from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over
-from nsplane.kinds.link import HeldLink, LinkNode, Outlook
+from nsplane.kernel import Link
+from nsplane.kinds.created import CreatedKind, adopt, clear_name, create, left_over, take_over
+from nsplane.kinds.link import HeldLink, LinkNode
+from nsplane.kinds.outlook import Outlook
+from nsplane.kinds.parked import (
+    keeps,
+    known_until,
+    parked,
+    parking_fact,
+    parking_place,
+    relocate,
+    remark,
+    survive_seconds,
+    survives,
+    unpark,
+)
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface, check_name, interface_key
-from nsplane.plan.needs import Loss
+from nsplane.plan.needs import Loss, Need
 from nsplane.world.netns import Netns
 
 Peer = Annotated[str, looks_like("name"), says("the logical name of the other end, which has to name this one")]
@@ -70,12 +84,29 @@ class PairKind(CreatedKind):
         missing = self.missing_of(node.item, None if peer is None else peer.item)
         if missing or peer is None:
             return [missing]
+        if keeps(node, peer):
+            return []
+        if node.held is None and (survives(node.item) or survives(peer.item)):
+            # What an earlier life has parked is to be found before a new pair is made.
+            fact = parking_fact(node.scope)
+            if node.scope.netns_of(fact) is None:
+                return [fact]
+            if _parked_pair(self.kind, node, peer) is not None:
+                return []
         # One end cannot be without the other: what the peer lacks, this end lacks.
         return peer.lacks(Loss.REMAKE) or ([peer.key] if peer.refusal() is not None else [])
+
+    def also_needs(self, node: LinkNode) -> list[Need]:
+        if not survives(node.item):
+            return []
+        return [Need(node.scope.references.bind(parking_place(node.scope)), Loss.STAY)]
 
     def will_lack(self, item: Interface, will: Outlook) -> list[str]:
         key = interface_key(peer_of(item))
         peer = will.item(key)
+        stays = survives(item) and will.held(interface_key(item.name)) is not None and will.held(key) is not None
+        if stays and not self.missing_of(item, peer):
+            return []
         lacking = self.missing_of(item, peer) or ("" if peer is None else will.lacks_namespace(key, peer))
         return [lacking] if lacking else []
 
@@ -95,12 +126,14 @@ class PairKind(CreatedKind):
     def acquire(self, node: LinkNode, netns: Netns) -> None:
         peer = peer_node(node)
         assert peer is not None
-        assert peer.netns is not None
         if peer.busy or peer.held is not None:
             # The other end's turn: it is misplaced, or clears its name first, and looks at this one when it has done so.
             node.show("pending", [peer.key])
             return
-        if self._adopt(node, netns, peer, peer.netns):
+        if self._adopt_parked(node, peer):
+            return
+        assert peer.netns is not None
+        if self._adopt(node, netns, peer, peer.netns) or take_over(self, (node, netns), (peer, peer.netns)):
             return
         if node.awaits_master() or peer.awaits_master():
             node.show("pending", node.lacks(Loss.WAIT) or [peer.key])
@@ -120,6 +153,24 @@ class PairKind(CreatedKind):
             return False
         return adopt(self, (node, netns, link), (peer, peer_netns, other))
 
+    def _adopt_parked(self, node: LinkNode, peer: LinkNode) -> bool:
+        """Takes a pair of which an earlier life has parked one end."""
+        found = _parked_pair(self.kind, node, peer)
+        if found is None:
+            return False
+        (keeper, link), (other, far) = found
+        parking = node.scope.netns_of(parking_fact(node.scope))
+        assert keeper.netns is not None
+        assert parking is not None
+        ends = keeper, other
+        keeper.claim(keeper.netns, link.name)
+        keeper.take(HeldLink(keeper.netns, link.index, self, ends))
+        until = known_until(other, survive_seconds(keeper.item))
+        other.take(parked(self, other, parking, far, ends, until))
+        for end in ends:
+            node.scope.touch_only(end)
+        return True
+
     def _fail_both(self, node: LinkNode, peer: LinkNode) -> None:
         for one, other in ((node, peer), (peer, node)):
             if one.failure is None and not one.busy and other.failure is not None:
@@ -127,8 +178,16 @@ class PairKind(CreatedKind):
                 one.blocked_by = other.blocked_by
 
     def release(self, node: LinkNode, held: HeldLink) -> None:
-        """Deleting either end deletes both: that in the namespace with more links, where more may go at once."""
+        """Deleting either end deletes both: that in the namespace with more links, where more may go at once. An end that is only
+        to be elsewhere is moved, where the other one is to stay."""
         partner = _partner(node, held)
+        if (
+            keeps(partner, node)
+            and peer_node(node) is partner
+            and node.is_only_elsewhere()
+            and relocate(self, node, held, survive_seconds(partner.item))
+        ):
+            return
         if partner.held is None or partner.held.ends is not held.ends:
             node.scope.remove(held.netns, held.index, node)
             return
@@ -138,6 +197,27 @@ class PairKind(CreatedKind):
         partner.withdraw()
         ends = sorted((held, partner.held), key=lambda end: len(end.netns.links))
         node.scope.remove(ends[1].netns, ends[1].index, node, partner)
+
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        unpark(node, held)
+
+    def remark(self, node: LinkNode) -> str:
+        peer = peer_node(node)
+        return "" if peer is None else remark(peer)
+
+
+def _parked_pair(kind: str, node: LinkNode, peer: LinkNode) -> tuple[tuple[LinkNode, Link], tuple[LinkNode, Link]] | None:
+    """The link of one of the ends, where it is to be, and that of the other one, where that is parked; nobody looks after them."""
+    parking = node.scope.netns_of(parking_fact(node.scope))
+    for keeper, other in ((node, peer), (peer, node)):
+        if parking is None or keeper.netns is None or not survives(keeper.item):
+            continue
+        link, far = left_over(keeper, keeper.netns), parking.marked(other.mark)
+        if link is None or far is None or far.index in parking.holders:
+            continue
+        if (link.kind, link.link, far.link) == (kind, far.index, link.index):
+            return (keeper, link), (other, far)
+    return None
 
 
 def _partner(node: LinkNode, held: HeldLink) -> LinkNode:

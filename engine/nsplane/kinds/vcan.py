@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nsplane.kinds.created import CreatedKind
 from nsplane.model.items import Interface
-from nsplane.model.links import CanMtu, Enabled, Override
+from nsplane.model.links import Adopt, CanMtu, Enabled, Override
 
 
 class Vcan(Interface, frozen=True, kw_only=True, tag="vcan"):
@@ -15,6 +15,7 @@ class Vcan(Interface, frozen=True, kw_only=True, tag="vcan"):
     mtu: CanMtu = 72
     enabled: Enabled = True
     override: Override = False
+    adopt: Adopt = False
 
 
 KIND = CreatedKind(Vcan, "vcan")

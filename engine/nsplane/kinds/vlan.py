@@ -13,7 +13,7 @@ from nsplane.kernel.codecs import BE16, U16, U32, Codec, ListOf, MaskedBit, Word
 from nsplane.kinds.created import CreatedKind
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface
-from nsplane.model.links import LinkItem, Mac, Mtu, Parent
+from nsplane.model.links import LinkItem, LowerMtu, Mac, Parent
 
 A = IntEnum("A", "ID FLAGS EGRESS_QOS INGRESS_QOS PROTOCOL")
 """IFLA_VLAN_* of linux/if_link.h, in their order."""
@@ -62,7 +62,7 @@ class Vlan(LinkItem, frozen=True, kw_only=True, tag="vlan"):
     has_own_mac = False
 
     mac: Annotated[Mac, says("six bytes; that of the lower link where left out")] | None = None
-    mtu: Annotated[Mtu, says("68 to 65536, not more than that of the lower link, which it is where left out")] | None = None
+    mtu: LowerMtu | None = None
     parent: Annotated[str, Parent(), looks_like("name"), says("the logical name of the lower link")]
     id: Annotated[int, Meta(ge=0, le=4094), Attr(A.ID, U16, REMAKE), says("the number in the tag")]
     protocol: Annotated[Literal["802.1q", "802.1ad"], Attr(A.PROTOCOL, PROTOCOL, REMAKE), says("the sort of tag")] = "802.1q"
@@ -83,4 +83,4 @@ class _Vlan(CreatedKind):
         return () if item.loose_binding else (item.parent,)
 
 
-KIND = _Vlan(Vlan, "vlan")
+KIND = _Vlan(Vlan, "vlan", within_lower_mtu=True)

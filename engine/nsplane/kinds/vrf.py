@@ -11,7 +11,7 @@ from nsplane.kernel.codecs import U32
 from nsplane.kinds.created import CreatedKind
 from nsplane.model.formats import says
 from nsplane.model.items import Interface
-from nsplane.model.links import Addresses, Enabled, Mac, Mtu, Override
+from nsplane.model.links import Addresses, Adopt, Enabled, Mac, Mtu, Override
 
 TABLE = 1
 """IFLA_VRF_TABLE of linux/if_link.h."""
@@ -27,6 +27,7 @@ class Vrf(Interface, frozen=True, kw_only=True, tag="vrf"):
     mtu: Annotated[Mtu, says("1280 to 65536; 65575 where left out")] | None = None
     enabled: Enabled = True
     override: Override = False
+    adopt: Adopt = False
     table: Annotated[int, Meta(ge=1, lt=1 << 32), Attr(TABLE, U32, REMAKE), says("the number of the routing table")]
 
 

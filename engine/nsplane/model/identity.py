@@ -18,4 +18,13 @@ def machine_id(salt: str = "") -> str:
 
 def mark(agent_id: str, key: str) -> str:
     """The alias of a link that an agent made: whose it is, and what for. One that it made for a name bears it on `lo`."""
-    return f"nsplane:{agent_id}:{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    return f"nsplane:{agent_id}:{_hash(key)}"
+
+
+def lent_mark(agent_id: str, key: str) -> str:
+    """What the alias of a link begins with that somebody else made and an agent moved: behind it stands the name that it had."""
+    return f"nsplane-lent:{agent_id}:{_hash(key)}:"
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:16]

@@ -129,6 +129,10 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return False
 
     @property
+    def adopt(self) -> bool:
+        return False
+
+    @property
     def link_only(self) -> bool:
         return False
 

@@ -34,6 +34,7 @@ Mac = Annotated[
     str, looks_like("own_mac"), says("six bytes, `02:00:00:00:00:01`; derived from agent and logical name where left out")
 ]
 Mtu = Annotated[int, looks_like("mtu"), says("68 to 65536; 1500 where left out")]
+LowerMtu = Annotated[Mtu, says("68 to 65536, not more than that of the lower link, which it is where left out")]
 CanMtu = Annotated[
     Literal[16, 72, 2060], says("16 for classical frames, 72 for CAN FD's too, 2060 for CAN XL's; another one makes the link anew")
 ]
@@ -42,6 +43,10 @@ Master = Annotated[
     str,
     looks_like("name"),
     says("the logical name of the bridge, bond or VRF that it is in, which has to be in the same namespace"),
+]
+Adopt = Annotated[
+    bool,
+    says("a link of somebody else that has the host name, and is of this kind, is taken over as it is, and goes with the item"),
 ]
 Override = Annotated[bool, says("a link of somebody else that has the host name is renamed, and gets its name back at the end")]
 
@@ -56,6 +61,7 @@ class LinkItem(Interface, frozen=True, kw_only=True):
     master: Master | None = None
     port: Annotated[BridgePort | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
     override: Override = False
+    adopt: Adopt = False
 
 
 class PacketLink(Interface, frozen=True, kw_only=True):
@@ -68,6 +74,7 @@ class PacketLink(Interface, frozen=True, kw_only=True):
     enabled: Enabled = True
     master: Master | None = None
     override: Override = False
+    adopt: Adopt = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ class Loss(Enum):
 
     WAIT = auto()
     """It is made without it, and stays as it is: the item waits."""
+    STAY = auto()
+    """It is not made without it, and stays as it is: the kind says what it lacks."""
     REMAKE = auto()
     """It cannot be without it: it is given up, and made anew when the fact is back."""
 
@@ -36,3 +38,8 @@ class Need:
 def there(key: str) -> str:
     """The fact that the link of `interface/NAME` is there, up or not; the key itself is the fact that it is up, too."""
     return _THERE + key.removeprefix(_USABLE)
+
+
+def link_of(name: str) -> str:
+    """The same of the interface with this logical name."""
+    return _THERE + name

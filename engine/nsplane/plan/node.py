@@ -9,18 +9,18 @@ from __future__ import annotations
 import errno
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
-
-import msgspec
 
 from nsplane.kernel import KernelError, errno_name
 from nsplane.model.items import Interface
 from nsplane.model.requests import Request
+from nsplane.model.secrets import shown
 from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.decision import Situation, Step, decide
 from nsplane.plan.displaced import DisplacedLinks
 from nsplane.plan.held import Held
+from nsplane.plan.lent import LentLinks
 from nsplane.plan.needs import Loss, Need
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -42,6 +42,7 @@ class Scope(Protocol):
     ownership: Ownership
     claims: Claims[Node]
     displaced: DisplacedLinks
+    lent: LentLinks
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -98,7 +99,8 @@ class Scope(Protocol):
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         """Somebody else has deleted (`missing`) or changed (`altered`) what a node holds: it is counted, and told."""
 
-    def note(self, topic: str, event: dict[str, object]) -> None: ...
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
+        """Tells those who watch, if there are any."""
 
     def forget(self, node: Node) -> None:
         """Nobody wants the item any more, and nothing is left of it."""
@@ -462,7 +464,7 @@ class Node(ABC):
         if state != previous:
             self.since = time.time()
         if state != previous or self.missing != before:
-            self.scope.note(f"item/{self.key}", self.entry() | {"previous": previous})
+            self.scope.note(f"item/{self.key}", lambda: self.entry() | {"previous": previous})
         if state == "pending" or self.blocked_by is not None:
             self.scope.expect_verdict(self)
         else:
@@ -487,5 +489,5 @@ class Node(ABC):
             "message": "overwritten before it was applied" if state == "superseded" else text,
             "since": self.since,
             "tries": self.retries.tries,
-            "item": msgspec.to_builtins(self.item),
+            "item": shown(self.item),
         }

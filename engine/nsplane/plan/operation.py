@@ -45,6 +45,8 @@ class Operation(Op):
         """The key of a row that had replaced what it puts back."""
         self.gives_back = ""
         """The item that had displaced the link that gets its name again."""
+        self.returns = ""
+        """The item to which the link was lent that it gives back."""
         self.removes: Netns | None = None
         """Where it deletes links."""
         self.namespaces: list[Netns] = []
@@ -56,10 +58,14 @@ class Operation(Op):
 
     def stage_in(self, netns: Netns, tries: bool = False, generic: bool = False) -> Operation:
         """Begins a stage in this namespace, which stays open until the operation has ended."""
-        netns.users += 1
-        self.namespaces.append(netns)
+        self.keep_open(netns)
         self.stage(netns.number, tries, generic)
         return self
+
+    def keep_open(self, netns: Netns) -> None:
+        """The operation's messages name a descriptor of this namespace."""
+        netns.users += 1
+        self.namespaces.append(netns)
 
     def change_link(self, change: LinkChange, link: Link) -> None:
         """A change, with the link down for the time of it where the kernel wants that for a new name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nsplane.kernel import Link
-from nsplane.model.identity import mark
+from nsplane.model.identity import lent_mark, mark
 from nsplane.plan.link_groups import LinkGroups
 
 
@@ -17,6 +17,15 @@ class Ownership:
     def mark(self, key: str) -> str:
         """The alias that the link of an item has."""
         return mark(self.agent_id, key)
+
+    def lent_mark(self, key: str) -> str:
+        """What the alias of a link begins with that was moved to where this item is, and is to be given back; behind it stands the
+        name that it had."""
+        return lent_mark(self.agent_id, key)
+
+    def is_lent(self, link: Link) -> bool:
+        """Was the link moved to where it is by this agent, for whatever item?"""
+        return link.alias.startswith(f"nsplane-lent:{self.agent_id}:")
 
     def is_agents(self, link: Link) -> bool:
         """Was the link made by this agent, for whatever item? Its alias may be somebody else's by now, but not another agent's.

@@ -18,6 +18,7 @@ from nsplane.plan.claims import Claim, Claims
 from nsplane.plan.displaced import DisplacedLinks
 from nsplane.plan.held import Held
 from nsplane.plan.inspections import Inspections
+from nsplane.plan.lent import LentLinks
 from nsplane.plan.node import Node
 from nsplane.plan.operation import Operation
 from nsplane.plan.ownership import Ownership
@@ -51,7 +52,7 @@ class Planner:
         self,
         core: Core,
         agent_id: str,
-        note: Callable[[str, dict[str, object]], None],
+        note: Callable[[str, Callable[[], dict[str, object]]], None],
         saved: SavedState,
         inspect_seconds: float = INSPECT_SECONDS,
     ) -> None:
@@ -71,6 +72,7 @@ class Planner:
         self.slots: dict[int, Slot] = {}
         self.claims: Claims[Node] = Claims()
         self.displaced = DisplacedLinks(saved)
+        self.lent = LentLinks(saved, self.ownership, self.namespaces)
         self.replaced = Replaced(core, saved, self.namespaces, note)
         self.readbacks = ReadBacks(core, self.ownership, self.operation, self._begin)
         self._removals = Removals(self, self.ownership.groups)
@@ -175,7 +177,7 @@ class Planner:
             except KernelError as error:
                 log.warning("a namespace cannot be looked at, which is tried again: %s", error.strerror)
                 return
-            self._give_names_back(netns)
+            self._give_back(netns)
 
     def _look_at_failures(self) -> None:
         """What has failed, and is on no timer of its own, is tried again: what was in its way may be so no longer, in silence."""
@@ -279,7 +281,7 @@ class Planner:
             fresh = [] if more else self._remove_left_over()
             self._removals.begin()
             for netns in fresh:
-                self._give_names_back(netns)
+                self._give_back(netns)
             self._read_fresh(more)
             for netns in fresh:
                 self._put_back(netns)
@@ -344,6 +346,8 @@ class Planner:
         op = self._running.pop(result.cookie)
         if op.gives_back and not result.error:
             self.displaced.restored(op.gives_back)
+        if op.returns:
+            self.lent.returned(op, result)
         self._count_groups(op, -1)
         if op.removes is not None:
             self._removals.ended(op.removes)
@@ -369,7 +373,7 @@ class Planner:
         node = netns.holders.get(index)
         if isinstance(node, Node):
             text = f"the route to the network of {address} was deleted"
-            self.note(f"drift/{node.key}", node.entry() | {"found": "missing", "message": text})
+            self.note(f"drift/{node.key}", lambda: node.entry() | {"found": "missing", "message": text})
 
     def remove(self, netns: Netns, index: int, *nodes: Node) -> None:
         self._removals.add(netns, index, *nodes)
@@ -387,14 +391,26 @@ class Planner:
                     self.remove(netns, link.index)
         return fresh
 
-    def _give_names_back(self, netns: Netns) -> None:
-        """Links that were displaced for items that nobody wants any more get their names again, where these are free."""
+    def _give_back(self, netns: Netns) -> None:
+        """Links that were displaced for items that nobody wants any more get their names again, where these are free; those that
+        were lent to such are given back."""
         for key, link, name in self.displaced.orphans(netns):
             if self._removals.is_under_way(netns) or netns.link(name) is None:
                 op = self.operation()
                 op.gives_back = key
                 op.stage_in(netns).change_link(LinkChange(index=link.index, name=name), link)
                 self.submit(op)
+        for loan, link in self.lent.orphans(netns, self._is_busy_for):
+            self.left_over += 1
+            op = self.operation()
+            self.lent.give_back(op, loan, netns, link)
+            self.submit(op)
+            self.drop_later(loan.origin)
+
+    def _is_busy_for(self, alias: str) -> bool:
+        """Is an operation under way for the item whose links bear this mark?"""
+        node = self.marked(alias)
+        return node is not None and node.busy
 
     def _put_back(self, netns: Netns) -> None:
         """What overrides of an earlier life have replaced, and nobody wants any more, is put back, in place of ours."""
@@ -407,7 +423,7 @@ class Planner:
 
     # ---- what nodes and slots ask ----
 
-    def note(self, topic: str, event: dict[str, object]) -> None:
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
         self._note(topic, event)
 
     def netns_of(self, fact: str) -> Netns | None:
@@ -438,7 +454,7 @@ class Planner:
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         self.readbacks.found[found] += 1
         fields = list(fields)
-        self.note(f"drift/{node.key}", node.entry() | {"found": found, "fields": fields})
+        self.note(f"drift/{node.key}", lambda: node.entry() | {"found": found, "fields": fields})
         self._drifted.append(f"{node.key} ({', '.join(fields) or found})")
 
     def _log_drift(self) -> None:
@@ -450,9 +466,10 @@ class Planner:
 
     def forget(self, node: Node) -> None:
         node.dispose()
+        self.lent.unwanted(node.key)
         self._verdicts.forget(node)
         del self.nodes[node.key]
-        self.note(f"item/{node.key}", node.entry("removed") | {"previous": node.state})
+        self.note(f"item/{node.key}", lambda: node.entry("removed") | {"previous": node.state})
         node.report("removed")
 
     # ---- slots ----

@@ -30,7 +30,7 @@ class Replaced:
         core: Core,
         saved: SavedState,
         namespaces: Namespaces,
-        note: Callable[[str, dict[str, object]], None],
+        note: Callable[[str, Callable[[], dict[str, object]]], None],
     ) -> None:
         self._core = core
         self._state = saved
@@ -75,7 +75,7 @@ class Replaced:
         }
         if row is not None:
             entry = msgspec.msgpack.decode(row)
-        self._note(f"drift/{key}", entry | {"errno": errno_name(error), "message": text, "found": "lost"})
+        self._note(f"drift/{key}", lambda: entry | {"errno": errno_name(error), "message": text, "found": "lost"})
 
     def resume(self, boot: str) -> None:
         """What an earlier life has left: in namespaces of another boot, nothing."""

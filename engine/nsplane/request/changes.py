@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -33,15 +34,17 @@ class Changes:
         noted, self._noted = self._noted, []
         return noted + rows
 
-    def note(self, topic: str, event: dict[str, object]) -> None:
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
+        """Of what nobody watches no event is made."""
         if self._watched:
-            self._noted.append((topic, _encode(event)))
+            self._noted.append((topic, _encode(event())))
 
     def note_namespace(self, fact: str, event: str) -> None:
-        self.note(fact, {"key": fact, "event": event, "time": time.time()})
+        self.note(fact, lambda: {"key": fact, "event": event, "time": time.time()})
 
     def note_microservice(self, microservices: Microservices, event: str, instance: Instance) -> None:
-        if self._watched:
+        def of_microservice() -> dict[str, object]:
             stands = microservices.current(instance.label) is instance
-            entry = microservice_entry(instance, stands)
-            self.note(f"microservice/{instance.label}", entry | {"event": event, "time": time.time()})
+            return microservice_entry(instance, stands) | {"event": event, "time": time.time()}
+
+        self.note(f"microservice/{instance.label}", of_microservice)

@@ -26,7 +26,7 @@ def bad_frame(error: FrameError) -> BadRequest:
 @dataclass(slots=True, frozen=True)
 class Refused:
     """An item or key that is invalid: its position in the request (and `offset` in the block that stands there), its key where that
-    can be read, the field and why, and what came as msgpack, where it is not long."""
+    can be read, the field and why, and what came as msgpack but for secrets, where it is not long."""
 
     index: int
     key: str | None
@@ -85,6 +85,8 @@ def _refused(index: int, data: bytes, error: ItemError) -> Refused:
     name = decoded.get("name") if isinstance(decoded, dict) else None
     key = interface_key(name) if isinstance(name, str) else decoded if isinstance(decoded, str) else None
     shown = data if decoded is not None and len(data) <= SHOWN_BYTES else None
+    if shown is not None and not isinstance(decoded, str):
+        shown = msgspec.msgpack.encode(kinds.refused_as_shown(decoded))
     return Refused(index, key, error.field, str(error), shown)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from nsplane import kinds
 from nsplane.kernel import Core, Frame
 from nsplane.kinds.addresses import made_anew
 from nsplane.kinds.link import LinkNode
@@ -22,7 +23,7 @@ from nsplane.plan.node import Node
 from nsplane.plan.planner import Planner
 from nsplane.request.checks import Refused, entry_of, refused_bulk
 from nsplane.request.decisions import Decision, decide_interfaces
-from nsplane.request.forecast import Forecast, forecast
+from nsplane.request.forecast import LINK, MASTER, Forecast, forecast
 
 Change = dict[str, Any]
 NOTHING = frozenset(("unchanged", "absent"))
@@ -86,8 +87,8 @@ class Diff:
         counts: dict[str, int] = {}
         for change in changes:
             counts[change["action"]] = counts.get(change["action"], 0) + 1
-        shown = [one for one in changes if one["action"] not in NOTHING or one.get("state", "configured") != "configured"]
-        return {"changes": shown, "counts": counts, "error": error}
+        told = [one for one in changes if one["action"] not in NOTHING or one.get("state", "configured") != "configured"]
+        return {"changes": list(map(without_secrets, told)), "counts": counts, "error": error}
 
     def _verdict(self, will: Forecast, change: Change) -> dict[str, Any]:
         """What an item would be: as far as can be told, what it would lack, or why it would fail."""
@@ -106,19 +107,24 @@ class Diff:
         return told
 
     def _count_interrupted(self, will: Forecast, changes: list[Change]) -> None:
-        """How many others each interface that goes or is made anew takes along: what is on its link, and on those of whom it leaves
-        without."""
+        """Whom each interface takes along that goes or is made anew: what is on its link, and on those of whom it leaves without;
+        what is made anew with it, and who is without a master meanwhile, is named besides."""
         going: dict[str, int] = {}
         for change in changes:
             if change["action"] == "delete" and not is_interface_key(change["key"]):
                 key = interface_key(change["interface"])
                 going[key] = going.get(key, 0) + 1
         for change in changes:
-            if change["action"] in ("delete", "recreate") and is_interface_key(change["key"]):
-                others = list(will.losing(change["key"]))
-                gone = (change["key"], *(key for key in others if will.link(key).state != "configured"))
+            if not is_interface_key(change["key"]):
+                continue
+            if change["action"] in ("delete", "recreate"):
+                lost = {key: LINK if will.link(key).state != "configured" else MASTER for key in will.losing(change["key"])}
+                others = lost | (will.interrupted(change["key"]) if change["action"] == "recreate" else {})
+                gone = (change["key"], *(key for key, how in others.items() if how == LINK))
                 change["interrupts"] = sum(will.rows_on(key) - going.get(key, 0) for key in gone) + len(others)
-            elif change["action"] == "change" and is_interface_key(change["key"]) and change["after"].get("enabled") is False:
+                if change["action"] == "recreate":
+                    change["interrupted"] = [self._interrupted(will, key, how, going) for key, how in others.items()]
+            elif change["action"] == "change" and change["after"].get("enabled") is False:
                 change["interrupts"] = will.rows_on(change["key"]) - going.get(change["key"], 0)
 
     def _tell_addresses(self, changes: list[Change]) -> None:
@@ -131,6 +137,10 @@ class Diff:
             anew = made_anew(node.addresses or (), parse_addresses(after))
             if anew:
                 change["addresses"] = [str(address) for address in anew]
+
+    def _interrupted(self, will: Forecast, key: str, how: str, going: dict[str, int]) -> dict[str, Any]:
+        rows = will.rows_on(key) - going.get(key, 0) if how == LINK else 0
+        return {"key": key, "loses": how, "items": rows, "microservice": will.microservice(key)}
 
     def _waiting(self, will: Forecast, key: str) -> Change:
         """An interface that the request does not name, and that would lose what it needs."""
@@ -152,6 +162,12 @@ def _shown(decision: Decision) -> Change:
 def as_map(item: msgspec.Struct) -> Any:
     """An item as it comes over the bus."""
     return msgspec.msgpack.decode(_encode(item))
+
+
+def without_secrets(change: Change) -> Change:
+    """A change as it is shown."""
+    before, after = change["before"], change["after"]
+    return change | {"before": kinds.as_shown(before), "after": kinds.as_shown(after, before)}
 
 
 def change_of(key: str, action: str, node: Node | None, after: Any) -> Change:
@@ -195,7 +211,7 @@ def refusals(changes: list[Change]) -> list[dict[str, object]]:
             "message": f"the key belongs to source {change.get('source')}",
             "since": time.time(),
             "tries": 0,
-            "item": change["before"],
+            "item": kinds.as_shown(change["before"]),
         }
         if change["action"] == "invalid":
             told = (*PLACE, "field", "message", "item")

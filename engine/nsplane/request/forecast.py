@@ -32,6 +32,7 @@ from nsplane.model.items import (
     namespace_text,
 )
 from nsplane.model.ports import links_of
+from nsplane.plan.lent import Loan
 from nsplane.plan.planner import Planner
 from nsplane.plan.slots import Slot, parse_reference
 from nsplane.world.netns import Netns
@@ -41,6 +42,7 @@ from nsplane.world.references import BOUND, NOWHERE, shown
 MAIN, METRIC6 = 254, 1024
 """What a route has where it does not say."""
 PENDING, FAILED, CONFIGURED = "pending", "failed", "configured"
+LINK, MASTER = "link", "master"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -117,12 +119,16 @@ class Forecast:
         _, namespace = parse_reference(slot)
         owner = self.item(interface_key(slot)) if namespace is None else None
         where = self._look(namespace) if owner is None else self._place_of(interface_key(slot), owner)
-        if where.routes is None:
-            where.routes = {} if where.netns is None else kernel.survey_routes(where.netns.fd)
+        routes = self._routes_in(where)
         dst = ipaddress.ip_network(item["dst"])
         metric = item.get("metric", METRIC6 if dst.version == 6 else 0)
-        index = where.routes.get(RouteKey(dst.network_address.packed, dst.prefixlen, metric, item.get("table", MAIN)))
+        index = routes.get(RouteKey(dst.network_address.packed, dst.prefixlen, metric, item.get("table", MAIN)))
         return index is not None and not any(link.index == index and self._is_going(link) for link in where.links.values())
+
+    def _routes_in(self, where: _Where) -> dict[RouteKey, int]:
+        if where.routes is None:
+            where.routes = {} if where.netns is None else kernel.survey_routes(where.netns.fd)
+        return where.routes
 
     def _is_port(self, slot: str) -> bool:
         """Will the link be in a bridge?"""
@@ -130,7 +136,7 @@ class Forecast:
         item = self.item(interface_key(slot)) if namespace is None else None
         if item is not None and item.master is not None:
             return self.link(interface_key(item.master)).state == CONFIGURED
-        if item is not None and kinds.KINDS[type(item)].makes_link:
+        if item is not None and kinds.KINDS[type(item)].brings_link:
             return False
         where = self._look(namespace) if item is None else self._place_of(interface_key(slot), item)
         link = where.links.get(name if item is None else item.link_name)
@@ -164,6 +170,28 @@ class Forecast:
                 if self._planner.nodes[dependent].state == CONFIGURED and self.interface(dependent).state != CONFIGURED:
                     yield dependent
                     look.append(dependent)
+
+    def interrupted(self, key: str) -> dict[str, str]:
+        """The interfaces that are interrupted while the link of this one is made anew, and how: those whose own is made anew with
+        it (LINK), on whatever that stands, and those that are without their master meanwhile (MASTER)."""
+        found: dict[str, str] = {}
+        look = [key]
+        while look:
+            name = look.pop()
+            for dependent in self._dependents.get(name, ()):
+                node = self._planner.nodes[dependent]
+                if dependent == key or dependent in self._goes or node.held is None or found.get(dependent) == LINK:
+                    continue
+                rests_on = map(interface_key, kinds.KINDS[type(node.item)].rests_on(node.item))
+                found[dependent] = LINK if name in rests_on else MASTER
+                if found[dependent] == LINK:
+                    look.append(dependent)
+        return found
+
+    def microservice(self, key: str) -> str | None:
+        """The microservice in whose namespace this interface is."""
+        item = self._planner.nodes[key].item
+        return item.namespace.microservice if isinstance(item.namespace, ByMicroservice) else None
 
     def rows_on(self, key: str) -> int:
         """How many routes and ARP entries are on the link of this interface, now."""
@@ -223,8 +251,9 @@ class Forecast:
         missing = [where.missing] if where.missing else kinds.KINDS[type(item)].will_lack(item, self)
         if missing:
             return Verdict(PENDING, missing)
-        if where.failure is not None:
-            return failed(*where.failure)
+        failure = where.failure or kinds.KINDS[type(item)].will_fail(item, self)
+        if failure is not None:
+            return failed(*failure)
         return self._claimed(key, item, where) or Verdict()
 
     def has_link(self, key: str) -> bool:
@@ -233,6 +262,38 @@ class Forecast:
     def lacks_namespace(self, key: str, item: Interface) -> str:
         where = self._place_of(key, item)
         return where.missing or (key if where.failure is not None else "")
+
+    def held(self, key: str) -> Interface | None:
+        node = self._planner.nodes.get(key)
+        return None if node is None or node.held is None else node.item
+
+    def refusal(self, namespace: Namespace | None) -> tuple[int, str] | None:
+        return self._look(namespace).failure
+
+    def missing(self, namespace: Namespace | None) -> str:
+        return self._look(namespace).missing
+
+    def holder(self, namespace: Namespace | None, name: str, key: str) -> str:
+        return self._holder(self._look(namespace), name, key)
+
+    def links_in(self, namespace: Namespace | None) -> Iterable[Link]:
+        return {link.index: link for link in self._look(namespace).links.values()}.values()
+
+    def routes_over(self, namespace: Namespace | None, link: Link) -> list[RouteKey]:
+        return [route for route, index in self._routes_in(self._look(namespace)).items() if index == link.index]
+
+    def lent_from(self, namespace: Namespace | None) -> list[Loan]:
+        identity = self._look(namespace).identity
+        return [loan for loan in self._lent() if loan.origin.identity == identity]
+
+    def _lent(self) -> Iterator[Loan]:
+        """The links that are lent, and will be."""
+        for loan in self._planner.lent:
+            now, item = self.held(loan.key), self.item(loan.key)
+            if now is None or item is None or type(now) is not type(item):
+                continue
+            if not kinds.KINDS[type(item)].is_made_anew(now, item):
+                yield loan
 
     def _wrong_master(self, item: Interface, where: _Where) -> tuple[int, str] | None:
         name = item.master
@@ -249,23 +310,25 @@ class Forecast:
 
     def _claimed(self, key: str, item: Interface, where: _Where) -> Verdict | None:
         """Why the item's host name cannot be its link's, where that is so."""
-        link, makes_link = where.links.get(item.link_name), kinds.KINDS[type(item)].makes_link
-        name = item.link_name if link is None or makes_link else link.name
+        link, brings_link = where.links.get(item.link_name), kinds.KINDS[type(item)].brings_link
+        name = item.link_name if link is None or brings_link else link.name
         holder = self._holder(where, name, key)
         if holder != key:
             return failed(errno.EEXIST, f"held by {holder}")
-        if not makes_link:
+        if not brings_link:
             return None if link is not None and not self._is_going(link) else Verdict(PENDING, [f"link/{item.link_name}"])
         if link is not None and link.name != name and not self._is_going(link):
             return failed(errno.EEXIST, f"exists: {name} is another name (altname) of {link.name}")
-        if link is None or item.override or self._planner.ownership.is_agents(link):
+        if link is None or item.override or self._planner.ownership.is_agents(link) or self._planner.ownership.is_lent(link):
+            return None
+        if item.adopt and kinds.KINDS[type(item)].adopts(link):
             return None
         return failed(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
 
     def _holder(self, where: _Where, name: str, key: str) -> str:
         """Who has the name then: whoever has it now and keeps it, or who comes first."""
         if self._holders is None:
-            self._holders = {}
+            self._holders = {(loan.origin.identity, loan.was.name): loan.key for loan in self._lent()}
             for (netns, held), node in self._planner.claims:
                 item = self.item(node.key)
                 keeps = node.held is not None and item is not None and item.link_name == held
@@ -289,7 +352,8 @@ class Forecast:
         node = self._planner.nodes.get(key)
         same = node is not None and not node.gone and (key not in self._comes or self._comes[key] == node.item)
         if node is None or not same or node.failure is None or node.failure.error == errno.EEXIST:
-            return Verdict()
+            item = self.item(key)
+            return Verdict() if item is None else Verdict(message=kinds.KINDS[type(item)].will_cost(item, self))
         return failed(node.failure.error, node.failure.text)
 
     # ---- places ----

@@ -12,8 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from nsplane.kernel import FieldInfo, bulk_fields
-from nsplane.kinds import KINDS
-from nsplane.model.addresses import LinkAddress
+from nsplane.kinds import IN_LISTS, KINDS
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
 from nsplane.model.ports import PORTS
@@ -117,7 +116,7 @@ def document_schema() -> Schema:
             "item": {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
             **kinds,
             **_ports(),
-            "LinkAddress": _address(),
+            **_inside(),
             "namespace": _namespace(),
             "nexthop": NEXTHOP,
             **FORMATS,
@@ -145,11 +144,14 @@ def _ports() -> dict[str, Schema]:
     }
 
 
-def _address() -> Schema:
-    """One of `addresses` that is a map."""
-    _, made = msgspec.json.schema_components((LinkAddress,), ref_template="#/$defs/{name}")
-    rules = list(map(dict, LinkAddress.schema_rules))
-    return _map("", "", made[LinkAddress.__name__], rules) | {"title": "address of a link"}
+def _inside() -> dict[str, Schema]:
+    """What lists in interface items hold, by the Struct's name."""
+    _, made = msgspec.json.schema_components(IN_LISTS, ref_template="#/$defs/{name}")
+    found = {}
+    for struct, title in IN_LISTS.items():
+        rules = [*map(dict, getattr(struct, "schema_rules", ())), *schema_rules(struct)]
+        found[struct.__name__] = _map("", "", made[struct.__name__], rules) | {"title": title}
+    return found
 
 
 def _bulk() -> dict[str, Schema]:

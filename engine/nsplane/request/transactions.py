@@ -83,7 +83,7 @@ class Host(Protocol):
     def watch_child(self, pidfd: int, ended: Callable[[], None]) -> None:
         """Has `ended` called when a process has ended."""
 
-    def note(self, topic: str, event: dict[str, object]) -> None: ...
+    def note(self, topic: str, event: Callable[[], dict[str, object]]) -> None: ...
 
 
 class Transactions:
@@ -241,7 +241,7 @@ class Transactions:
         self.drop(revision)
         log.warning("revision %s was not confirmed: it is taken back, but for %d items changed since", revision, len(left))
         event = {"key": f"revision/{revision}", "event": "taken-back", "left": left, "time": time.time()}
-        self._host.note(f"revision/{revision}", event)
+        self._host.note(f"revision/{revision}", lambda: event)
 
     def revert(self, envelope: Revert, request: Request) -> None:
         """Takes a recorded request back; `request` is answered when that is done."""

@@ -12,6 +12,8 @@ from nsplane.kernel import Address, Link, NetnsId
 from nsplane.world.mounts import identify
 from nsplane.world.processes import boot_id
 
+ANY = ""
+"""Whoever watches this name is told of every link."""
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 
 
@@ -135,7 +137,7 @@ class Netns:
         if is_other_port:
             for master in {new.master, old.master if old is not None else 0}:
                 self._tell_holder(master)  # a bridge follows its ports
-        for name in names:
+        for name in (*names, ANY):
             self._tell(name)
         return old
 
@@ -150,7 +152,7 @@ class Netns:
         self._leave_master(old)
         self._tell_holder(index)
         self._tell_holder(old.master)  # the kernel does not report that a port leaves when it goes
-        for name in old.names:
+        for name in (*old.names, ANY):
             self._tell(name)
 
     def _forget_names(self, old: Link, new: Link | None = None) -> None:
