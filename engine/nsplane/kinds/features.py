@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nsplane.kernel import KernelError, Link
-from nsplane.kernel.ethtool import Features, read_features
+from nsplane.kernel.ethtool import Features, features_request, read_features
 from nsplane.model.features import Setting, is_group, is_on, kernel_names
+from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import SavedState, save_now
 
@@ -87,6 +88,14 @@ class LinkFeatures:
 def link_features(state: SavedState, key: str, wanted: Mapping[str, Setting]) -> LinkFeatures | None:
     """None where none is wanted, or was otherwise before: then they cost nothing."""
     return LinkFeatures(state, key, wanted) if wanted or key in state.saved(KIND) else None
+
+
+def give_back_features(op: Operation, features: LinkFeatures | None, netns: Netns, link: Link) -> None:
+    """Has the operation make the features of a link what they were."""
+    settings = {} if features is None else features.give_back(netns, link)
+    if settings:
+        op.stage_in(netns, generic=True)
+        op.request(features_request(link.index, settings))
 
 
 def _why(name: str, value: bool, names: set[str], has: Features) -> str:
