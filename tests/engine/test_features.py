@@ -175,3 +175,18 @@ def test_descriptors_are_given_back(engine: Engine, lab: Lab) -> None:
     for on in (True, False) * 3:
         engine.put(pair(red, features={"tso": on}), timeout=5)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_link_that_was_lent_has_them_back_and_its_addresses_as_they_were(engine: Engine, lab: Lab) -> None:
+    red, blue = lab.netns("red"), lab.name("blue")
+    run(f"ip -n {red} link add name x type veth peer name y")
+    run(f"ip -n {red} addr add 10.1.1.1/24 metric 5 broadcast + label x:1 dev x")
+    run(f"ip -n {red} link set dev x up")
+    link = Link(red, "x")
+    before, addresses = link.active(), ip("addr", "show", "x", netns=red)[0]["addr_info"][:1]
+    item = {"kind": "host_device", "name": "card", "namespace": by_name(blue), "from": by_name(red), "device": "x"}
+    assert engine.put([item | {"host_name": "x", "features": {"tso": False}}], timeout=5)["counts"] == {"configured": 1}
+    assert not TSO & Link(blue, "x").active()
+    assert engine.delete(["interface/card"], timeout=5)["counts"] == {"removed": 1}
+    assert link.active() == before
+    assert ip("addr", "show", "x", netns=red)[0]["addr_info"][:1] == addresses
