@@ -39,7 +39,7 @@ class Blocks:
 
     def put_routes(
         self,
-        interface: str,
+        interface: str | None,
         dst: Networks,
         *,
         gateway: Address | Addresses | None = None,
@@ -52,7 +52,7 @@ class Blocks:
         **fields: Any,
     ) -> Result:
         """Each becomes exactly this. `dst` has networks (an address alone is a host route) or, with `dst_len`, addresses; `gateway`
-        is one for all, or one for each."""
+        is one for all, or one for each. Without an interface (None) they are the namespace's: `type` is `blackhole`, say."""
         columns, shared, family = _routes(interface, dst, dst_len, namespace, family)
         _place("gateway", gateway, packed.addresses, family, columns, shared)
         return self._send_parts("put", shared | fields, columns, family, progress, generation=generation, check=check)
@@ -96,7 +96,7 @@ class Blocks:
 
     def delete_routes(
         self,
-        interface: str,
+        interface: str | None,
         dst: Networks,
         *,
         dst_len: int | Numbers | None = None,
@@ -206,7 +206,7 @@ def _place(
 
 
 def _routes(
-    interface: str, dst: Networks, dst_len: int | Numbers | None, namespace: Mapping[str, Any] | None, family: Family | None
+    interface: str | None, dst: Networks, dst_len: int | Numbers | None, namespace: Mapping[str, Any] | None, family: Family | None
 ) -> tuple[dict[str, Column], dict[str, Any], Family]:
     dst, family = packed.split_family(dst, family)
     return {"dst": NetworkColumn(dst, family, dst_len)}, {"kind": "route", "interface": interface, "namespace": namespace}, family

@@ -2,7 +2,7 @@
 /*
  * core.h - what the planner (the caller's thread) and the writer share.
  *
- * A row is one wanted route or ARP entry. It lives in the table, belongs to one slot (an interface in a namespace), and goes through
+ * A row is one wanted route or ARP entry. It lives in the table, belongs to one slot (an interface, or a namespace), and goes through
  *
  *      put ──> list of the slot ──(slot ready)──> queue ──> batch ──> kernel ──> verdict ──> state
  *                     ^                                                             |
@@ -27,7 +27,7 @@ struct slot {
 	int32_t error;
 	uint32_t generation; /* another when it gets ready or is lost: a verdict of another generation says nothing */
 	uint32_t netns;
-	int32_t ifindex;
+	int32_t ifindex; /* 0 of a slot that is a namespace itself */
 	uint32_t heads[LISTS];
 	uint32_t rows;
 	uint32_t open;			     /* rows on LIST_OPEN */
@@ -36,6 +36,9 @@ struct slot {
 	uint32_t touched;		     /* the request that was last reported as touching it */
 	uint32_t next, prev;		     /* in its namespace */
 	uint32_t next_link;		     /* in its bucket of `slot_links` */
+	uint32_t netns_slot;		     /* that of its namespace, where next hops there are on this link: see hop_links.h */
+	uint32_t *links;		     /* of a namespace: these */
+	uint32_t link_count, link_cap;
 	uint32_t recheck; /* NSP_RECHECK_*: to be done when the queue is empty, since a route on the link came or went */
 	bool ready;
 	bool leaving; /* not ready any more, and its rows are being told so */
@@ -157,6 +160,7 @@ struct nsp_core {
 
 	struct queue queue, express;
 	struct queue withdrawals; /* operations that come before all of these */
+	uint32_t hop_links;	  /* how many slots are of links that next hops name: see hop_links.h */
 	uint32_t *recheck;	  /* slots with `recheck` set */
 	uint32_t recheck_count, recheck_cap;
 	uint64_t rechecked; /* when that was last done */

@@ -5,6 +5,7 @@
 #include "core/changes.h"
 #include "core/clock.h"
 #include "core/completed.h"
+#include "core/hop_links.h"
 #include "core/op.h"
 #include "core/queue.h"
 #include "core/replaced.h"
@@ -31,7 +32,7 @@ enum row_due row_due(const struct row *row, bool ready, bool replaced)
 void row_gone(struct nsp_core *core, uint32_t id, struct row *row)
 {
 	row->flags &= (uint16_t)~(ROW_HELD | ROW_QUEUED | ROW_SEEN | ROW_UNDONE);
-	if (row_is_on_link(row) && core->slots[row->slot]->heads[LIST_VIA])
+	if (row_is_on_link(row) && (core->slots[row->slot]->heads[LIST_VIA] || core->hop_links))
 		slot_recheck_later(core, row->slot, NSP_RECHECK_GATEWAYS);
 	if (!(row->flags & ROW_WANTED)) {
 		row_drop(core, id, row);
@@ -216,8 +217,10 @@ void row_drop(struct nsp_core *core, uint32_t id, struct row *row)
 	core->origins[row->origin].rows--;
 	slot_unlink(core, row);
 	table_remove(&core->table, id);
-	if (--slot->rows == 0)
-		core_notice(core, number, NSP_NOTICE_EMPTY);
+	if (--slot->rows)
+		return;
+	hop_links_release(core, slot);
+	core_notice(core, number, NSP_NOTICE_EMPTY);
 }
 
 void row_unwant(struct nsp_core *core, uint32_t id, struct row *row, struct request *request, bool express)
@@ -268,9 +271,12 @@ int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struc
 {
 	struct netns *netns = core->netns[core->slots[row->slot]->netns];
 	struct item item = row_item(&core->table, row);
+	uint8_t hops[HOPS_BYTES];
 
 	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
 		return kind_delete(batch, &item, ifindex, mode, netns->inexact);
+	if (hops_have_links(item.hops, item.hops_len) && !row_item_resolved(core, row, &item, hops))
+		return -ENODEV;
 	item.nexthop = nexthop;
 	netns->inexact |= kind_may_be_hit(row->kind, row->body);
 	return kinds[row->kind]->encode(kinds[row->kind], batch, &item, ifindex, mode);

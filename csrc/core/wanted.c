@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/completed.h"
 #include "core/entry.h"
+#include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/origin.h"
 #include "core/queue.h"
@@ -175,7 +176,7 @@ static void put_item(struct nsp_core *core, const struct decoded *decoded, uint3
 	row->flags |= ROW_WANTED | ROW_VERDICT_DUE;
 	row->request = request->serial;
 	request->outstanding++;
-	if (slot->ready) {
+	if (slot->ready && (decoded->hops_len <= HOPS_SHORT || !row_lacks_link(core, row))) {
 		queue_row(core, id, row, express);
 		return;
 	}
@@ -227,6 +228,9 @@ void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *r
 				last = decoded->slot;
 				slot = slot_make(core, frame_slot(frame, decoded));
 			}
+			if (decoded->hops_len > HOPS_SHORT) /* over several links, perhaps */
+				hop_links_take(core, slot, decoded_hops(decoded, frame->text.data), decoded->hops_len,
+					       request->serial);
 			if (i + AHEAD < frame->bulk_count)
 				table_expect(&core->table, decoded_key(slot, decoded + AHEAD)); /* mostly on the same link */
 			put_item(core, decoded, slot, request, origin, express, now);

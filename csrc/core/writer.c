@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/completed.h"
 #include "core/conflict.h"
+#include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/misdeleted.h"
 #include "core/netns.h"
@@ -52,6 +53,11 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct sent *sent)
 		row_drop(core, id, row);
 	if (due == DUE_DROP || due == DUE_NOTHING)
 		return false;
+	if ((due == DUE_ADD || due == DUE_REPLACE) && row_lacks_link(core, row)) {
+		row_state(core, id, row, NSP_STATE_PENDING, 0, NULL);
+		row_give_verdict(core, row, NSP_STATE_PENDING);
+		return false;
+	}
 	*sent = (struct sent){
 		.row = id,
 		.generation = slot->generation,

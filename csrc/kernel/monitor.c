@@ -173,7 +173,7 @@ struct reading {
 
 static bool is_about(const struct nsp_event *event, int32_t nsid, int32_t index)
 {
-	int32_t of = event->type == NSP_EVENT_LINK || event->type == NSP_EVENT_LINK_GONE ? event->link.index : event->addr.index;
+	int32_t of = event->type == NSP_EVENT_ADDR || event->type == NSP_EVENT_ADDR_GONE ? event->addr.index : event->link.index;
 
 	return event->nsid == nsid && of == index;
 }
@@ -190,9 +190,11 @@ static bool has_same_mac(const struct nsp_link *a, const struct nsp_link *b)
 }
 
 /* The event that a new one about this link may be merged into, or NULL. One that gives the link another name is merged with its
- * direct predecessor only: else the order would be lost in which links hand a name from one to the other. */
+ * direct predecessor only: else the order would be lost in which links hand a name from one to the other. One that gives it another
+ * master is not merged over VLANs, which are those that it had with the one before. */
 static struct nsp_event *predecessor(const struct reading *reading, int32_t nsid, const struct nsp_link *link)
 {
+	bool is_over_vlans = false;
 	int oldest = reading->count > LOOK_BACK ? reading->count - LOOK_BACK : 0;
 
 	for (int i = reading->count - 1; i >= oldest; i--) {
@@ -200,7 +202,11 @@ static struct nsp_event *predecessor(const struct reading *reading, int32_t nsid
 
 		if (!is_about(event, nsid, link->index))
 			continue;
-		if (event->type != NSP_EVENT_LINK)
+		if (event->type == NSP_EVENT_VLANS) {
+			is_over_vlans = true;
+			continue;
+		}
+		if (event->type != NSP_EVENT_LINK || (is_over_vlans && link->master && event->link.master != link->master))
 			return NULL;
 		if (i != reading->count - 1 && !has_same_names(&event->link, link))
 			return NULL;
@@ -225,6 +231,25 @@ static struct nsp_event *append(struct reading *reading, uint32_t type, int32_t 
 	return event;
 }
 
+/* Only what a bridge says of itself or a port is an event: with RTM_DELLINK the port leaves the bridge, which the link tells too. */
+static void vlans_take(struct reading *reading, const struct nlmsghdr *head, int32_t nsid)
+{
+	int oldest = reading->count > LOOK_BACK ? reading->count - LOOK_BACK : 0;
+	struct nsp_event *event = NULL;
+	struct nsp_link link;
+
+	if (head->nlmsg_type != RTM_NEWLINK || nsp_link_read(head, &link) < 0 || !(link.fields & NSP_LINK_VLANS))
+		return;
+	nsp_link_keep(&link, reading->room);
+	for (int i = reading->count - 1; i >= oldest && !event; i--)
+		if (is_about(&reading->events[i], nsid, link.index))
+			event = &reading->events[i];
+	if (!event || event->type != NSP_EVENT_VLANS)
+		event = append(reading, NSP_EVENT_VLANS, nsid);
+	if (event)
+		event->link = link;
+}
+
 static void link_take(struct reading *reading, const struct nlmsghdr *head, int32_t nsid)
 {
 	const struct ifinfomsg *ifi = nsp_msg_body(head, sizeof(*ifi));
@@ -232,7 +257,8 @@ static void link_take(struct reading *reading, const struct nlmsghdr *head, int3
 	struct nsp_link link;
 	uint32_t saw = 0;
 
-	/* AF_BRIDGE: a bridge about its port. With RTM_DELLINK the port leaves the bridge; the link is still there. */
+	if (ifi && ifi->ifi_family == AF_BRIDGE)
+		vlans_take(reading, head, nsid);
 	if (!ifi || ifi->ifi_family != AF_UNSPEC || nsp_link_read(head, &link) < 0)
 		return;
 	nsp_link_keep(&link, reading->room);

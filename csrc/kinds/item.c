@@ -20,6 +20,8 @@ bool item_store(const struct fields *fields, const struct kind *kind, struct dec
 			return fault_set(fault, field->name, "is IPv%d, the destination IPv%d", fields->values[at].family, family);
 		if (field->type == FIELD_HOPS && decoded->hops_len)
 			return fault_set(fault, field->name, "is not given beside gateway");
+		if (field->type == FIELD_TYPE && fields->values[at].number != RTN_UNICAST && decoded->hops_len)
+			return fault_set(fault, field->name, "such a route has no next hop");
 		value_store(&fields->values[at], field, decoded);
 	}
 	return true;
@@ -72,6 +74,8 @@ int item_kind(struct mp_in in)
 	return -1;
 }
 
+static const uint8_t no_name[1];
+
 bool item_read(struct mp_in *in, int number, struct fields *fields, struct mp_out *text, struct slot_memo *memo,
 	       struct fault *fault)
 {
@@ -84,7 +88,7 @@ bool item_read(struct mp_in *in, int number, struct fields *fields, struct mp_ou
 
 	fields->kind = number;
 	fields->given = 0;
-	fields->name.type = MP_NIL;
+	fields->name = (struct mp_token){ .type = MP_NIL, .data = no_name };
 	fields->namespace = fields->block = (struct mp_in){ 0 };
 	if (!mp_next(&item, &map) || map.type != MP_MAP)
 		return fault_set(fault, "", "an item is a map");
@@ -131,12 +135,24 @@ bool item_read(struct mp_in *in, int number, struct fields *fields, struct mp_ou
 	return true;
 }
 
+bool item_place(const struct fields *fields, bool keys, struct decoded *decoded, struct mp_out *text, struct slot_memo *memo,
+		struct fault *fault)
+{
+	bool of_netns = hops_are_of_netns(decoded_hops(decoded, text->data), decoded->hops_len);
+
+	if (!keys && of_netns && fields->name.type != MP_NIL)
+		return fault_set(fault, "interface", "such a route has none");
+	if (!keys && !of_netns && fields->name.type == MP_NIL)
+		return fault_set(fault, "interface", "is missing");
+	return reference_decode(&fields->name, fields->namespace, &decoded->slot, text, memo, fault);
+}
+
 bool item_make(struct fields *fields, struct decoded *decoded, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
 {
 	const struct kind *kind = kinds[fields->kind];
 
-	for (unsigned i = 0; kind->fields[i].required; i++)
-		if (!(fields->given >> i & 1))
+	for (unsigned i = 0; i < KIND_REQUIRED_MAX; i++)
+		if (kind->fields[i].required && !(fields->given >> i & 1))
 			return fault_set(fault, kind->fields[i].name, "is missing");
 	if (kind->fields[kind->address].type != FIELD_MAC)
 		decoded->kind =
@@ -145,7 +161,7 @@ bool item_make(struct fields *fields, struct decoded *decoded, struct mp_out *te
 		decoded->kind = (uint8_t)fields->kind;
 	kind = kinds[decoded->kind];
 	return item_store(fields, kind, decoded, fault) && (!kind->settle || kind->settle(decoded, fault)) &&
-	       reference_decode(&fields->name, fields->namespace, &decoded->slot, text, memo, fault);
+	       item_place(fields, false, decoded, text, memo, fault);
 }
 
 /* ---- the other way round ---- */
@@ -165,8 +181,11 @@ static bool is_shown(const struct kind *kind, const struct field *field, const s
 {
 	if (field->type <= FIELD_NAMESPACE || field->derived)
 		return false;
+	if (field->type == FIELD_TYPE)
+		return hops_type(item->hops, item->hops_len) != RTN_UNICAST;
 	if (field->type == FIELD_GATEWAY || field->type == FIELD_HOPS)
-		return item->hops_len && (hops_count(item->hops, item->hops_len) > 1) == (field->type == FIELD_HOPS);
+		return hops_count(item->hops, item->hops_len) &&
+		       (hops_count(item->hops, item->hops_len) > 1) == (field->type == FIELD_HOPS);
 	if (field->flag)
 		return item->flags & field->flag;
 	return field->required || (field->size && memcmp(item->body + field->offset, kind->blank + field->offset, field->size));
@@ -198,6 +217,9 @@ void item_put(struct mp_out *out, const char *slot, const struct item *item)
 			break;
 		case FIELD_NUMBER:
 			put_number(out, field, field_number(field, item->body));
+			break;
+		case FIELD_TYPE:
+			put_number(out, field, hops_type(item->hops, item->hops_len));
 			break;
 		case FIELD_FLAG:
 			mp_put_bool(out, true);

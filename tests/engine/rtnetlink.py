@@ -12,6 +12,7 @@ from nsplane.kernel.codecs import NLA_F_NESTED, TEXT, U8, U32, join, split
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_CREATE, NLM_F_EXCL = 0x1, 0x4, 0x300, 0x400, 0x200
 IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO = 3, 5, 18
@@ -32,6 +33,8 @@ class LinkInfo:
     data: bytes
     slave_kind: str
     slave_data: bytes
+    attributes: dict[int, bytes]
+    """All of the link."""
 
 
 def _talk(message: int, flags: int, body: bytes) -> bytes:
@@ -56,6 +59,12 @@ def set_link(name: str, kind: str, data: bytes, *, slave: bool = False, create: 
     _talk(RTM_NEWLINK, flags, IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + join(attributes))
 
 
+def set_attributes(name: str, *attributes: tuple[int, bytes], message: int = RTM_NEWLINK) -> None:
+    """Gives a link attributes of its own, or, by another message, takes them away."""
+    body = IFINFOMSG.pack(socket.AF_UNSPEC, 0, link_info(name).index, 0, 0) + join(attributes)
+    _talk(message, NLM_F_ACK | (NLM_F_CREATE | NLM_F_EXCL if message == RTM_NEWLINKPROP else 0), body)
+
+
 def link_info(name: str) -> LinkInfo:
     """What the kernel tells of a link in the namespace of the tests."""
     body = IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + join([(IFLA_IFNAME, TEXT.pack(name))])
@@ -69,6 +78,7 @@ def link_info(name: str) -> LinkInfo:
         info.get(IFLA_INFO_DATA, b""),
         TEXT.unpack(info.get(IFLA_INFO_SLAVE_KIND, b"")),
         info.get(IFLA_INFO_SLAVE_DATA, b""),
+        attributes,
     )
 
 

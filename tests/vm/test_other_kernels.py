@@ -29,7 +29,7 @@ born in another namespace), and what asks most of it."""
 FIELDS = (
     "bond-xmit_hash_policy dummy-mac geneve-ttl gre-ikey gretap-mac hsr-slave2 ip6gre-tclass ip6gretap-master ip6tnl-encaplimit "
     "ipip-mode ipvlan-flags ipvtap-mode netkit-policy nlmon-enabled sit-isatap vcan-mtu vlan-egress_qos_map vrf-table vti-okey "
-    "vxcan-enabled xfrm-if_id"
+    "vxcan-enabled wireguard-addresses xfrm-if_id"
 )
 """One of each kind that few machines' kernels have, but 6.12 has."""
 

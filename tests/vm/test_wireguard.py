@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from nsplane.kinds.wireguard import read
 from ..engine.conftest import Lab, ip, life, pinging, until
 from ..engine.wishes import Item, by_name, veth
 
-Settle = Callable[..., dict[str, Any]]
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(1, 5)]
 
 
@@ -50,11 +48,11 @@ class Tunnel:
     """Two namespaces with a cable and a tunnel between them."""
 
     def __init__(self, engine: Engine, lab: Lab) -> None:
-        self._names = [lab.name("red"), lab.name("blue")]
-        ends = [veth("a", "b", by_name(self._names[0]), addresses=["10.0.0.1/24"])]
-        ends += [veth("b", "a", by_name(self._names[1]), addresses=["10.0.0.2/24"])]
+        self.names = [lab.name("red"), lab.name("blue")]
+        ends = [veth("a", "b", by_name(self.names[0]), addresses=["10.0.0.1/24"])]
+        ends += [veth("b", "a", by_name(self.names[1]), addresses=["10.0.0.2/24"])]
         put(engine, *ends, self.end(0, []), self.end(1, []))
-        self.red, self.blue = map(Place, self._names)
+        self.red, self.blue = map(Place, self.names)
         self.public = [base64.b64encode(place.device().public_key).decode() for place in (self.red, self.blue)]
         put(engine, self.end(0), self.end(1))
 
@@ -64,14 +62,14 @@ class Tunnel:
         return about | fields
 
     def end(self, end: int, peers: list[Item] | None = None, **fields: Any) -> Item:
-        item = {"kind": "wireguard", "name": f"w{end}", "host_name": "w", "namespace": by_name(self._names[end])}
+        item: Item = {"kind": "wireguard", "name": f"w{end}", "host_name": "w", "namespace": by_name(self.names[end])}
         item |= {"private_key": KEYS[end], "listen_port": 51820 + end, "addresses": [f"10.9.0.{end + 1}/24"]}
         return item | {"peers": [self.peer(1 - end)] if peers is None else peers} | fields
 
 
 def put(engine: Engine, *items: Item) -> None:
     reply = engine.put(list(items), timeout=10)
-    assert set(reply["counts"]) == {"configured"}, reply["items"]
+    assert set(reply["counts"]) == {"configured"}, [one["message"] for one in reply["items"]]
 
 
 def resync(engine: Engine) -> None:
@@ -134,7 +132,7 @@ def same(has: wg.Device, wanted: wg.Device) -> bool:
 
 
 def test_it_is_looked_at_though_nothing_is_heard(lab: Lab) -> None:
-    with Engine(agent_id=lab.name(), look_seconds=0.5) as engine:
+    with Engine(agent_id=lab.name(), inspect_seconds=0.5) as engine:
         tunnel = Tunnel(engine, lab)
         tunnel.red.tell(wg.DeviceChange(fwmark=9))
         until(engine, lambda: tunnel.red.device().fwmark == 0)
@@ -201,6 +199,17 @@ def test_a_port_that_is_left_out_again_is_the_kernels_choice(engine: Engine, tun
     assert tunnel.red.device().listen_port != 51820
 
 
+def test_a_tunnel_is_in_namespaces_that_have_nothing_else(engine: Engine, lab: Lab, tunnel: Tunnel) -> None:
+    """It is made where the cable is."""
+    inside = [lab.name("inside"), lab.name("other")]
+    put(engine, *(tunnel.end(i, namespace=by_name(inside[i]), birth=by_name(tunnel.names[i])) for i in (0, 1)))
+    assert [one["ifname"] for one in ip("link", netns=inside[0])] == ["lo", "w"]
+    with pinging(f"/run/netns/{inside[0]}", "10.9.0.2") as counts:
+        pass
+    sent, answered = counts
+    assert answered >= sent - 1
+
+
 def test_its_own_key_is_no_peers(engine: Engine, tunnel: Tunnel) -> None:
     (entry,) = engine.put([tunnel.end(0, [tunnel.peer(0)])], timeout=10)["items"]
     assert (entry["state"], entry["errno"]) == ("failed", "EINVAL")
@@ -208,7 +217,7 @@ def test_its_own_key_is_no_peers(engine: Engine, tunnel: Tunnel) -> None:
 
 
 def test_a_thousand_peers(engine: Engine, lab: Lab) -> None:
-    peers = [
+    peers: list[Item] = [
         {
             "public_key": base64.b64encode(number.to_bytes(32)).decode(),
             "endpoint": f"10.0.{number // 256}.{number % 256}:5000",

@@ -29,8 +29,10 @@ BY_SPEED = frozenset((2, 4, 5, 19, 100))
 """What a port's cost is by the speed of its link."""
 _IFINFO = struct.Struct("=BxHiII")
 
-BY_KERNEL_NAME = {kind.kind: kind for kind in kinds.KINDS.values() if isinstance(kind, CreatedKind)}
-"""The kinds whose links are made, by the kernel's names."""
+MADE = [kind for kind in kinds.KINDS.values() if isinstance(kind, CreatedKind)]
+BY_KERNEL_NAME = {kind.kind: kind for kind in MADE if kind.is_told_whole}
+"""The kinds whose links are made and known whole by what is told of links, by the kernel's names."""
+NOT_WHOLE = {kind.kind for kind in MADE} - BY_KERNEL_NAME.keys()
 Links = Mapping[Place, Mapping[int, LinkFound]]
 
 
@@ -123,7 +125,8 @@ def _made(link: LinkFound, every: Links) -> tuple[Item | None, str]:
     """The item of a link that could be made; or why there is none (a physical one is nobody's to make)."""
     kind = BY_KERNEL_NAME.get(link.kind)
     if kind is None or link.is_agents:
-        return None, f"links of kind {link.kind} are made by no item" if link.kind else ""
+        why = "have more than can be captured" if link.kind in NOT_WHOLE else "are made by no item"
+        return None, f"links of kind {link.kind} {why}" if link.kind else ""
     item = {"kind": str(kind.item.__struct_config__.tag), **_named(link), "adopt": True}
     if link.master:
         master = every[link.place].get(link.master)
@@ -139,6 +142,9 @@ def _made(link: LinkFound, every: Links) -> tuple[Item | None, str]:
             if other is None or not other.logical:
                 return None, f"its {name} has no item here"
             fields[name] = other.logical
+    for name in kind.table.ports:
+        slave = every[link.place].get(fields.get(name) or 0)
+        fields[name] = slave.logical if slave is not None and slave.logical else None
     usual = [
         field.name
         for field in kind.table.fields
@@ -155,7 +161,8 @@ def _made(link: LinkFound, every: Links) -> tuple[Item | None, str]:
         item[rests_on] = other.logical
     names = kind.item.__struct_fields__
     if "mac" in names and len(link.mac) == 6:
-        item["mac"] = link.mac.hex(":")
+        own = dict(split(link.slave_data)).get(IFLA_BOND_SLAVE_PERM_HWADDR) if link.slave_kind == "bond" else None
+        item["mac"] = (link.mac if own is None else own).hex(":")
     if "mtu" in names and not _is_usual_mtu(kind, link, every):
         item["mtu"] = link.mtu
     port = _port(link, every) if "port" in names else {}
@@ -207,5 +214,7 @@ def _checked(item: Item) -> tuple[Item | None, str]:
     return None, "it is as no item can say"
 
 
+IFLA_BOND_SLAVE_PERM_HWADDR = 4
+"""The MAC that a slave of a bond has by itself."""
 OPTIONAL = ("mac", "mtu", "port", "")
 """What the kernel gives a link by itself, of some kinds in a way that an item does not have."""

@@ -12,12 +12,13 @@ from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.link import LinkKind
 from nsplane.kinds.wireguard import WireguardPeer
 from nsplane.model.addresses import LinkAddress
-from nsplane.model.items import Interface, Namespace, check_name, check_namespace
+from nsplane.model.items import Interface, Namespace, check_birth, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
-from nsplane.model.ports import PORTS
+from nsplane.model.ports import Port
 from nsplane.model.rules import check_wants
 from nsplane.model.secrets import hide, hide_refused, refuse_hidden, secret_names
+from nsplane.model.vlans import BridgeVlan
 
 MODULES = (
     "bareudp",
@@ -68,8 +69,10 @@ IN_LISTS: dict[type[msgspec.Struct], str] = {WireguardPeer: "peer of a wireguard
 _REFERENCE = {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}
 INSIDE = {
     "namespace": _REFERENCE,
+    "birth": _REFERENCE,
     "from": _REFERENCE,
-    "port": {name for port in PORTS.values() for name in port.__struct_fields__},
+    "port": set(Port.__struct_fields__),
+    "vlans": set(BridgeVlan.__struct_fields__),
     "addresses": set(LinkAddress.__struct_fields__),
     "peers": set(WireguardPeer.__struct_fields__),
 }
@@ -106,7 +109,7 @@ def _as_item_error(data: bytes, text: str) -> ItemError:
         return ItemError(f"{field}.{name}" if field else name, "is missing")
     if field == "kind" and message.startswith("Invalid value"):
         return ItemError("kind", f"{message.removeprefix('Invalid value ')} is not one of {', '.join(NAMES)}")
-    if field in ("namespace.type", "from.type") and message.startswith("Invalid value"):
+    if field in ("namespace.type", "birth.type", "from.type") and message.startswith("Invalid value"):
         return ItemError(field, "wants name, pid, file or microservice")
     if not field and message.startswith("Expected `object`"):
         return ItemError("", "an item is a map")
@@ -130,6 +133,7 @@ def check(item: Interface) -> None:
     refuse_hidden(item)
     check_name(item.name)
     check_namespace(item.namespace)
+    check_birth(item.birth)
     item.check_link_name()
     check_wants(item)
     item.check()

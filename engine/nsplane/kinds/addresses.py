@@ -56,8 +56,7 @@ class AddressChanges:
             what = f": its {self.unlike} is another one" if self.unlike else ""
             return errno.EEXIST, f"exists: the address {self.clash}, which nsplane did not make{what}"
         if self.fresh:
-            text = f"the address {self.fresh[0]} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
-            return errno.EINVAL, text
+            return wants_ipv6(f"the address {self.fresh[0]}", mtu)
         if self.unusable is not None and self.unusable.unusable == "dadfailed":
             return errno.EADDRINUSE, f"the address {self.unusable} is dadfailed: another host on the link has it"
         return None
@@ -87,6 +86,11 @@ def changes(wanted: tuple[Address, ...], link: Link, asks_again: bool = False) -
         foreign = ((identity, one) for identity, one in stays.items() if not one.is_ours)
         clash, unlike = next(((one, what) for identity, one in foreign if (what := _unlike(wishes[identity], one))), (None, ""))
     return AddressChanges(stale, fresh, changed, clash, unlike, unusable, _second(wanted, link))
+
+
+def wants_ipv6(what: str, mtu: int) -> tuple[int, str]:
+    """Why something cannot be on a link of this MTU."""
+    return errno.EINVAL, f"{what} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
 
 
 def made_anew(before: Iterable[Address], after: Iterable[Address]) -> list[Address]:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from nsplane.errors import ItemError
-from nsplane.kernel import Link, LinkChange
+from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Link, LinkChange
 from nsplane.kinds.created import clear_name
 from nsplane.kinds.features import give_back_features
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
@@ -261,14 +261,27 @@ class HostDeviceKind(LinkKind):
         """What is given, and otherwise what it had before."""
         assert isinstance(held, LentLink)
         was = held.loan.was
-        return LinkChange(
+        is_slave = link.slave_kind == "bond"  # it has the bond's MAC, and its own again when it leaves, and so of the MTU
+        change = LinkChange(
             name=node.wanted_name,
-            mac=node.mac or was.mac or None,
-            mtu=node.item.mtu or was.mtu or None,
+            mac=None if is_slave else node.mac or was.mac or None,
+            mtu=node.item.mtu or (None if is_slave else was.mtu or None),
             up=node.wants_up,
             master=node.master_of(link),
             alias=node.scope.lent.mark(node.key, was),
+            addr_gen_mode=node.item.addr_gen_mode if link.mtu >= IPV6_MIN_MTU else None,
         )
+        for name in LIMITS:
+            wanted = getattr(node.item, name)
+            setattr(change, name, was.limits.get(name) if wanted is None else wanted)
+        return change
+
+    def altnames(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[list[str], list[str]]:
+        """They are added to those that it had."""
+        assert isinstance(held, LentLink)
+        wanted = (*held.loan.was.altnames, *(node.altnames or ()))
+        unnamed = [] if node.altnames is None else [name for name in link.altnames if name not in wanted]
+        return [name for name in node.altnames or () if name not in link.names], unnamed
 
     def release(self, node: LinkNode, held: HeldLink) -> None:
         """All that is on it goes with the move."""

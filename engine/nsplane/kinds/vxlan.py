@@ -12,7 +12,7 @@ from nsplane.kernel.attributes import REMAKE, Attr, except_for, same_family
 from nsplane.kernel.codecs import BE16, BE32, BE64, BOOL, FLAG, IFINDEX, PORTS, U8, U32, Host, OrFlag, OrNone, Words
 from nsplane.kinds.created import CreatedKind
 from nsplane.model.formats import looks_like, says
-from nsplane.model.links import LinkItem
+from nsplane.model.links import BirthPlace, LinkItem
 from nsplane.model.rules import GIVEN, wants
 
 A = IntEnum(
@@ -70,6 +70,8 @@ class Vxlan(LinkItem, frozen=True, kw_only=True, tag="vxlan"):
     gbp: Annotated[bool, Attr(A.GBP, FLAG, REMAKE), says("the Group Policy extension")] = False
     gpe: Annotated[bool, Attr(A.GPE, FLAG, REMAKE), GENERIC, says("Generic Protocol; wants `external`, no `learning`")] = False
     mcroute: Annotated[bool, Attr(A.MC_ROUTE, BOOL), says("whether multicast packets go by multicast routes")] = False
+
+    birth: Annotated[BirthPlace | None, wants(parent=None)] = None
 
     def check(self) -> None:
         if self.id is None and not self.external:

@@ -23,14 +23,14 @@ import msgspec
 from msgspec import Meta
 
 from nsplane.errors import ItemError
-from nsplane.kernel import GenericRequest, GenericSocket, KernelError, Link
+from nsplane.kernel import GenericRequest, GenericSocket, KernelError, Link, LinkChange
 from nsplane.kernel import wireguard as wg
 from nsplane.kernel.attributes import IN_PLACE, Change
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.link import HeldLink, LinkNode
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface
-from nsplane.model.links import PacketLink
+from nsplane.model.links import BirthPlace, PacketLink
 from nsplane.model.secrets import SECRET
 from nsplane.plan.node import Failure
 from nsplane.plan.operation import Operation
@@ -79,6 +79,7 @@ class Wireguard(PacketLink, frozen=True, kw_only=True, tag="wireguard"):
     listen_port: Annotated[int, Meta(ge=1, lt=1 << 16), says("the UDP port; the kernel chooses one where left out")] | None = None
     fwmark: Annotated[int, Meta(ge=0, lt=1 << 32), says("the firewall mark of its own packets; 0: none")] = 0
     peers: Annotated[tuple[WireguardPeer, ...], says("all that it has")] = ()
+    birth: BirthPlace | None = None
 
     def check(self) -> None:
         _check_key("private_key", self.private_key)
@@ -264,6 +265,8 @@ def read(netns_fd: int, index: int) -> tuple[int, wg.Device]:
 
 
 class WireguardKind(CreatedKind):
+    is_told_whole = False
+
     def withdraws(self, now: Interface, item: Interface) -> bool:
         """A port that is not asked for any more is one that the kernel chooses."""
         assert isinstance(now, Wireguard)
@@ -320,6 +323,9 @@ class WireguardKind(CreatedKind):
             "peers": bool(change.peers),
         }
         return {name: IN_PLACE for name, differs in differ.items() if differs}
+
+    def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
+        """Nothing: no message about the link has them."""
 
     def change_beside(self, node: LinkNode, fields: Collection[str]) -> Callable[[Operation, str], None] | None:
         known = self._known(node)

@@ -120,6 +120,10 @@ class Failure(NamedTuple):
     is_retried: bool = False
 
 
+def failure_of(error: KernelError) -> Failure:
+    return Failure(error.errno or errno.EIO, error.strerror or str(error))
+
+
 class Node(ABC):
     """The state of one item. What it holds in the kernel, and how that becomes what is wanted, is its subclass's."""
 
@@ -298,13 +302,17 @@ class Node(ABC):
         return sorted(need.shown for need in lacking) if lacking else []
 
     def namespace_is_coming(self) -> bool:
-        """Is it still to be opened, or made? It may be the one that the link is in, called otherwise."""
-        return not self.gone and self.scope.references.is_coming(self.namespace_fact)
+        """Is one that it cannot be without still to be opened, or made? It may be the one that the link is in, called otherwise."""
+        is_coming = self.scope.references.is_coming
+        return not self.gone and any(is_coming(need.fact) for need in self.needs if need.loss is Loss.REMAKE)
 
     def refusal(self) -> Failure | None:
-        """Why its namespace cannot be had."""
-        error = self._namespace_error or self.scope.references.refused.get(self.namespace_fact)
-        return None if error is None else Failure(error.errno or errno.EIO, error.strerror or str(error))
+        """Why its namespace, or another that it cannot be without, cannot be had."""
+        refused = self.scope.references.refused
+        error = self._namespace_error
+        if error is None and refused:
+            error = next((refused[need.fact] for need in self.needs if need.loss is Loss.REMAKE and need.fact in refused), None)
+        return None if error is None else failure_of(error)
 
     def reconcile(self) -> None:
         """Takes the next step, if nothing is under way."""

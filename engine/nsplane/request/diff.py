@@ -107,8 +107,8 @@ class Diff:
         return told
 
     def _count_interrupted(self, will: Forecast, changes: list[Change]) -> None:
-        """Whom each interface takes along that goes or is made anew: what is on its link, and on those of whom it leaves without;
-        what is made anew with it, and who is without a master meanwhile, is named besides."""
+        """Whom each interface takes along that goes, is made anew or goes down: what is on its link, and on those of whom it leaves
+        without; what is made anew with it, and who is without a master meanwhile, is named besides."""
         going: dict[str, int] = {}
         for change in changes:
             if change["action"] == "delete" and not is_interface_key(change["key"]):
@@ -124,8 +124,13 @@ class Diff:
                 change["interrupts"] = sum(will.rows_on(key) - going.get(key, 0) for key in gone) + len(others)
                 if change["action"] == "recreate":
                     change["interrupted"] = [self._interrupted(will, key, how, going) for key, how in others.items()]
-            elif change["action"] == "change" and change["after"].get("enabled") is False:
-                change["interrupts"] = will.rows_on(change["key"]) - going.get(change["key"], 0)
+            elif change["action"] == "change":
+                is_down, ports = will.going_down(change["key"])
+                if is_down or change["after"].get("enabled") is False:
+                    rows = sum(will.rows_on(key) - going.get(key, 0) for key in (change["key"], *ports))
+                    change["interrupts"] = rows + len(ports)
+                if ports:
+                    change["interrupted"] = [self._interrupted(will, key, MASTER, going) for key in ports]
 
     def _tell_addresses(self, changes: list[Change]) -> None:
         """Which addresses of a link that stays are deleted and added again, for the kernel cannot change them as is wanted."""
