@@ -22,6 +22,7 @@ PAGE = Path(__file__).parent / "items.md"
 
 NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
+    "LinkAddress": "[map](#addresses)",
     "birth": "[namespace](#namespaces) or `agent`",
     "Port": "[port](#ports)",
     "WireguardPeer": "[peer](#wireguard)",
@@ -33,7 +34,7 @@ NAMED = {name: name for name in ("address", "mac", "prefix")} | {
 DEFINITIONS = document_schema()["$defs"]
 
 
-OF_ALL_LINKS = (*LIMITS, "altnames", "addrgenmode")
+OF_ALL_LINKS = (*LIMITS, "altnames", "addrgenmode", "features")
 """Fields that the page has in one table."""
 
 
@@ -53,11 +54,14 @@ def type_name(schema: dict[str, Any]) -> str:
         case {"anyOf": ways}:
             return " or ".join(type_name(way) for way in ways if way != NULL)
         case {"prefixItems": [one, *_]} | {"type": "array" | ["array", "null"], "items": one}:
-            name = type_name(one)
-            return f"list of {name}es" if name.endswith(("s", "x")) else f"list of {name}s"
+            return f"list of {' or '.join(plural(type_name(way)) for way in one.get('anyOf', [one]))}"
         case {"type": [name, "null"]} | {"type": name}:
             return str(name)
     return "string"
+
+
+def plural(name: str) -> str:
+    return f"{name}es" if name.endswith(("s", "x")) else f"{name}s"
 
 
 def row(field: str, *cells: str) -> str:
@@ -93,6 +97,8 @@ def tables() -> dict[str, str]:
     fields = DEFINITIONS["Port"]["properties"]
     for kind, struct in PORTS.items():
         made[f"{kind}_port"] = table(field_row(name, fields[name], False) for name in struct.__struct_fields__)
+    address = DEFINITIONS["LinkAddress"]
+    made["address"] = table(field_row(name, field, name in address["required"]) for name, field in address["properties"].items())
     peer = DEFINITIONS["WireguardPeer"]
     made["peer"] = table(field_row(name, field, name in peer["required"]) for name, field in peer["properties"].items())
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(

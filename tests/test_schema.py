@@ -22,6 +22,7 @@ from nsplane_bus.cli.files import read
 from nsplane_bus.cli.shorthand import file_schema
 
 from .engine import test_bad_input, test_what_publishers_mean
+from .engine.test_bad_input import addressed
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = document_schema()
@@ -43,6 +44,23 @@ CANNOT: dict[str, str] = {
             {"kind": "existing", "name": "x", "master": "x"},
             {"kind": "veth", "name": "a", "peer": "b", "master": "a"},
             {"kind": "veth", "name": "a", "peer": "a"},
+            *(
+                addressed(*others, **fields)
+                for others, fields in (
+                    ((), {"address": "10.0.0.1/24", "peer": "10.0.0.2/25"}),
+                    ((), {"address": "10.0.0.1/24", "peer": "10.0.0.1"}),
+                    ((), {"address": "10.0.0.1", "peer": "10.0.0.2"}),
+                    ((), {"address": "10.0.0.1/24", "peer": "fd00::2"}),
+                    ((), {"address": "10.0.0.1/31", "broadcast": "+"}),
+                    ((), {"address": "fd00::1/63", "mngtmpaddr": True}),
+                    ((), {"address": "10.0.0.1/24", "label": "c:1"}),
+                    ((), {"address": "10.0.0.1/24", "valid_lft": 5, "preferred_lft": 6}),
+                    ((), {"address": "10.0.0.1/24", "preferred_lft": 6}),
+                    (("10.0.0.2/24",), {"address": "10.0.0.1/24", "scope": "link"}),
+                    (("10.0.0.1/24",), {"address": "10.0.0.1/24", "metric": 5}),
+                )
+            ),
+            {"kind": "bridge", "name": "b", "features": {"gro": True, "generic-receive-offload": True}},
         ],
         HOST_BITS: [
             {"kind": "route", "interface": "a", "dst": "10.0.0.1/8"},

@@ -2,7 +2,8 @@
 /*
  * The kernel's routes to what is on a link. Every address brings two: one of itself, of type local, and one of its network. Somebody may
  * delete the latter alone, and the address shows nothing of that. So both are looked for, and a network's is put back as the kernel made
- * it, in the table that has the address's own or (local) in the main one.
+ * it, with the address's metric, in the table that has the address's own or (local) in the main one. Of an IPv4 address with a peer the
+ * network is the peer's.
  */
 #include "core/connected.h"
 
@@ -18,6 +19,7 @@
 struct expected {
 	struct {
 		int32_t ifindex;
+		uint32_t metric;
 		uint8_t family, local, dst_len;
 		uint8_t dst[16];
 	} key;
@@ -26,8 +28,13 @@ struct expected {
 	bool there;
 };
 
+struct address {
+	struct nsp_addr addr;
+	uint32_t metric; /* of its network's route */
+};
+
 struct connected {
-	struct nsp_addr *addrs;
+	struct address *addrs;
 	uint32_t count, cap;
 	struct expected *expected; /* two of each address, by key */
 	uint8_t family;		   /* of the routes that are being read */
@@ -41,7 +48,9 @@ static int compare(const void *left, const void *right)
 
 static void addr_seen(void *arg, uint32_t index, const void *msg)
 {
+	static const uint8_t none[16];
 	struct connected *connected = arg;
+	struct nsp_addr_details details;
 	struct nsp_addr addr;
 
 	(void)index;
@@ -50,24 +59,31 @@ static void addr_seen(void *arg, uint32_t index, const void *msg)
 		return;
 	}
 	/* The other flag of a secondary IPv4 address is that of a temporary IPv6 one. */
-	if (nsp_addr_read(msg, &addr) < 0 || addr.proto != NSP_PROTOCOL || addr.index == LOOPBACK ||
-	    addr.flags & (IFA_F_SECONDARY | IFA_F_NOPREFIXROUTE) || (addr.family == AF_INET && addr.prefix_len == 32))
+	if (nsp_addr_read_details(msg, &addr, &details) < 0 || addr.proto != NSP_PROTOCOL || addr.index == LOOPBACK ||
+	    addr.flags & (IFA_F_SECONDARY | IFA_F_NOPREFIXROUTE) ||
+	    (addr.family == AF_INET && addr.prefix_len == 32 && !memcmp(addr.peer, none, sizeof(none))))
 		return;
 	ARRAY_GROW(connected->addrs, connected->count, connected->cap);
-	connected->addrs[connected->count++] = addr;
+	connected->addrs[connected->count++] = (struct address){
+		.addr = addr,
+		.metric = details.metric || addr.family == AF_INET ? details.metric : METRIC_IPV6,
+	};
 }
 
 static struct expected expect(const struct connected *connected, uint32_t i, bool local)
 {
-	const struct nsp_addr *addr = &connected->addrs[i];
+	static const uint8_t none[16];
+	const struct nsp_addr *addr = &connected->addrs[i].addr;
+	const uint8_t *dst = !local && addr->family == AF_INET && memcmp(addr->peer, none, sizeof(none)) ? addr->peer : addr->local;
 	struct expected expected = { .addr = i };
 
 	memset(&expected.key, 0, sizeof(expected.key)); /* it is compared as a whole */
 	expected.key.ifindex = addr->index;
+	expected.key.metric = local ? 0 : connected->addrs[i].metric;
 	expected.key.family = addr->family;
 	expected.key.local = local;
 	expected.key.dst_len = local ? (uint8_t)(nsp_address_len(addr->family) * 8) : addr->prefix_len;
-	memcpy(expected.key.dst, addr->local, nsp_address_len(addr->family));
+	memcpy(expected.key.dst, dst, nsp_address_len(addr->family));
 	for (unsigned bit = expected.key.dst_len; bit < 128; bit++)
 		expected.key.dst[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
 	return expected;
@@ -94,6 +110,7 @@ static void route_seen(void *arg, uint32_t index, const void *msg)
 	memset(&seen.key, 0, sizeof(seen.key));
 	seen.key.family = rtm->rtm_family;
 	seen.key.local = rtm->rtm_type == RTN_LOCAL;
+	seen.key.metric = seen.key.local ? 0 : key.metric;
 	seen.key.dst_len = key.dst_len;
 	memcpy(seen.key.dst, key.dst, 16);
 	NSP_ATTR_EACH(attr, head, sizeof(*rtm))
@@ -114,7 +131,7 @@ static void put_network(struct nsp_batch *batch, const struct nsp_addr *addr, co
 				   .dst_len = addr->prefix_len,
 				   .proto = RTPROT_KERNEL,
 				   .table = table == RT_TABLE_LOCAL ? RT_TABLE_MAIN : table,
-				   .metric = addr->family == AF_INET6 ? METRIC_IPV6 : 0,
+				   .metric = network->key.metric,
 				   .oif = addr->index };
 
 	memcpy(route.dst, network->key.dst, 16);
@@ -156,13 +173,13 @@ static int put_back(const struct connected *connected, struct op *op, struct nsp
 			if (!has->there || lacks->there)
 				continue;
 			which[batch.count] = i;
-			put_network(&batch, &connected->addrs[i], &network, has->table);
+			put_network(&batch, &connected->addrs[i].addr, &network, has->table);
 		}
 		rc = batch.count ? nsp_batch_send(sock, &batch, put_failed, NULL, failed, err) : 0;
 		for (uint32_t k = 0; k < batch.count && rc >= 0; k++)
 			if (!failed[k]) {
 				ARRAY_GROW(op->lost, op->lost_count, op->lost_cap);
-				op->lost[op->lost_count++] = connected->addrs[which[k]];
+				op->lost[op->lost_count++] = connected->addrs[which[k]].addr;
 				op->head.missing++;
 			}
 	}

@@ -322,14 +322,17 @@ static void link_take(struct reading *reading, const struct nlmsghdr *head, int3
 
 static void addr_take(struct reading *reading, const struct nlmsghdr *head, int32_t nsid)
 {
+	struct nsp_addr_details details;
 	struct nsp_event *event;
 	struct nsp_addr addr;
 
-	if (nsp_addr_read(head, &addr) < 0)
+	if (nsp_addr_read_details(head, &addr, &details) < 0)
 		return;
 	event = append(reading, head->nlmsg_type == RTM_NEWADDR ? NSP_EVENT_ADDR : NSP_EVENT_ADDR_GONE, nsid);
-	if (event)
+	if (event) {
 		event->addr = addr;
+		event->details = details;
+	}
 }
 
 static void datagram_take(const struct nsp_monitor *mon, struct reading *reading, const void *buf, size_t len, int32_t nsid)

@@ -62,7 +62,7 @@ static void addr_seen(void *arg, uint32_t index, const void *msg)
 		begin_again(survey);
 		return;
 	}
-	if (nsp_addr_read(msg, &event.addr) >= 0)
+	if (nsp_addr_read_details(msg, &event.addr, &event.details) >= 0)
 		add(survey, &event);
 }
 

@@ -31,6 +31,9 @@ static const struct {
 	FIELD(nsp_link, reserved, 368),
 	SIZE(nsp_addr, 44),
 	FIELD(nsp_addr, local, 12),
+	SIZE(nsp_addr_details, 68),
+	FIELD(nsp_addr_details, broadcast, 16),
+	FIELD(nsp_addr_details, reserved, 36),
 	SIZE(nsp_route, 68),
 	FIELD(nsp_route, dst, 20),
 	SIZE(nsp_hop, 24),
@@ -45,11 +48,11 @@ static const struct {
 	FIELD(nsp_neigh, mac, 10),
 	FIELD(nsp_neigh, dst, 16),
 	SIZE(nsp_monitor, 72),
+	SIZE(nsp_genl, 24),
+	FIELD(nsp_genl, attrs, 8),
 	SIZE(nsp_event, 488),
 	FIELD(nsp_event, link, 16),
 	FIELD(nsp_event, addr, 440),
-	SIZE(nsp_genl, 24),
-	FIELD(nsp_genl, attrs, 8),
 };
 
 int main(void)

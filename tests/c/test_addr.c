@@ -7,12 +7,14 @@
 struct found {
 	struct nsp_addr wanted;
 	struct nsp_addr addr;
+	struct nsp_addr_details details;
 	int count;
 };
 
 static void find(void *arg, uint32_t index, const void *msg)
 {
 	struct found *found = arg;
+	struct nsp_addr_details details;
 	struct nsp_addr addr;
 
 	(void)index;
@@ -20,10 +22,11 @@ static void find(void *arg, uint32_t index, const void *msg)
 		found->count = 0;
 		return;
 	}
-	if (nsp_addr_read(msg, &addr) < 0 || addr.family != found->wanted.family ||
+	if (nsp_addr_read_details(msg, &addr, &details) < 0 || addr.family != found->wanted.family ||
 	    memcmp(addr.local, found->wanted.local, 16) != 0)
 		return;
 	found->addr = addr;
+	found->details = details;
 	found->count++;
 }
 
@@ -123,6 +126,101 @@ static void test_peer(const char *text, const char *peer, uint8_t prefix_len)
 	world_free(world);
 }
 
+static struct nsp_addr_details details_of(struct world *world, const struct nsp_addr *wanted)
+{
+	struct found found = { .wanted = *wanted };
+
+	NEED(nsp_dump(&world->sock, NSP_DUMP_ADDRS, 0, wanted->index, 0, find, &found, NULL));
+	CHECK_EQ(found.count, 1);
+	return found.details;
+}
+
+static void test_details(const char *text, uint8_t prefix_len)
+{
+	struct world *world = world_new();
+	int index = world_veth(world, "v0");
+	struct nsp_addr addr = addr_of(index, text, prefix_len), read;
+	struct nsp_addr_details details = { .fields = NSP_ADDR_METRIC | NSP_ADDR_LIFETIME | NSP_ADDR_BROADCAST | NSP_ADDR_LABEL,
+					    .metric = 7,
+					    .valid = 5000,
+					    .preferred = 3000,
+					    .broadcast = { 10, 1, 2, 99 },
+					    .label = "v0:one" };
+	bool is_ipv4 = addr.family == AF_INET;
+
+	addr.proto = 110;
+	addr.flags = is_ipv4 ? 0 : IFA_F_NODAD;
+	CHECK_EQ(nsp_addr_put(&world->batch, &addr, &details, NSP_PUT_NEW), 0);
+	CHECK_EQ(world_send(world, NULL), 0);
+	struct nsp_addr_details has = details_of(world, &addr);
+	CHECK_EQ(has.fields, is_ipv4 ? details.fields : NSP_ADDR_METRIC | NSP_ADDR_LIFETIME);
+	CHECK_EQ(has.metric, 7);
+	CHECK(has.valid > 4900 && has.valid <= 5000);
+	CHECK(has.preferred > 2900 && has.preferred <= 3000);
+	CHECK_STR(has.label, is_ipv4 ? "v0:one" : "");
+	CHECK_EQ(has.broadcast[3], is_ipv4 ? 99 : 0);
+	NEED(nsp_addr_put(&world->batch, &addr, &details, NSP_PUT_NEW));
+	CHECK_EQ(world_send(world, NULL), EEXIST);
+
+	/* In place: the rest stays. */
+	details = (struct nsp_addr_details){ .fields = NSP_ADDR_METRIC, .metric = 9 };
+	addr.proto = 9;
+	NEED(nsp_addr_put(&world->batch, &addr, &details, NSP_PUT_REPLACE));
+	CHECK_EQ(world_send(world, NULL), 0);
+	has = details_of(world, &addr);
+	CHECK_EQ(has.fields, NSP_ADDR_METRIC | (is_ipv4 ? NSP_ADDR_BROADCAST | NSP_ADDR_LABEL : 0));
+	CHECK_EQ(has.metric, 9);
+	CHECK_EQ(look(world, &addr, &read), 1);
+	CHECK_EQ(read.proto, 9);
+	CHECK(read.flags & IFA_F_PERMANENT);
+
+	/* And without details, where it is not there. */
+	NEED(nsp_addr_delete(&world->batch, &addr));
+	NEED(nsp_addr_put(&world->batch, &addr, NULL, NSP_PUT_REPLACE));
+	CHECK_EQ(world_send(world, NULL), 0);
+	has = details_of(world, &addr);
+	CHECK_EQ(has.fields, is_ipv4 ? NSP_ADDR_LABEL : 0);
+	CHECK_STR(has.label, is_ipv4 ? "v0" : "");
+
+	/* One that is deprecated from the start. */
+	details = (struct nsp_addr_details){ .fields = NSP_ADDR_LIFETIME, .valid = 50, .preferred = 0 };
+	NEED(nsp_addr_put(&world->batch, &addr, &details, NSP_PUT_REPLACE));
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK_EQ(details_of(world, &addr).preferred, 0);
+	CHECK_EQ(look(world, &addr, &read), 1);
+	CHECK(read.flags & IFA_F_DEPRECATED);
+	world_free(world);
+}
+
+/* The monitor and a survey tell of them. */
+static void test_details_in_events(void)
+{
+	struct world *world = world_new();
+	int index = world_veth(world, "v0");
+	struct nsp_addr addr = addr_of(index, "10.1.2.3", 24);
+	struct nsp_addr_details details = { .fields = NSP_ADDR_METRIC, .metric = 7 };
+	struct nsp_event events[16];
+	struct nsp_monitor monitor;
+	int told = 0;
+
+	NEED(nsp_monitor_open(&monitor, NULL));
+	NEED(nsp_monitor_watch(&monitor, world->netns, NULL));
+	NEED(nsp_addr_put(&world->batch, &addr, &details, NSP_PUT_NEW));
+	CHECK_EQ(world_send(world, NULL), 0);
+	for (int n = nsp_monitor_read(&monitor, events, 16, NULL); n > 0; n = nsp_monitor_read(&monitor, events, 16, NULL))
+		for (int i = 0; i < n; i++)
+			told += events[i].type == NSP_EVENT_ADDR && events[i].addr.index == index && events[i].details.metric == 7;
+	CHECK_EQ(told, 1);
+	told = 0;
+	long count = nsp_monitor_survey(world->netns, events, 16, NULL, NULL);
+	CHECK(count > 0 && count <= 16);
+	for (long i = 0; i < count; i++)
+		told += events[i].type == NSP_EVENT_ADDR && events[i].addr.index == index && events[i].details.metric == 7;
+	CHECK_EQ(told, 1);
+	nsp_monitor_close(&monitor);
+	world_free(world);
+}
+
 static void test_refused(void)
 {
 	struct world *world = world_new();
@@ -155,6 +253,9 @@ int main(void)
 	test_two_prefixes();
 	test_peer("10.1.1.1", "192.168.7.1", 24);
 	test_peer("fd01::1", "fd99::1", 64);
+	test_details("10.1.2.3", 24);
+	test_details("fd00::1", 64);
+	test_details_in_events();
 	test_refused();
 	return test_end();
 }

@@ -1,22 +1,26 @@
-"""Links as the kernel takes them and tells of them, attribute by attribute: for what `ip` does not know, or rounds."""
+"""Links and addresses as the kernel takes and tells them, attribute by attribute: for what `ip` does not know, or rounds."""
 
 from __future__ import annotations
 
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nsplane.kernel.codecs import NLA_F_NESTED, TEXT, U32, join, split
+from nsplane.kernel.codecs import NLA_F_NESTED, TEXT, U8, U32, join, split
 
-NLMSG_ERROR = 2
+NLMSG_ERROR, NLMSG_DONE = 2, 3
 RTM_NEWLINK, RTM_GETLINK = 16, 18
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL = 0x1, 0x4, 0x400, 0x200
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_CREATE, NLM_F_EXCL = 0x1, 0x4, 0x300, 0x400, 0x200
 IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO = 3, 5, 18
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_PROTO = 1, 2, 8, 11
 HEADER = struct.Struct("=IHHII")
 IFINFOMSG = struct.Struct("=BxHiII")
+IFADDRMSG = struct.Struct("=BBBBI")
 
 
 @dataclass
@@ -76,3 +80,43 @@ def link_info(name: str) -> LinkInfo:
         info.get(IFLA_INFO_SLAVE_DATA, b""),
         attributes,
     )
+
+
+def add_address(link: int, address: str, bits: int, *, proto: int = 0, flags: int = 0) -> None:
+    """Gives the link with this ifindex an address, in the namespace of the tests."""
+    attributes = [(IFA_FLAGS, U32.pack(flags)), *([(IFA_PROTO, U8.pack(proto))] if proto else [])]
+    _address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, link, address, bits, attributes)
+
+
+def delete_address(link: int, address: str, bits: int) -> None:
+    _address(RTM_DELADDR, 0, link, address, bits, [])
+
+
+def _address(message: int, flags: int, link: int, address: str, bits: int, attributes: list[tuple[int, bytes]]) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    body = IFADDRMSG.pack(family, bits, 0, 0, link) + join([(IFA_LOCAL, socket.inet_pton(family, address)), *attributes])
+    _talk(message, NLM_F_ACK | flags, body)
+
+
+def protocol_of(address: str) -> int | None:
+    """Who made this address (IFA_PROTO), in the namespace of the tests; None where it is not there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    packed = socket.inet_pton(family, address)
+    for message in _dump(RTM_GETADDR, IFADDRMSG.pack(family, 0, 0, 0, 0)):
+        attributes = dict(split(message[IFADDRMSG.size :]))
+        if attributes.get(IFA_LOCAL, attributes[IFA_ADDRESS]) == packed:
+            return U8.unpack(attributes.get(IFA_PROTO, b""))
+    return None
+
+
+def _dump(message: int, body: bytes) -> Iterator[bytes]:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+        netlink.send(HEADER.pack(HEADER.size + len(body), message, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body)
+        while True:
+            answers, at = netlink.recv(65536), 0
+            while at < len(answers):
+                size, kind, *_ = HEADER.unpack_from(answers, at)
+                if kind == NLMSG_DONE:
+                    return
+                yield answers[at + HEADER.size : at + size]
+                at += size + 3 & ~3

@@ -15,7 +15,7 @@ import pytest
 from nsplane import Engine
 from nsplane.kernel import Address, Link
 from nsplane.kinds.addresses import changes
-from nsplane.model.links import parse_addresses
+from nsplane.model.addresses import parse_addresses
 
 from .conftest import Lab, ip, quiet, run, until
 from .wishes import Item, bridge, by_name, existing, veth
@@ -264,6 +264,25 @@ def test_an_address_that_is_still_asked_for_is_awaited(engine: Engine, apart: tu
     run(f"ip -n {red} addr change fd44::1/64 dev x nodad")
     run(f"ip -n {red} addr del fd44::1/64 dev x")
     settle("interface/x")
+
+
+def test_an_address_that_is_to_be_asked_for_is_there_when_nobody_has_it(
+    engine: Engine, apart: tuple[str, str], settle: Settle
+) -> None:
+    red, blue = apart
+    wanted = [{"address": "fd44::1/64", "dad": True}]
+    run(f"ip -n {blue} addr add fd44::1/64 dev x nodad")
+    item = existing("x", by_name(red), addresses=wanted)
+    reply = engine.put([item], timeout=5)
+    assert (reply["counts"], reply["items"][0]["missing"]) == ({"pending": 1}, ["address/fd44::1/64"])
+    entry = settle("interface/x", "retrying", 10)
+    assert (entry["errno"], entry["message"]) == (
+        "EADDRINUSE",
+        "the address fd44::1/64 is dadfailed: another host on the link has it",
+    )
+    run(f"ip -n {blue} addr del fd44::1/64 dev x")
+    settle("interface/x", seconds=20)
+    assert not {"tentative", "dadfailed", "nodad"} & flags(red).keys()
 
 
 def test_an_ipv6_address_is_once_on_a_link(engine: Engine, lab: Lab) -> None:

@@ -19,6 +19,11 @@ encode = msgspec.msgpack.encode
 pytestmark = pytest.mark.usefixtures("goes_on")
 
 
+def addressed(*others: str, **fields: Any) -> Item:
+    """A bridge with an address that is a map, behind others."""
+    return bridge("b", addresses=[*others, fields])
+
+
 def refuse(engine: Engine, frame: bytes) -> BadRequest:
     with pytest.raises(BadRequest) as refused:
         engine.submit(frame)
@@ -293,6 +298,42 @@ RED: Item = {"type": "name", "name": "unused"}
         ({"kind": "bridge", "name": "b", "addresses": ["010.0.0.1/24"]}, "addresses[0]"),
         ({"kind": "bridge", "name": "b", "addresses": ["10.0.0.1/255.255.255.0"]}, "addresses[0]"),
         ({"kind": "bridge", "name": "b", "addresses": ["10.0.0.1/ 24"]}, "addresses[0]"),
+        (addressed(), "addresses[0].address"),
+        (addressed(address="10.0.0.1"), "addresses[0].address"),
+        (addressed(address="10.0.0.1/33"), "addresses[0].address"),
+        (addressed(address=5), "addresses[0].address"),
+        (addressed(address="10.0.0.1/24", nonsense=1), "addresses[0].nonsense"),
+        (addressed(address="10.0.0.1", peer="10.0.0.2"), "addresses[0].address"),
+        (addressed(address="10.0.0.1/24", peer="10.0.0.300"), "addresses[0].peer"),
+        (addressed(address="10.0.0.1/24", peer="10.0.0.2/25"), "addresses[0].peer"),
+        (addressed(address="10.0.0.1/24", peer="10.0.0.1"), "addresses[0].peer"),
+        (addressed(address="10.0.0.1/24", peer="fd00::2"), "addresses[0].peer"),
+        (addressed(address="10.0.0.1/24", broadcast="10.0.0"), "addresses[0].broadcast"),
+        (addressed(address="10.0.0.1/31", broadcast="+"), "addresses[0].broadcast"),
+        (addressed(address="fd00::1/64", broadcast="+"), "addresses[0].broadcast"),
+        (addressed(address="fd00::1/64", scope="link"), "addresses[0].scope"),
+        (addressed(address="10.0.0.1/24", scope="nowhere"), "addresses[0].scope"),
+        (addressed(address="10.0.0.1/24", scope=255), "addresses[0].scope"),
+        (addressed("10.0.0.2/24", address="10.0.0.1/24", scope="link"), "addresses[1].scope"),
+        (addressed("10.0.0.1/24", address="10.0.0.1/24", metric=5), "addresses[1]"),
+        (addressed(address="10.0.0.1/24", metric=-1), "addresses[0].metric"),
+        (addressed(address="10.0.0.1/24", metric=1 << 32), "addresses[0].metric"),
+        (addressed(address="10.0.0.1/24", dad=True), "addresses[0].dad"),
+        (addressed(address="10.0.0.1/24", home=True), "addresses[0].home"),
+        (addressed(address="fd00::1/63", mngtmpaddr=True), "addresses[0].mngtmpaddr"),
+        (addressed(address="fd00::1/64", label="b:1"), "addresses[0].label"),
+        (addressed(address="10.0.0.1/24", label="c:1"), "addresses[0].label"),
+        (addressed(address="10.0.0.1/24", label="b:" + "x" * 14), "addresses[0].label"),
+        (addressed(address="10.0.0.1/24", valid_lft=0), "addresses[0].valid_lft"),
+        (addressed(address="10.0.0.1/24", valid_lft="for ever"), "addresses[0].valid_lft"),
+        (addressed(address="10.0.0.1/24", valid_lft=5, preferred_lft=6), "addresses[0].preferred_lft"),
+        (addressed(address="10.0.0.1/24", preferred_lft=6), "addresses[0].preferred_lft"),
+        (addressed(address="fd00::1/64", preferred_lft=6, deprecated=True), "addresses[0].deprecated"),
+        (addressed(address="10.0.0.1/24", proto=0), "addresses[0].proto"),
+        (addressed(address="10.0.0.1/24", proto="bird"), "addresses[0].proto"),
+        (bridge("b", features={"tso": "maybe"}), "features.tso"),
+        (bridge("b", features={"gro": True, "generic-receive-offload": True}), "features.generic-receive-offload"),
+        (bridge("b", features={"tx-checksuming": False}), "features.tx-checksuming"),
         ({"kind": "veth", "name": "a"}, "peer"),
         ({"kind": "veth", "name": "a", "peer": "a"}, "peer"),
         ({"kind": "veth", "name": "a", "peer": "x/y"}, "peer"),

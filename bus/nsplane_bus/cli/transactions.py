@@ -100,6 +100,8 @@ def shown(change: dict[str, Any]) -> Iterator[str]:
     notes = [action]
     if change.get("missing"):
         notes.append("pending: missing " + ", ".join(change["missing"]))
+    if change.get("addresses"):
+        notes.append(f"made anew: {', '.join(change['addresses'])}")
     if change.get("interrupts"):
         notes.append(f"{change['interrupts']} items depend on it")
     if change.get("message"):

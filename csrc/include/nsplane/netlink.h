@@ -416,6 +416,9 @@ NSP_API int nsp_tun_persist(int fd, struct nsp_error *err);
  * where it is no such link or has other flags (IFF_NO_PI and IFF_VNET_HDR are set as they are given). */
 NSP_API int nsp_tun_change(int netns_fd, const struct nsp_tun *tun, struct nsp_error *err);
 
+#define NSP_PUT_NEW 0	  /* CREATE | EXCL */
+#define NSP_PUT_REPLACE 1 /* CREATE | REPLACE */
+
 /* ---- addresses (addr.c) --------------------------------------------------------------------------------------------------- */
 
 struct nsp_addr {
@@ -438,10 +441,33 @@ NSP_API int nsp_addr_delete(struct nsp_batch *batch, const struct nsp_addr *addr
 /* Reads a RTM_NEWADDR or RTM_DELADDR message. -EINVAL where it is another or malformed. */
 NSP_API int nsp_addr_read(const void *msg, struct nsp_addr *addr);
 
-/* ---- routes and neighbours (route.c, neigh.c) ----------------------------------------------------------------------------- */
+#define NSP_ADDR_METRIC 0x1
+#define NSP_ADDR_LIFETIME 0x2
+#define NSP_ADDR_BROADCAST 0x4
+#define NSP_ADDR_LABEL 0x8
 
-#define NSP_PUT_NEW 0	  /* CREATE | EXCL */
-#define NSP_PUT_REPLACE 1 /* CREATE | REPLACE */
+#define NSP_FOREVER 0xffffffff /* of a lifetime */
+
+/* What few addresses have. */
+struct nsp_addr_details {
+	uint32_t fields;      /* NSP_ADDR_*: which of these are given */
+	uint32_t metric;      /* of the route to its network, not 0 */
+	uint32_t valid;	      /* in so many seconds, 1 or more, the kernel deletes it; NSP_FOREVER: never */
+	uint32_t preferred;   /* in so many, at most those, no new connection takes it as a source (IFA_F_DEPRECATED) */
+	uint8_t broadcast[4]; /* of IPv4 alone, and so is the label */
+	char label[16];	      /* IFA_LABEL, the link's name where it was not given */
+	uint32_t reserved[8]; /* 0: the fields to come */
+};
+
+/* RTM_NEWADDR; `mode` as of a route (NSP_PUT_*), `details` may be NULL. To replace an address that is there changes its metric, its proto
+ * (of IPv4 not with Linux 6.1) and its lifetimes, which are for ever where they are not given, and of an IPv6 one IFA_F_NODAD, _HOMEADDRESS, _MANAGETEMPADDR and
+ * _NOPREFIXROUTE: all else of it stays. An IPv6 metric that is not given stays too; 256 is that of a new one. */
+NSP_API int nsp_addr_put(struct nsp_batch *batch, const struct nsp_addr *addr, const struct nsp_addr_details *details, int mode);
+
+/* nsp_addr_read, with the details that the address has: LIFETIME only where one of the two ends. */
+NSP_API int nsp_addr_read_details(const void *msg, struct nsp_addr *addr, struct nsp_addr_details *details);
+
+/* ---- routes and neighbours (route.c, neigh.c) ----------------------------------------------------------------------------- */
 
 #define NSP_ROUTE_GATEWAY 0x1
 #define NSP_ROUTE_ONLINK 0x2 /* RTNH_F_ONLINK: believe that the gateway is on the link */
@@ -598,7 +624,10 @@ struct nsp_event {
 	uint32_t type; /* NSP_EVENT_* */
 	int32_t nsid;
 	uint32_t saw; /* NSP_SAW_*: consecutive events of one link are one here, and this is what happened on the way */
-	struct nsp_link link;
+	union {
+		struct nsp_link link;
+		struct nsp_addr_details details; /* of the address */
+	};
 	struct nsp_addr addr;
 };
 

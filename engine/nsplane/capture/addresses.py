@@ -10,7 +10,7 @@ from nsplane.errors import ItemError
 from nsplane.kernel import PROTOCOL
 from nsplane.kernel.codecs import U8, U32
 from nsplane.kernel.dumps import Told
-from nsplane.model.links import parse_addresses
+from nsplane.model.addresses import parse_addresses
 
 IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 6, 8, 11
 IFAPROT_KERNEL_LO, IFAPROT_KERNEL_RA, IFAPROT_KERNEL_LL = 1, 2, 3

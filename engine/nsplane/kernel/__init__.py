@@ -32,9 +32,16 @@ from nsplane.kernel.generic import GenericAnswer, GenericRequest, GenericSocket
 from nsplane.kernel.links import (
     ADDR_GEN_MODE_EUI64,
     ADDR_GEN_MODE_NONE,
+    FOREVER,
+    IFA_F_HOMEADDRESS,
+    IFA_F_MANAGETEMPADDR,
     IFA_F_NODAD,
+    IFA_F_NOPREFIXROUTE,
+    IFA_F_TENTATIVE,
     IPV6_MIN_MTU,
     LIMITS,
+    METRIC_OF_IPV6,
+    PROTOCOL,
     SAW_DOWN,
     SAW_LOW_MTU,
     SAW_MAC,
@@ -45,6 +52,8 @@ from nsplane.kernel.links import (
     EventsLost,
     Link,
     Monitor,
+    is_far,
+    since_boot,
 )
 from nsplane.kernel.namespaces import (
     NetnsId,
@@ -67,9 +76,6 @@ from nsplane.kernel.operations import LinkChange, Op, OpResult, Tun
 from nsplane.kernel.timer import Timer
 from nsplane.kernel.turn import EXPRESS_ITEMS, GATHERED_MAX, Message, Run, Turn
 
-PROTOCOL = 110
-"""Marks what nsplane made: rtm_protocol, IFA_PROTO, NDA_PROTOCOL."""
-
 
 def trim() -> None:
     """Gives memory back to the system that was freed and is kept."""
@@ -86,10 +92,16 @@ __all__ = [
     "ADDR_GEN_MODE_NONE",
     "BULK_KINDS",
     "EXPRESS_ITEMS",
+    "FOREVER",
     "GATHERED_MAX",
+    "IFA_F_HOMEADDRESS",
+    "IFA_F_MANAGETEMPADDR",
     "IFA_F_NODAD",
+    "IFA_F_NOPREFIXROUTE",
+    "IFA_F_TENTATIVE",
     "IPV6_MIN_MTU",
     "LIMITS",
+    "METRIC_OF_IPV6",
     "NOTICE_EMPTY",
     "NOTICE_REPLACED",
     "NOTICE_RETRY",
@@ -144,6 +156,7 @@ __all__ = [
     "enter_netns",
     "errno_name",
     "identify_netns",
+    "is_far",
     "is_known_netns",
     "library_version",
     "list_netns",
@@ -151,6 +164,7 @@ __all__ = [
     "open_netns",
     "open_netns_name",
     "open_netns_pid",
+    "since_boot",
     "survey_routes",
     "unshare_netns",
     "write_sysctl",

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import errno
+import math
 import socket
+import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from nsplane._core import ffi, lib
 from nsplane.kernel.codecs import join, split
@@ -20,6 +26,9 @@ SAW_MAC: int = lib.NSP_SAW_MAC
 SAW_LOW_MTU: int = lib.NSP_SAW_LOW_MTU
 SAW_NO_CARRIER: int = lib.NSP_SAW_NO_CARRIER
 
+PROTOCOL = 110
+"""Marks what nsplane made: rtm_protocol, IFA_PROTO, NDA_PROTOCOL."""
+
 IPV6_MIN_MTU = 1280
 
 IFA_F_NODAD = 0x02
@@ -27,6 +36,19 @@ IFA_F_OPTIMISTIC = 0x04
 IFA_F_DADFAILED = 0x08
 IFA_F_TENTATIVE = 0x40
 """linux/if_addr.h: duplicate address detection is left out, is not waited for, has found another host, is under way."""
+
+IFA_F_HOMEADDRESS = 0x10
+IFA_F_DEPRECATED = 0x20
+IFA_F_MANAGETEMPADDR = 0x100
+IFA_F_NOPREFIXROUTE = 0x200
+"""linux/if_addr.h: of Mobile IPv6; nobody takes it as a source any more; temporary addresses are made of it; it brings no route to
+its network."""
+
+FOREVER = math.inf
+METRIC_OF_IPV6 = 256
+"""What the route to an IPv6 address's network has where the address says nothing."""
+LIFETIME_SLACK = 3.0
+"""Seconds by which a lifetime may differ from a wanted one: the kernel counts in whole ones, and begins when it is told."""
 
 ADDR_GEN_MODE_EUI64 = 0
 ADDR_GEN_MODE_NONE = 1
@@ -46,6 +68,10 @@ _VLANS: int = lib.NSP_EVENT_VLANS
 _ALTNAMES: int = lib.NSP_LINK_ALTNAMES
 _ADDR_GEN_MODE: int = lib.NSP_LINK_ADDR_GEN_MODE
 _DATA: int = lib.NSP_LINK_DATA
+_LABEL: int = lib.NSP_ADDR_LABEL
+_LIFETIME: int = lib.NSP_ADDR_LIFETIME
+_BROADCAST: int = lib.NSP_ADDR_BROADCAST
+_KERNEL_FOREVER: int = lib.NSP_FOREVER
 _TXQUEUELEN: int = lib.NSP_LINK_TXQUEUELEN
 _GSO_MAX_SIZE: int = lib.NSP_LINK_GSO_MAX_SIZE
 _GSO_MAX_SEGS: int = lib.NSP_LINK_GSO_MAX_SEGS
@@ -77,10 +103,11 @@ class EventsLost(Exception):
     """The monitor's socket overflowed: what is watched has to be read again."""
 
 
-@dataclass(slots=True, frozen=True)
-class Address:
-    """An address of a link. `flags` are IFA_F_*, `proto` says who made it (0: unknown); `far` is the other end's address, where
-    that is in another subnet."""
+class Address(msgspec.Struct, frozen=True, eq=False):
+    """An address of a link. `flags` are IFA_F_*, `proto` says who made it (0: unknown); `peer` is the other end's address, and
+    `far` the same where it is in another subnet: then it makes another address. `metric` is that of the route to its network, 0 for
+    none of its own. Lifetimes end at these seconds since the boot (`since_boot`). One that is `claimed` is ours though it does not
+    bear our mark."""
 
     family: int
     packed: bytes
@@ -89,6 +116,20 @@ class Address:
     proto: int = 0
     scope: int = 0
     far: bytes = b""
+    peer: bytes = b""
+    metric: int = 0
+    broadcast: bytes = b""
+    label: str = ""
+    valid_until: float = FOREVER
+    preferred_until: float = FOREVER
+    claimed: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        """Whose they are, and how long they live (`lives_as`), is no difference."""
+        return isinstance(other, Address) and _told_of(self) == _told_of(other)
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
 
     @property
     def identity(self) -> AddressIdentity:
@@ -97,8 +138,28 @@ class Address:
 
     @property
     def network(self) -> int:
-        """The bits of the prefix that it puts on the link."""
-        return _network(self.far or self.packed, self.prefix_len)
+        """The bits of the prefix that it puts on the link: of IPv4 with a peer, the peer's."""
+        return _network(self.far if self.far and self.family == socket.AF_INET else self.packed, self.prefix_len)
+
+    @property
+    def is_ours(self) -> bool:
+        """Was it made here?"""
+        return self.proto == PROTOCOL or self.claimed
+
+    @property
+    def has_details(self) -> bool:
+        """Has it what few addresses have?"""
+        return bool(self.metric or self.broadcast or self.label or self.has_lifetime)
+
+    @property
+    def has_lifetime(self) -> bool:
+        """Does it end, or is it nobody's source from some time on?"""
+        return self.valid_until != FOREVER or self.preferred_until != FOREVER
+
+    def lives_as(self, other: Address) -> bool:
+        """Do the two have the same lifetimes, as far as that can be told? One that is over is over."""
+        now = since_boot()
+        return _is_about(self.valid_until, other.valid_until, now) and _is_about(self.preferred_until, other.preferred_until, now)
 
     @property
     def unusable(self) -> str:
@@ -111,6 +172,9 @@ class Address:
         local = socket.inet_ntop(self.family, self.packed)
         peer = f" peer {socket.inet_ntop(self.family, self.far)}" if self.far else ""
         return f"{local}{peer}/{self.prefix_len}"
+
+
+_told_of = attrgetter(*Address.__struct_fields__[:-3])
 
 
 @dataclass(slots=True)
@@ -176,11 +240,21 @@ class Link:
         return replace(self, data=data, slave_data=slave_data)
 
     def put_address(self, address: Address) -> bool:
-        """Takes note of an address as it is now. Is it new?"""
-        known = address.identity in self.addresses
-        self.addresses[address.identity] = address
-        self.inet += not known and address.family == socket.AF_INET
-        return not known
+        """Takes note of an address as it is now; one of ours that somebody has changed is ours still. Is it new?"""
+        identity = address.identity
+        known = self.addresses.get(identity)
+        if known is not None and known.is_ours and not address.is_ours:
+            address = msgspec.structs.replace(address, claimed=True)
+        self.addresses[identity] = address
+        self.inet += known is None and address.family == socket.AF_INET
+        return known is None
+
+    def claim_addresses(self, which: Collection[AddressIdentity]) -> None:
+        """Those of these that are there are ours."""
+        for identity in which:
+            address = self.addresses.get(identity)
+            if address is not None and not address.is_ours:
+                self.addresses[identity] = msgspec.structs.replace(address, claimed=True)
 
     def drop_address(self, address: Address) -> None:
         if self.addresses.pop(address.identity, None) is not None:
@@ -248,12 +322,57 @@ def _altnames(properties: bytes) -> tuple[str, ...]:
     return tuple(name.rstrip(b"\0").decode(errors="surrogateescape") for name in names)
 
 
-def address_of(raw: CData) -> Address:
-    size = 4 if raw.family == socket.AF_INET else 16
+def address_of(raw: CData, details: CData = None) -> Address:
+    family, prefix_len = raw.family, raw.prefix_len
+    size = 4 if family == socket.AF_INET else 16
     packed = bytes(ffi.buffer(raw.local, size))
     peer = bytes(ffi.buffer(raw.peer, size))
-    far = peer if any(peer) and _network(peer, raw.prefix_len) != _network(packed, raw.prefix_len) else b""
-    return Address(raw.family, packed, raw.prefix_len, raw.flags, raw.proto, raw.scope, far)
+    far = b""
+    if any(peer):
+        far = peer if is_far(packed, peer, prefix_len) else b""
+    else:
+        peer = b""
+    if details is None:
+        return Address(family, packed, prefix_len, raw.flags, raw.proto, raw.scope, far, peer)
+    fields, metric = details.fields, details.metric
+    valid_until = preferred_until = FOREVER
+    if fields & _LIFETIME:
+        valid_until, preferred_until = _until(details.valid), _until(details.preferred)
+    elif raw.flags & IFA_F_DEPRECATED:  # of an IPv4 address that is valid for ever the kernel tells no other lifetime
+        preferred_until = 0.0
+    return Address(
+        family,
+        packed,
+        prefix_len,
+        raw.flags,
+        raw.proto,
+        raw.scope,
+        far,
+        peer,
+        0 if metric == METRIC_OF_IPV6 and family == socket.AF_INET6 else metric,
+        bytes(ffi.buffer(details.broadcast)) if fields & _BROADCAST else b"",
+        ffi.string(details.label).decode(errors="surrogateescape") if fields & _LABEL else "",
+        valid_until,
+        preferred_until,
+    )
+
+
+def is_far(packed: bytes, peer: bytes, prefix_len: int) -> bool:
+    """Is the other end in another subnet?"""
+    return _network(peer, prefix_len) != _network(packed, prefix_len)
+
+
+def since_boot() -> float:
+    """Seconds since the boot, with those that the machine slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _until(seconds: int) -> float:
+    return FOREVER if seconds == _KERNEL_FOREVER else since_boot() + seconds
+
+
+def _is_about(until: float, other: float, now: float) -> bool:
+    return until == other or abs(max(until, now) - max(other, now)) <= LIFETIME_SLACK
 
 
 def _network(packed: bytes, prefix_len: int) -> int:
@@ -267,7 +386,7 @@ def event_of(raw: CData) -> Event:
         return Event(raw.nsid, kind == _LINK_GONE, raw.saw, link, link.index, None)
     if kind == _VLANS:
         return Event(raw.nsid, False, raw.saw, None, raw.link.index, None, _attributes(raw.link.vlans))
-    return Event(raw.nsid, kind == _ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr))
+    return Event(raw.nsid, kind == _ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr, raw.details))
 
 
 class Room:

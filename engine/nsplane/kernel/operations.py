@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from socket import AF_INET6
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
@@ -12,7 +13,7 @@ from nsplane.errors import Closed
 from nsplane.kernel.codecs import TEXT, join
 from nsplane.kernel.failure import KernelError
 from nsplane.kernel.generic import GenericRequest
-from nsplane.kernel.links import IFLA_ALT_IFNAME, LIMITS, Address
+from nsplane.kernel.links import FOREVER, IFLA_ALT_IFNAME, LIMITS, METRIC_OF_IPV6, Address, since_boot
 
 if TYPE_CHECKING:
     from nsplane._core import CData
@@ -220,7 +221,17 @@ class Op:
         self._add(lib.nsp_link_delete_group(self._room(), group))
 
     def add_address(self, index: int, address: Address) -> None:
-        self._add(lib.nsp_addr_add(self._room(), self._address(index, address)))
+        details = _details(address) if address.has_details else ffi.NULL
+        self._add(lib.nsp_addr_put(self._room(), self._address(index, address), details, lib.NSP_PUT_NEW))
+
+    def change_address(self, index: int, address: Address) -> None:
+        """Of an address that is there, what can be changed in place: the metric, the lifetimes, who made it, and most flags of an
+        IPv6 one."""
+        details = _details(address)
+        if address.family == AF_INET6 and not address.metric:
+            details.fields |= lib.NSP_ADDR_METRIC  # else the kernel keeps the one that it has
+            details.metric = METRIC_OF_IPV6
+        self._add(lib.nsp_addr_put(self._room(), self._address(index, address), details, lib.NSP_PUT_REPLACE))
 
     def delete_address(self, index: int, address: Address) -> None:
         self._add(lib.nsp_addr_delete(self._room(), self._address(index, address)))
@@ -273,5 +284,31 @@ class Op:
         raw.proto = address.proto
         raw.scope = address.scope
         raw.local = address.packed.ljust(16, b"\0")
-        raw.peer = address.far.ljust(16, b"\0")
+        raw.peer = (address.peer or address.far).ljust(16, b"\0")
         return raw
+
+
+def _details(address: Address) -> CData:
+    """What few addresses have. A lifetime is told from now on, in whole seconds."""
+    raw = ffi.new("struct nsp_addr_details *")
+    fields = 0
+    if address.metric:
+        fields |= lib.NSP_ADDR_METRIC
+        raw.metric = address.metric
+    if address.broadcast:
+        fields |= lib.NSP_ADDR_BROADCAST
+        raw.broadcast = address.broadcast
+    if address.label:
+        fields |= lib.NSP_ADDR_LABEL
+        raw.label = address.label.encode(errors="surrogateescape")
+    if address.valid_until != FOREVER or address.preferred_until != FOREVER:
+        fields |= lib.NSP_ADDR_LIFETIME
+        now = since_boot()
+        raw.valid = _seconds(address.valid_until - now, 1)
+        raw.preferred = min(_seconds(address.preferred_until - now, 0), raw.valid)
+    raw.fields = fields
+    return raw
+
+
+def _seconds(left: float, least: int) -> int:
+    return int(lib.NSP_FOREVER) if left == FOREVER else max(round(left), least)

@@ -11,6 +11,7 @@ from nsplane.errors import ItemError
 from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.link import LinkKind
 from nsplane.kinds.wireguard import WireguardPeer
+from nsplane.model.addresses import LinkAddress
 from nsplane.model.items import Interface, Namespace, check_birth, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
@@ -63,7 +64,7 @@ FIELDS = {str(item.__struct_config__.tag): {*item.__struct_encode_fields__, "kin
 NAMES = sorted((*BULK_KINDS, *FIELDS))
 STRUCTS = {str(item.__struct_config__.tag): item for item in KINDS}
 SECRET_NAMES = frozenset(name for item in KINDS for name in secret_names(item))
-IN_LISTS = {WireguardPeer: "peer of a wireguard"}
+IN_LISTS: dict[type[msgspec.Struct], str] = {WireguardPeer: "peer of a wireguard", LinkAddress: "address of a link"}
 """What lists in items hold, and how that is called."""
 _REFERENCE = {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}
 INSIDE = {
@@ -72,6 +73,7 @@ INSIDE = {
     "from": _REFERENCE,
     "port": set(Port.__struct_fields__),
     "vlans": set(BridgeVlan.__struct_fields__),
+    "addresses": set(LinkAddress.__struct_fields__),
     "peers": set(WireguardPeer.__struct_fields__),
 }
 

@@ -384,10 +384,11 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
         if is_renamed:
             continue  # the next look gives it its name and all else
         op.change(LinkChange(name=name, up=end.wants_up))
-        if end.addresses:
+        addresses = end.due_addresses()
+        if addresses:
             op.ask(name)
             op.stage_in(where, tries=True)
-            for address in in_order(end.addresses):
+            for address in in_order(addresses):
                 op.add_address(0, address)
                 op.adds(where, name, address)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nsplane.kernel import IPV6_MIN_MTU, LIMITS, PROTOCOL, Link, LinkChange
+from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Link, LinkChange
+from nsplane.kernel.ethtool import features_request
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.kinds.ports import VlanChange, fields_to_give_back, vlans_to_give_back
@@ -110,7 +111,7 @@ class AdoptedKind(LinkKind):
         """Gives it back: our addresses go, the rest becomes what it was."""
         link = held.link
         assert link is not None
-        ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not node.item.link_only]
+        ours = [] if node.item.link_only else node.own_addresses(link)
         back = LinkChange(index=held.index)
         for name, value in held.former.items():
             if name in GIVEN_BACK and value not in (getattr(link, name), -1):
@@ -122,8 +123,9 @@ class AdoptedKind(LinkKind):
             back.slave_data = fields_to_give_back(held.former.get("port"), link)
             vlans = vlans_to_give_back(held.former.get("vlans"), link)
         names = [name for name in _altnames(held) if name in link.altnames]
-        is_done = not ours and not back and not vlans and not names
-        if is_done or not node.retries.may_repeat((held.netns, "given back", ours, back, vlans, names)):
+        features = {} if node.features is None else node.features.give_back(held.netns, link)
+        is_done = not (ours or back or vlans or names or features)
+        if is_done or not node.retries.may_repeat((held.netns, "given back", ours, back, vlans, names, features)):
             if "ipv6" in held.former:
                 turn_ipv6(held.netns, link, False)
             node.leave()
@@ -139,6 +141,9 @@ class AdoptedKind(LinkKind):
         if names:
             op.names(held.netns, link, [], names)
         op.change_vlans(held.index, vlans.added, vlans.deleted)
+        if features:
+            op.stage_in(held.netns, generic=True)
+            op.request(features_request(held.index, features))
         node.scope.submit(op)
 
     def let_go(self, node: LinkNode, held: HeldLink) -> None:

@@ -16,6 +16,7 @@ from msgspec import Meta
 from nsplane.errors import ItemError
 from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Link, LinkChange
 from nsplane.kinds.created import clear_name
+from nsplane.kinds.features import give_back_features
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.kinds.outlook import Outlook
 from nsplane.model.formats import looks_like, says
@@ -296,6 +297,7 @@ class HostDeviceKind(LinkKind):
         assert isinstance(held, LentLink)
         assert held.link is not None
         op = node.scope.operation(node)
+        give_back_features(op, node.features, held.netns, held.link)
         node.scope.lent.give_back(op, held.loan, held.netns, held.link)
         node.scope.submit(op)
 

@@ -10,15 +10,19 @@ from typing import Any
 
 from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, LinkChange
 from nsplane.kernel.attributes import Change, Wanted
-from nsplane.kinds.addresses import AddressChanges
+from nsplane.kernel.ethtool import features_request
+from nsplane.kinds.addresses import AddressChanges, wants_ipv6
 from nsplane.kinds.addresses import changes as addresses_to_change
+from nsplane.kinds.features import FeatureChanges, LinkFeatures, link_features
 from nsplane.kinds.fields import FIELDS, differences
+from nsplane.kinds.given_addresses import GivenAddresses, given_addresses
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
 from nsplane.kinds.masters import PortNode
 from nsplane.kinds.outlook import Outlook
 from nsplane.kinds.ports import PortWish, UnknownField, VlanChange, change_port, vlans_to_change
+from nsplane.model.addresses import parse_addresses
 from nsplane.model.items import Interface, interface_key, namespace_text
-from nsplane.model.links import parse_addresses, parse_mac
+from nsplane.model.links import parse_mac
 from nsplane.model.ports import links_of, wrong_master
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
@@ -210,6 +214,10 @@ class LinkNode(PortNode):
         self.mac: bytes | None = None
         """The MAC that the link is to have; None: as it is."""
         self.addresses: tuple[Address, ...] | None = None
+        self._given: GivenAddresses | None = None
+        self.features: LinkFeatures | None = None
+        self._asks_again = False
+        """Is an address that another host had to be tried once more?"""
         self.port = PortWish()
         self.altnames: tuple[str, ...] | None = None
         """The other names of the link; None: as they are. None of them, where the item has named some before."""
@@ -241,7 +249,20 @@ class LinkNode(PortNode):
         self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
         self.master_fact = "" if item.master is None else link_of(item.master)
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
+        self._given = given_addresses(self.scope.saved_state, self.key, item.addresses or ())
+        self.features = link_features(self.scope.saved_state, self.key, item.features or {})
         self.take_item(item, source, generation)
+
+    def due_addresses(self, link: Link | None = None) -> tuple[Address, ...]:
+        """The addresses that this link, or a new one, is to have now."""
+        wanted = self.addresses or ()
+        return wanted if self._given is None else self._given.due(wanted, link)
+
+    def own_addresses(self, link: Link) -> list[Address]:
+        """Those of the link that were made here."""
+        if self._given is not None:
+            self._given.claim(link)
+        return [address for address in link.addresses.values() if address.is_ours]
 
     @property
     def held(self) -> HeldLink | None:
@@ -312,6 +333,8 @@ class LinkNode(PortNode):
         self.withdraw()
         self.release_claims()
         if held is not None:
+            if self.features is not None:
+                self.features.forget()
             held.kind.let_go(self, held)
             if held.netns.holders.get(held.index) is self:
                 del held.netns.holders[held.index]
@@ -414,31 +437,39 @@ class LinkNode(PortNode):
                 return
             self.failure = None
             change.name = temporary_name(self.key)
-        addresses = AddressChanges([], []) if self.item.link_only else addresses_to_change(self.addresses or (), link)
-        stale, fresh = addresses.stale, addresses.fresh
+        features = FeatureChanges() if self.features is None else self.features.changes(held.netns, link)
+        addresses = AddressChanges()
+        if not self.item.link_only:
+            asks_again, self._asks_again = self._asks_again, False
+            addresses = addresses_to_change(self.due_addresses(link), link, asks_again)
+        stale, fresh, changed = addresses.stale, addresses.fresh, addresses.changed
         mtu = change.mtu or link.mtu
         if mtu < IPV6_MIN_MTU:
-            fresh = [address for address in fresh if address.family == AF_INET]
+            fresh, changed = ([one for one in some if one.family == AF_INET] for some in (fresh, changed))
         vlans, (named, unnamed) = VlanChange(), self.kind.altnames(self, held, link)
         taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None)
         if taken is not None:
             self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
             return
-        if not change and beside is None and not stale and not fresh and not named and not unnamed:
+        if not (change or stale or fresh or changed or named or unnamed or features.settings) and beside is None:
             vlans = vlans_to_change(self.port, link, self.bridge_of(held.netns, link))
             if not vlans:
                 self._kept = desired
                 self.port = self.port.settled(self.item)
                 self.altnames = self.item.altnames
+                if features.refusal is not None:
+                    self.fail(*features.refusal)
+                    return
                 self._rest(addresses, mtu)
                 return
         touched = self.kind.interrupts(self, held, of_kind)
         if any(self.scope.awaits(self, node) for node in touched):
             return
-        others = [*of_kind, *of_port, *(["addresses"] if stale or fresh else []), *(["vlans"] if vlans else [])]
+        others = [*of_kind, *of_port, *(["addresses"] if addresses else []), *(["vlans"] if vlans else []), *features.fields]
         others += ["altnames"] if named or unnamed else []
         self._tell_drift(held, desired, change, others)
-        if not self.retries.may_repeat((held.netns, change, stale, fresh, named, unnamed, vlans, *of_kind)):
+        step = (held.netns, change, stale, changed, fresh, named, unnamed, vlans, features.settings, *of_kind)
+        if not self.retries.may_repeat(step):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
@@ -460,6 +491,9 @@ class LinkNode(PortNode):
             op.unreported(held.netns, change.name or link.name, change)
         if named or unnamed:
             op.names(held.netns, link, named, unnamed)
+        for address in changed:
+            op.change_address(link.index, address)
+            op.alters(held.netns, change.name or link.name, address)
         for address in fresh:
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
@@ -467,6 +501,9 @@ class LinkNode(PortNode):
             beside(op, change.name or link.name)
         op.change_vlans(link.index, vlans.added, vlans.deleted)
         self._sets_vlans = bool(vlans)
+        if features.settings:
+            op.stage_in(held.netns, generic=True)
+            op.request(features_request(link.index, features.settings))
         self.scope.submit(op)
 
     def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:
@@ -493,16 +530,12 @@ class LinkNode(PortNode):
     def _rest(self, addresses: AddressChanges, mtu: int) -> None:
         """The link is as it is to be, as far as can be."""
         master, unusable = self.master, addresses.unusable
-        if addresses.clash is not None:
-            self.fail(errno.EEXIST, f"exists: the address {addresses.clash}, which nsplane did not make")
-            return
-        if addresses.fresh or (self.item.addrgenmode is not None and mtu < IPV6_MIN_MTU):
-            what = f"the address {addresses.fresh[0]}" if addresses.fresh else "addrgenmode"
-            text = f"{what} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
-            self.fail(errno.EINVAL, text)
-            return
-        if unusable is not None and unusable.unusable == "dadfailed":
-            self.fail(errno.EADDRINUSE, f"the address {unusable} is dadfailed: another host on the link has it")
+        refusal = addresses.refusal(mtu)
+        if refusal is None and self.item.addrgenmode is not None and mtu < IPV6_MIN_MTU:
+            refusal = wants_ipv6("addrgenmode", mtu)
+        if refusal is not None:
+            is_asked_again = refusal[0] == errno.EADDRINUSE and unusable is not None and unusable.is_ours
+            self.refuse(*refusal) if is_asked_again else self.fail(*refusal)
             return
         if self.kind.awaits_lower_link(self):
             return
@@ -522,7 +555,8 @@ class LinkNode(PortNode):
             missing = self.lacks(Loss.WAIT)
             if unusable is not None:
                 missing.append(f"address/{unusable}")
-            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second or self.kind.remark(self)
+            remark = self.kind.remark(self) or ("" if self._given is None else self._given.over)
+            reason = f"the address {unusable} is tentative" if unusable is not None else addresses.second or remark
             self.show("pending" if missing else "configured", missing, reason)
 
     # ---- the facts that it provides ----
@@ -588,7 +622,13 @@ class LinkNode(PortNode):
             self.refuse(error.errno or errno.EIO, error.strerror or str(error))
         return True
 
+    def _retry(self) -> None:
+        self._asks_again = True
+        super()._retry()
+
     def dispose(self) -> None:
+        if self._given is not None:
+            self._given.forget()
         self.retries.cancel()
         self.release_claims()
         self.forget_name()

@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Meta
 
+from nsplane.model.features import NAMES
+
 _END = r"$(?!\n)"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
@@ -41,12 +43,20 @@ FORMATS: dict[str, dict[str, Any]] = {
     "own_mac": _text(rf"(?!00(?:[:-]00){{5}}$)[0-9a-fA-F][02468aAcCeE]([:-]){_HEX2}(?:\1{_HEX2}){{4}}"),
     "address": _text(rf"(?:{_HOST4}|{_HOST6})"),
     "prefix": _text(rf"(?:{_IPV4}(?:{_BITS4})?|{_IPV6}(?:{_BITS6})?)"),
+    "own_address": _text(rf"(?:{_HOST4}(?:{_BITS4})?|{_HOST6}(?:{_BITS6})?)"),
+    "broadcast": _text(rf"(?:[+-]|{_IPV4})"),
+    "label_of_address": _text(rf"[^ {_CONTROLS}]+", 15),
     "interface_address": _text(rf"(?:{_HOST4}{_BITS4}|{_HOST6}{_BITS6})"),
     "vlan_range": _text(r"[1-9][0-9]{0,3}-[1-9][0-9]{0,3}"),
     "wireguard_key": _text("[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]="),
     "endpoint": _text(rf"(?:{_IPV4}|\[[0-9a-fA-F:.]+\]):[1-9][0-9]{{0,4}}"),
     "birth": {"anyOf": [{"$ref": "#/$defs/namespace"}, {"const": "agent"}]},
     "mtu": {"type": "integer", "minimum": 68, "maximum": 65536},
+    "features": {
+        "type": "object",
+        "propertyNames": {"enum": list(NAMES)},
+        "additionalProperties": {"enum": [True, False, "on", "off"]},
+    },
     "pid": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
 }
 """By the name that they have among the schema's definitions. Lengths are in characters: a schema cannot count bytes."""

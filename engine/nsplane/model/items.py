@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 import msgspec
 
 from nsplane.errors import ItemError
+from nsplane.model.addresses import LinkAddress
+from nsplane.model.features import Setting
 from nsplane.model.formats import looks_like, says
 from nsplane.model.ports import Port
 from nsplane.model.rules import in_place_of
@@ -84,6 +86,14 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         | None
     ) = None
 
+    features: (
+        Annotated[
+            dict[str, Setting],
+            looks_like("features"),
+            says("`ethtool -k`'s, on or off, of which those that are not named stay as they are: [features](#features)"),
+        ]
+        | None
+    ) = None
     altnames: (
         Annotated[
             tuple[Annotated[str, looks_like("altname")], ...],
@@ -117,7 +127,7 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     # What a kind of interface has no field for. None is left as the kernel has it.
 
     @property
-    def addresses(self) -> tuple[str, ...] | None:
+    def addresses(self) -> tuple[str | LinkAddress, ...] | None:
         return None
 
     @property

@@ -13,7 +13,7 @@ NIL = b"\xc0"
 FLOAT32, FLOAT64 = 0xCA, 0xCB
 
 _shallow: msgspec.msgpack.Decoder[dict[str, msgspec.Raw]] = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
-_list: msgspec.msgpack.Decoder[list[dict[str, msgspec.Raw]]] = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])
+_list: msgspec.msgpack.Decoder[list[msgspec.Raw]] = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _string = msgspec.msgpack.Decoder(str)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -23,8 +23,8 @@ Fields = Collection[str]
 
 def as_meant(data: bytes, tag: str, fields: Mapping[str, Fields], inside: Mapping[str, Fields]) -> bytes:
     """A map without those of its fields that are nil, and with whole numbers where floats are whole. Which fields it has, `fields`
-    says by the value of its `tag`; `inside` those of the fields that are a map or a list of maps. What is no map is returned as it
-    is, and so is a field that there is none of."""
+    says by the value of its `tag`; `inside` those of the fields that are a map, or a list in which there are maps. What is no map
+    is returned as it is, and so is a field that there is none of."""
     try:
         pairs = _shallow.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -55,9 +55,13 @@ def _value(raw: bytes, fields: Fields | None) -> bytes:
     if fields is None:
         return raw
     with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return _encode(_meant(_shallow.decode(raw), fields, {}))
+        return _encode([msgspec.Raw(_map(bytes(one), fields)) for one in _list.decode(raw)])
+    return _map(raw, fields)
+
+
+def _map(raw: bytes, fields: Fields) -> bytes:
     with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return _encode([_meant(one, fields, {}) for one in _list.decode(raw)])
+        return _encode(_meant(_shallow.decode(raw), fields, {}))
     return raw
 
 

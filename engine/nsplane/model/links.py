@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Annotated, Literal
 
 import msgspec
 
 from nsplane.errors import ItemError
-from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address, attributes
+from nsplane.kernel import attributes
 from nsplane.kernel.codecs import WrongValue
+from nsplane.model.addresses import LinkAddress, check_labels, parse_addresses
+from nsplane.model.features import check_features
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Birth, Interface, check_altnames, check_name
 from nsplane.model.ports import PORTS, Port, of_another_master
@@ -20,18 +20,15 @@ from nsplane.model.rules import GIVEN, check_wants, wants
 from nsplane.model.vlans import parse_vlans
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}\Z")
-_PREFIXED = re.compile(r"([0-9a-fA-F.:]+)/(0|[1-9][0-9]{0,2})\Z")
-_HOST, _LINK, _UNIVERSE = 254, 253, 0
-"""RT_SCOPE_*"""
-_LOOPBACK6 = bytes(15) + b"\1"
 
 
 # The fields that several kinds have. What one of them says otherwise stands before the rest: Annotated[Mtu, says(...)].
 Addresses = Annotated[
-    tuple[Annotated[str, looks_like("interface_address")], ...],
+    tuple[Annotated[str, looks_like("interface_address")] | LinkAddress, ...],
     msgspec.Meta(extra_json_schema={"uniqueItems": True}),
     says(
-        "addresses with prefix length, `10.0.0.1/24` or `fd00::1/64`; the first of a subnet is its primary one, of IPv6 the source"
+        "addresses with prefix length, `10.0.0.1/24` or `fd00::1/64`, or [maps](#addresses); the first of a subnet is its primary "
+        "one, of IPv6 the source"
     ),
 ]
 Mac = Annotated[
@@ -95,9 +92,12 @@ def check_link(item: Interface) -> None:
     """Checks what a decoder cannot of the fields that all links have. ItemError names the field."""
     check_altnames(item)
     check_master(item.name, item.master)
+    check_features(item.features or {})
     parse_mac(item.mac)
     check_mtu(item.mtu, item.least_mtu)
-    parse_addresses(item.addresses or ())
+    addresses = item.addresses or ()
+    parse_addresses(addresses)
+    check_labels(addresses, item.link_name)
     parse_vlans(item.vlans, "vlans")
     if item.port is not None:
         check_port(item.name, item.port)
@@ -140,40 +140,3 @@ def parse_mac(mac: str | None) -> bytes | None:
 def check_mtu(mtu: int | None, least: int) -> None:
     if mtu is not None and not least <= mtu <= 65536:
         raise ItemError("mtu", f"{mtu} is not {least} to 65536")
-
-
-@lru_cache(maxsize=1024)  # those of a request's items are parsed to be checked, and again when they are wanted
-def parse_addresses(addresses: tuple[str, ...]) -> tuple[Address, ...]:
-    """Addresses with their prefix length, in order: the first of a subnet is its primary one."""
-    parsed: list[Address] = []
-    seen: set[object] = set()
-    for i, text in enumerate(addresses):
-        address = _parse_address(text, f"addresses[{i}]")
-        # Of IPv6 a link has each address once, with one prefix length.
-        what = address.packed if address.family == AF_INET6 else address.identity
-        if what in seen:
-            known = inet_ntop(AF_INET6, address.packed) if address.family == AF_INET6 else text
-            raise ItemError(f"addresses[{i}]", f"{known} is in the list twice")
-        seen.add(what)
-        parsed.append(address)
-    return tuple(parsed)
-
-
-def _parse_address(text: str, field: str) -> Address:
-    matched = _PREFIXED.match(text)
-    host, prefix_len = (matched[1], int(matched[2])) if matched else ("", 0)
-    family = AF_INET6 if ":" in host else AF_INET
-    try:
-        packed = inet_pton(family, host)
-    except OSError:
-        packed = b""
-    if not packed or prefix_len > 8 * len(packed):
-        raise ItemError(field, f"{text[:48]!r} is not an address with a prefix length such as 10.0.0.1/24")
-    if family == AF_INET:
-        is_multicast, scope = packed[0] >> 4 == 14, _HOST if packed[0] == 127 else _UNIVERSE
-    else:
-        is_link_local = packed[0] == 0xFE and packed[1] >> 6 == 2
-        is_multicast, scope = packed[0] == 0xFF, _HOST if packed == _LOOPBACK6 else _LINK if is_link_local else _UNIVERSE
-    if not any(packed) or is_multicast:
-        raise ItemError(field, f"{text[:48]!r} is no host's address")
-    return Address(family, packed, prefix_len, IFA_F_NODAD if family == AF_INET6 else 0, PROTOCOL, scope)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -66,7 +66,7 @@ def former(link: Link, origin: Netns) -> Former:
         up=link.up,
         master="" if master is None else master.name,
         alias=link.alias,
-        addresses=tuple(astuple(address) for address in lasting_addresses(link)),
+        addresses=tuple(msgspec.structs.astuple(address) for address in lasting_addresses(link)),
         limits={name: value for name in LIMITS if (value := getattr(link, name)) >= 0},
         addr_gen_mode=link.addr_gen_mode,
     )
@@ -206,7 +206,7 @@ class LentLinks:
         op.stage_in(origin, tries=True)
         for address in was.addresses:
             known = Address(*address)
-            op.add_address(0, replace(known, flags=known.flags & GIVEN_FLAGS))
+            op.add_address(0, msgspec.structs.replace(known, flags=known.flags & GIVEN_FLAGS))
             op.adds(origin, name, known)
         # Last: while it is marked, it is known that not all is done.
         unmarked = LinkChange(name=name, alias=was.alias)

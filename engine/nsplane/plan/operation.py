@@ -8,7 +8,9 @@ from dataclasses import replace
 from socket import AF_INET6
 from typing import Protocol
 
-from nsplane.kernel import LIMITS, Address, AddressIdentity, Link, LinkChange, Op
+from msgspec import structs
+
+from nsplane.kernel import IFA_F_NODAD, IFA_F_TENTATIVE, LIMITS, Address, AddressIdentity, Link, LinkChange, Op
 from nsplane.kernel.attributes import merge
 from nsplane.world.netns import Netns
 
@@ -52,6 +54,7 @@ class Operation(Op):
         self._unreported: list[tuple[Netns, str, LinkChange]] = []
         self._altnames: list[tuple[Netns, int, tuple[str, ...]]] = []
         self._added: dict[tuple[Netns, str, AddressIdentity], Address] = {}
+        self._altered: dict[tuple[Netns, str, AddressIdentity], Address] = {}
         self._deleted: set[tuple[Netns, str, AddressIdentity]] = set()
         self._made: list[tuple[Netns, str, Callable[[Link], None]]] = []
 
@@ -110,6 +113,10 @@ class Operation(Op):
         self._added[netns, link, address.identity] = address
         netns.changes.add(self)
 
+    def alters(self, netns: Netns, link: str, address: Address) -> None:
+        """An address is changed in place. Of one that is tentative the kernel does not report that."""
+        self._altered[netns, link, address.identity] = address
+
     def deletes(self, netns: Netns, link: str, address: Address) -> None:
         """An address is deleted before others are added, this one again maybe."""
         self._deleted.add((netns, link, address.identity))
@@ -144,6 +151,11 @@ class Operation(Op):
             link = netns.links.get(index)
             if link is not None and not link.up:
                 netns.put_link(replace(link, altnames=altnames))
+        for (netns, name, identity), address in self._altered.items() if not error else ():
+            link = netns.link(name)
+            known = None if link is None else link.addresses.get(identity)
+            if link is not None and known is not None and known.flags & IFA_F_TENTATIVE:
+                link.put_address(structs.replace(address, flags=address.flags | IFA_F_TENTATIVE))
         for (netns, name, identity), address in self._added.items() if not error and not failed else ():
             link = netns.link(name)
             if link is None:
@@ -153,5 +165,8 @@ class Operation(Op):
                 more.add(netns)
             elif address.family == AF_INET6:
                 link.drop_address(known)  # and is the newest now
-            link.put_address(known or address)
+            is_asked_for = address.family == AF_INET6 and not address.flags & IFA_F_NODAD
+            link.put_address(
+                known or (structs.replace(address, flags=address.flags | IFA_F_TENTATIVE) if is_asked_for else address)
+            )
         return more

@@ -14,6 +14,9 @@ import msgspec
 
 from nsplane import kinds
 from nsplane.kernel import Core, Frame
+from nsplane.kinds.addresses import made_anew
+from nsplane.kinds.link import LinkNode
+from nsplane.model.addresses import LinkAddress, parse_addresses
 from nsplane.model.items import interface_key, is_interface_key
 from nsplane.model.requests import Changing, Clear, Delete, Put, Replace, Sweep
 from nsplane.plan.node import Node
@@ -76,6 +79,7 @@ class Diff:
                 if change["after"] is not None and change["action"] not in REFUSED:
                     change |= self._verdict(will, change)
             self._count_interrupted(will, changes)
+            self._tell_addresses(changes)
             changes += [self._waiting(will, key) for key in will.losing()]
             failing = sum(change.get("state") == "failed" for change in changes if change["action"] != "wait")
             if envelope.atomic and failing:
@@ -127,6 +131,17 @@ class Diff:
                     change["interrupts"] = rows + len(ports)
                 if ports:
                     change["interrupted"] = [self._interrupted(will, key, MASTER, going) for key in ports]
+
+    def _tell_addresses(self, changes: list[Change]) -> None:
+        """Which addresses of a link that stays are deleted and added again, for the kernel cannot change them as is wanted."""
+        for change in changes:
+            node = self._planner.nodes.get(change["key"])
+            if change["action"] != "change" or not isinstance(node, LinkNode):
+                continue
+            after = msgspec.convert(change["after"].get("addresses") or (), tuple[str | LinkAddress, ...])
+            anew = made_anew(node.addresses or (), parse_addresses(after))
+            if anew:
+                change["addresses"] = [str(address) for address in anew]
 
     def _interrupted(self, will: Forecast, key: str, how: str, going: dict[str, int]) -> dict[str, Any]:
         rows = will.rows_on(key) - going.get(key, 0) if how == LINK else 0

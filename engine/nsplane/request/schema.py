@@ -175,10 +175,11 @@ def _bridge_vlan() -> Schema:
 def _inside() -> dict[str, Schema]:
     """What lists in interface items hold, by the Struct's name."""
     _, made = msgspec.json.schema_components(IN_LISTS, ref_template="#/$defs/{name}")
-    return {
-        struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": title}
-        for struct, title in IN_LISTS.items()
-    }
+    found = {}
+    for struct, title in IN_LISTS.items():
+        rules = [*map(dict, getattr(struct, "schema_rules", ())), *schema_rules(struct)]
+        found[struct.__name__] = _map("", "", made[struct.__name__], rules) | {"title": title}
+    return found
 
 
 def _bulk() -> dict[str, Schema]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from socket import AF_INET, AF_INET6
 
 from nsplane import kernel
-from nsplane.kernel import IPV6_MIN_MTU, AddressIdentity, Core, Event, EventsLost, KernelError, Link, Monitor
+from nsplane.kernel import IPV6_MIN_MTU, Address, AddressIdentity, Core, Event, EventsLost, KernelError, Link, Monitor
 from nsplane.world.netns import Netns
 
 DESCRIPTORS_SPARED = 96
@@ -26,6 +26,11 @@ def _oldest_first(events: list[Event]) -> list[Event]:
     newest_first = [event for event in events if event.address is not None and event.address.family == AF_INET6]
     others = [event for event in events if event.address is None or event.address.family == AF_INET]
     return others + newest_first[::-1]
+
+
+def _is_other(known: Address | None, now: Address) -> bool:
+    """Is the address another one by now, but for a lifetime that runs?"""
+    return known is None or known != now or ((known.has_lifetime or now.has_lifetime) and not known.lives_as(now))
 
 
 class Namespaces:
@@ -201,8 +206,10 @@ class Namespaces:
         for event in events:
             self._take(netns, event)
         for link, addresses in before:
+            now = netns.links[link.index]
+            now.claim_addresses([identity for identity, address in addresses.items() if address.is_ours])
             for address in addresses.values():
-                if address.identity not in netns.links[link.index].addresses:
+                if address.identity not in now.addresses:
                     self._take(netns, Event(netns.nsid, True, 0, None, link.index, address))
         self._core.recheck(netns.number, 0, kernel.RECHECK_REFUSED)
         self._lost(netns)
@@ -229,7 +236,7 @@ class Namespaces:
             for address in [address for identity, address in known.items() if identity not in there]:
                 self._take(netns, Event(netns.nsid, True, 0, None, index, address))
             for identity, event in there.items():
-                if known.get(identity) != event.address:
+                if event.address is not None and _is_other(known.get(identity), event.address):
                     self._take(netns, event)
             order = [identity for identity in there if identity[0] == AF_INET6]
             if order != [identity for identity in known if identity[0] == AF_INET6]:
