@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 RUN = Path(__file__).with_name("run-in-vm")
 
+NOT_KINDS = ("test_clock.py", Path(__file__).name)
 CHOSEN = [
-    "tests/vm",
+    "tests/vm/test_clock.py",
     "tests/engine/test_namespace_references.py::test_a_file_of_a_thread_leads_to_the_threads_namespace",
     "tests/engine/test_where_paths_lead.py::test_a_name_that_is_a_link_follows_it_from_process_to_process",
     "tests/engine/test_where_paths_lead.py::test_a_descriptor_of_a_process",
@@ -26,6 +27,8 @@ CHOSEN = [
 ]
 """What is done otherwise before Linux 6.2 (names of links that are up), 6.9 (pidfds of threads) and 6.13 (names of links that are
 born in another namespace), and what asks most of it."""
+KINDS = sorted(f"tests/vm/{path.name}" for path in Path(__file__).parent.glob("test_*.py") if path.name not in NOT_KINDS)
+"""What few machines' kernels have: links of kinds, and VLANs of bridges."""
 FIELDS = (
     "bond-xmit_hash_policy dummy-mac geneve-ttl gre-ikey gretap-mac hsr-slave2 ip6gre-tclass ip6gretap-master ip6tnl-encaplimit "
     "ipip-mode ipvlan-flags ipvtap-mode netkit-policy nlmon-enabled sit-isatap vcan-mtu vlan-egress_qos_map vrf-table vti-okey "
@@ -57,10 +60,18 @@ def test_the_c_library_on_linux_6_1() -> None:
     in_vm("6.1", meson, "test", "-C", "build/c", "--no-rebuild", "--print-errorlogs", "--timeout-multiplier", "20", *tests)
 
 
+def run_tests(kernel: str, *tests: str) -> None:
+    in_vm(kernel, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+
+
 def test_the_engine_on_linux_6_1() -> None:
-    in_vm("6.1", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHOSEN)
+    run_tests("6.1", *CHOSEN)
+
+
+def test_kinds_of_links_on_linux_6_1() -> None:
+    run_tests("6.1", *KINDS)
 
 
 def test_the_engine_on_linux_6_12() -> None:
-    kinds = [f"tests/engine/test_every_field.py::test_every_field[{field}]" for field in FIELDS.split()]
-    in_vm("6.12", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/vm", CHOSEN[1], CHOSEN[3], *kinds)
+    fields = [f"tests/engine/test_every_field.py::test_every_field[{field}]" for field in FIELDS.split()]
+    run_tests("6.12", *CHOSEN[:2], CHOSEN[4], "tests/vm/test_kinds.py", *fields)
