@@ -122,9 +122,6 @@ class LinkKind:
         """What was found out may be otherwise by now. Is there such?"""
         return False
 
-    def left(self, node: LinkNode) -> None:
-        """The link has gone, or was given back."""
-
     def lacks(self, node: LinkNode) -> list[str]:
         """What there has to be besides its namespace for the link to be there."""
         return []
@@ -325,7 +322,6 @@ class LinkNode(NamedNode):
         held, self._held = self._held, None
         if self.item.port is None:
             self.port = None
-        self.kind.left(self)
         self.ending = self._is_outdated = False
         self._kept = self.born_in = None
         self.withdraw()
