@@ -14,20 +14,27 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nsplane.kernel import LIMITS
+from nsplane.model.ports import PORTS
 from nsplane.request.schema import NULL, document_schema
 
 PAGE = Path(__file__).parent / "items.md"
 
 NAMED = {name: name for name in ("address", "mac", "prefix")} | {
     "namespace": "[namespace](#namespaces)",
-    "BridgePort": "[port](#ports)",
     "birth": "[namespace](#namespaces) or `agent`",
+    "Port": "[port](#ports)",
     "WireguardPeer": "[peer](#wireguard)",
+    "bridge_vlan": "[VLAN](#vlans)",
     "nexthop": "[next hop](#several-next-hops)",
 }
 """Definitions of the schema that the page calls by a name."""
 
 DEFINITIONS = document_schema()["$defs"]
+
+
+OF_ALL_LINKS = (*LIMITS, "altnames", "addrgenmode")
+"""Fields that the page has in one table."""
 
 
 def field_row(name: str, field: dict[str, Any], required: bool) -> str:
@@ -67,7 +74,9 @@ def tables() -> dict[str, str]:
     kinds = [way for way in ways if DEFINITIONS[way]["title"] == way]
     made = {
         kind: table(
-            field_row(name, field, name in DEFINITIONS[kind]["required"]) for name, field in DEFINITIONS[kind]["properties"].items()
+            field_row(name, field, name in DEFINITIONS[kind]["required"])
+            for name, field in DEFINITIONS[kind]["properties"].items()
+            if name not in OF_ALL_LINKS
         )
         for kind in kinds
     }
@@ -78,7 +87,12 @@ def tables() -> dict[str, str]:
         for name, column in DEFINITIONS[way]["properties"]["block"]["properties"].items()
         if "contentEncoding" in column
     )
-    made["port"] = table(field_row(name, field, False) for name, field in DEFINITIONS["BridgePort"]["properties"].items())
+    made["links"] = table(
+        field_row(name, field, False) for name, field in DEFINITIONS["dummy"]["properties"].items() if name in OF_ALL_LINKS
+    )
+    fields = DEFINITIONS["Port"]["properties"]
+    for kind, struct in PORTS.items():
+        made[f"{kind}_port"] = table(field_row(name, fields[name], False) for name in struct.__struct_fields__)
     peer = DEFINITIONS["WireguardPeer"]
     made["peer"] = table(field_row(name, field, name in peer["required"]) for name, field in peer["properties"].items())
     made["namespace"] = "| `type` | field | type | meaning |\n|---|---|---|---|\n" + "".join(

@@ -13,6 +13,9 @@ PART = 2048
 """Items in one request."""
 AHEAD = 16
 """Requests in flight."""
+DELETED_AHEAD = 48
+"""The same of deletions: of IPv4 routes the agent deletes every eighth of those that wait, then those behind them, and the more
+there are, the less each takes the kernel. (More than the agent lets wait is no use: BACKLOG_LIMIT in router.py.)"""
 
 Progress = Callable[[int], object]
 """Called with how many items have their verdict, after each request."""
@@ -39,7 +42,7 @@ class Blocks:
 
     def put_routes(
         self,
-        interface: str,
+        interface: str | None,
         dst: Networks,
         *,
         gateway: Address | Addresses | None = None,
@@ -52,7 +55,7 @@ class Blocks:
         **fields: Any,
     ) -> Result:
         """Each becomes exactly this. `dst` has networks (an address alone is a host route) or, with `dst_len`, addresses; `gateway`
-        is one for all, or one for each."""
+        is one for all, or one for each. Without an interface (None) they are the namespace's: `type` is `blackhole`, say."""
         columns, shared, family = _routes(interface, dst, dst_len, namespace, family)
         _place("gateway", gateway, packed.addresses, family, columns, shared)
         return self._send_parts("put", shared | fields, columns, family, progress, generation=generation, check=check)
@@ -96,7 +99,7 @@ class Blocks:
 
     def delete_routes(
         self,
-        interface: str,
+        interface: str | None,
         dst: Networks,
         *,
         dst_len: int | Numbers | None = None,
@@ -158,7 +161,7 @@ class Blocks:
     ) -> Iterator[Result]:
         in_flight: deque[tuple[int, int, Sent]] = deque()
         begin = 0
-        what = "keys" if op == "delete" else "items"
+        what, ahead = ("keys", DELETED_AHEAD) if op == "delete" else ("items", AHEAD)
         given = {name: value for name, value in more.items() if value is not None}
 
         def first() -> Result:
@@ -171,7 +174,7 @@ class Blocks:
             return result
 
         for count, block in parts:
-            while len(in_flight) >= AHEAD:
+            while len(in_flight) >= ahead:
                 yield first()
             try:
                 ticket = self.submit(op, **{what: [shared | {"block": block}]}, **given)
@@ -206,7 +209,7 @@ def _place(
 
 
 def _routes(
-    interface: str, dst: Networks, dst_len: int | Numbers | None, namespace: Mapping[str, Any] | None, family: Family | None
+    interface: str | None, dst: Networks, dst_len: int | Numbers | None, namespace: Mapping[str, Any] | None, family: Family | None
 ) -> tuple[dict[str, Column], dict[str, Any], Family]:
     dst, family = packed.split_family(dst, family)
     return {"dst": NetworkColumn(dst, family, dst_len)}, {"kind": "route", "interface": interface, "namespace": namespace}, family

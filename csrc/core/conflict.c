@@ -218,7 +218,7 @@ static uint32_t find_row(const struct nsp_core *core, const struct conflict *con
 	if (object.plain || kinds[conflict->kind]->per_link)
 		for (uint32_t s = slot_on_link(core, conflict->netns, object.ifindex); s && !id; s = slot_next_on_link(core, s))
 			id = holder_on(core, s, conflict);
-	else
+	if (!id && (!object.ifindex || !(object.plain || kinds[conflict->kind]->per_link)))
 		for (uint32_t s = core->netns[conflict->netns]->first_slot; s && !id; s = core->slots[s]->next)
 			id = holder_on(core, s, conflict);
 	return id;

@@ -2,7 +2,7 @@
 /*
  * core.h - what the planner (the caller's thread) and the writer share.
  *
- * A row is one wanted route or ARP entry. It lives in the table, belongs to one slot (an interface in a namespace), and goes through
+ * A row is one wanted route or ARP entry. It lives in the table, belongs to one slot (an interface, or a namespace), and goes through
  *
  *      put ──> list of the slot ──(slot ready)──> queue ──> batch ──> kernel ──> verdict ──> state
  *                     ^                                                             |
@@ -27,7 +27,7 @@ struct slot {
 	int32_t error;
 	uint32_t generation; /* another when it gets ready or is lost: a verdict of another generation says nothing */
 	uint32_t netns;
-	int32_t ifindex;
+	int32_t ifindex; /* 0 of a slot that is a namespace itself */
 	uint32_t heads[LISTS];
 	uint32_t rows;
 	uint32_t open;			     /* rows on LIST_OPEN */
@@ -36,6 +36,9 @@ struct slot {
 	uint32_t touched;		     /* the request that was last reported as touching it */
 	uint32_t next, prev;		     /* in its namespace */
 	uint32_t next_link;		     /* in its bucket of `slot_links` */
+	uint32_t netns_slot;		     /* that of its namespace, where next hops there are on this link: see hop_links.h */
+	uint32_t *links;		     /* of a namespace: these */
+	uint32_t link_count, link_cap;
 	uint32_t recheck; /* NSP_RECHECK_*: to be done when the queue is empty, since a route on the link came or went */
 	bool ready;
 	bool leaving; /* not ready any more, and its rows are being told so */
@@ -70,6 +73,7 @@ struct netns {
 	struct nsp_netns_id id;
 	struct nsp_socket sock;
 	bool connected;
+	bool drops_echo;   /* of routes that its command socket puts: see netns_drop_echo */
 	uint64_t used;	   /* the writer's batch count at the last use */
 	uint32_t refs;	   /* adds, slots that are ready in it, and stages of operations that are queued */
 	uint32_t nexthops; /* how many of ours are in it */
@@ -116,6 +120,7 @@ struct queue {
 struct nsp_core {
 	pthread_mutex_t lock, turn; /* `turn`: of those who wait for the lock */
 	uint64_t locked_at;	    /* ns */
+	uint64_t date;		    /* see core_date */
 	uint64_t longest_hold;
 	uint64_t hold_lately[2]; /* the longest of this minute, and of the one before */
 	uint64_t minute_began;	 /* ns */
@@ -124,6 +129,7 @@ struct nsp_core {
 	pid_t owner; /* a forked child has a copy, and no writer */
 	bool stop, running, paused, defers_wakeup;
 	bool idle;	/* the writer waits for work */
+	bool monitored; /* there is who listens for what others do */
 	bool signals;	/* something was completed, and is told of when the lock is let go of */
 	bool signalled; /* the event is readable, or about to be; it may be though this is not set */
 	int event;
@@ -157,6 +163,7 @@ struct nsp_core {
 
 	struct queue queue, express;
 	struct queue withdrawals; /* operations that come before all of these */
+	uint32_t hop_links;	  /* how many slots are of links that next hops name: see hop_links.h */
 	uint32_t *recheck;	  /* slots with `recheck` set */
 	uint32_t recheck_count, recheck_cap;
 	uint64_t rechecked; /* when that was last done */

@@ -15,6 +15,7 @@
 #include "core/core.h"
 
 #include "core/changes.h"
+#include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/nexthops.h"
 #include "core/row.h"
@@ -32,6 +33,19 @@ static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct
 	return id && table_row(&core->table, id)->flags & (ROW_HELD | ROW_SENT) ? id : NIL;
 }
 
+/* Does it lead by this link, among others? */
+static bool is_by(const struct nsp_core *core, uint32_t id, int32_t ifindex)
+{
+	const struct row *row = table_row(&core->table, id);
+	const struct slot *slot = core->slots[row->slot];
+
+	for (uint32_t s = row_has_links(core, row) ? slot_on_link(core, slot->netns, ifindex) : NIL; s;
+	     s = slot_next_on_link(core, s))
+		if (row_is_by(core, row, s))
+			return true;
+	return false;
+}
+
 /* The row of which this was the object. One that replaces another may lead to another link. */
 static uint32_t find_row(const struct nsp_core *core, uint32_t number, const struct object *object)
 {
@@ -40,6 +54,12 @@ static uint32_t find_row(const struct nsp_core *core, uint32_t number, const str
 
 	for (uint32_t s = slot_on_link(core, number, object->ifindex); s && !id; s = slot_next_on_link(core, s))
 		id = find_in(core, s, object);
+	if (object->gone && object->ifindex && !id) /* a next hop on this link of one over several */
+		for (uint32_t s = slot_on_link(core, number, 0); s && !id; s = slot_next_on_link(core, s)) {
+			id = find_in(core, s, object);
+			if (id && !is_by(core, id, object->ifindex))
+				id = NIL;
+		}
 	for (uint32_t s = here ? NIL : core->netns[number]->first_slot; s && !id && looked++ < SLOTS_LOOKED_AT;
 	     s = core->slots[s]->next)
 		id = find_in(core, s, object);
@@ -83,8 +103,9 @@ static void changed(struct nsp_core *core, uint32_t id, struct row *row, const s
 	bool here = object->ifindex == core->slots[row->slot]->ifindex || !object->ifindex;
 	bool ours = here && object->protocol == NSP_PROTOCOL;
 
-	struct item item = row_item(&core->table, row);
-	if (ours && object_is(object, &item))
+	struct item item;
+	uint8_t hops[HOPS_BYTES];
+	if (ours && row_item_resolved(core, row, &item, hops) && object_is(object, &item))
 		return;
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED) {
 		if (!ours) /* what is there now is not to be deleted */
@@ -162,6 +183,9 @@ int nsp_core_listen(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_e
 	int groups[FILTER_GROUPS_MAX];
 
 	filter_build(&filter, core->portid);
+	core_lock(core);
+	core->monitored = true;
+	core_unlock(core);
 	struct sock_fprog program = { .len = (unsigned short)filter.len, .filter = filter.code };
 	return nsp_monitor_listen(mon, groups, filter_groups(groups), &program, core->portid, on_message, core, err);
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "core/hop_links.h"
 #include "core/slots.h"
 #include "kinds/item.h"
 #include "kinds/key.h"
@@ -56,7 +57,8 @@ static void put_gateways(const struct nsp_core *core, struct mp_out *out, const 
 
 	mp_put_array(out, count);
 	for (unsigned i = 0; i < count; i++)
-		mp_put_str(out, text, 8 + prefix_format_ip(text + 8, item.hops[0] == AF_INET6, hops_address(item.hops, i)));
+		mp_put_str(out, text,
+			   8 + prefix_format_ip(text + 8, hops_family(item.hops) == AF_INET6, hops_address(item.hops, i)));
 }
 
 /* ["master/web0"] */
@@ -77,6 +79,8 @@ static void put_missing(const struct nsp_core *core, struct mp_out *out, const s
 		put_ended(out, slot);
 	else if (!slot->ready)
 		mp_put_raw(out, slot->missing.data, slot->missing.len);
+	else if (row_lacks_link(core, row))
+		hop_links_put_missing(core, out, row);
 	else if (row->flags & ITEM_GATEWAY && row->error)
 		put_gateways(core, out, row);
 	else if (row_awaits(row))
@@ -97,6 +101,8 @@ static const char *message(const struct nsp_core *core, const struct slot *slot,
 		return core->table.extras[row->extra].text;
 	if (!slot->ready)
 		return slot->text ? slot->text : "";
+	if (row_lacks_link(core, row))
+		return "";
 	return row->error ? strerror(row->error) : "queued for writing";
 }
 

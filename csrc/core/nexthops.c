@@ -15,7 +15,8 @@
 
 bool nexthop_suits(const struct nsp_core *core, const struct row *row)
 {
-	return core->nexthops.on && row_set(row) && !row->inlined && !(row->flags & kinds[row->kind]->inline_flags);
+	return core->nexthops.on && row_set(row) && core->slots[row->slot]->ifindex && !row->inlined &&
+	       !(row->flags & kinds[row->kind]->inline_flags);
 }
 
 uint32_t nexthop_of(struct nsp_core *core, const struct row *row)

@@ -20,6 +20,7 @@
 #include "core/changes.h"
 #include "core/clock.h"
 #include "core/connected.h"
+#include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/misdeleted.h"
 #include "core/netns.h"
@@ -88,7 +89,8 @@ static void claim(const struct readback *back, uint32_t slot, const struct objec
 
 	if (flags & ROW_HELD)
 		*holding = id;
-	else if (object->ifindex && flags & ROW_WANTED && !(flags & (ROW_BLOCKED | ROW_DEAD)) && !*wanting)
+	else if (object->ifindex == back->core->slots[slot]->ifindex && flags & ROW_WANTED && !(flags & (ROW_BLOCKED | ROW_DEAD)) &&
+		 !*wanting)
 		*wanting = id;
 }
 
@@ -97,10 +99,9 @@ static uint32_t find_row(const struct readback *back, const struct object *objec
 	const struct nsp_core *core = back->core;
 	uint32_t holding = NIL, wanting = NIL;
 
-	if (object->ifindex)
-		for (uint32_t s = slot_on_link(core, back->netns, object->ifindex); s && !holding; s = slot_next_on_link(core, s))
-			claim(back, s, object, &holding, &wanting);
-	else /* one of ours, of which somebody else made a route on no link */
+	for (uint32_t s = slot_on_link(core, back->netns, object->ifindex); s && !holding; s = slot_next_on_link(core, s))
+		claim(back, s, object, &holding, &wanting);
+	if (!object->ifindex && !holding && !wanting) /* one of ours, of which somebody else made a route on no link */
 		for (uint32_t s = core->netns[back->netns]->first_slot; s && !holding; s = core->slots[s]->next)
 			claim(back, s, object, &holding, &wanting);
 	return holding ? holding : wanting;
@@ -145,7 +146,10 @@ static void take_row(struct readback *back, uint32_t id, const struct object *ob
 	row->by_object |= object->nexthop != 0;
 	if (!(row->flags & ROW_WANTED) || row->flags & ROW_REFUSED || gives_back(core, row)) /* its deletion is queued */
 		return;
-	struct item item = row_item(&core->table, row);
+	struct item item;
+	uint8_t hops[HOPS_BYTES];
+	if (!row_item_resolved(core, row, &item, hops)) /* it waits for a link */
+		return;
 	if (object_is(object, &item)) {
 		row->flags &= (uint16_t)~ROW_QUEUED;
 		if (row->extra)
@@ -191,7 +195,8 @@ static void take(struct readback *back, struct object *object)
 	nexthop_resolve(back->core, back->netns, object);
 	uint32_t id = find_row(back, object);
 
-	back->core->netns[back->netns]->inexact |= kind_may_be_hit(object->decoded.kind, object->decoded.body);
+	if (kind_may_be_hit(object->decoded.kind, object->decoded.body))
+		netns_note_inexact(back->core->netns[back->netns]);
 	if (id) {
 		nexthop_seen(back->core, back->netns, object->nexthop);
 		if (is_taken(back->core, id, object))

@@ -3,6 +3,7 @@
 #include "core/slot.h"
 
 #include "core/clock.h"
+#include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/nexthops.h"
 #include "core/op.h"
@@ -24,8 +25,12 @@ static void queue_open(struct nsp_core *core, uint32_t number)
 		walk_begin(core, &walk, number, LIST_OPEN);
 		while ((id = walk_next(core, &walk))) {
 			struct row *row = table_row(&core->table, id);
-			if (!(row->flags & ITEM_GATEWAY) == !with_gateway && !(row->flags & (ROW_BLOCKED | ROW_DEAD)))
+			if (!(row->flags & ITEM_GATEWAY) != !with_gateway || row->flags & (ROW_BLOCKED | ROW_DEAD))
+				continue;
+			if (!row_lacks_link(core, row))
 				queue_row(core, id, row, express);
+			else if (!(row->flags & ROW_VERDICT_DUE)) /* else when that is settled */
+				row_state(core, id, row, NSP_STATE_PENDING, 0, NULL);
 		}
 	}
 }
@@ -46,6 +51,65 @@ static void push_withdrawal(struct nsp_core *core, struct nsp_op **op)
 	if (*op)
 		queue_push_op(core, &core->withdrawals, *op);
 	*op = NULL;
+}
+
+/* The routes over several links that wait for this one, where it is ready now. */
+static void queue_by(struct nsp_core *core, uint32_t link)
+{
+	uint32_t number = core->slots[link]->netns_slot, id;
+	struct walk walk;
+
+	if (!number || !core->slots[number]->ready)
+		return;
+	walk_begin(core, &walk, number, LIST_OPEN);
+	while ((id = walk_next(core, &walk))) {
+		struct row *row = table_row(&core->table, id);
+		if (!(row->flags & (ROW_BLOCKED | ROW_DEAD)) && !row_is_contested(row) && row_is_by(core, row, link) &&
+		    !row_lacks_link(core, row))
+			queue_row(core, id, row, false);
+	}
+}
+
+/* The link has gone, or is down: what the kernel has of the routes over it and others is not known. */
+static void lose_by(struct nsp_core *core, uint32_t link)
+{
+	uint32_t number = core->slots[link]->netns_slot, id;
+	static const enum row_list lists[] = { LIST_OPEN, LIST_VIA };
+	struct walk walk;
+
+	for (unsigned i = 0; i < 2 && number && core->slots[number]->ready; i++) {
+		walk_begin(core, &walk, number, lists[i]);
+		while ((id = walk_next(core, &walk))) {
+			struct row *row = table_row(&core->table, id);
+			if (!row_is_by(core, row, link))
+				continue;
+			if (row->flags & ROW_SENT)
+				row->flags |= ROW_UNDONE;
+			else if (row->flags & ROW_HELD)
+				row->flags = (uint16_t)((row->flags & ~(ROW_HELD | ROW_SEEN)) | ROW_UNDONE);
+			if (row->flags & ROW_WANTED && !(row->flags & (ROW_QUEUED | ROW_SENT | ROW_BLOCKED | ROW_DEAD)))
+				row_state(core, id, row, NSP_STATE_PENDING, 0, NULL);
+		}
+	}
+}
+
+/* Nothing brings the link about: who waits for a verdict on a route over it gets that. */
+static void settle_by(struct nsp_core *core, uint32_t link)
+{
+	uint32_t number = core->slots[link]->netns_slot, id;
+	struct walk walk;
+
+	if (!number || !core->slots[number]->ready || core->slots[link]->ready)
+		return;
+	walk_begin(core, &walk, number, LIST_OPEN);
+	while ((id = walk_next(core, &walk))) {
+		struct row *row = table_row(&core->table, id);
+		if ((row->flags & (ROW_WANTED | ROW_VERDICT_DUE | ROW_QUEUED | ROW_SENT)) != (ROW_WANTED | ROW_VERDICT_DUE) ||
+		    !row_is_by(core, row, link))
+			continue;
+		row_state(core, id, row, NSP_STATE_PENDING, 0, NULL);
+		row_give_verdict(core, row, NSP_STATE_PENDING);
+	}
 }
 
 static bool is_override(const struct nsp_core *core, const struct row *row)
@@ -110,7 +174,7 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 	slot->leaving = was_ready;
 	if (was_ready)
 		withdraw_rows(core, number, flags & NSP_SLOT_WITHDRAW);
-	if (was_ready && !(flags & NSP_SLOT_WITHDRAW)) /* they go with the link, as its rows do */
+	if (was_ready && slot->ifindex && !(flags & NSP_SLOT_WITHDRAW)) /* they go with the link, as its rows do */
 		nexthops_forget(core, slot->netns, slot->ifindex);
 	for (int list = 0; list < LISTS; list++) {
 		walk_begin(core, &walk, number, list);
@@ -120,6 +184,8 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 	slot->leaving = false;
 	if (was_ready)
 		slot_leave_netns(core, number);
+	if (was_ready)
+		lose_by(core, number);
 }
 
 void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int32_t ifindex)
@@ -141,6 +207,7 @@ void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int3
 		slot->ifindex = ifindex;
 		slot_enter_netns(core, number);
 		queue_open(core, number);
+		queue_by(core, number);
 	}
 	core_unlock(core);
 }
@@ -185,6 +252,7 @@ void nsp_slot_settle(struct nsp_core *core, uint32_t number)
 			}
 		}
 	}
+	settle_by(core, number);
 	core_unlock(core);
 }
 
@@ -192,7 +260,7 @@ static bool is_rechecked(const struct nsp_core *core, const struct row *row, uin
 {
 	const struct extra *extra = row->extra ? &core->table.extras[row->extra] : NULL;
 
-	if (extra && extra->unrecorded)
+	if ((extra && extra->unrecorded) || row_lacks_link(core, row))
 		return false;
 	/* What the kernel makes otherwise it makes so again. */
 	if (extra && extra->differed && row->error == EOPNOTSUPP)
@@ -208,14 +276,40 @@ static bool is_rechecked(const struct nsp_core *core, const struct row *row, uin
 	return which & kinds[row->kind]->rechecked;
 }
 
+static void recheck_list(struct nsp_core *core, uint32_t number, enum row_list list, uint32_t which, bool only_links)
+{
+	struct walk walk;
+	uint32_t id;
+
+	walk_begin(core, &walk, number, list);
+	while ((id = walk_next(core, &walk))) {
+		struct row *row = table_row(&core->table, id);
+		if (!is_rechecked(core, row, which) || (only_links && !row_has_links(core, row)))
+			continue;
+		row->flags &= (uint16_t)~ROW_REFUSED; /* what was refused may be in the queue, as a deletion */
+		if (which == NSP_RECHECK_DROPPED && kinds[row->kind]->unmarked)
+			row_suspect(core, id, row);
+		else
+			queue_row(core, id, row, false);
+	}
+}
+
+/* Of the slot of a namespace the routes over several links, of which one has changed. */
+static void recheck_links(struct nsp_core *core, uint32_t number, uint32_t which)
+{
+	if (!core->slots[number]->link_count)
+		return;
+	recheck_list(core, number, LIST_OPEN, which, true);
+	recheck_list(core, number, LIST_VIA, which, true);
+}
+
 void slot_recheck(struct nsp_core *core, uint32_t number, uint32_t which)
 {
 	static const enum row_list order[] = { LIST_DIRECT, LIST_OPEN, LIST_VIA };
-	struct walk walk;
-	uint32_t id,
-		everything = NSP_RECHECK_ROUTES4 | NSP_RECHECK_ROUTES6 | NSP_RECHECK_NEIGHS | NSP_RECHECK_FDB | NSP_RECHECK_DROPPED;
+	uint32_t everything = NSP_RECHECK_ROUTES4 | NSP_RECHECK_ROUTES6 | NSP_RECHECK_NEIGHS | NSP_RECHECK_FDB |
+			      NSP_RECHECK_DROPPED;
 
-	if (core->slots[number]->ready && which & NSP_RECHECK_GATEWAYS)
+	if (core->slots[number]->ready && core->slots[number]->ifindex && which & NSP_RECHECK_GATEWAYS)
 		nexthops_doubt(core, core->slots[number]->netns, core->slots[number]->ifindex);
 	for (int i = 0; i < LISTS; i++) {
 		if (!core->slots[number] || !core->slots[number]->ready) /* or not any more */
@@ -225,17 +319,7 @@ void slot_recheck(struct nsp_core *core, uint32_t number, uint32_t which)
 						       which & (everything | NSP_RECHECK_REFUSED);
 		if (!whole)
 			continue;
-		walk_begin(core, &walk, number, order[i]);
-		while ((id = walk_next(core, &walk))) {
-			struct row *row = table_row(&core->table, id);
-			if (is_rechecked(core, row, which)) {
-				row->flags &= (uint16_t)~ROW_REFUSED; /* what was refused may be in the queue, as a deletion */
-				if (which == NSP_RECHECK_DROPPED && kinds[row->kind]->unmarked)
-					row_suspect(core, id, row);
-				else
-					queue_row(core, id, row, false);
-			}
-		}
+		recheck_list(core, number, order[i], which, false);
 	}
 }
 
@@ -247,6 +331,8 @@ void nsp_core_recheck(struct nsp_core *core, uint32_t netns, int32_t ifindex, ui
 	uint32_t id = ifindex ? slot_on_link(core, netns, ifindex) : core->netns[netns]->first_slot;
 	for (; id; id = ifindex ? slot_next_on_link(core, id) : core->slots[id]->next)
 		slot_recheck(core, id, which);
+	for (id = ifindex ? slot_on_link(core, netns, 0) : NIL; id; id = slot_next_on_link(core, id))
+		recheck_links(core, id, which);
 	core_unlock(core);
 }
 

@@ -241,7 +241,7 @@ void slot_unblock(struct nsp_core *core, uint32_t id)
 		core->netns[slot->netns]->first_blocked = slot->next_blocked;
 }
 
-void slot_recheck_later(struct nsp_core *core, uint32_t number, uint32_t which)
+static void recheck_later(struct nsp_core *core, uint32_t number, uint32_t which)
 {
 	struct slot *slot = core->slots[number];
 
@@ -250,6 +250,17 @@ void slot_recheck_later(struct nsp_core *core, uint32_t number, uint32_t which)
 		core->recheck[core->recheck_count++] = number;
 	}
 	slot->recheck |= which;
+}
+
+void slot_recheck_later(struct nsp_core *core, uint32_t number, uint32_t which)
+{
+	const struct slot *slot = core->slots[number];
+	uint32_t s = core->hop_links && slot->ready && slot->ifindex ? slot_on_link(core, slot->netns, 0) : NIL;
+
+	recheck_later(core, number, which);
+	for (; s; s = slot_next_on_link(core, s))
+		if (core->slots[s]->link_count)
+			recheck_later(core, s, which);
 }
 
 uint32_t nsp_slot_find(struct nsp_core *core, const char *key)
@@ -292,6 +303,7 @@ int nsp_slot_free(struct nsp_core *core, uint32_t number)
 		index_remove(core, number);
 		mp_free(&slot->missing);
 		free(slot->text);
+		free(slot->links);
 		free(slot->key);
 		free(slot);
 		core->slots[number] = NULL;

@@ -18,7 +18,7 @@ uint32_t slot_next_on_link(const struct nsp_core *core, uint32_t slot);
 /* One more of its rows is blocked, or one less. */
 void slot_block(struct nsp_core *core, uint32_t slot);
 void slot_unblock(struct nsp_core *core, uint32_t slot);
-/* slot_recheck when the queue is empty. */
+/* slot_recheck when the queue is empty; of routes over this link and others too. */
 void slot_recheck_later(struct nsp_core *core, uint32_t slot, uint32_t which);
 
 /* A walk over a list of a slot's rows, of whatever length: now and then others have the lock. Then rows may leave the list, or come to

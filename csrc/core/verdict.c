@@ -3,6 +3,7 @@
 #include "core/verdict.h"
 
 #include "core/changes.h"
+#include "core/hop_links.h"
 #include "core/queue.h"
 #include "core/request.h"
 #include "core/slots.h"
@@ -33,7 +34,7 @@ static void take_deletion_verdict(struct nsp_core *core, const struct sent *sent
 		row->flags &= (uint16_t)~ROW_HELD;
 		if (!(row->flags & ROW_WANTED && row->flags & ROW_QUEUED)) /* otherwise it comes again, and takes the place anew */
 			row_released(core, row);
-		if (sent->on_link && core->slots[row->slot]->heads[LIST_VIA])
+		if (sent->on_link && (core->slots[row->slot]->heads[LIST_VIA] || core->hop_links))
 			slot_recheck_later(core, row->slot, NSP_RECHECK_GATEWAYS);
 	} else {
 		row_state(core, sent->row, row, NSP_STATE_FAILED, sent->error, sent->text);
@@ -77,7 +78,7 @@ static void take_put_verdict(struct nsp_core *core, const struct sent *sent, str
 			entry_put_drift(core, row, "missing");
 		}
 		give_verdict(core, sent->request, row, NSP_STATE_CONFIGURED);
-		if ((sent->on_link || was_unreachable) && core->slots[row->slot]->open)
+		if ((sent->on_link || was_unreachable) && (core->slots[row->slot]->open || core->hop_links))
 			slot_recheck_later(core, row->slot, NSP_RECHECK_REFUSED);
 		return;
 	}
@@ -89,7 +90,9 @@ static void take_put_verdict(struct nsp_core *core, const struct sent *sent, str
 	uint32_t state = is_awaited(row, sent->error) ? NSP_STATE_PENDING : NSP_STATE_FAILED;
 	if (newest) {
 		row_state(core, sent->row, row, state, sent->error, sent->text);
-		if (row->flags & ROW_HELD) { /* the kernel still has what it held before */
+		if (row->flags & ROW_HELD && state == NSP_STATE_PENDING && row_has_links(core, row)) {
+			row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_UNDONE); /* by the other links it still leads */
+		} else if (row->flags & ROW_HELD) { /* the kernel still has what it held before */
 			row->flags |= ROW_REFUSED;
 			queue_row(core, sent->row, row, false);
 		} else {

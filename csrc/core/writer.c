@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/completed.h"
 #include "core/conflict.h"
+#include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/misdeleted.h"
 #include "core/netns.h"
@@ -19,6 +20,7 @@
 #include "core/verdict.h"
 
 #define BATCH_ROWS 256
+#define ECHO_DROPPED_FROM 64 /* rows at once: it costs as much as it saves with these */
 #define BATCH_BYTES (BATCH_ROWS * 256)
 #define RECHECK_MS 1000 /* while the queue does not run empty */
 
@@ -52,6 +54,11 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct sent *sent)
 		row_drop(core, id, row);
 	if (due == DUE_DROP || due == DUE_NOTHING)
 		return false;
+	if ((due == DUE_ADD || due == DUE_REPLACE) && row_lacks_link(core, row)) {
+		row_state(core, id, row, NSP_STATE_PENDING, 0, NULL);
+		row_give_verdict(core, row, NSP_STATE_PENDING);
+		return false;
+	}
 	*sent = (struct sent){
 		.row = id,
 		.generation = slot->generation,
@@ -256,6 +263,8 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 
 	run_withdrawals(writer);
 	make_nexthops(writer, netns, picked);
+	if (picked >= ECHO_DROPPED_FROM)
+		netns_drop_echo(core, core->netns[netns]);
 	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
 	for (uint32_t i = 0; i < picked && batch.cap - batch.len >= KIND_MESSAGE_MAX; i++) {
 		uint32_t id = writer->picked[i];

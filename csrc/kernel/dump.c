@@ -34,6 +34,15 @@ static void request_put(struct nsp_batch *batch, const struct dump *dump, uint8_
 		if (nsp_msg_begin(&msg, batch, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg)))
 			nsp_attr_put_u32(&msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 		break;
+	case NSP_DUMP_VLANS: {
+		struct ifinfomsg *ifi = nsp_msg_begin(&msg, batch, RTM_GETLINK, NLM_F_DUMP, sizeof(*ifi));
+
+		if (!ifi)
+			return;
+		ifi->ifi_family = family;
+		nsp_attr_put_u32(&msg, IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
+		break;
+	}
 	case NSP_DUMP_NEXTHOPS:
 		nsp_msg_begin(&msg, batch, RTM_GETNEXTHOP, NLM_F_DUMP, sizeof(struct nhmsg));
 		break;
@@ -207,6 +216,8 @@ static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family
 			ret = request_send(sock, dump, request, AF_UNSPEC, err);
 		} else if (dump->what == NSP_DUMP_LINKS || dump->what == NSP_DUMP_NEXTHOPS) {
 			ret = family_dump(sock, dump, AF_UNSPEC, err);
+		} else if (dump->what == NSP_DUMP_VLANS) {
+			ret = family_dump(sock, dump, AF_BRIDGE, err);
 		} else {
 			for (size_t i = 0; i < sizeof(families) && ret == 0; i++)
 				if (family == families[i] || (family == 0 && families[i] != AF_BRIDGE))
@@ -223,10 +234,10 @@ static int dump_all(struct nsp_socket *sock, const struct dump *dump, int family
 int nsp_dump(struct nsp_socket *sock, int what, int family, int ifindex, uint32_t table, nsp_reply_fn reply, void *arg,
 	     struct nsp_error *err)
 {
-	static const char *const names[] = { NULL, "links", "addresses", "routes", "neighbours", "nexthops" };
+	static const char *const names[] = { NULL, "links", "addresses", "routes", "neighbours", "nexthops", "VLANs" };
 	struct dump dump = { .what = what, .ifindex = ifindex, .table = table, .reply = reply, .arg = arg };
 
-	if (what < NSP_DUMP_LINKS || what > NSP_DUMP_NEXTHOPS)
+	if (what < NSP_DUMP_LINKS || what > NSP_DUMP_VLANS)
 		return nsp_refuse(err, EINVAL, "%d is not a table that can be dumped", what);
 	if (family != 0 && family != AF_INET && family != AF_INET6 && !(family == AF_BRIDGE && what == NSP_DUMP_NEIGHS))
 		return nsp_refuse(err, EINVAL, "%d is neither of the address families that can be dumped", family);

@@ -14,10 +14,33 @@
  */
 #include "kernel/internal.h"
 
+#include <linux/if_bridge.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/veth.h>
 #include <net/if.h>
+
+/* Not in the headers of Linux 6.1. */
+#define GSO_IPV4_MAX_SIZE 63
+#define GRO_IPV4_MAX_SIZE 64
+
+/* Numbers that a link has, or can be given at any time. */
+static const struct number {
+	uint32_t field;
+	uint16_t type;
+	size_t at;
+} numbers[] = {
+	{ NSP_LINK_MTU, IFLA_MTU, offsetof(struct nsp_link, mtu) },
+	{ NSP_LINK_GROUP, IFLA_GROUP, offsetof(struct nsp_link, group) },
+	{ NSP_LINK_TXQUEUELEN, IFLA_TXQLEN, offsetof(struct nsp_link, txqueuelen) },
+	/* First, for the kernel has the IPv4 one follow it. */
+	{ NSP_LINK_GSO_MAX_SIZE, IFLA_GSO_MAX_SIZE, offsetof(struct nsp_link, gso_max_size) },
+	{ NSP_LINK_GSO_MAX_SEGS, IFLA_GSO_MAX_SEGS, offsetof(struct nsp_link, gso_max_segs) },
+	{ NSP_LINK_GRO_MAX_SIZE, IFLA_GRO_MAX_SIZE, offsetof(struct nsp_link, gro_max_size) },
+	{ NSP_LINK_GSO_IPV4_MAX_SIZE, GSO_IPV4_MAX_SIZE, offsetof(struct nsp_link, gso_ipv4_max_size) },
+	{ NSP_LINK_GRO_IPV4_MAX_SIZE, GRO_IPV4_MAX_SIZE, offsetof(struct nsp_link, gro_ipv4_max_size) },
+};
+#define NUMBERS (sizeof(numbers) / sizeof(*numbers))
 
 static bool has(const struct nsp_link *link, uint32_t field)
 {
@@ -42,12 +65,16 @@ static void attrs_put(struct nsp_msg *msg, const struct nsp_link *link)
 {
 	if (has(link, NSP_LINK_NAME))
 		nsp_attr_put_str(msg, IFLA_IFNAME, link->name);
-	if (has(link, NSP_LINK_MTU))
-		nsp_attr_put_u32(msg, IFLA_MTU, link->mtu);
 	if (has(link, NSP_LINK_MAC))
 		nsp_attr_put(msg, IFLA_ADDRESS, link->mac, link->mac_len ? link->mac_len : ETH_ALEN);
-	if (has(link, NSP_LINK_GROUP))
-		nsp_attr_put_u32(msg, IFLA_GROUP, link->group);
+	for (size_t i = 0; i < NUMBERS; i++) {
+		uint32_t value;
+
+		if (!has(link, numbers[i].field))
+			continue;
+		memcpy(&value, (const uint8_t *)link + numbers[i].at, sizeof(value));
+		nsp_attr_put_u32(msg, numbers[i].type, value);
+	}
 }
 
 /* Has it what can be put? */
@@ -213,6 +240,60 @@ int nsp_link_delete_group(struct nsp_batch *batch, uint32_t group)
 	return nsp_msg_end(&msg, batch);
 }
 
+static int altnames_put(struct nsp_batch *batch, const struct nsp_link *link, uint16_t type, uint16_t flags)
+{
+	struct ifinfomsg *ifi;
+	struct nlattr *nest;
+	struct nsp_msg msg;
+	int ret = begin(&msg, &ifi, batch, type, link);
+
+	if (ret < 0)
+		return ret;
+	msg.head->nlmsg_flags |= flags;
+	if (!has(link, NSP_LINK_INDEX))
+		nsp_attr_put_str(&msg, IFLA_IFNAME, link->name);
+	nest = nsp_attr_nest(&msg, IFLA_PROP_LIST | NLA_F_NESTED);
+	raw_put(&msg, &link->altnames);
+	nsp_attr_nest_end(&msg, nest);
+	return nsp_msg_end(&msg, batch);
+}
+
+int nsp_link_altnames_add(struct nsp_batch *batch, const struct nsp_link *link)
+{
+	return altnames_put(batch, link, RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND);
+}
+
+int nsp_link_altnames_delete(struct nsp_batch *batch, const struct nsp_link *link)
+{
+	return altnames_put(batch, link, RTM_DELLINKPROP, 0);
+}
+
+static int vlans_put(struct nsp_batch *batch, const struct nsp_link *link, uint16_t type)
+{
+	struct ifinfomsg *ifi;
+	struct nlattr *nest;
+	struct nsp_msg msg;
+	int ret = has(link, NSP_LINK_INDEX) ? begin(&msg, &ifi, batch, type, link) : -EINVAL;
+
+	if (ret < 0)
+		return ret;
+	ifi->ifi_family = AF_BRIDGE;
+	nest = nsp_attr_nest(&msg, IFLA_AF_SPEC | NLA_F_NESTED);
+	raw_put(&msg, &link->vlans);
+	nsp_attr_nest_end(&msg, nest);
+	return nsp_msg_end(&msg, batch);
+}
+
+int nsp_link_vlans_add(struct nsp_batch *batch, const struct nsp_link *link)
+{
+	return vlans_put(batch, link, RTM_SETLINK);
+}
+
+int nsp_link_vlans_delete(struct nsp_batch *batch, const struct nsp_link *link)
+{
+	return vlans_put(batch, link, RTM_DELLINK);
+}
+
 int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link)
 {
 	struct ifinfomsg *ifi;
@@ -273,6 +354,28 @@ static uint32_t addr_gen_mode_read(const struct nlattr *families, struct nsp_lin
 	return 0;
 }
 
+/* What a driver says of the bridge in its hardware has flags in front. */
+static uint32_t vlans_read(const struct nlattr *spec, struct nsp_link *link)
+{
+	const struct nlattr *attr;
+
+	NSP_ATTR_EACH_IN(attr, spec) {
+		if (nsp_attr_type(attr) == IFLA_BRIDGE_FLAGS) {
+			link->fields &= ~NSP_LINK_VLANS;
+			return 0;
+		}
+	}
+	return attrs_read(spec, &link->vlans, NSP_LINK_VLANS);
+}
+
+static uint32_t number_read(const struct nlattr *attr, struct nsp_link *link)
+{
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (numbers[i].type == nsp_attr_type(attr))
+			return nsp_attr_get(attr, (uint8_t *)link + numbers[i].at, sizeof(uint32_t)) ? numbers[i].field : 0;
+	return 0;
+}
+
 static uint32_t mac_read(const struct nlattr *attr, struct nsp_link *link)
 {
 	size_t len = nsp_attr_len(attr);
@@ -290,14 +393,10 @@ static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 	case IFLA_IFNAME:
 		nsp_attr_get_str(attr, link->name, sizeof(link->name));
 		return NSP_LINK_NAME;
-	case IFLA_MTU:
-		return nsp_attr_get(attr, &link->mtu, sizeof(link->mtu)) ? NSP_LINK_MTU : 0;
 	case IFLA_ADDRESS:
 		return mac_read(attr, link);
 	case IFLA_MASTER:
 		return nsp_attr_get(attr, &link->master, sizeof(link->master)) ? NSP_LINK_MASTER : 0;
-	case IFLA_GROUP:
-		return nsp_attr_get(attr, &link->group, sizeof(link->group)) ? NSP_LINK_GROUP : 0;
 	case IFLA_IFALIAS:
 		nsp_attr_get_str(attr, link->alias, sizeof(link->alias));
 		return NSP_LINK_ALIAS;
@@ -315,9 +414,9 @@ static uint32_t attr_read(const struct nlattr *attr, struct nsp_link *link)
 	case IFLA_PROP_LIST:
 		return attrs_read(attr, &link->altnames, NSP_LINK_ALTNAMES);
 	case IFLA_AF_SPEC:
-		return addr_gen_mode_read(attr, link);
+		return has(link, NSP_LINK_VLANS) ? vlans_read(attr, link) : addr_gen_mode_read(attr, link);
 	default:
-		return 0;
+		return number_read(attr, link);
 	}
 }
 
@@ -337,6 +436,8 @@ int nsp_link_read(const void *msg, struct nsp_link *link)
 	/* What a link does not have, the kernel leaves out. A bridge's message about its port leaves out more than that. */
 	if (ifi->ifi_family == AF_UNSPEC)
 		link->fields |= NSP_LINK_MASTER | NSP_LINK_ALIAS;
+	if (ifi->ifi_family == AF_BRIDGE)
+		link->fields |= NSP_LINK_VLANS;
 	NSP_ATTR_EACH(attr, head, sizeof(*ifi)) {
 		link->fields |= attr_read(attr, link);
 	}
@@ -349,6 +450,10 @@ static void attrs_keep(struct nsp_link *link, uint32_t field, struct nsp_attrs *
 
 	if (!has(link, field))
 		return;
+	if (!attrs->len) {
+		attrs->data = NULL;
+		return;
+	}
 	if (room) {
 		at = room->len;
 		room->len += len;
@@ -366,4 +471,5 @@ void nsp_link_keep(struct nsp_link *link, struct nsp_room *room)
 	attrs_keep(link, NSP_LINK_DATA, &link->data, room);
 	attrs_keep(link, NSP_LINK_SLAVE_DATA, &link->slave_data, room);
 	attrs_keep(link, NSP_LINK_ALTNAMES, &link->altnames, room);
+	attrs_keep(link, NSP_LINK_VLANS, &link->vlans, room);
 }

@@ -53,7 +53,7 @@ static void hops_put(struct nsp_msg *msg, uint8_t family, const struct nsp_hop *
 }
 
 static inline int route_put(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops, uint32_t count,
-			    uint32_t nexthop, int mode)
+			    uint32_t nexthop, uint8_t type, int mode)
 {
 	uint16_t flags = NLM_F_CREATE | (mode == NSP_PUT_REPLACE ? NLM_F_REPLACE : NLM_F_EXCL);
 	struct rtmsg *rtm;
@@ -64,7 +64,7 @@ static inline int route_put(struct nsp_batch *batch, const struct nsp_route *rou
 	rtm = nsp_msg_begin(&msg, batch, RTM_NEWROUTE, flags, sizeof(*rtm));
 	if (unlikely(!rtm))
 		return -ENOSPC;
-	rtm->rtm_type = RTN_UNICAST;
+	rtm->rtm_type = type;
 	rtm->rtm_scope = route->fields & NSP_ROUTE_SCOPE ? route->scope : default_scope(route);
 	if (route->fields & NSP_ROUTE_ONLINK)
 		rtm->rtm_flags = RTNH_F_ONLINK;
@@ -82,7 +82,7 @@ static inline int route_put(struct nsp_batch *batch, const struct nsp_route *rou
 
 int nsp_route_put(struct nsp_batch *batch, const struct nsp_route *route, int mode)
 {
-	return route_put(batch, route, NULL, 0, 0, mode);
+	return route_put(batch, route, NULL, 0, 0, RTN_UNICAST, mode);
 }
 
 /* The route as it is without a next hop of its own. */
@@ -109,14 +109,26 @@ int nsp_route_put_hops(struct nsp_batch *batch, const struct nsp_route *route, c
 {
 	struct nsp_route with = with_scope(route);
 
-	return route_put(batch, &with, hops, count, 0, mode);
+	return route_put(batch, &with, hops, count, 0, RTN_UNICAST, mode);
 }
 
 int nsp_route_put_by(struct nsp_batch *batch, const struct nsp_route *route, uint32_t nexthop, int mode)
 {
 	struct nsp_route with = with_scope(route);
 
-	return route_put(batch, &with, NULL, 0, nexthop, mode);
+	return route_put(batch, &with, NULL, 0, nexthop, RTN_UNICAST, mode);
+}
+
+static bool has_no_hop(uint8_t type)
+{
+	return type == RTN_BLACKHOLE || type == RTN_UNREACHABLE || type == RTN_PROHIBIT || type == RTN_THROW;
+}
+
+int nsp_route_put_type(struct nsp_batch *batch, const struct nsp_route *route, uint8_t type, int mode)
+{
+	struct nsp_route with = with_scope(route);
+
+	return has_no_hop(type) ? route_put(batch, &with, NULL, 0, 0, type, mode) : -EINVAL;
 }
 
 static int route_delete(struct nsp_batch *batch, const struct nsp_route *route, const struct nsp_hop *hops, uint32_t count)
@@ -162,7 +174,8 @@ int nsp_route_delete_hops(struct nsp_batch *batch, const struct nsp_route *route
 struct hops_read {
 	struct nsp_hop *hops;
 	uint32_t count, cap;
-	bool by; /* only a route by a nexthop object is asked for */
+	bool by;   /* only a route by a nexthop object is asked for */
+	bool type; /* only one of a type that has no next hop */
 	uint32_t nexthop;
 };
 
@@ -212,7 +225,7 @@ static bool is_in_object(uint16_t type)
 /* Returns 0 where the attribute is read or means nothing here, -EOPNOTSUPP where the route is of a sort that cannot be held. */
 static int attr_read(const struct nlattr *attr, struct nsp_route *route, struct hops_read *read, size_t len)
 {
-	if (read && read->by && is_in_object(nsp_attr_type(attr)))
+	if (read && (read->by || read->type) && is_in_object(nsp_attr_type(attr))) /* of IPv6 a link, which is lo */
 		return 0;
 	switch (nsp_attr_type(attr)) {
 	case RTA_DST:
@@ -252,7 +265,8 @@ static int route_read(const void *msg, struct nsp_route *route, struct hops_read
 	if (!rtm || (head->nlmsg_type != RTM_NEWROUTE && head->nlmsg_type != RTM_DELROUTE))
 		return -EINVAL;
 	len = nsp_address_len(rtm->rtm_family);
-	if (!len || rtm->rtm_type != RTN_UNICAST || rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_src_len || rtm->rtm_tos)
+	if (!len || (read && read->type ? !has_no_hop(rtm->rtm_type) : rtm->rtm_type != RTN_UNICAST) ||
+	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_src_len || rtm->rtm_tos)
 		return -EOPNOTSUPP;
 	if (rtm->rtm_dst_len > len * 8)
 		return -EINVAL;
@@ -269,8 +283,8 @@ static int route_read(const void *msg, struct nsp_route *route, struct hops_read
 		if (ret < 0)
 			return ret;
 	}
-	if (read && read->by) {
-		if (!read->nexthop)
+	if (read && (read->by || read->type)) {
+		if (read->by && !read->nexthop)
 			return -EOPNOTSUPP;
 		if (route->scope != RT_SCOPE_UNIVERSE)
 			route->fields |= NSP_ROUTE_SCOPE;
@@ -309,4 +323,12 @@ int nsp_route_read_by(const void *msg, struct nsp_route *route, uint32_t *nextho
 
 	*nexthop = read.nexthop;
 	return ret;
+}
+
+int nsp_route_read_type(const void *msg, struct nsp_route *route)
+{
+	struct hops_read read = { .type = true };
+	int ret = route_read(msg, route, &read);
+
+	return ret < 0 ? ret : ((const struct rtmsg *)nsp_msg_body(msg, sizeof(struct rtmsg)))->rtm_type;
 }

@@ -149,7 +149,9 @@ static bool add_columns(struct block *block, const struct kind *kind, const stru
 		path(name, field->name, "");
 		bool gateway = field->type == FIELD_GATEWAY;
 		if (gateway && block->shared.hops_len)
-			return fault_set(fault, name, "is not given beside nexthops");
+			return fault_set(fault, name, "is not given beside %s",
+					 hops_type(block->shared.hops, block->shared.hops_len) == RTN_UNICAST ? "nexthops" :
+														"such a type");
 		if ((field->type == FIELD_HOST || gateway) && block->family != family)
 			return fault_set(fault, name, "is IPv%d, the destination IPv%d", block->family, family);
 		if (!count_rows(block, name, data, column->width, !block->count, fault) ||
@@ -201,7 +203,7 @@ bool block_read(struct fields *fields, bool keys, struct block *block, struct mp
 		return false;
 	for (uint8_t i = 0; i < block->count; i++)
 		block->shared.flags |= block->columns[i].field->flag;
-	return reference_decode(&fields->name, fields->namespace, &block->shared.slot, text, memo, fault);
+	return item_place(fields, keys, &block->shared, text, memo, fault);
 }
 
 uint32_t block_decode(const struct block *block, uint32_t row, struct decoded *decoded, struct fault *fault)
@@ -257,7 +259,7 @@ void block_show(struct mp_out *out, struct mp_in in, bool keys, uint32_t row)
 	struct fault fault;
 	struct fields fields;
 
-	if (item_read(&again, item_kind(in), &fields, &text, &memo, &fault) &&
+	if (item_read(&again, item_kind(in, &memo), &fields, &text, &memo, &fault) &&
 	    block_read(&fields, keys, &block, &text, &memo, &fault)) {
 		mp_put_map(out, put_others(NULL, in) + block.count);
 		put_others(out, in);

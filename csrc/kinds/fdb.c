@@ -31,7 +31,7 @@ static const uint8_t blank[KIND_BODY_MAX];
 
 /* clang-format off */
 static const struct field fields[] = {
-	FIELDS_HEAD("fdb"),
+	FIELDS_HEAD("fdb", true),
 	{ FIELD_NAME("mac"), FIELD_MAC, true, FIELD_AT(struct fdb, mac), .shown = "mac",
 	  .about = "to whom the frames are; of all zeros, with `dst`: to whom nothing else is known" },
 	{ FIELD_NAME("vlan"), FIELD_NUMBER, FIELD_AT(struct fdb, vlan), .min = 1, .max = 4094, .shown = "integer",

@@ -15,6 +15,7 @@ enum field_type {
 	FIELD_HOST,    /* an address of one host, of the kind's family */
 	FIELD_GATEWAY, /* the same, of a set of one next hop */
 	FIELD_HOPS,    /* a set of several */
+	FIELD_TYPE,    /* what stands in the place of such a set: a word */
 	FIELD_ADDRESS, /* the same of either family, IPv4 as ::ffff:0:0/96 */
 	FIELD_MAC,
 	FIELD_NUMBER,
@@ -42,11 +43,12 @@ struct field {
 #define FIELD_NAME(text) .name = text, .name_len = sizeof(text) - 1
 #define FIELD_AT(layout, member) .offset = offsetof(layout, member), .size = sizeof(((layout *)0)->member)
 
-/* What items of all kinds begin with, and where their interface may be. */
-#define FIELDS_HEAD(kind)                                                                                                          \
+/* What items of all kinds begin with, and where their interface may be. `always`: they have one. */
+#define FIELDS_HEAD(kind, always)                                                                                                  \
 	{ FIELD_NAME("kind"), FIELD_KIND, true, .shown = "\"" kind "\"", .about = "what the item is" },                            \
-		{ FIELD_NAME("interface"), FIELD_INTERFACE, true, .shown = "string",                                               \
+		{ FIELD_NAME("interface"), FIELD_INTERFACE, always, .shown = "string",                                             \
 		  .about = "the logical name of an interface item or, with `namespace`, the kernel's name of a link there" }
+#define FIELDS_OF_HEAD 3u /* a bit each: they have no place in a body */
 #define FIELDS_NAMESPACE                                                                                                           \
 	{ FIELD_NAME("namespace"), FIELD_NAMESPACE, .shown = "namespace", .about = "where `interface` is a link of the kernel" }
 

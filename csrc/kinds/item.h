@@ -6,14 +6,15 @@
 #include "kinds/value.h"
 #include "wire/reference.h"
 
-/* The first kind of the name that an item map gives as its `kind`, or -1. `in` is at the item's first byte and is not moved. */
-int item_kind(struct mp_in in);
+/* The first kind of the name that an item map gives as its `kind`, or -1. `in` is at the item's first byte and is not moved; `memo` is of
+ * the item before. */
+int item_kind(struct mp_in in, const struct slot_memo *memo);
 
 /* What a map of an item says. */
 struct fields {
 	int kind;		       /* the first of its name */
 	unsigned given;		       /* the fields that are, by their places in the kind's table */
-	struct mp_token name;	       /* of the interface */
+	struct mp_token name;	       /* of the interface; MP_NIL where none is given */
 	struct mp_in namespace, block; /* their values, or nothing */
 	struct value values[KIND_FIELDS_MAX];
 };
@@ -27,6 +28,11 @@ bool item_make(struct fields *fields, struct decoded *decoded, struct mp_out *te
 
 /* The field of this name, or NULL; `hint` is where it is looked for first, and next time. */
 const struct field *item_field(const struct kind *kind, const struct mp_token *key, unsigned *hint);
+
+/* Finds the slot: of an item that is of its whole namespace that of the namespace; of `keys`, which do not say it, where no interface is
+ * given. The slot's key is appended to `text`. */
+bool item_place(const struct fields *fields, bool keys, struct decoded *decoded, struct mp_out *text, struct slot_memo *memo,
+		struct fault *fault);
 
 /* Puts what is given where it belongs. The family of an item is that of the address in its key, and all its addresses are of it. */
 bool item_store(const struct fields *fields, const struct kind *kind, struct decoded *decoded, struct fault *fault);

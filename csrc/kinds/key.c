@@ -88,7 +88,7 @@ bool key_parse(const char *key, size_t len, struct decoded *decoded, struct mp_o
 
 	if (len >= NSP_KEY_MAX || !dst || dst == slot || !text_is_clean((const uint8_t *)key, len))
 		return fault_set(fault, "key", "wants %s/INTERFACE/%s", kind->name, kind->key_form);
-	if (!reference_is_slot(slot, (size_t)(dst - slot)))
+	if (!reference_is_slot(slot, (size_t)(dst - slot)) || (reference_is_netns(slot) && !kind_has_netns(kind)))
 		return fault_set(fault, "key", "'%s' is not an interface as it stands in keys",
 				 fault_text(part, (const uint8_t *)slot, (size_t)(dst - slot)));
 	const char *stop = memchr(dst, ';', (size_t)(end - dst));

@@ -23,6 +23,7 @@ struct sock_filter;
 #define KINDS_MAX 8
 #define KIND_BODY_MAX 48
 #define KIND_FIELDS_MAX 16
+#define KIND_REQUIRED_MAX 4   /* of the fields in front: behind them none is required */
 #define KIND_MESSAGE_MAX 2048 /* that puts or deletes an object, with as many next hops as it may have */
 
 /* What is given, of the fields that need not be. They are the low bits of a row's flags. */
@@ -117,7 +118,7 @@ struct kind {
 	bool (*has_long_key)(const uint8_t *body);
 	uint8_t order;		    /* in which a request is written: the lower first */
 	const uint8_t *blank;	    /* the body of an item of which nothing is given: KIND_BODY_MAX bytes */
-	const struct field *fields; /* what is required comes first */
+	const struct field *fields; /* what is required is among the first KIND_REQUIRED_MAX */
 	uint8_t field_count;
 	uint8_t address; /* which of them begins the key, behind the interface */
 	uint8_t set; /* where in a row's body the number of its set of next hops is (of one that was decoded: 0); 0: it has none */
@@ -131,6 +132,7 @@ struct kind {
 	bool deletes_ours;    /* its deletion names our protocol, and hits nobody else's object */
 	bool unmarked;	      /* the kernel keeps no protocol, and no message names who changed one: whose it is nobody can tell */
 	bool deletes_spread;  /* the kernel deletes many faster in strides than neighbour by neighbour */
+	bool echoed;	      /* the kernel tells the author of a change by itself, where that asks for it (NLM_F_ECHO) */
 	bool kept_otherwise;  /* on some links the kernel keeps it under another key than it was put with */
 	bool outlives_down;   /* the kernel keeps it while the link is down */
 
@@ -172,6 +174,12 @@ struct kind {
 	/* Takes off the time that has passed from what it has to live. false: that is over. NULL: it has no end. */
 	bool (*age)(struct nlmsghdr *msg, uint32_t seconds);
 };
+
+/* May its items be of a whole namespace, and not of an interface? */
+static inline bool kind_has_netns(const struct kind *kind)
+{
+	return !kind->fields[1].required;
+}
 
 /* How many bytes of a body are its key. */
 static inline size_t kind_key_size(const struct kind *kind, const uint8_t *body)

@@ -19,7 +19,7 @@ static const uint8_t blank[KIND_BODY_MAX];
 
 /* clang-format off */
 #define FIELDS(layout) {                                                                                                           \
-	FIELDS_HEAD("arp"),                                                                                                        \
+	FIELDS_HEAD("arp", true),                                                                                                        \
 	{ FIELD_NAME("ip"), FIELD_HOST, true, FIELD_AT(layout, ip), .shown = "address",                                            \
 	  .about = "the neighbour's address, IPv4 or IPv6" },                                                                      \
 	{ FIELD_NAME("mac"), FIELD_MAC, true, FIELD_AT(layout, mac), .shown = "mac",                                               \

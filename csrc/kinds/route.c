@@ -40,15 +40,22 @@ static const struct field_word scopes[] = { { "global", RT_SCOPE_UNIVERSE },
 					    { "host", RT_SCOPE_HOST },
 					    { NULL, 0 } };
 
+static const struct field_word types[] = {
+	{ "unicast", RTN_UNICAST },   { "blackhole", RTN_BLACKHOLE }, { "unreachable", RTN_UNREACHABLE },
+	{ "prohibit", RTN_PROHIBIT }, { "throw", RTN_THROW },	      { NULL, 0 }
+};
+
 /* clang-format off */
 #define FIELDS(layout, scope_at, scope_size) {                                                                                     \
-	FIELDS_HEAD("route"),                                                                                                      \
+	FIELDS_HEAD("route", false),                                                                                                      \
 	{ FIELD_NAME("dst"), FIELD_PREFIX, true, FIELD_AT(layout, dst), .shown = "prefix",                                         \
 	  .about = "the destination network, 10.0.0.0/8 or fd00::/8; an address alone is a host route" },                          \
 	{ FIELD_NAME("gateway"), FIELD_GATEWAY, FIELD_AT(layout, set), .flag = ITEM_GATEWAY, .waits = true,                       \
 	  .shown = "address", .about = "the next hop, of the destination's family; without it the destination is on the link" },   \
 	{ FIELD_NAME("nexthops"), FIELD_HOPS, FIELD_AT(layout, set), .shown = "nexthops",                                          \
 	  .about = "2 to 64 next hops between which traffic is divided, in the place of `gateway`; their order says nothing" },    \
+	{ FIELD_NAME("type"), FIELD_TYPE, .words = types, .shown = "type",                                                         \
+	  .about = "unicast where left out; blackhole, unreachable, prohibit or throw in the place of an interface" },             \
 	{ FIELD_NAME("metric"), FIELD_NUMBER, FIELD_AT(layout, metric), .max = UINT32_MAX, .shown = "integer",                     \
 	  .about = "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },                                                     \
 	{ FIELD_NAME("table"), FIELD_NUMBER, FIELD_AT(layout, table), .min = 1, .max = UINT32_MAX, .waits = true,                  \
@@ -73,7 +80,8 @@ static bool settle(struct decoded *decoded, struct fault *fault)
 	if (!(decoded->flags & ROUTE_ONLINK))
 		return true;
 	if (decoded->hops_len != 1 + hop_size(kinds[decoded->kind]->family))
-		return fault_set(fault, "onlink", decoded->hops_len ? "stands in each of nexthops" : "wants a gateway");
+		return fault_set(fault, "onlink",
+				 decoded->hops_len > HOPS_TYPE_SIZE ? "stands in each of nexthops" : "wants a gateway");
 	decoded->hops[decoded->hops_len - 1] = RTNH_F_ONLINK;
 	return true;
 }
@@ -83,7 +91,7 @@ static bool settle4(struct decoded *decoded, struct fault *fault)
 	struct route4 *route = (struct route4 *)decoded->body;
 
 	if (!(decoded->flags & ROUTE_SCOPE))
-		route->scope = decoded->flags & ITEM_GATEWAY ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+		route->scope = decoded->hops_len ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
 	return settle(decoded, fault);
 }
 
@@ -122,7 +130,9 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 {
 	struct nsp_route route = { .proto = NSP_PROTOCOL, .oif = ifindex };
 	bool deletes = mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY;
-	unsigned count = mode == ENCODE_DELETE_ANY || item->nexthop ? 0 : hops_count(item->hops, item->hops_len);
+	bool by_links = hops_have_links(item->hops, item->hops_len);
+	bool any = mode == ENCODE_DELETE_ANY || item->nexthop || (deletes && by_links);
+	unsigned count = any ? 0 : hops_count(item->hops, item->hops_len);
 	struct nsp_hop hops[HOPS_MAX];
 
 	unpack(kind, item->body, &route);
@@ -132,7 +142,8 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 	}
 	for (unsigned i = 0; i < count && count > 1; i++) {
 		hops_get(item->hops, i, &hops[i]);
-		hops[i].oif = ifindex;
+		if (!by_links)
+			hops[i].oif = ifindex;
 	}
 	/* An IPv4 route by an object is not one of a link. */
 	if (deletes && item->by_object && kind->family == AF_INET) {
@@ -150,6 +161,9 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 		memcpy(route.source, item->source, 16);
 	}
 	int put = mode == ENCODE_NEW ? NSP_PUT_NEW : NSP_PUT_REPLACE;
+	uint8_t type = hops_type(item->hops, item->hops_len);
+	if (unlikely(type != RTN_UNICAST))
+		return nsp_route_put_type(batch, &route, type, put);
 	if (item->nexthop)
 		return nsp_route_put_by(batch, &route, item->nexthop, put);
 	return count > 1 ? nsp_route_put_hops(batch, &route, hops, count, put) : nsp_route_put(batch, &route, put);
@@ -250,8 +264,12 @@ static bool are_on_one_link(const struct nsp_hop *hops, int count)
 static void take_hops(struct object *object, uint8_t family, const struct nsp_hop *hops, unsigned count)
 {
 	struct decoded *decoded = &object->decoded;
+	bool by_links = !are_on_one_link(hops, (int)count);
 
-	decoded->hops_len = hops_pack(object->hops, family, hops, count);
+	decoded->hops_len = by_links ? hops_pack_links(object->hops, family, hops, NULL, count) :
+				       hops_pack(object->hops, family, hops, count);
+	if (by_links)
+		object->ifindex = 0;
 	if (decoded->hops_len <= HOPS_SHORT)
 		memcpy(decoded->hops, object->hops, decoded->hops_len);
 	else
@@ -293,7 +311,15 @@ static bool read_route(const struct nlmsghdr *msg, struct object *object)
 		object->by_object = true;
 		return true;
 	}
-	object->plain = count >= 0 && are_on_one_link(hops, count);
+	int type = count < 0 ? nsp_route_read_type(msg, &route) : -EOPNOTSUPP;
+
+	if (type >= 0) {
+		take_route(object, rtm->rtm_protocol, &route);
+		object->decoded.hops_len = hops_pack_type(object->decoded.hops, (uint8_t)type);
+		object->plain = true;
+		return true;
+	}
+	object->plain = count >= 0;
 	object->several = count > 0;
 	if (count < 0) { /* of hops on no link or by tunnels, or of a type that no row has */
 		if (!route_read_key(msg, &route))
@@ -408,6 +434,11 @@ static void describe_made(const struct kind *kind, const struct object *object, 
 	struct nsp_route route = { 0 };
 
 	unpack(kind, object->decoded.body, &route);
+	uint8_t type = hops_type(set, object->decoded.hops_len);
+	if (type != RTN_UNICAST) {
+		snprintf(text, cap, "the kernel makes a%s route of it", type_name(type));
+		return;
+	}
 	const char *to = count > 1 ? "several" : ip_text(route.family, count ? hops_address(set, 0) : NULL, count, gateway);
 	snprintf(text, cap, "the kernel makes another route of it: gateway %s, source %s, scope %u%s", to,
 		 ip_text(route.family, object->decoded.source, object->decoded.flags & ITEM_SOURCE, source), route.scope,
@@ -493,8 +524,8 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	.set = offsetof(struct route##version, set), .inline_flags = ROUTE_SCOPE, .onlink_flag = ROUTE_ONLINK,                     \
 	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
 	.field_count = sizeof(fields##version) / sizeof(*fields##version), .rechecked = NSP_RECHECK_ROUTES##version,               \
-	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode, .table = table_of,             \
-	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .passes_filter = passes_filter, .filter = filter,                      \
+	.makes_reachable = true, .deletes_ours = true, .echoed = true, .settle = settle##version, .encode = encode,                \
+	.table = table_of, .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .passes_filter = passes_filter, .filter = filter,   \
 	.filter_len = sizeof(filter) / sizeof(*filter), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL,                    \
 	.describe = describe, .describe_made = describe_made, .keep = keep, .age = age
 

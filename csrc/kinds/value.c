@@ -56,6 +56,26 @@ static bool decode_word(struct mp_in *in, const struct field *field, struct valu
 	return refuse_word(field, &token, fault);
 }
 
+/* "'x' is not unicast, blackhole, unreachable, prohibit or throw" */
+static bool decode_type(struct mp_in *in, const struct field *field, struct value *value, struct fault *fault)
+{
+	const struct field_word *word = field->words;
+	struct mp_token token;
+	char text[64], words[128];
+	size_t n = 0;
+
+	if (!fault_want(in, &token, MP_STR, field->name, fault))
+		return false;
+	for (; word->word; word++) {
+		if (text_is(token.data, token.len, word->word)) {
+			value->number = word->number;
+			return true;
+		}
+		n += (size_t)snprintf(words + n, sizeof(words) - n, "%s%s", !n ? "" : word[1].word ? ", " : " or ", word->word);
+	}
+	return fault_set(fault, field->name, "'%s' is not %s", fault_text(text, token.data, token.len), words);
+}
+
 static bool is_multicast(int family, const uint8_t *ip)
 {
 	return family == 4 ? (ip[0] & 0xf0) == 0xe0 : ip[0] == 0xff;
@@ -109,7 +129,7 @@ bool value_decode_hops(struct mp_in *in, const struct field *field, struct value
 		memo->set = (uint32_t)text->len;
 		mp_put_raw(text, set, memo->set_len);
 	}
-	value->family = text->data[memo->set] == AF_INET ? 4 : 6;
+	value->family = hops_family(text->data + memo->set) == AF_INET ? 4 : 6;
 	value->number = memo->set;
 	value->len = memo->set_len;
 	if (value->len <= HOPS_SHORT)
@@ -136,6 +156,8 @@ bool value_decode(struct mp_in *in, const struct field *field, struct value *val
 		return text_parse_mac(token.data, token.len, value->bytes) ||
 		       fault_set(fault, field->name, "'%s' is not a MAC of six bytes such as 02:00:00:00:00:01",
 				 fault_text(text, token.data, token.len));
+	case FIELD_TYPE:
+		return decode_type(in, field, value, fault);
 	case FIELD_NUMBER:
 		return field->words ? decode_word(in, field, value, fault) : decode_number(in, field, value, fault);
 	case FIELD_FLAG:
@@ -285,6 +307,10 @@ void value_store(const struct value *value, const struct field *field, struct de
 			memcpy(decoded->hops, value->bytes, value->len);
 		else
 			memcpy(decoded->hops, &value->number, sizeof(value->number));
+		return;
+	case FIELD_TYPE:
+		if (value->number != RTN_UNICAST)
+			decoded->hops_len = hops_pack_type(decoded->hops, (uint8_t)value->number);
 		return;
 	case FIELD_ADDRESS:
 		field_put_address(field, value->bytes, value->family == 6, decoded->body);

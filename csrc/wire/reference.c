@@ -137,7 +137,7 @@ bool reference_pass(struct mp_in *in, const struct slot_memo *memo, struct mp_in
 static bool same_as_last(const struct slot_memo *memo, const struct mp_token *name, struct mp_in namespace)
 {
 	return memo->name && memo->name_len == name->len && memo->namespace.p == namespace.p &&
-	       !memcmp(memo->name, name->data, name->len);
+	       !memcmp(memo->name, name->data, name->len) && (name->len || name->type == MP_NIL);
 }
 
 static void note(struct slot_memo *memo, const struct mp_token *name, struct mp_in namespace, uint32_t slot)
@@ -148,7 +148,22 @@ static void note(struct slot_memo *memo, const struct mp_token *name, struct mp_
 	memo->namespace = namespace;
 }
 
-/* Writes the slot's key: NAME, or LINK@TYPE:REFERENCE. */
+/* @, or @TYPE:REFERENCE */
+static bool decode_netns(struct mp_in namespace, struct mp_out *text, struct fault *fault)
+{
+	struct reference ref;
+
+	if (!namespace.p) {
+		mp_put_raw(text, "@", 2);
+		return true;
+	}
+	if (!decode_reference(&namespace, &ref, fault))
+		return false;
+	text->len += write_slot((char *)mp_room(text, NSP_KEY_MAX), NULL, 0, &ref) + 1;
+	return true;
+}
+
+/* Writes the slot's key: NAME, LINK@TYPE:REFERENCE, or without a link. */
 bool reference_decode(const struct mp_token *name, struct mp_in namespace, uint32_t *slot, struct mp_out *text,
 		      struct slot_memo *memo, struct fault *fault)
 {
@@ -158,6 +173,13 @@ bool reference_decode(const struct mp_token *name, struct mp_in namespace, uint3
 
 	if (same_as_last(memo, name, namespace)) {
 		*slot = memo->offset;
+		return true;
+	}
+	if (name->type == MP_NIL) {
+		*slot = (uint32_t)text->len;
+		if (!decode_netns(namespace, text, fault))
+			return false;
+		note(memo, name, namespace, *slot);
 		return true;
 	}
 	if (!namespace.p) {
@@ -195,6 +217,8 @@ bool reference_is_slot(const char *slot, size_t len)
 
 	if (!at)
 		return text_is_name((const uint8_t *)slot, len);
+	if (len == 1)
+		return true;
 	if (!colon || at - slot > (ptrdiff_t)sizeof(link) || end - colon - 1 > (ptrdiff_t)sizeof(decoded))
 		return false;
 	for (unsigned i = 0; i < COUNT(references); i++)
@@ -202,7 +226,8 @@ bool reference_is_slot(const char *slot, size_t len)
 			ref.type = (int)i;
 	long link_len = text_decode(link, slot, (size_t)(at - slot)),
 	     n = text_decode(decoded, colon + 1, (size_t)(end - colon - 1));
-	if (ref.type < 0 || link_len < 0 || !text_is_link((const uint8_t *)link, (size_t)link_len) || n < 0 || n > REFERENCE_MAX)
+	bool is_link = at == slot || (link_len > 0 && text_is_link((const uint8_t *)link, (size_t)link_len));
+	if (ref.type < 0 || !is_link || n < 0 || n > REFERENCE_MAX)
 		return false;
 	memcpy(ref.text, decoded, (size_t)n);
 	ref.len = (uint32_t)n;
@@ -215,13 +240,18 @@ uint32_t reference_put(struct mp_out *out, const char *slot)
 {
 	const char *at = strchr(slot, '@');
 	char decoded[NSP_KEY_MAX];
+	uint64_t pid;
 
-	mp_put_literal(out, "interface");
+	if (!reference_is_netns(slot))
+		mp_put_literal(out, "interface");
 	if (!at) {
 		mp_put_text(out, slot);
 		return 1;
 	}
-	mp_put_str(out, decoded, (size_t)text_decode(decoded, slot, (size_t)(at - slot)));
+	if (!reference_is_netns(slot))
+		mp_put_str(out, decoded, (size_t)text_decode(decoded, slot, (size_t)(at - slot)));
+	else if (!at[1])
+		return 0;
 	const char *colon = strchr(at, ':');
 	mp_put_literal(out, "namespace");
 	mp_put_map(out, 2);
@@ -231,10 +261,9 @@ uint32_t reference_put(struct mp_out *out, const char *slot)
 	for (unsigned i = 0; i < COUNT(references); i++)
 		if (text_is((const uint8_t *)at + 1, (size_t)(colon - at - 1), references[i].type))
 			mp_put_text(out, references[i].field);
-	uint64_t pid;
 	if (!strncmp(at, "@pid:", 5) && text_parse_number(decoded, (size_t)n, INT32_MAX, &pid))
 		mp_put_uint(out, pid);
 	else
 		mp_put_str(out, decoded, (size_t)n);
-	return 2;
+	return reference_is_netns(slot) ? 1 : 2;
 }

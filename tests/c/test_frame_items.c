@@ -74,6 +74,32 @@ static void test_arp(void)
 	CHECK_STR(text_in(decoded, "mac"), "02:00:00:00:ab:cd");
 }
 
+static void test_types(void)
+{
+	const struct decoded *decoded = item("{kind: route, namespace: {type: name, name: red}, dst: 10.0.0.0/8, type: blackhole}");
+
+	CHECK_STR(slot(decoded), "@name:red");
+	CHECK_EQ(decoded->flags, 0);
+	CHECK_EQ(number_in(decoded, "scope"), RT_SCOPE_UNIVERSE);
+	CHECK_EQ(hops_type(decoded->hops, decoded->hops_len), RTN_BLACKHOLE);
+	CHECK_STR(slot(item("{type: throw, dst: fd00::/8, kind: route}")), "@");
+	CHECK_STR(slot(item("{kind: route, interface: nil, namespace: nil, dst: fd00::/8, type: prohibit}")), "@");
+	CHECK_EQ(item("{" ROUTE ", type: unicast}")->hops_len, 0);
+	CHECK_EQ(hops_type(item("{" ROUTE "}")->hops, 0), RTN_UNICAST);
+
+	refused("{" ROUTE ", type: blackhole}", "interface", "such a route has none");
+	refused("{kind: route, dst: 10.0.0.0/8}", "interface", "is missing");
+	refused("{kind: route, interface: '', dst: 10.0.0.0/8}", "interface", "is not a name");
+	refused("{kind: route, dst: 10.0.0.0/8, type: unicast}", "interface", "is missing");
+	refused("{kind: route, namespace: {type: name, name: ''}, dst: 10.0.0.0/8, type: blackhole}", "namespace.name",
+		"is not a name");
+	refused("{" ROUTE ", type: local}", "type", "'local' is not unicast, blackhole, unreachable, prohibit or throw");
+	refused("{" ROUTE ", type: 6}", "type", "wants a string, not a number");
+	refused("{kind: route, dst: 10.0.0.0/8, gateway: 10.0.0.1, type: throw}", "type", "such a route has no next hop");
+	refused("{kind: route, dst: 10.0.0.0/8, onlink: true, type: throw}", "onlink", "wants a gateway");
+	refused("{kind: arp, ip: 10.0.0.9, mac: 02:00:00:00:00:09}", "interface", "is missing");
+}
+
 static void test_missing_and_unknown(void)
 {
 	refused("{kind: route, dst: 10.0.0.0/8}", "interface", "is missing");
@@ -293,9 +319,9 @@ static void test_fields(void)
 			CHECK(strlen(info.about) < sizeof(info.about) - 1 && strlen(info.type) < sizeof(info.type) - 1);
 			required += info.required;
 		}
-	CHECK_EQ(count[0], 12);
+	CHECK_EQ(count[0], 13);
 	CHECK_EQ(count[1], 6);
-	CHECK_EQ(required, 7);
+	CHECK_EQ(required, 6);
 	CHECK_EQ(nsp_schema_field(kind_name_index((int)kind_count() - 1) + 1, 0, &info), -ENOENT);
 }
 
@@ -305,6 +331,7 @@ int main(void)
 	test_route();
 	test_route6();
 	test_arp();
+	test_types();
 	test_missing_and_unknown();
 	test_wrong_types();
 	test_nexthops();

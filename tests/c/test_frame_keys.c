@@ -59,6 +59,9 @@ static void test_keys(void)
 	key_round_trip("arp/eth0@microservice:web/10.0.0.9", "eth0@microservice:web", arp4);
 	key_round_trip("route/eth0@pid:17/10.0.0.0/8", "eth0@pid:17", route4);
 	key_round_trip("route/a%3Bb%40c%25@file:%2Frun%2Fa/::/0", "a%3Bb%40c%25@file:%2Frun%2Fa", route6);
+	key_round_trip("route/@name:red/10.0.0.0/8;metric=1", "@name:red", route4);
+	key_round_trip("route/@file:%2Frun%2Fa/fd00::/8", "@file:%2Frun%2Fa", route6);
+	key_round_trip("route/@/10.0.0.0/8", "@", route4);
 	key_round_trip("route/\xc3\xa9@name:\xe2\x82\xac/10.0.0.0/8", "\xc3\xa9@name:\xe2\x82\xac", route4);
 }
 
@@ -106,7 +109,11 @@ static void test_bad_keys(void)
 	bad_key("route/eth0@name:/10.0.0.0/8", "");
 	bad_key("route/eth0@pid:x/10.0.0.0/8", "");
 	bad_key("route/eth0@pid:0/10.0.0.0/8", "");
-	bad_key("route/@name:red/10.0.0.0/8", "");
+	bad_key("arp/@name:red/10.0.0.9", "is not an interface");
+	bad_key("arp/@/10.0.0.9", "is not an interface");
+	bad_key("route/@name:/10.0.0.0/8", "");
+	bad_key("route/@colour:red/10.0.0.0/8", "");
+	bad_key("route/a@/10.0.0.0/8", "");
 	bad_key("route/eth0@file:%2frun/10.0.0.0/8", "");
 	bad_key("route/eth0@name:%7/10.0.0.0/8", "");
 	bad_key("route/eth0@name:%41/10.0.0.0/8", "");

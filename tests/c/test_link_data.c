@@ -343,6 +343,158 @@ static void test_altnames(void)
 	world_free(world);
 }
 
+static void altname_put(struct world *world, int (*put)(struct nsp_batch *, const struct nsp_link *), const char *name, int verdict)
+{
+	struct nsp_link link = { .fields = NSP_LINK_NAME, .name = "v0" };
+	struct nsp_msg msg;
+	uint32_t buf[16];
+
+	nsp_attrs_begin(&msg, buf, sizeof(buf));
+	nsp_attr_put_str(&msg, IFLA_ALT_IFNAME, name);
+	NEED(nsp_attrs_end(&msg, &link.altnames));
+	NEED(put(&world->batch, &link));
+	CHECK_EQ(world_send(world, NULL), verdict);
+}
+
+static void test_altnames_given(void)
+{
+	struct world *world = world_new();
+	struct nsp_link read;
+	int index = world_veth(world, "v0");
+
+	altname_put(world, nsp_link_altnames_add, "another name of it", 0);
+	CHECK_EQ(world_link(world, "v0", &read), index);
+	CHECK(read.fields & NSP_LINK_ALTNAMES);
+	altname_put(world, nsp_link_altnames_add, "another name of it", EEXIST);
+	altname_put(world, nsp_link_altnames_add, "v0-p", EEXIST);
+	altname_put(world, nsp_link_altnames_delete, "another name of it", 0);
+	altname_put(world, nsp_link_altnames_delete, "another name of it", ENOENT);
+	CHECK_EQ(world_link(world, "v0", &read), index);
+	CHECK(!(read.fields & NSP_LINK_ALTNAMES));
+	CHECK_EQ(nsp_link_altnames_add(&world->batch, &(struct nsp_link){ 0 }), -EINVAL);
+	world_free(world);
+}
+
+/* At birth and later. */
+static void test_limits(void)
+{
+	struct world *world = world_new();
+	struct nsp_link link = { .fields = NSP_LINK_NAME | NSP_LINK_KIND | NSP_LINK_TXQUEUELEN | NSP_LINK_GSO_MAX_SIZE |
+					   NSP_LINK_GSO_MAX_SEGS | NSP_LINK_GRO_MAX_SIZE | NSP_LINK_GSO_IPV4_MAX_SIZE |
+					   NSP_LINK_GRO_IPV4_MAX_SIZE,
+				 .name = "v",
+				 .kind = "ifb",
+				 .txqueuelen = 7,
+				 .gso_max_size = 50000,
+				 .gso_max_segs = 60,
+				 .gro_max_size = 40000,
+				 .gso_ipv4_max_size = 30000,
+				 .gro_ipv4_max_size = 20000 };
+	struct nsp_link read;
+
+	for (int i = 0; i < 2; i++) {
+		NEED(i ? nsp_link_change(&world->batch, &link) : nsp_link_create(&world->batch, &link, NULL, NSP_NETNS_CURRENT));
+		CHECK_EQ(world_send(world, NULL), 0);
+		CHECK(world_link(world, "v", &read) > 0);
+		CHECK_EQ(read.txqueuelen, link.txqueuelen);
+		CHECK_EQ(read.gso_max_size, link.gso_max_size);
+		CHECK_EQ(read.gso_max_segs, link.gso_max_segs);
+		CHECK_EQ(read.gro_max_size, link.gro_max_size);
+		if (read.fields & NSP_LINK_GSO_IPV4_MAX_SIZE) { /* since Linux 6.3 */
+			CHECK_EQ(read.gso_ipv4_max_size, link.gso_ipv4_max_size);
+			CHECK_EQ(read.gro_ipv4_max_size, link.gro_ipv4_max_size);
+		}
+		link.txqueuelen++;
+		link.gso_max_size++;
+		link.gso_max_segs++;
+		link.gro_max_size++;
+		link.gso_ipv4_max_size++;
+		link.gro_ipv4_max_size++;
+	}
+	world_free(world);
+}
+
+/* The VLANs in a list of them: a bit for each. */
+static unsigned vlans_of(const struct nsp_link *link)
+{
+	const struct nlattr *attr;
+	struct bridge_vlan_info info;
+	unsigned found = 0;
+
+	NSP_ATTR_EACH_OF(attr, link->vlans.data, link->vlans.len)
+	if (nsp_attr_type(attr) == IFLA_BRIDGE_VLAN_INFO && nsp_attr_get(attr, &info, sizeof(info)))
+		found |= 1U << info.vid;
+	return found;
+}
+
+static const struct nsp_event *vlans_event(const struct nsp_event *events, long count, int index)
+{
+	for (long i = count - 1; i >= 0; i--)
+		if (events[i].type == NSP_EVENT_VLANS && events[i].link.index == index)
+			return &events[i];
+	return NULL;
+}
+
+/* This machine's kernel may have no VLANs of bridges, and says so; a port is told of with none then. */
+static void test_vlans(void)
+{
+	static struct nsp_event events[64];
+	struct world *world = world_new();
+	struct nsp_link bridge = { .fields = NSP_LINK_NAME | NSP_LINK_KIND, .name = "br", .kind = "bridge" }, read;
+	struct nsp_link vlans = { .fields = NSP_LINK_INDEX | NSP_LINK_VLANS };
+	struct bridge_vlan_info info = { .vid = 7 };
+	struct nsp_monitor mon;
+	struct nsp_msg msg;
+	uint32_t buf[16];
+	long count;
+
+	NEED(nsp_link_create(&world->batch, &bridge, NULL, NSP_NETNS_CURRENT));
+	CHECK_EQ(world_send(world, NULL), 0);
+	NEED(nsp_monitor_open(&mon, NULL));
+	NEED(nsp_monitor_watch(&mon, world->netns, NULL));
+	vlans.index = world_veth(world, "v0");
+	NEED(nsp_link_change(&world->batch, &(struct nsp_link){ .fields = NSP_LINK_INDEX | NSP_LINK_MASTER,
+								.index = vlans.index,
+								.master = world_link(world, "br", &read) }));
+	CHECK_EQ(world_send(world, NULL), 0);
+	CHECK(world_link(world, "v0", &read) > 0);
+	CHECK(!(read.fields & NSP_LINK_VLANS)); /* a link says nothing of them itself */
+
+	mon.room = room_new(sizeof(room_memory));
+	count = nsp_monitor_read(&mon, events, 64, NULL);
+	const struct nsp_event *event = vlans_event(events, count, vlans.index);
+	CHECK(event && event->link.fields & NSP_LINK_VLANS);
+	unsigned before = event ? vlans_of(&event->link) : 0;
+
+	nsp_attrs_begin(&msg, buf, sizeof(buf));
+	nsp_attr_put(&msg, IFLA_BRIDGE_VLAN_INFO, &info, sizeof(info));
+	NEED(nsp_attrs_end(&msg, &vlans.vlans));
+	NEED(nsp_link_vlans_add(&world->batch, &vlans));
+	int verdict = world_send(world, NULL);
+	CHECK_EQ(verdict, before ? 0 : EOPNOTSUPP);
+	unsigned added = before ? before | 1U << info.vid : 0;
+	if (!verdict) {
+		count = nsp_monitor_read(&mon, events, 64, NULL);
+		event = vlans_event(events, count, vlans.index);
+		CHECK(event && vlans_of(&event->link) == added);
+	}
+	struct nsp_room room = room_new(sizeof(room_memory));
+	count = nsp_monitor_survey(world->netns, events, 64, &room, NULL);
+	event = vlans_event(events, count, vlans.index);
+	CHECK(event && vlans_of(&event->link) == added);
+	if (!verdict) {
+		NEED(nsp_link_vlans_delete(&world->batch, &vlans));
+		CHECK_EQ(world_send(world, NULL), 0);
+		room = room_new(sizeof(room_memory));
+		count = nsp_monitor_survey(world->netns, events, 64, &room, NULL);
+		event = vlans_event(events, count, vlans.index);
+		CHECK(event && vlans_of(&event->link) == before);
+	}
+	CHECK_EQ(nsp_link_vlans_add(&world->batch, &bridge), -EINVAL);
+	nsp_monitor_close(&mon);
+	world_free(world);
+}
+
 int main(void)
 {
 	test_needs_root();
@@ -353,5 +505,8 @@ int main(void)
 	test_monitor();
 	test_survey();
 	test_altnames();
+	test_altnames_given();
+	test_limits();
+	test_vlans();
 	return test_end();
 }

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
 from nsplane.kernel.attributes import table_of
-from nsplane.kernel.codecs import Codec, Host, HostOf, Ifindex, ListOf, Mac, Ports
+from nsplane.kernel.codecs import (
+    NLA_F_NESTED,
+    TEXT,
+    U8,
+    U32,
+    Codec,
+    Host,
+    HostOf,
+    Ifindex,
+    ListOf,
+    Mac,
+    PortIndex,
+    Ports,
+    join,
+    split,
+)
 from nsplane.model.rules import GIVEN, wants_of
+
+from .rtnetlink import RTM_DELLINKPROP, RTM_NEWLINKPROP, link_info, set_attributes
 
 LOWERS = ("low", "other", "third")
 """The logical names of lower links."""
@@ -28,12 +46,50 @@ BESIDE: dict[str, dict[str, Any]] = {
     "downdelay": {"miimon": 4},
     "ignore_df": {"pmtudisc": False},
     "peer_notify_delay": {"miimon": 4},
+    "primary": {"mode": "active-backup"},
     "updelay": {"miimon": 4},
     **{field: {"remote": "fd00::9"} for field in ("flowlabel", "udp6zerocsumrx", "udp6zerocsumtx")},
 }
 """What a field needs beside itself, and does not say by its rules: some are for IPv6 only."""
 SINCE = {"bclim": (6, 4), "backup_nhid": (6, 6)}
 """Linux versions. An older kernel takes them without a word, and leaves them out as a newer one does a default."""
+
+
+LIMITS = {
+    "txqueuelen": 13,
+    "gso_max_segs": 40,
+    "gso_max_size": 41,
+    "gro_max_size": 58,
+    "gso_ipv4_max_size": 63,
+    "gro_ipv4_max_size": 64,
+}
+"""The attributes of fields that all links have, of linux/if_link.h."""
+ADDR_GEN_MODES = ("eui64", "none", "stable_secret", "random")
+IFLA_AF_SPEC, AF_INET6, IFLA_INET6_ADDR_GEN_MODE, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 26, 10, 8, 52, 53
+
+
+def shared_field(attributes: Mapping[int, bytes], field: str) -> Any:
+    """What the kernel tells of a field that all links have."""
+    if field in LIMITS:
+        return U32.unpack(attributes[LIMITS[field]])
+    if field == "altnames":
+        return {TEXT.unpack(payload) for _, payload in split(attributes.get(IFLA_PROP_LIST, b""))}
+    of_ipv6 = dict(split(dict(split(attributes[IFLA_AF_SPEC]))[AF_INET6]))
+    return ADDR_GEN_MODES[U8.unpack(of_ipv6[IFLA_INET6_ADDR_GEN_MODE])]
+
+
+def set_shared_field(link: str, field: str, value: Any) -> None:
+    """Gives it another value, as somebody else would."""
+    if field in LIMITS:
+        set_attributes(link, (LIMITS[field], U32.pack(value)))
+    elif field == "altnames":
+        has = shared_field(link_info(link).attributes, field)
+        for message, names in ((RTM_DELLINKPROP, has - set(value)), (RTM_NEWLINKPROP, set(value) - has)):
+            for name in names:
+                set_attributes(link, (IFLA_PROP_LIST | NLA_F_NESTED, join([(IFLA_ALT_IFNAME, TEXT.pack(name))])), message=message)
+    else:
+        mode = join([(IFLA_INET6_ADDR_GEN_MODE, U8.pack(ADDR_GEN_MODES.index(value)))])
+        set_attributes(link, (IFLA_AF_SPEC | NLA_F_NESTED, join([(AF_INET6 | NLA_F_NESTED, mode)])))
 
 
 def is_older(field: str) -> bool:
@@ -57,7 +113,7 @@ def another(struct: type[msgspec.Struct], field: str) -> Any:
             return "fd00::9"
         case Host():
             return "10.0.0.9"
-        case Ifindex():
+        case Ifindex() | PortIndex():
             return LOWER
         case Mac():
             return "01:80:c2:00:00:0e"

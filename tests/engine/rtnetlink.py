@@ -11,6 +11,7 @@ from nsplane.kernel.codecs import NLA_F_NESTED, TEXT, U32, join, split
 
 NLMSG_ERROR = 2
 RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL = 0x1, 0x4, 0x400, 0x200
 IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO = 3, 5, 18
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
@@ -28,6 +29,8 @@ class LinkInfo:
     data: bytes
     slave_kind: str
     slave_data: bytes
+    attributes: dict[int, bytes]
+    """All of the link."""
 
 
 def _talk(message: int, flags: int, body: bytes) -> bytes:
@@ -52,6 +55,12 @@ def set_link(name: str, kind: str, data: bytes, *, slave: bool = False, create: 
     _talk(RTM_NEWLINK, flags, IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + join(attributes))
 
 
+def set_attributes(name: str, *attributes: tuple[int, bytes], message: int = RTM_NEWLINK) -> None:
+    """Gives a link attributes of its own, or, by another message, takes them away."""
+    body = IFINFOMSG.pack(socket.AF_UNSPEC, 0, link_info(name).index, 0, 0) + join(attributes)
+    _talk(message, NLM_F_ACK | (NLM_F_CREATE | NLM_F_EXCL if message == RTM_NEWLINKPROP else 0), body)
+
+
 def link_info(name: str) -> LinkInfo:
     """What the kernel tells of a link in the namespace of the tests."""
     body = IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + join([(IFLA_IFNAME, TEXT.pack(name))])
@@ -65,4 +74,5 @@ def link_info(name: str) -> LinkInfo:
         info.get(IFLA_INFO_DATA, b""),
         TEXT.unpack(info.get(IFLA_INFO_SLAVE_KIND, b"")),
         info.get(IFLA_INFO_SLAVE_DATA, b""),
+        attributes,
     )

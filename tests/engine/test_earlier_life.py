@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from nsplane import Engine
 
 from .conftest import Lab, ip, rename, run, until
+from .conftest import life as recorded_life
 from .wishes import Item, bridge, by_name, route, veth
 
 
@@ -130,3 +132,13 @@ def test_links_that_were_renamed_meanwhile_are_named_back(lab: Lab, items: list[
         else:
             assert after == before
         engine.replace([], timeout=5)
+
+
+def test_what_is_deleted_at_once_goes_from_links_of_others_too(lab: Lab, tmp_path: Path) -> None:
+    red = lab.netns("red")
+    run(f"ip -n {red} link add eth0 type bridge && ip -n {red} link set eth0 up && ip -n {red} addr add 10.1.0.1/24 dev eth0")
+    with recorded_life(lab, tmp_path) as engine:
+        assert engine.put([route("eth0", "10.9.0.0/16", by_name(red))], timeout=5)["counts"] == {"configured": 1}
+    with recorded_life(lab, tmp_path) as engine:
+        engine.delete([f"route/eth0@name:{red}/10.9.0.0/16"], timeout=5)
+        until(engine, lambda: ip("route", "show", "10.9.0.0/16", netns=red) == [])

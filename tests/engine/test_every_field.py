@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from nsplane import Engine
-from nsplane.kernel.attributes import decode, differences, encode, table_of
+from nsplane.kernel.attributes import ALONE, DOWN, decode, differences, encode, table_of
 from nsplane.kernel.codecs import U8, U32, split
 from nsplane.kinds import KINDS
 from nsplane.kinds.created import CreatedKind
@@ -26,7 +26,7 @@ from nsplane.kinds.tun import TunKind
 from nsplane.model.ports import PORTS
 
 from .conftest import Lab, ip, life, quiet, run, until
-from .field_values import LOWER, LOWERS, a_third, another, beside, is_older
+from .field_values import LIMITS, LOWER, LOWERS, a_third, another, beside, is_older, set_shared_field, shared_field
 from .rtnetlink import link_info, set_link
 from .tuntap import IFF_NO_PI, IFF_TAP, IFF_TUN, give
 
@@ -65,8 +65,23 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "master": (None, "br"),
 }
 """Two values of each field that all links have."""
+SHARED: dict[str, tuple[Any, Any]] = {
+    "altnames": (("another-name",), ("a-third-name", "a-fourth-name")),
+    "txqueuelen": (500, 700),
+    "gso_max_size": (50000, 40000),
+    "gso_max_segs": (100, 200),
+    "gro_max_size": (50000, 40000),
+    "gso_ipv4_max_size": (30000, 20000),
+    "gro_ipv4_max_size": (30000, 20000),
+    "addrgenmode": ("random", "none"),
+}
+"""The same of those that have nothing to do with the kind: some kinds of different births stand for all."""
+COMMON |= SHARED
+OF_EACH_BIRTH = ("bond", "bridge", "gre", "macvlan", "veth")
 MTUS = {"vcan": (72, 16), "vxcan": (72, 16)}
 """Of the kinds that take no others."""
+MASTERS: dict[str, Item] = {"prio": {"mode": "active-backup"}, "actor_port_prio": {"mode": "802.3ad"}}
+"""What the master has to be for a field of its port."""
 IMPOSSIBLE = frozenset((("bridge", "master"), ("macvtap", "master"), ("netkit", "mode")))
 """What the kernel refuses (neither is a port of a bridge), and what both ends of a pair have."""
 
@@ -92,7 +107,7 @@ def tables() -> list[tuple[str, str]]:
 
 
 def ports() -> list[tuple[str, str]]:
-    return [(f"port of a {kind}", field.name) for kind, struct in PORTS.items() for field in table_of(struct).fields]
+    return [(f"port of a {kind}", field.name) for kind in PORTS if kind in HERE for field in table_of(PORTS[kind]).fields]
 
 
 def commons() -> list[tuple[str, str]]:
@@ -101,6 +116,7 @@ def commons() -> list[tuple[str, str]]:
         for kind in HERE
         for field in COMMON
         if field in MADE[kind].item.__struct_fields__ and (kind, field) not in IMPOSSIBLE
+        if field not in SHARED or kind in OF_EACH_BIRTH
         if field != "master" or "mac" in MADE[kind].item.__struct_fields__ or "vrf" in HERE
     ]
 
@@ -112,21 +128,30 @@ class Subject:
         self.link, self.bridge = (lab.name(letter) for letter in "sb")
         self._lower = {logical: lab.name(logical[0]) for logical in LOWERS}
         self._peer = lab.name("p")
+        self._lower_kind = "ifb"
         self._kind, self._field = kind, field
         self._table = table_of(MADE[kind].item)
         self._struct: type[msgspec.Struct] = MADE[kind].item
         self._master = "bridge" if "mac" in self._struct.__struct_fields__ else "vrf"
+        self._of_master = REQUIRED.get(self._master, {})
         self._base = REQUIRED.get(kind, {}) | ({} if field in COMMON else beside(self._struct, field))
+
+    @property
+    def is_unheard(self) -> bool:
+        """Does the kernel tell nobody that it is other by now?"""
+        return self._field in LIMITS
 
     def others(self) -> list[Item]:
         """What the item needs beside itself."""
         items: list[Item] = [
-            {"kind": "ifb", "name": logical, "host_name": name}
+            {"kind": self._lower_kind, "name": logical, "host_name": name}
             for logical, name in self._lower.items()
             if logical == LOWER or "slave1" in self._base
         ]
+        if self._field in self._table.ports:
+            items[0] |= {"kind": "dummy", "master": "s"}
         if self._field == "master" or self._struct in PORTS.values():
-            items.append({"kind": self._master, "name": "br", "host_name": self.bridge} | REQUIRED.get(self._master, {}))
+            items.append({"kind": self._master, "name": "br", "host_name": self.bridge} | self._of_master)
         kind = MADE[self._kind]
         if isinstance(kind, PairKind):
             both = {name: self._base[name] for name in kind.shared}
@@ -156,12 +181,15 @@ class Subject:
         defaults = {one.name: one.default for one in msgspec.structs.fields(self._struct) if one.name in names}
         fields = defaults | self._fields(value)
         indexes = {logical: link_info(name).index for logical, name in self._lower.items() if logical in fields.values()}
-        return {name: indexes[one] if name in self._table.links and one else one for name, one in fields.items() if name in names}
+        return {name: indexes[one] if name in self._table.names and one else one for name, one in fields.items() if name in names}
 
     def is_so(self, value: Any) -> bool:
         """Has the kernel's link this value?"""
         if self._field not in COMMON:
             return not differences(self._table, self.wanted(value), decode(self._table, self.data()))
+        if self._field in SHARED:
+            has = shared_field(link_info(self.link).attributes, self._field)
+            return bool(has == (set(value) if self._field == "altnames" else value))
         (link,) = ip("-d", "link", "show", "dev", self.link)
         match self._field:
             case "mac":
@@ -188,6 +216,8 @@ class Subject:
                 run(f"ip link set dev {self.link} {'up' if value else 'down'}")
             case "master":
                 run(f"ip link set dev {self.link} nomaster")
+            case shared if shared in SHARED:
+                set_shared_field(self.link, shared, value)
             case "addresses":
                 run(f"ip addr flush dev {self.link}")
             case _:
@@ -195,7 +225,10 @@ class Subject:
                 wanted = self.wanted(value)
                 if value is None and not row.codec.takes_none:  # the kernel cannot be told so: it is told something else
                     wanted[self._field] = a_third(row.codec)
-                self.set_data(encode(self._table, wanted, wanted if MADE[self._kind].is_whole else [self._field]))
+                data = encode(self._table, wanted, wanted if MADE[self._kind].is_whole else [self._field])
+                if row.change in (DOWN, ALONE):
+                    run(f"ip link set dev {self.link} down")
+                self.set_data(data)
 
     def data(self) -> bytes:
         """What the kernel tells of the fields of the table."""
@@ -221,11 +254,15 @@ class TunSubject(Subject):
 
 
 class PortSubject(Subject):
-    """A port of a bridge, beside another one."""
+    """A port of a bridge or bond, beside another one."""
 
     def __init__(self, lab: Lab, kind: str, field: str) -> None:
-        super().__init__(lab, "ifb", field)
-        self._struct = PORTS[kind.removeprefix("port of a ")]
+        master = kind.removeprefix("port of a ")
+        super().__init__(lab, "dummy" if master == "bond" else "ifb", field)  # whose MAC a bond can set
+        self._master = master
+        self._lower_kind = self._kind
+        self._of_master = MASTERS.get(field, {})
+        self._struct = PORTS[self._master]
         self._table = table_of(self._struct)
         self._base = beside(self._struct, field)
 
@@ -241,7 +278,7 @@ class PortSubject(Subject):
         return link_info(self.link).slave_data
 
     def set_data(self, data: bytes) -> None:
-        set_link(self.link, "bridge", data, slave=True)
+        set_link(self.link, self._master, data, slave=True)
 
 
 def subject_of(lab: Lab, kind: str, field: str) -> Subject:
@@ -328,6 +365,8 @@ def take_through(engine: Engine, subject: Subject, first: Any, second: Any) -> i
     if action == "change":
         found = altered(engine)
         subject.damage(first)
+        if subject.is_unheard:
+            engine._ask({"op": "resync"}, timeout=10)
         until(engine, lambda: altered(engine) > found and subject.is_so(second))
     return link_info(subject.link).index
 

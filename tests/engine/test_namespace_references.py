@@ -55,6 +55,12 @@ WISHES = {
         lambda ns: f"arp/eth0@{reference(ns)}/10.8.0.9",
         lambda netns: "10.8.0.9" in str(ip_in(netns, "neigh", "show", "nud", "permanent")),
     ),
+    "route of the namespace": Wish(
+        lambda ns: route(None, "10.8.0.0/16", ns, type="blackhole"),
+        lambda ns: f"route/@{reference(ns)}/10.8.0.0/16",
+        lambda netns: ip_in(netns, "route", "show", "10.8.0.0/16") != [],
+        False,
+    ),
 }
 
 

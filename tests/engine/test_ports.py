@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ import msgpack
 import pytest
 
 from nsplane import Engine
-from nsplane.kernel import LinkChange, Monitor
+from nsplane.kernel import Monitor
 from nsplane.kernel.attributes import decode, encode, table_of
-from nsplane.kinds.link import LinkNode
 from nsplane.model.ports import BridgePort
 
-from .conftest import Lab, ip, life, run, until
+from .conftest import Lab, ip, life, quiet, run, until
 from .rtnetlink import link_info, set_link
 from .wishes import Item
 
@@ -42,6 +40,41 @@ def test_a_port_of_somebody_elses_bridge(engine: Engine, lab: Lab) -> None:
     assert told(lab)["isolated"]
     engine.replace([], timeout=5)
     run(f"ip link delete {name}")
+
+
+def test_a_port_of_somebody_elses_is_given_back_as_it_was(lab: Lab, tmp_path: Path) -> None:
+    bridges, name = [lab.name(letter) for letter in "bo"], lab.name("p")
+    for one in bridges:
+        run(f"ip link add {one} type bridge")
+    run(f"ip link add {name} master {bridges[0]} type ifb")
+    run(f"ip link set {name} type bridge_slave cost 77 learning off")
+    items: list[Item] = [
+        *({"kind": "existing", "name": f"br{i}", "host_name": one} for i, one in enumerate(bridges)),
+        {"kind": "existing", "name": "p", "host_name": name, "master": "br0", "port": {"isolated": True}},
+    ]
+    with life(lab, tmp_path) as engine:
+        assert engine.put(items, timeout=5)["counts"] == {"configured": 3}
+        assert {field: told(lab)[field] for field in ("isolated", "learning")} == {"isolated": True, "learning": True}
+        assert engine.put([items[2] | {"master": "br1"}], timeout=5)["counts"] == {"configured": 1}
+        assert told(lab)["isolated"]
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: (engine.get("interface/p") or {})["state"] == "configured")
+        engine.replace([], timeout=5)
+    assert ip("link", "show", name)[0]["master"] == bridges[0]
+    wanted = {"isolated": False, "learning": False, "cost": 77}
+    assert {field: told(lab)[field] for field in wanted} == wanted
+    for one in (name, *bridges):
+        run(f"ip link delete {one}")
+
+
+def test_vlans_of_a_kernel_without_them(engine: Engine, lab: Lab) -> None:
+    has_vlans = bool(run(f"ip link add {lab.name('x')} type bridge && bridge vlan show dev {lab.name('x')}").split()[2:])
+    run(f"ip link delete {lab.name('x')}")
+    for item in (bridge(lab) | {"vlans": [7]}, port(lab, port={"vlans": [7]})):
+        reply = engine.put([item], timeout=5)
+        assert reply["counts"] == ({"configured": 1} if has_vlans else {"failed": 1})
+        for entry in reply["items"]:
+            assert (entry["errno"], entry["message"]) == ("EOPNOTSUPP", "vlans: this kernel has no VLANs of bridges")
 
 
 def test_without_a_map_what_others_set_is_left_alone(engine: Engine, lab: Lab) -> None:
@@ -105,15 +138,30 @@ def test_over_a_restart_a_map_that_was_taken_away_meanwhile(lab: Lab, tmp_path: 
         engine.replace([], timeout=5)
 
 
-def test_a_master_of_another_kind_is_said(engine: Engine, lab: Lab) -> None:
-    engine.put([bridge(lab), port(lab, port={"isolated": True})], timeout=5)
-    node = engine._planner.nodes["interface/p"]
-    assert isinstance(node, LinkNode)
-    assert node.held is not None
-    assert node.held.link is not None
-    assert node._change_port(replace(node.held.link, slave_kind="bond"), LinkChange()) is None
-    assert node.failure is not None
-    assert node.failure.text == "port: br is a bond, whose ports have no such fields"
+@pytest.mark.parametrize(
+    ("master", "fields", "message"),
+    [
+        ("bridge", {"prio": 7}, "port.prio: br is a bridge, whose ports have no such field"),
+        ("ifb", {}, "master br is a ifb link, which has no ports"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ifb", "existing"])
+def test_a_master_that_cannot_have_such_a_port_is_said(
+    engine: Engine, lab: Lab, kind: str, master: str, fields: Item, message: str
+) -> None:
+    if kind == "existing":
+        run(f"ip link add {lab.name('p')} type ifb")
+        quiet(engine)
+    items = [bridge(lab) | {"kind": master}, port(lab, kind=kind, port=fields)]
+    plan = msgpack.packb({"op": "plan", "id": 1, "request": {"op": "put", "items": items}})
+    planned = msgpack.unpackb(engine.settle(engine.submit(plan), 5).reply())["changes"]
+    assert [(one["state"], one["message"]) for one in planned] == [("configured", ""), ("failed", message)]
+    reply = engine.put(items, timeout=5)
+    assert [(one["state"], one["message"]) for one in reply["items"]] == [("failed", message)]
+    assert engine.put([port(lab, kind=kind, master=None)], timeout=5)["counts"] == {"configured": 1}
+    if kind == "existing":
+        engine.delete(["interface/p"], timeout=5)
+        run(f"ip link delete {lab.name('p')}")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +171,20 @@ def test_a_master_of_another_kind_is_said(engine: Engine, lab: Lab) -> None:
         ({"port": {"mab": True}}, "port.mab", "port.mab: wants locked"),
         ({"port": {"cost": 0}}, "port.cost", "port.cost: Expected `int` >= 1"),
         ({"port": {"speed": 1}}, "port.speed", "port.speed: is no field of this kind"),
+        (
+            {"port": {"isolated": True, "prio": 3}},
+            "port",
+            "port: is that of one master: prio is none of a bridge's and isolated is none of a bond's",
+        ),
+        ({"port": {"vlans": [7, "5-9"]}}, "port.vlans[1]", "port.vlans[1]: VLAN 7 is in the list twice"),
+        ({"port": {"vlans": ["9-5"]}}, "port.vlans[0]", "port.vlans[0]: '9-5' is not a range of VLANs such as 20-30, of 1 to 4094"),
+        ({"port": {"vlans": [4095]}}, "port.vlans[0]", "port.vlans[0]: Expected `int` <= 4094"),
+        (
+            {"port": {"vlans": [{"vid": 1, "pvid": True}, {"vid": 2, "pvid": True}]}},
+            "port.vlans[1]",
+            "port.vlans[1]: one VLAN can be the PVID",
+        ),
+        ({"port": {"vlans": [{"vid": "1-2", "pvid": True}]}}, "port.vlans[0]", "port.vlans[0]: one VLAN can be the PVID"),
         ({"port": {"backup_port": "p"}}, "port.backup_port", "port.backup_port: a port cannot stand in for itself"),
     ],
     ids=str,

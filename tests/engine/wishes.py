@@ -47,7 +47,7 @@ def veth(name: str, peer: str, namespace: Item | None = None, **fields: Any) -> 
     return _given({"kind": "veth", "name": name, "peer": peer, "namespace": namespace, **fields})
 
 
-def route(interface: str, dst: str, namespace: Item | None = None, **fields: Any) -> Item:
+def route(interface: str | None, dst: str, namespace: Item | None = None, **fields: Any) -> Item:
     return _given({"kind": "route", "interface": interface, "dst": dst, "namespace": namespace, **fields})
 
 

@@ -14,6 +14,7 @@ from ..privileges import MissingCapability
 from ..process import CannotStart
 from .agent import agent
 from .capture import capture_command
+from .completion import completion
 from .doctor import doctor
 from .importing import import_command
 from .output import say
@@ -50,11 +51,13 @@ for command in (
     watch,
     *COMMANDS,
     capture_command,
+    import_command,
     run,
     execute,
     info,
     doctor,
     schema,
+    completion,
     watch_docker,
 ):
     nsplane.add_command(command)

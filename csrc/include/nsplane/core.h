@@ -283,14 +283,15 @@ struct nsp_notice {
 /* Fetches what happened to slots. Returns the number of notices; call until 0. */
 NSP_API int nsp_core_notices(struct nsp_core *core, struct nsp_notice *notices, int cap);
 
-/* The slot's key: NAME of an interface item, or LINK@TYPE:REFERENCE of a kernel interface. NULL for no such slot. Valid until the
+/* The slot's key: NAME of an interface item, LINK@TYPE:REFERENCE of a kernel interface, @TYPE:REFERENCE of a namespace itself, or @ of the
+ * agent's own. NULL for no such slot. Valid until the
  * slot is freed. */
 NSP_API const char *nsp_slot_key(const struct nsp_core *core, uint32_t slot);
 
 /* The slot of an interface, made where there is none. */
 NSP_API uint32_t nsp_slot_find(struct nsp_core *core, const char *key);
 
-/* The interface is there: everything wanted on the slot is written. */
+/* The interface (of a namespace: 0) is there: everything wanted on the slot is written. */
 NSP_API void nsp_slot_ready(struct nsp_core *core, uint32_t slot, uint32_t netns, int32_t ifindex);
 
 #define NSP_SLOT_DEAD 1	    /* rows put before this are never written again unless put anew (their process has ended) */

@@ -189,6 +189,7 @@ NSP_API int nsp_batch_copy(struct nsp_batch *batch, const void *msg, uint16_t ty
 #define NSP_DUMP_ROUTES 3
 #define NSP_DUMP_NEIGHS 4
 #define NSP_DUMP_NEXTHOPS 5 /* of all families and links */
+#define NSP_DUMP_VLANS 6    /* of all bridges and their ports: nsp_link_read reads them */
 
 /* Reads a whole table; repeated (see nsp_reply_fn) when the kernel says that it changed meanwhile, at most 100 times (-EINTR).
  * `family` is 0 for both, AF_INET or AF_INET6; `ifindex` 0 for all; `table` 0 for all (routes only). */
@@ -308,6 +309,13 @@ NSP_API void nsp_attr_get_str(const struct nlattr *attr, char *out, size_t cap);
 #define NSP_LINK_SLAVE_KIND 0x8000
 #define NSP_LINK_SLAVE_DATA 0x10000
 #define NSP_LINK_NETNS 0x20000
+#define NSP_LINK_VLANS 0x40000
+#define NSP_LINK_TXQUEUELEN 0x80000
+#define NSP_LINK_GSO_MAX_SIZE 0x100000
+#define NSP_LINK_GSO_MAX_SEGS 0x200000
+#define NSP_LINK_GRO_MAX_SIZE 0x400000
+#define NSP_LINK_GSO_IPV4_MAX_SIZE 0x800000
+#define NSP_LINK_GRO_IPV4_MAX_SIZE 0x1000000
 #define NSP_LINK_PARENT_DEV 0x8000000
 
 struct nsp_link {
@@ -330,16 +338,25 @@ struct nsp_link {
 	int32_t netns;		     /* where it is moved to by nsp_link_change: a descriptor, open until the message is sent */
 	struct nsp_attrs data;	     /* what it is of its kind: IFLA_INFO_DATA */
 	struct nsp_attrs slave_data; /* and as a port of its master: IFLA_INFO_SLAVE_DATA */
-	struct nsp_attrs altnames;   /* read only: its other names, each IFLA_ALT_IFNAME */
+	struct nsp_attrs altnames;   /* its other names, each IFLA_ALT_IFNAME: given to nsp_link_altnames_add and _delete only */
 	char alias[128];
-	char parent_dev[32];   /* read only: the device that it is a link of, such as 0000:3b:00.0; what is longer is cut off */
-	uint32_t reserved[24]; /* 0: the fields to come */
+	char parent_dev[32]; /* read only: the device that it is a link of, such as 0000:3b:00.0; what is longer is cut off */
+	/* IFLA_AF_SPEC of a bridge or its port, to a bridge: given to nsp_link_vlans_add and _delete only */
+	struct nsp_attrs vlans;
+	uint32_t txqueuelen;
+	uint32_t gso_max_size;
+	uint32_t gso_max_segs;
+	uint32_t gro_max_size;
+	/* Since Linux 6.3: an older kernel takes these two without a word, and tells of none. */
+	uint32_t gso_ipv4_max_size;
+	uint32_t gro_ipv4_max_size;
+	uint32_t reserved[14]; /* 0: the fields to come */
 };
 
 /* RTM_NEWLINK that creates `link` (NAME and KIND are needed). `peer`, for a veth and its like, is born in the namespace `netns`, a
  * descriptor that has to stay open until the message is sent, or NSP_NETNS_CURRENT: where the batch is sent. Without `peer`, `link` itself
  * is born there, and LINK is looked for where the batch is sent: so a link may stand on one of another namespace. Honoured on both ends at
- * birth: NAME, MAC, MTU, GROUP. UP, MASTER, LINK, LINK_NETNSID and DATA only on `link`; ALIAS, ADDR_GEN_MODE and SLAVE_DATA on neither
+ * birth: NAME, MAC, MTU, GROUP, TXQUEUELEN, G[SR]O_*. UP, MASTER, LINK, LINK_NETNSID and DATA only on `link`; ALIAS, ADDR_GEN_MODE and SLAVE_DATA on neither
  * (the kernel ignores them in silence), so follow it with nsp_link_change. Where a link is born elsewhere, or stands on one elsewhere, older
  * kernels (6.12) want NAME to be free in both namespaces. */
 NSP_API int nsp_link_create(struct nsp_batch *batch, const struct nsp_link *link, const struct nsp_link *peer, int netns);
@@ -356,11 +373,21 @@ NSP_API int nsp_link_delete(struct nsp_batch *batch, const struct nsp_link *link
 /* RTM_DELLINK of all links in `group`, together: one grace period in place of one a link. */
 NSP_API int nsp_link_delete_group(struct nsp_batch *batch, uint32_t group);
 
+/* RTM_NEWLINKPROP and RTM_DELLINKPROP: gives INDEX or NAME these ALTNAMES (-EEXIST where a link has one as a name), or takes them away. */
+NSP_API int nsp_link_altnames_add(struct nsp_batch *batch, const struct nsp_link *link);
+NSP_API int nsp_link_altnames_delete(struct nsp_batch *batch, const struct nsp_link *link);
+
+/* RTM_SETLINK and RTM_DELLINK of AF_BRIDGE: has INDEX, a bridge or a port of one, be in VLANS, or no more. They are IFLA_BRIDGE_VLAN_INFO,
+ * and of a bridge itself IFLA_BRIDGE_FLAGS with BRIDGE_FLAGS_SELF besides (linux/if_bridge.h); the VLANs that are not named stay. The
+ * verdict of a kernel without VLANs of bridges is -EOPNOTSUPP. */
+NSP_API int nsp_link_vlans_add(struct nsp_batch *batch, const struct nsp_link *link);
+NSP_API int nsp_link_vlans_delete(struct nsp_batch *batch, const struct nsp_link *link);
+
 /* RTM_GETLINK of INDEX or NAME. */
 NSP_API int nsp_link_get(struct nsp_batch *batch, const struct nsp_link *link);
 
 /* Reads a RTM_NEWLINK or RTM_DELLINK message. -EINVAL where it is another or malformed. The attributes stay where they are, in the
- * message. */
+ * message. VLANS, which may be none, are in the messages of bridges (AF_BRIDGE) alone. */
 NSP_API int nsp_link_read(const void *msg, struct nsp_link *link);
 
 /* ---- tun and tap (tun.c): links of which a process reads and writes the packets; /dev/net/tun makes them, and no message ------- */
@@ -472,6 +499,13 @@ NSP_API int nsp_route_put_by(struct nsp_batch *batch, const struct nsp_route *ro
 /* Reads such a route, and the number: of the next hops that it stands for the route says nothing. -EOPNOTSUPP of any other. */
 NSP_API int nsp_route_read_by(const void *msg, struct nsp_route *route, uint32_t *nexthop);
 
+/* A route of the whole namespace, by which packets go nowhere: `type` is RTN_BLACKHOLE, _UNREACHABLE, _PROHIBIT or _THROW, -EINVAL for
+ * another. `oif` and `gateway` have no say in it. */
+NSP_API int nsp_route_put_type(struct nsp_batch *batch, const struct nsp_route *route, uint8_t type, int mode);
+
+/* Reads such a route, and returns its type. -EOPNOTSUPP of any other. */
+NSP_API int nsp_route_read_type(const void *msg, struct nsp_route *route);
+
 /* ---- nexthop objects (nexthop.c): what many routes share; it goes with its link, and its routes with it. ------------------ */
 
 struct nsp_nexthop {
@@ -528,7 +562,7 @@ NSP_API int nsp_neigh_read(const void *msg, struct nsp_neigh *neigh);
 typedef void (*nsp_heard_fn)(void *arg, int32_t nsid, const void *msg);
 
 /* Where the attributes of links are put that events point to: `cap` bytes at `buf`, of which `len` are used. With `buf` NULL they are put
- * nowhere: links have no DATA, SLAVE_DATA and ALTNAMES then. */
+ * nowhere: links have no DATA, SLAVE_DATA, ALTNAMES and VLANS then. */
 struct nsp_room {
 	uint32_t *buf;
 	uint32_t cap;
@@ -553,6 +587,7 @@ struct nsp_monitor {
 #define NSP_EVENT_LINK_GONE 2
 #define NSP_EVENT_ADDR 3
 #define NSP_EVENT_ADDR_GONE 4
+#define NSP_EVENT_VLANS 5 /* in which a bridge, or a port of one, is now: the link's INDEX and VLANS */
 
 #define NSP_SAW_DOWN 0x1       /* the link was seen down */
 #define NSP_SAW_MAC 0x2	       /* more than one MAC was seen */
@@ -579,7 +614,7 @@ NSP_API int nsp_monitor_watch(struct nsp_monitor *mon, int netns_fd, struct nsp_
  * where some were lost: read the tables of all watched namespaces again. */
 NSP_API int nsp_monitor_read(struct nsp_monitor *mon, struct nsp_event *events, int cap, struct nsp_error *err);
 
-/* Reads the links and then the addresses of a namespace as events. Returns how many there are, and leaves in room->len how many bytes
+/* Reads the links and then the addresses of a namespace, and the VLANs of bridges, as events. Returns how many there are, and leaves in room->len how many bytes
  * their attributes take. What does not fit is left out, so call again with more where either is larger than what was given. `room`
  * may be NULL. */
 NSP_API long nsp_monitor_survey(int netns_fd, struct nsp_event *events, long cap, struct nsp_room *room, struct nsp_error *err);

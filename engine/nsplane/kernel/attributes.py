@@ -8,7 +8,8 @@ A field's annotation says it, beside what the field is to the user:
         gvrp: Annotated[bool, Attr(IFLA_VLAN_FLAGS, MaskedBit(VLAN_FLAG_GVRP))] = False
 
 `encode`, `decode` and `differences` go by `table_of(Vlan)`. Values are the item's words, numbers and texts. A field that is another
-link (`IFINDEX`) has its logical name in the item and its ifindex here: `Table.links` lists these fields.
+link (`IFINDEX`) has its logical name in the item and its ifindex here: `Table.links` lists these fields, and `Table.ports` those of
+which the link itself is the master (`PORT_INDEX`).
 """
 
 from __future__ import annotations
@@ -16,27 +17,29 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
-from typing import Any, Final, get_args
+from functools import cache, cached_property
+from typing import Any, ClassVar, Final, get_args
 
 import msgspec
 
-from nsplane.kernel.codecs import NLA_F_NESTED, UNTOLD, Codec, Ifindex, Payloads, WrongValue, join, split
+from nsplane.kernel.codecs import NLA_F_NESTED, UNTOLD, Codec, Ifindex, Payloads, PortIndex, WrongValue, join, split
 
 
 class Change(Enum):
     """What a field that differs asks for."""
 
     IN_PLACE = "changed in place"
+    DOWN = "changed while it is down"
+    ALONE = "changed while it is down and has no ports"
     REMAKE = "made anew"
     UNSUPPORTED = "not of this kernel"
     """The kernel does not tell of the attribute, and what is wanted is not what a new object has."""
 
 
-PAYLOADS_KEPT = 4096
-_payloads: dict[tuple[Field, Any], bytes] = {}
-"""What was packed once is not packed again."""
+KNOWN_MOST = 4096
 IN_PLACE: Final = Change.IN_PLACE
+DOWN: Final = Change.DOWN
+ALONE: Final = Change.ALONE
 REMAKE: Final = Change.REMAKE
 
 
@@ -68,8 +71,8 @@ class Attr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """A row of a table. `initial` is UNTOLD where the kernel has to be told in any case; `default` msgspec.NODEFAULT where the field has
-    to be given."""
+    """A row of a table. `initial` is UNTOLD where the kernel has to be told in any case; `default` msgspec.NODEFAULT where the
+    field has to be given."""
 
     name: str
     type: int
@@ -80,24 +83,28 @@ class Field:
     is_told: bool
     default: object
 
-    def payload(self, value: Any) -> bytes | None:
-        """What the kernel tells of the attribute where it has this value, if that can be said without asking the codec."""
-        if value is None or not self.codec.is_plain:
-            return None
-        known = _payloads.get((self, value))
-        if known is None:
-            if len(_payloads) >= PAYLOADS_KEPT:
-                _payloads.clear()
-            known = _payloads[self, value] = self.codec.pack(value)
-        return known
+    def is_plain(self, value: object) -> bool:
+        """Does the kernel tell this value as it is written, in the attribute alone?"""
+        return self.codec.is_plain and value is not None and value is not UNTOLD
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Table:
-    """The fields of a Struct that are attributes; `links` names those whose values are ifindexes."""
+    """The fields of a Struct that are attributes; `links` and `ports` name those whose values are ifindexes."""
 
     fields: tuple[Field, ...]
     links: tuple[str, ...]
+    ports: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that have logical names in the item."""
+        return (*self.links, *self.ports)
+
+    @cached_property
+    def as_new(self) -> dict[int, bytes]:
+        """How a new object's attributes are told, where that can be said."""
+        return {field.type: field.codec.pack(field.initial) for field in self.fields if field.is_plain(field.initial)}
 
 
 @cache
@@ -117,7 +124,8 @@ def table_of(struct: type[msgspec.Struct]) -> Table:
         for about in msgspec.structs.fields(struct)
         for attr in _attrs(about.type)
     )
-    return Table(fields, tuple(field.name for field in fields if isinstance(field.codec, Ifindex)))
+    links, ports = (tuple(field.name for field in fields if isinstance(field.codec, codec)) for codec in (Ifindex, PortIndex))
+    return Table(fields, links, ports)
 
 
 def _attrs(annotation: Any) -> Iterator[Attr]:
@@ -130,14 +138,14 @@ def encode(table: Table, values: Mapping[str, Any], only: Collection[str] | None
     """What a new object has to be told of these values, which leaves out what it has by itself; or `only` these fields, to change
     one: of an attribute that the kernel takes as a whole, the fields beside them too. WrongValue names a field whose value has no
     room."""
-    if only is None:
-        meant = [field for field in table.fields if values.get(field.name, field.initial) != field.initial]
-    else:
-        meant = [field for field in table.fields if field.name in only]
+    meant = _given(table, values) if only is None else [field for field in table.fields if field.name in only]
+    return _encode(table, values, meant)
+
+
+def _encode(table: Table, values: Mapping[str, Any], meant: list[Field]) -> bytes:
     whole = {field.type for field in meant if field.codec.whole}
     if whole:
-        names = {field.name for field in meant}
-        meant = [field for field in table.fields if field.name in names or field.type in whole]
+        meant = [field for field in table.fields if field in meant or field.type in whole]
     into: Payloads = {}
     for field in meant:
         _write(field, values.get(field.name, field.initial), into)
@@ -148,7 +156,7 @@ def check(table: Table, values: Mapping[str, Any]) -> None:
     """WrongValue where an attribute has no room for a value. Fields that are links are not looked at, nor is what is at its
     default."""
     given = [field.name for field in table.fields if values.get(field.name, field.default) != field.default]
-    encode(table, values, [name for name in given if name not in table.links])
+    encode(table, values, [name for name in given if name not in table.names])
 
 
 def decode(table: Table, data: bytes) -> dict[str, Any]:
@@ -182,11 +190,54 @@ def differences(table: Table, wanted: Mapping[str, Any], has: Mapping[str, Any])
     return _differences(table.fields, wanted, has)
 
 
-def compare(table: Table, wanted: Mapping[str, Any], data: bytes) -> dict[str, Change]:
-    """The same of an object as these attributes tell of it. Most are told as they would be written: only the others are decoded."""
-    payloads = dict(split(data))
-    unlike = [one for one in table.fields if payloads.get(one.type, b"") != one.payload(wanted.get(one.name, one.initial))]
-    return _differences(unlike, wanted, _decode(unlike, payloads)) if unlike else {}
+class Wanted:
+    """What an object is to be, for comparing the kernel's with it again and again.
+
+    Most attributes are told as they are written, and need no decoding. How the others were told where they were right is known, and
+    is as right of another object that wants the same of them."""
+
+    _known: ClassVar[set[tuple[object, ...]]] = set()
+
+    def __init__(self, table: Table, values: Mapping[str, Any]) -> None:
+        self.values = values
+        self._table = table
+        self._given = _given(table, values)
+        plain = [field for field in self._given if field.is_plain(values[field.name])]
+        others = [field for field in self._given if field not in plain]
+        self._told = table.as_new | {field.type: field.codec.pack(values[field.name]) for field in plain}
+        for field in others:
+            self._told.pop(field.type, None)
+        self._of_others = (table, *((field, values[field.name]) for field in others))
+        self._right: bytes | None = None
+
+    def of_new(self) -> bytes:
+        """What a new object has to be told."""
+        return _encode(self._table, self.values, self._given)
+
+    def differences(self, data: bytes, running: Collection[int] = ()) -> dict[str, Change]:
+        """As `differences`, of an object of which the kernel tells these attributes; `running` are those that differ by
+        themselves."""
+        if data == self._right:
+            return {}
+        payloads = dict(split(data))
+        for number in running:
+            payloads.pop(number, None)
+        there, told = payloads.items(), self._told.items()
+        unlike = *self._of_others, frozenset(told - there), frozenset(there - told)
+        if unlike not in self._known:
+            found = _differences(self._table.fields, self.values, _decode(self._table.fields, payloads))
+            if found:
+                return found
+            if len(self._known) >= KNOWN_MOST:
+                self._known.clear()
+            self._known.add(unlike)
+        self._right = data
+        return {}
+
+
+def _given(table: Table, values: Mapping[str, Any]) -> list[Field]:
+    """The fields that are not as in a new object."""
+    return [field for field in table.fields if values.get(field.name, field.initial) != field.initial]
 
 
 def _differences(fields: Iterable[Field], wanted: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Change]:

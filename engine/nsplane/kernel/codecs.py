@@ -327,6 +327,13 @@ class Ifindex(OrNone):
 IFINDEX = Ifindex(U32)
 
 
+class PortIndex(OrNone):
+    """One of the links that have this one as their master, or none. While the link that is meant is not one of them, it is none."""
+
+
+PORT_INDEX = PortIndex(U32)
+
+
 @dataclass(frozen=True, eq=False)
 class Bit(Codec[bool]):
     """A bit of a number that the kernel takes as a whole: the fields that share the attribute are written together."""

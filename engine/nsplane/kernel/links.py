@@ -35,19 +35,33 @@ ADDR_GEN_MODE_NONE = 1
 
 IFLA_ALT_IFNAME = 53
 
+LIMITS = ("txqueuelen", "gso_max_size", "gso_max_segs", "gro_max_size", "gso_ipv4_max_size", "gro_ipv4_max_size")
+"""Fields of a link of which the kernel tells nobody that they are other by now, but for the first one."""
+
 # An attribute of `lib` is looked up anew each time.
 _LINK: int = lib.NSP_EVENT_LINK
 _LINK_GONE: int = lib.NSP_EVENT_LINK_GONE
 _ADDR_GONE: int = lib.NSP_EVENT_ADDR_GONE
+_VLANS: int = lib.NSP_EVENT_VLANS
 _ALTNAMES: int = lib.NSP_LINK_ALTNAMES
 _ADDR_GEN_MODE: int = lib.NSP_LINK_ADDR_GEN_MODE
 _DATA: int = lib.NSP_LINK_DATA
+_TXQUEUELEN: int = lib.NSP_LINK_TXQUEUELEN
+_GSO_MAX_SIZE: int = lib.NSP_LINK_GSO_MAX_SIZE
+_GSO_MAX_SEGS: int = lib.NSP_LINK_GSO_MAX_SEGS
+_GRO_MAX_SIZE: int = lib.NSP_LINK_GRO_MAX_SIZE
+_GSO_IPV4_MAX_SIZE: int = lib.NSP_LINK_GSO_IPV4_MAX_SIZE
+_GRO_IPV4_MAX_SIZE: int = lib.NSP_LINK_GRO_IPV4_MAX_SIZE
+_SLAVE_KIND: int = lib.NSP_LINK_SLAVE_KIND
 _SLAVE_DATA: int = lib.NSP_LINK_SLAVE_DATA
 _PARENT_DEV: int = lib.NSP_LINK_PARENT_DEV
 
 
-RUNNING = {"bridge": frozenset((10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 47, 48))}
-RUNNING_OF_PORTS = {"bridge": frozenset((1, 13, 14, 15, 16, 19, 20, 21, 22, 23, 38, 41))}
+RUNNING = {"bridge": frozenset((10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 47, 48)), "bond": frozenset((2, 23))}
+RUNNING_OF_PORTS = {
+    "bridge": frozenset((1, 13, 14, 15, 16, 19, 20, 21, 22, 23, 38, 41)),
+    "bond": frozenset((1, 2, 3, 6, 7, 8, 11, 12)),
+}
 """What of IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA the kernel counts, times or finds out itself (IFLA_BR_HELLO_TIMER,
 IFLA_BRPORT_ROOT_ID): by the kind, and that of the master."""
 
@@ -104,7 +118,7 @@ class Link:
     """A link as the kernel has it. `link` is the other end's or lower link's ifindex, in namespace `link_netnsid` where that
     is another one; `master` an ifindex or 0; `addr_gen_mode` an ADDR_GEN_MODE, -1 where it has no IPv6; `mac` of 6 bytes or, for a
     tunnel, what it has for one. `data` and `slave_data` are IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as they stand in the kernel's
-    message, empty for a link that bears no mark."""
+    message, `data` of links that bear a mark alone. `vlans` are those of a bridge or its port (vlans.py)."""
 
     index: int
     name: str
@@ -122,6 +136,14 @@ class Link:
     slave_kind: str = ""
     data: bytes = b""
     slave_data: bytes = b""
+    vlans: bytes = b""
+    txqueuelen: int = -1
+    gso_max_size: int = -1
+    gso_max_segs: int = -1
+    gro_max_size: int = -1
+    gso_ipv4_max_size: int = -1
+    gro_ipv4_max_size: int = -1
+    """LIMITS, each -1 where this kernel has no such field."""
     addresses: dict[AddressIdentity, Address] = field(default_factory=dict)
     """The oldest first."""
     inet: int = 0
@@ -137,6 +159,8 @@ class Link:
     def follow(self, old: Link) -> None:
         """This is the link as it is now: what the kernel has not told with it is as it was."""
         self.addresses, self.inet = old.addresses, old.inet
+        if self.master == old.master:
+            self.vlans = old.vlans
         if self.addr_gen_mode < 0 and self.mtu >= IPV6_MIN_MTU:  # some kernels leave it out with the statistics
             self.addr_gen_mode = old.addr_gen_mode
 
@@ -165,7 +189,7 @@ class Link:
 
 @dataclass(slots=True)
 class Event:
-    """What the monitor heard: of a link (`link`, gone or not), or of an address of the link `index`."""
+    """What the monitor heard: of a link (`link`, gone or not), or of an address of the link `index`, or of its VLANs."""
 
     nsid: int
     gone: bool
@@ -173,21 +197,24 @@ class Event:
     link: Link | None
     index: int
     address: Address | None
+    vlans: bytes | None = None
 
 
 def _link(raw: CData) -> Link:
     fields, group = raw.fields, raw.group
     alias = ffi.string(raw.alias).decode(errors="replace")
     slave_kind, data, slave_data = "", b"", b""
+    kind = ffi.string(raw.kind).decode(errors="replace")
     # Of links that nobody here has made, which may be many, these bytes are of no use.
-    if fields & (_DATA | _SLAVE_DATA) and (alias or group):
+    if fields & _DATA and (alias or group):
+        data = _attributes(raw.data)
+    if fields & _SLAVE_KIND:
         slave_kind = ffi.string(raw.slave_kind).decode(errors="replace")
-        data = _attributes(raw.data) if fields & _DATA else b""
         slave_data = _attributes(raw.slave_data) if fields & _SLAVE_DATA else b""
     return Link(
         raw.index,
         ffi.string(raw.name).decode(errors="surrogateescape"),
-        ffi.string(raw.kind).decode(errors="replace"),
+        kind,
         bool(raw.up),
         raw.mtu,
         ffi.buffer(raw.mac)[: raw.mac_len],
@@ -201,6 +228,13 @@ def _link(raw: CData) -> Link:
         slave_kind,
         data,
         slave_data,
+        b"",
+        raw.txqueuelen if fields & _TXQUEUELEN else -1,
+        raw.gso_max_size if fields & _GSO_MAX_SIZE else -1,
+        raw.gso_max_segs if fields & _GSO_MAX_SEGS else -1,
+        raw.gro_max_size if fields & _GRO_MAX_SIZE else -1,
+        raw.gso_ipv4_max_size if fields & _GSO_IPV4_MAX_SIZE else -1,
+        raw.gro_ipv4_max_size if fields & _GRO_IPV4_MAX_SIZE else -1,
         parent_dev=ffi.string(raw.parent_dev).decode(errors="replace") if fields & _PARENT_DEV else "",
     )
 
@@ -231,6 +265,8 @@ def event_of(raw: CData) -> Event:
     if kind in (_LINK, _LINK_GONE):
         link = _link(raw.link)
         return Event(raw.nsid, kind == _LINK_GONE, raw.saw, link, link.index, None)
+    if kind == _VLANS:
+        return Event(raw.nsid, False, raw.saw, None, raw.link.index, None, _attributes(raw.link.vlans))
     return Event(raw.nsid, kind == _ADDR_GONE, raw.saw, None, raw.addr.index, address_of(raw.addr))
 
 

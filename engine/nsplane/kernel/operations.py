@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nsplane._core import ffi, lib
 from nsplane.errors import Closed
+from nsplane.kernel.codecs import TEXT, join
 from nsplane.kernel.failure import KernelError
 from nsplane.kernel.generic import GenericRequest
-from nsplane.kernel.links import Address
+from nsplane.kernel.links import IFLA_ALT_IFNAME, LIMITS, Address
 
 if TYPE_CHECKING:
     from nsplane._core import CData
@@ -38,6 +40,12 @@ class LinkChange:
     netns: int | None = None
     data: bytes | None = None
     slave_data: bytes | None = None
+    txqueuelen: int | None = None
+    gso_max_size: int | None = None
+    gso_max_segs: int | None = None
+    gro_max_size: int | None = None
+    gso_ipv4_max_size: int | None = None
+    gro_ipv4_max_size: int | None = None
 
     def __bool__(self) -> bool:
         """Is there anything to be changed?"""
@@ -89,10 +97,15 @@ class LinkChange:
         if self.slave_data is not None:
             fields |= lib.NSP_LINK_SLAVE_DATA
             _point_to(raw.slave_data, self.slave_data)
+        for name, value in zip(LIMITS, _limits_of(self), strict=True):
+            if value is not None:
+                fields |= getattr(lib, f"NSP_LINK_{name.upper()}")
+                setattr(raw, name, value)
         raw.fields = fields
         return raw
 
 
+_limits_of = attrgetter(*LIMITS)
 _fields_of = attrgetter(*LinkChange.__slots__[1:])
 _NOTHING = _fields_of(LinkChange())
 
@@ -170,6 +183,22 @@ class Op:
     def change(self, link: LinkChange) -> None:
         self._add(lib.nsp_link_change(self._room_for(link), link._fill()))
 
+    def change_altnames(self, index: int, added: Iterable[str], deleted: Iterable[str]) -> None:
+        """Gives a link other names, and takes some away first."""
+        for names, build in ((deleted, lib.nsp_link_altnames_delete), (added, lib.nsp_link_altnames_add)):
+            attributes = join((IFLA_ALT_IFNAME, TEXT.pack(name)) for name in names)
+            if attributes:
+                raw = ffi.new("struct nsp_link *")
+                raw.fields, raw.index = lib.NSP_LINK_INDEX, index
+                _point_to(raw.altnames, attributes)
+                self._add(build(self._room_for_bytes(len(attributes)), raw))
+
+    def change_vlans(self, index: int, added: bytes, deleted: bytes) -> None:
+        """Has a bridge, or a port of one, be in some VLANs and no more in others, both encoded (vlans.py)."""
+        for vlans, build in ((added, lib.nsp_link_vlans_add), (deleted, lib.nsp_link_vlans_delete)):
+            if vlans:
+                self._add(build(self._room_for_bytes(len(vlans)), self._in_vlans(index, vlans)))
+
     def begin_tun(self, tun: Tun, create: bool) -> None:
         """Has the stage begin with a tun or tap that is made, and stays when all of the stage has been carried out. Without
         `create` one that is there is given to another owner and group, where these are not None."""
@@ -217,8 +246,17 @@ class Op:
         return lib.nsp_op_room(self._raw)
 
     def _room_for(self, link: LinkChange) -> CData:
-        attributes = len(link.data or b"") + len(link.slave_data or b"")
+        return self._room_for_bytes(len(link.data or b"") + len(link.slave_data or b""))
+
+    def _room_for_bytes(self, attributes: int) -> CData:
         return lib.nsp_op_reserve(self._raw, 1024 + attributes) if attributes else self._room()
+
+    @staticmethod
+    def _in_vlans(index: int, vlans: bytes) -> CData:
+        raw = ffi.new("struct nsp_link *")
+        raw.fields, raw.index = lib.NSP_LINK_INDEX | lib.NSP_LINK_VLANS, index
+        _point_to(raw.vlans, vlans)
+        return raw
 
     @staticmethod
     def _add(rc: int) -> None:

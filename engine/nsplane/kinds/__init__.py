@@ -14,9 +14,10 @@ from nsplane.kinds.wireguard import WireguardPeer
 from nsplane.model.items import Interface, Namespace, check_birth, check_name, check_namespace
 from nsplane.model.leniency import as_meant
 from nsplane.model.links import check_link
-from nsplane.model.ports import PORTS
+from nsplane.model.ports import Port
 from nsplane.model.rules import check_wants
 from nsplane.model.secrets import hide, hide_refused, refuse_hidden, secret_names
+from nsplane.model.vlans import BridgeVlan
 
 MODULES = (
     "bareudp",
@@ -69,7 +70,8 @@ INSIDE = {
     "namespace": _REFERENCE,
     "birth": _REFERENCE,
     "from": _REFERENCE,
-    "port": {name for port in PORTS.values() for name in port.__struct_fields__},
+    "port": set(Port.__struct_fields__),
+    "vlans": set(BridgeVlan.__struct_fields__),
     "peers": set(WireguardPeer.__struct_fields__),
 }
 

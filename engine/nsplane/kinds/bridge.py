@@ -15,6 +15,7 @@ from nsplane.kinds.link import HeldLink, LinkNode
 from nsplane.model.formats import looks_like, says
 from nsplane.model.links import LinkItem, Mtu
 from nsplane.model.rules import wants
+from nsplane.model.vlans import VlanList
 
 A = IntEnum(
     "A",
@@ -54,6 +55,7 @@ class Bridge(LinkItem, frozen=True, kw_only=True, tag="bridge"):
     vlan_filtering: Annotated[bool, Attr(A.VLAN_FILTERING, BOOL), says("frames go by their VLAN")] = False
     vlan_protocol: Annotated[Literal["802.1Q", "802.1ad"], Attr(A.VLAN_PROTOCOL, PROTOCOL), says("of their tags")] = "802.1Q"
     vlan_default_pvid: Annotated[int, Meta(ge=0, le=4094), Attr(A.VLAN_DEFAULT_PVID, U16), says("of new ports; 0: none")] = 1
+    vlans: VlanList | None = None
     vlan_stats_enabled: Annotated[bool, Attr(A.VLAN_STATS_ENABLED, BOOL), says("frames are counted by VLAN")] = False
     vlan_stats_per_port: Annotated[bool, Attr(A.VLAN_STATS_PER_PORT, BOOL), says("by port too; without ports only")] = False
     mst_enabled: Annotated[bool, Attr(A.MULTI_BOOLOPT, MaskedBit(4)), says("a tree for each VLAN; without ports only")] = False

@@ -10,9 +10,10 @@ from typing import Any, get_args
 from msgspec import structs
 
 from nsplane.errors import ItemError
-from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, Link, LinkChange, Monitor, attributes
-from nsplane.kernel.attributes import Change, leaves_out
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, LIMITS, Link, LinkChange, Monitor, attributes
+from nsplane.kernel.attributes import Change, Wanted, leaves_out
 from nsplane.kernel.codecs import WrongValue
+from nsplane.kernel.links import RUNNING
 from nsplane.kinds.addresses import in_order
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.model.items import Interface, birth_namespace, check_name, interface_key
@@ -35,6 +36,7 @@ class CreatedKind(LinkKind):
     def __init__(self, item: type[Interface], kind: str, *, is_whole: bool = False, within_lower_mtu: bool = False) -> None:
         super().__init__(item)
         self.kind, self.is_whole, self._within_lower_mtu = kind, is_whole, within_lower_mtu
+        self.kernel_kind = kind
         self.unknown_to_kernel = f"this kernel has no links of kind {kind}, and no module for them"
         self.table = attributes.table_of(item)
         self._parent = next((one.name for one in structs.fields(item) if _is_parent(one.type)), None)
@@ -47,10 +49,10 @@ class CreatedKind(LinkKind):
             attributes.check(self.table, structs.asdict(item))
         except WrongValue as error:
             raise ItemError(error.field, str(error)) from None
-        for field in self._link_fields:
+        for field in (*self._link_fields, *self.table.ports):
             name = getattr(item, field)
             if name is not None and check_name(name, field) == item.name:
-                raise ItemError(field, "a link cannot be its own lower link")
+                raise ItemError(field, f"a link cannot be its own {'port' if field in self.table.ports else 'lower link'}")
 
     @property
     def parent(self) -> str | None:
@@ -63,30 +65,49 @@ class CreatedKind(LinkKind):
         names = (getattr(item, field) for field in self._link_fields)
         return tuple(name for name in names if name is not None)
 
+    def ports(self, item: Interface) -> tuple[str, ...]:
+        names = (getattr(item, field) for field in self.table.ports)
+        return tuple(name for name in names if name is not None)
+
     def is_made_anew(self, now: Interface, item: Interface) -> bool:
-        links = dict.fromkeys(self.table.links)  # these are names here
-        changes = attributes.differences(self.table, structs.asdict(item) | links, structs.asdict(now) | links).values()
         is_other = any(getattr(now, name) != getattr(item, name) for name in self._for_life)
-        return is_other or Change.REMAKE in changes or self.withdraws(now, item)
+        return is_other or Change.REMAKE in self.changes(now, item) or self.withdraws(now, item)
+
+    def changes(self, now: Interface, item: Interface) -> frozenset[Change]:
+        names = dict.fromkeys(self.table.names)
+        found = attributes.differences(self.table, structs.asdict(item) | names, structs.asdict(now) | names)
+        return frozenset(found.values())
 
     def withdraws(self, now: Interface, item: Interface) -> bool:
         port, is_same_port = now.port, now.master == item.master
-        return (
-            now.birth != item.birth
-            or leaves_out(now, item)
-            or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
-        )
+        if now.birth != item.birth:
+            return True
+        if any(getattr(now, name) is not None and getattr(item, name) is None for name in (*LIMITS, "addrgenmode")):
+            return True
+        return leaves_out(now, item) or (is_same_port and port is not None and leaves_out(port, item.port or type(port)()))
 
     def _values(self, node: LinkNode) -> dict[str, Any]:
         values = structs.asdict(node.item)
-        return values | {name: node.ifindex_of(values[name]) for name in self.table.links} if self.table.links else values
+        if not self.table.names:
+            return values
+        links = {name: node.ifindex_of(values[name]) for name in self.table.links}
+        return values | links | {name: node.ifindex_of_port(values[name]) for name in self.table.ports}
+
+    def _wanted(self, node: LinkNode) -> Wanted:
+        """What the link is to be of its kind, as long as the links that it names are these."""
+        indexes: tuple[int | None, ...] = ()
+        if self.table.names:
+            lower = (node.ifindex_of(getattr(node.item, name)) for name in self.table.links)
+            ports = (node.ifindex_of_port(getattr(node.item, name)) for name in self.table.ports)
+            indexes = (*lower, *ports)
+        wanted = node.wanted_data.get(indexes)
+        if wanted is None:
+            node.wanted_data = {indexes: Wanted(self.table, self._values(node))}
+            wanted = node.wanted_data[indexes]
+        return wanted
 
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
-        found: dict[str, Change] = {}
-        if self.table.fields and link.data is not node.right_data:
-            found = attributes.compare(self.table, self._values(node), link.data)
-            if not found and not self.table.links:
-                node.right_data = link.data
+        found = self._wanted(node).differences(link.data, RUNNING.get(self.kind, ())) if self.table.fields else {}
         if self._parent is not None and link.link != node.ifindex_of(getattr(node.item, self._parent)):
             found[self._parent] = Change.REMAKE
         if node.item.has_fixed_mtu and link.mtu != node.item.mtu:
@@ -95,7 +116,7 @@ class CreatedKind(LinkKind):
 
     def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
         if fields:
-            values = self._values(node)
+            values = self._wanted(node).values
             change.kind, change.data = self.kind, attributes.encode(self.table, values, values if self.is_whole else fields)
 
     def at_birth(self, node: LinkNode, birth: LinkChange) -> None:
@@ -103,7 +124,7 @@ class CreatedKind(LinkKind):
         if self._parent is not None:
             birth.link = node.ifindex_of(getattr(node.item, self._parent))
         if self.table.fields:
-            birth.data = attributes.encode(self.table, self._values(node))
+            birth.data = self._wanted(node).of_new()
 
     def bear(self, op: Operation, node: LinkNode, birth: LinkChange, netns_fd: int | None) -> None:
         """Has the operation make the link: in the stage's namespace or, where that is another, in `netns_fd`."""
@@ -184,9 +205,12 @@ class CreatedKind(LinkKind):
 
     def desired(self, node: LinkNode, held: HeldLink, link: Link) -> LinkChange:
         mtu = self.mtu(node, held)
-        return LinkChange(
+        is_slave = link.slave_kind == "bond"  # it has the bond's MAC, and its own again when it leaves, and so of the MTU
+        if is_slave and node.item.mtu is None:
+            mtu = None
+        change = LinkChange(
             name=node.wanted_name,
-            mac=node.mac,
+            mac=None if is_slave else node.mac,
             mtu=mtu,
             up=node.wants_up,
             master=node.master_of(link),
@@ -194,6 +218,13 @@ class CreatedKind(LinkKind):
             # With a small MTU, IPv6 goes before the mode is set.
             addr_gen_mode=_addr_gen_mode(node, min(link.mtu, mtu or link.mtu)),
         )
+        return _with_limits(change, node.item)
+
+    def altnames(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[list[str], list[str]]:
+        wanted = node.altnames
+        if wanted is None or wanted == link.altnames:
+            return [], []
+        return [name for name in wanted if name not in link.altnames], [name for name in link.altnames if name not in wanted]
 
     def release(self, node: LinkNode, held: HeldLink) -> None:
         node.scope.remove(held.netns, held.index, node)
@@ -306,7 +337,14 @@ def clear_name(node: LinkNode, netns: Netns) -> bool:
 
 def _at_birth(node: LinkNode, kind: CreatedKind, group: int, mtu: int | None) -> LinkChange:
     """What a link can be given with its creation."""
-    return LinkChange(name=node.wanted_name, kind=kind.kind, mac=node.mac, mtu=mtu, group=group)
+    return _with_limits(LinkChange(name=node.wanted_name, kind=kind.kind, mac=node.mac, mtu=mtu, group=group), node.item)
+
+
+def _with_limits(change: LinkChange, item: Interface) -> LinkChange:
+    """The change, with what the item says of limits."""
+    for name in LIMITS:
+        setattr(change, name, getattr(item, name))
+    return change
 
 
 def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns], ...], other_mtu: int | None = None) -> None:
@@ -357,8 +395,9 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
 def _addr_gen_mode(node: LinkNode, mtu: int | None) -> int | None:
     """A port has no link-local address: nothing could reach it, for the bridge takes what comes in, and each costs the kernel
     routes, and a walk through all of them whenever another one comes or goes."""
-    has_ipv6 = HAS_IPV6 and (mtu is None or mtu >= IPV6_MIN_MTU)
-    return ADDR_GEN_MODE_NONE if node.is_port and has_ipv6 else None
+    if not HAS_IPV6 or (mtu is not None and mtu < IPV6_MIN_MTU):
+        return None
+    return node.item.addr_gen_mode if node.item.addrgenmode is not None else ADDR_GEN_MODE_NONE if node.is_port else None
 
 
 def _taking(kind: LinkKind, node: LinkNode, netns: Netns, ends: tuple[LinkNode, ...]) -> Callable[[Link], None]:

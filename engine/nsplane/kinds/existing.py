@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nsplane.kernel import PROTOCOL, Link, LinkChange
+from nsplane.kernel import IPV6_MIN_MTU, LIMITS, PROTOCOL, Link, LinkChange
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
+from nsplane.kinds.ports import VlanChange, fields_to_give_back, vlans_to_give_back
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import ALTNAME_MAX, Interface
 from nsplane.model.links import Addresses, Mac, Master, Mtu
-from nsplane.model.rules import in_place_of, wants
+from nsplane.model.ports import Port
+from nsplane.model.rules import GIVEN, in_place_of, wants
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import save_now
 
@@ -26,10 +28,14 @@ class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     mtu: Annotated[Mtu, says("set where given, 68 to 65536")] | None = None
     enabled: Annotated[bool, says("set up or down where given")] | None = None
     master: Annotated[Master, says("made its master where given")] | None = None
+    port: Annotated[Port | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
     link_only: Annotated[bool, says("says that the addresses are left alone: `addresses` cannot be given with it")] = False
 
     def check_link_name(self, most: int = ALTNAME_MAX) -> None:
         super().check_link_name(most)
+
+
+GIVEN_BACK = ("mtu", "mac", "up", "master", "addr_gen_mode", *LIMITS)
 
 
 class AdoptedKind(LinkKind):
@@ -62,21 +68,43 @@ class AdoptedKind(LinkKind):
             "mac": node.mac,
             "up": node.item.enabled,
             "master": node.master_index() or None,
+            "addr_gen_mode": node.item.addr_gen_mode if link.mtu >= IPV6_MIN_MTU else None,
+            **{name: getattr(node.item, name) for name in LIMITS},
         }
         if node.item.master is not None and node.master_of(link) is None:
             given["master"] = link.master
-        has = {"mtu": link.mtu, "mac": link.mac, "up": link.up, "master": link.master}
+        has = {name: getattr(link, name) for name in GIVEN_BACK}
+        if link.slave_kind == "bond":
+            del given["mac"]  # it has the bond's, and its own again when it leaves
+        if node.item.port is not None:
+            former.setdefault("port", link.slave_data)
+            if node.item.port.vlans is not None:
+                former.setdefault("vlans", link.vlans)
         change = LinkChange()
         for name, value in given.items():
             if value is not None:
                 former.setdefault(name, has[name])
                 setattr(change, name, value)
             elif name in former:
-                setattr(change, name, former[name])
-                if former[name] == has[name]:
+                if former[name] in (has[name], -1):  # of what this kernel does not tell nothing was changed
                     del former[name]
+                else:
+                    setattr(change, name, former[name])
         _save_former(node, held)
         return change
+
+    def altnames(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[list[str], list[str]]:
+        """They are added to those that it has."""
+        ours, wanted = _altnames(held), node.item.altnames or ()
+        named = [name for name in wanted if name not in link.names]
+        unnamed = [name for name in ours if name not in wanted and name in link.altnames]
+        if named or unnamed:
+            held.former["altnames"] = [
+                *(name for name in ours if name not in unnamed),
+                *(name for name in named if name not in ours),
+            ]
+            _save_former(node, held)
+        return named, unnamed
 
     def release(self, node: LinkNode, held: HeldLink) -> None:
         """Gives it back: our addresses go, the rest becomes what it was."""
@@ -85,9 +113,17 @@ class AdoptedKind(LinkKind):
         ours = [address for address in link.addresses.values() if address.proto == PROTOCOL and not node.item.link_only]
         back = LinkChange(index=held.index)
         for name, value in held.former.items():
-            if name != "ipv6" and getattr(link, name) != value:
+            if name in GIVEN_BACK and value not in (getattr(link, name), -1):
                 setattr(back, name, value)
-        if not ours and not back:
+        if back.master is not None and link.slave_kind == "bond":
+            back.mac = None  # the bond gives it the one that it came with
+        vlans = VlanChange()
+        if back.master is None:
+            back.slave_data = fields_to_give_back(held.former.get("port"), link)
+            vlans = vlans_to_give_back(held.former.get("vlans"), link)
+        names = [name for name in _altnames(held) if name in link.altnames]
+        is_done = not ours and not back and not vlans and not names
+        if is_done or not node.retries.may_repeat((held.netns, "given back", ours, back, vlans, names)):
             if "ipv6" in held.former:
                 turn_ipv6(held.netns, link, False)
             node.leave()
@@ -98,11 +134,22 @@ class AdoptedKind(LinkKind):
         for address in ours:
             op.delete_address(held.index, address)
         if back:
-            op.change(back)
+            op.change_link(back, link)
+            op.unreported(held.netns, link.name, back)
+        if names:
+            op.names(held.netns, link, [], names)
+        op.change_vlans(held.index, vlans.added, vlans.deleted)
         node.scope.submit(op)
 
     def let_go(self, node: LinkNode, held: HeldLink) -> None:
         node.scope.saved_state.save("former", node.key, None)
+
+
+def _altnames(held: HeldLink) -> list[str]:
+    """Those that were given to it here."""
+    known = held.former.get("altnames", [])
+    assert isinstance(known, list)
+    return known
 
 
 def _save_former(node: LinkNode, held: HeldLink) -> None:

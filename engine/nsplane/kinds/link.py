@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
 from socket import AF_INET, AF_INET6
 from typing import Any
 
-import msgspec
-
-from nsplane.kernel import IPV6_MIN_MTU, Address, KernelError, Link, LinkChange, attributes
-from nsplane.kernel.attributes import Change
+from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, LinkChange
+from nsplane.kernel.attributes import Change, Wanted
 from nsplane.kinds.addresses import AddressChanges
 from nsplane.kinds.addresses import changes as addresses_to_change
+from nsplane.kinds.fields import FIELDS, differences
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
-from nsplane.kinds.names import NamedNode
+from nsplane.kinds.masters import PortNode
 from nsplane.kinds.outlook import Outlook
+from nsplane.kinds.ports import PortWish, UnknownField, VlanChange, change_port, vlans_to_change
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_addresses, parse_mac
-from nsplane.model.ports import PORTS, links_of
+from nsplane.model.ports import links_of, wrong_master
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.held import Held
@@ -29,9 +28,6 @@ from nsplane.plan.node import Failure, Scope
 from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
-FIELDS = ("name", "up", "mtu", "mac", "master", "alias", "addr_gen_mode")
-"""What is looked after on a link."""
-_fields_of = attrgetter(*FIELDS)
 UNKNOWN_KIND = "Unknown device type"
 """What the kernel says to a kind that it does not have, nor a module for it."""
 
@@ -54,6 +50,8 @@ class LinkKind:
     brings_link = True
     """Whether it comes into its namespace for the item, so that its name has to be free there."""
     unknown_to_kernel = UNKNOWN_KIND
+    kernel_kind: str | None = None
+    """The kernel's name of the kind, where all its links are of one."""
 
     def __init__(self, item: type[Interface]) -> None:
         self.item = item
@@ -77,6 +75,10 @@ class LinkKind:
         """The logical names of all links without which its own cannot be."""
         return self.lower_links(item)
 
+    def ports(self, item: Interface) -> tuple[str, ...]:
+        """The logical names of those of its ports that it names."""
+        return ()
+
     def needs_up(self, item: Interface) -> tuple[str, ...]:
         """The logical names of the links that have to be up for its own to be."""
         return ()
@@ -97,6 +99,10 @@ class LinkKind:
         """Does the link of an item have to be made anew to become that of another one of this kind, in the same namespace?"""
         return self.rests_on(now) != self.rests_on(item)
 
+    def changes(self, now: Interface, item: Interface) -> frozenset[Change]:
+        """What the fields of the kind ask for in which another item of this kind differs."""
+        return frozenset()
+
     def withdraws(self, now: Interface, item: Interface) -> bool:
         """Does the new item leave a field out that the kernel cannot be told to have as in a new link, or change one that it
         does not tell of?"""
@@ -108,6 +114,14 @@ class LinkKind:
 
     def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:
         """Has the change make these fields of the kind as they are to be."""
+
+    def interrupts(self, node: LinkNode, held: HeldLink, fields: Mapping[str, Change]) -> list[LinkNode]:
+        """Who looks after other links that are touched when these fields are changed."""
+        return []
+
+    def tell(self, op: Operation, node: LinkNode, link: Link, fields: Mapping[str, Change], change: LinkChange) -> None:
+        """Puts the change, these fields of the kind being among it, into an operation."""
+        op.change_link(change, link)
 
     def change_beside(self, node: LinkNode, fields: Collection[str]) -> Callable[[Operation, str], None] | None:
         """What changes fields that no message about the link changes: adds that to an operation, for the link of this name."""
@@ -149,6 +163,10 @@ class LinkKind:
         """All fields as they are to be; None is not looked at."""
         raise NotImplementedError
 
+    def altnames(self, node: LinkNode, held: HeldLink, link: Link) -> tuple[list[str], list[str]]:
+        """The other names that the link is to be given, and those that are to be taken away."""
+        raise NotImplementedError
+
     def awaits_lower_link(self, node: LinkNode) -> bool:
         """Is a link on whose fields those of its own depend just being changed, or still to be looked at? Then the node is looked
         at behind that."""
@@ -178,7 +196,7 @@ class LinkKind:
         return ""
 
 
-class LinkNode(NamedNode):
+class LinkNode(PortNode):
     """The state of one interface item."""
 
     def __init__(self, scope: Scope, key: str) -> None:
@@ -189,10 +207,11 @@ class LinkNode(NamedNode):
         self.mac: bytes | None = None
         """The MAC that the link is to have; None: as it is."""
         self.addresses: tuple[Address, ...] | None = None
-        self.port: dict[str, Any] | None = None
-        """What the link is to be as a port, where that is looked after: in what is not named, as a new one."""
-        self.right_data: bytes | None = None
-        """What the link is of its kind, where that was found to be as this item has it: to decode it takes a while."""
+        self.port = PortWish()
+        self.altnames: tuple[str, ...] | None = None
+        """The other names of the link; None: as they are. None of them, where the item has named some before."""
+        self.wanted_data: dict[tuple[int | None, ...], Wanted] = {}
+        """What the link is to be of its kind, by the ifindexes of the links that this names."""
         self.origin_fact = ""
         """Of a link that is moved here: the fact of the namespace that it comes from."""
         self.found_out: Any = None
@@ -201,11 +220,11 @@ class LinkNode(NamedNode):
         self.born_in: Netns | None = None
         """The fact of the namespace in which its link is to be made, where that is another; and where it was, in this life."""
         self._there = there(key)
-        self._master_fact = ""
         self._supplied_mtu: int | None = None
         self._held: HeldLink | None = None
         self._is_outdated = False
         """Has the link something of an earlier item that the kernel cannot be told to forget?"""
+        self._sets_vlans = False
         self._kept: LinkChange | None = None
         """How the link was to be when it was so, with all its addresses."""
 
@@ -213,10 +232,11 @@ class LinkNode(NamedNode):
         """The item, which was checked, becomes exactly this."""
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
-        self.kind, self._kept, self.right_data, self.found_out, self.birth_fact = kind, None, None, None, ""
+        self.kind, self._kept, self.wanted_data, self.found_out, self.birth_fact = kind, None, {}, None, ""
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
-        self.port = msgspec.structs.asdict(item.port) if item.port is not None else None if self.port is None else {}
-        self._master_fact = "" if item.master is None else link_of(item.master)
+        self.port = self.port.then(item)
+        self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
+        self.master_fact = "" if item.master is None else link_of(item.master)
         self.addresses = None if item.addresses is None else parse_addresses(item.addresses)
         self.take_item(item, source, generation)
 
@@ -238,8 +258,8 @@ class LinkNode(NamedNode):
         """A port is a link of its own: it is made before its master, and outlives it."""
         lower = [Need(link_of(name), Loss.REMAKE) for name in self.kind.lower_links(self.item)]
         up = [Need(interface_key(name), Loss.WAIT) for name in self.kind.needs_up(self.item)]
-        beside = [self._master_fact] if self._master_fact else []
-        beside += [link_of(name) for name in links_of(self.item.port)]
+        beside = [self.master_fact] if self.master_fact else []
+        beside += [link_of(name) for name in (*links_of(self.item.port), *self.kind.ports(self.item))]
         try:
             others = self.kind.also_needs(self)
         except KernelError as error:
@@ -259,45 +279,6 @@ class LinkNode(NamedNode):
 
     def touch_others(self) -> None:
         self.kind.touch_others(self)
-
-    @property
-    def master(self) -> LinkNode | None:
-        """The item of its master, where that is wanted."""
-        name = self.item.master
-        node = self.scope.nodes.get(interface_key(name)) if name is not None else None
-        return node if isinstance(node, LinkNode) and not node.gone else None
-
-    @property
-    def is_port(self) -> bool:
-        """Is it to be one? What is in a VRF is none."""
-        master = self.master
-        return self.item.master is not None and (master is None or master.item.has_ports)
-
-    def awaits_master(self) -> bool:
-        """Is its master just being made, or still to be looked at? Then it is looked at again behind that."""
-        master = self.master
-        if master is None or self.scope.facts.get(there(master.key)) is not None:
-            return False
-        return self.scope.awaits(self, master)
-
-    def master_index(self) -> int:
-        """The ifindex of the master; 0 for none, or where it is not there."""
-        held = self.scope.held_of(self._master_fact) if self._master_fact else None
-        return held.index if held is not None and held.link is not None and held.netns is self.netns else 0
-
-    def ifindex_of(self, name: str | None) -> int | None:
-        """The ifindex of the link that an item of this name has."""
-        held = None if name is None else self.scope.held_of(link_of(name))
-        return None if held is None else held.index
-
-    def master_of(self, link: Link) -> int | None:
-        """The ifindex of the master that the link is to have, 0 for none. None: as it is, for it is just coming or going."""
-        if not self._master_fact and not link.master:
-            return 0
-        index = self.master_index()
-        if not index and (self.awaits_master() or (self.netns is not None and self.scope.is_ending(self.netns, link.master))):
-            return None
-        return index
 
     # ---- the link ----
 
@@ -320,8 +301,8 @@ class LinkNode(NamedNode):
 
     def leave(self) -> None:
         held, self._held = self._held, None
-        if self.item.port is None:
-            self.port = None
+        self.port = self.port.settled(self.item)
+        self.altnames = self.item.altnames
         self.ending = self._is_outdated = False
         self._kept = self.born_in = None
         self.withdraw()
@@ -400,8 +381,13 @@ class LinkNode(NamedNode):
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
         if not self.is_prepared():
             return
+        self.was_slave |= link.slave_kind == "bond"
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
+        unknown = next((name for name in LIMITS if getattr(change, name) is not None and getattr(link, name) < 0), None)
+        if unknown is not None:
+            self.fail(errno.EOPNOTSUPP, f"{unknown}: this kernel has no such field of a link")
+            return
         of_kind = self.kind.differences(self, link)
         for name, asks in of_kind.items():
             if asks is Change.UNSUPPORTED:
@@ -412,9 +398,13 @@ class LinkNode(NamedNode):
                 return
         self.kind.change(self, of_kind, change)
         beside = self.kind.change_beside(self, of_kind) if of_kind else None
-        of_port = self._change_port(link, change)
-        if of_port is None:
-            return
+        of_port: list[str] = []
+        if link.slave_kind and link.master == self.master_index():
+            try:
+                of_port = change_port(self.port, link, self.ifindex_of, change)
+            except UnknownField as error:
+                self.fail(errno.EOPNOTSUPP, str(error))
+                return
         if change.name is not None and not self.kind.make_way(self, held.netns):
             if self.busy or self.blocked_by is None or not self.is_in_circle(held.netns, change.name):
                 return
@@ -425,57 +415,55 @@ class LinkNode(NamedNode):
         mtu = change.mtu or link.mtu
         if mtu < IPV6_MIN_MTU:
             fresh = [address for address in fresh if address.family == AF_INET]
-        if not change and beside is None and not stale and not fresh:
-            self._kept = desired
-            if self.item.port is None:
-                self.port = None
-            self._rest(addresses, mtu)
+        vlans, (named, unnamed) = VlanChange(), self.kind.altnames(self, held, link)
+        taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None)
+        if taken is not None:
+            self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
             return
-        self._tell_drift(held, desired, change, [*of_kind, *of_port, *(["addresses"] if stale or fresh else [])])
-        if not self.retries.may_repeat((held.netns, change, stale, fresh, *of_kind)):
+        if not change and beside is None and not stale and not fresh and not named and not unnamed:
+            vlans = vlans_to_change(self.port, link, self.bridge_of(held.netns, link))
+            if not vlans:
+                self._kept = desired
+                self.port = self.port.settled(self.item)
+                self.altnames = self.item.altnames
+                self._rest(addresses, mtu)
+                return
+        touched = self.kind.interrupts(self, held, of_kind)
+        if any(self.scope.awaits(self, node) for node in touched):
+            return
+        others = [*of_kind, *of_port, *(["addresses"] if stale or fresh else []), *(["vlans"] if vlans else [])]
+        others += ["altnames"] if named or unnamed else []
+        self._tell_drift(held, desired, change, others)
+        if not self.retries.may_repeat((held.netns, change, stale, fresh, named, unnamed, vlans, *of_kind)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
-        if leaves_ports and held.kind.makes_link and lacks_link_local(link):
+        if leaves_ports and held.kind.makes_link and self.item.addrgenmode is None and lacks_link_local(link):
             try:
                 make_link_local(held.netns, link)
             except KernelError as error:
                 self.refuse(error.errno or errno.EIO, error.strerror or str(error))
                 return
-        op = self.scope.operation(self)
+        for node in touched:
+            node.expect_change()
+        op = self.scope.operation(self, *touched)
         op.stage_in(held.netns)
         for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
             op.delete_address(link.index, address)
             op.deletes(held.netns, change.name or link.name, address)
         if change:
-            op.change_link(change, link)
+            self.kind.tell(op, self, link, of_kind, change)
             op.unreported(held.netns, change.name or link.name, change)
+        if named or unnamed:
+            op.names(held.netns, link, named, unnamed)
         for address in fresh:
             op.add_address(link.index, address)
             op.adds(held.netns, change.name or link.name, address)
         if beside is not None:
             beside(op, change.name or link.name)
+        op.change_vlans(link.index, vlans.added, vlans.deleted)
+        self._sets_vlans = bool(vlans)
         self.scope.submit(op)
-
-    def _change_port(self, link: Link, change: LinkChange) -> list[str] | None:
-        """Has the change make the link the port that it is to be: the fields that differ, or None where it has failed. Of what kind
-        the fields are is the kernel's word: the master may be somebody else's."""
-        if self.port is None or not link.slave_kind or link.master != self.master_index():
-            return []
-        struct = PORTS.get(link.slave_kind)
-        if struct is None:
-            self.fail(errno.EINVAL, f"port: {self.item.master} is a {link.slave_kind}, whose ports have no such fields")
-            return None
-        table = attributes.table_of(struct)
-        values = self.port | {name: self.ifindex_of(self.port.get(name)) for name in table.links}
-        found = attributes.differences(table, values, attributes.decode(table, link.slave_data))
-        for name, asks in found.items():
-            if asks is Change.UNSUPPORTED:
-                self.fail(errno.EOPNOTSUPP, f"port.{name}: this kernel has no such field of a port of a {link.slave_kind}")
-                return None
-        if found:
-            change.slave_data = attributes.encode(table, values, found)
-        return [f"port.{name}" for name in found]
 
     def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:
         """Is it somebody else's doing that the link is not as it was?"""
@@ -483,14 +471,20 @@ class LinkNode(NamedNode):
         if kept is None or held.link is None:
             return
         excused = self.kind.changes_by_itself(self, held, held.link)
+        if self.was_slave and held.link.slave_kind != "bond":  # which takes down who leaves it
+            excused, self.was_slave = (*excused, "up"), change.up is None
         fields = [
             name
             for name in FIELDS
             if getattr(change, name) is not None and getattr(kept, name) == getattr(desired, name) and name not in excused
         ]
-        fields += others
+        fields += [name for name in others if name not in excused]
         if fields:
             self.scope.drifted(self, "altered", fields)
+
+    def expect_change(self) -> None:
+        """What will be other on its link than it was is nobody else's doing."""
+        self._kept = None
 
     def _rest(self, addresses: AddressChanges, mtu: int) -> None:
         """The link is as it is to be, as far as can be."""
@@ -498,10 +492,9 @@ class LinkNode(NamedNode):
         if addresses.clash is not None:
             self.fail(errno.EEXIST, f"exists: the address {addresses.clash}, which nsplane did not make")
             return
-        if addresses.fresh:
-            text = (
-                f"the address {addresses.fresh[0]} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
-            )
+        if addresses.fresh or (self.item.addrgenmode is not None and mtu < IPV6_MIN_MTU):
+            what = f"the address {addresses.fresh[0]}" if addresses.fresh else "addrgenmode"
+            text = f"{what} wants IPv6, which a link has with an MTU of {IPV6_MIN_MTU} and more, not {mtu}"
             self.fail(errno.EINVAL, text)
             return
         if unusable is not None and unusable.unusable == "dadfailed":
@@ -516,6 +509,11 @@ class LinkNode(NamedNode):
         if master is not None and master.held is not None and master.held.netns is not self.netns:
             where, here = namespace_text(master.item.namespace), namespace_text(self.item.namespace)
             self.fail(errno.EINVAL, f"master {master.item.name} is in {where}, not in {here}")
+            return
+        master_link = self.master_link()
+        wrong = "" if master_link is None else wrong_master(str(self.item.master), master_link.kind, self.item.port)
+        if wrong:
+            self.fail(errno.EINVAL, wrong)
         elif not self.awaits_master():
             missing = self.lacks(Loss.WAIT)
             if unusable is not None:
@@ -556,8 +554,11 @@ class LinkNode(NamedNode):
 
     def refuse(self, error: int, text: str) -> None:
         """The kernel's words do not name the kind that it lacks."""
-        is_unknown = error == errno.EOPNOTSUPP and text == UNKNOWN_KIND
-        super().refuse(error, self.kind.unknown_to_kernel if is_unknown else text)
+        if error == errno.EOPNOTSUPP and text == UNKNOWN_KIND:
+            text = self.kind.unknown_to_kernel
+        elif error == errno.EOPNOTSUPP and self._sets_vlans:
+            text = "vlans: this kernel has no VLANs of bridges"
+        super().refuse(error, text)
 
     def excuse(self, error: int) -> bool:
         return (error == errno.EACCES and self._enable_ipv6()) or (error == errno.EINVAL and self._has_lost_ipv6())
@@ -589,12 +590,3 @@ class LinkNode(NamedNode):
         self.forget_name()
         self.scope.facts.need(self, ())
         self.withdraw()
-
-
-def differences(desired: LinkChange, link: Link) -> LinkChange:
-    """What of `desired` the link does not have."""
-    change = LinkChange(index=link.index)
-    for name, wanted, has in zip(FIELDS, _fields_of(desired), _fields_of(link), strict=True):
-        if wanted is not None and wanted != has:
-            setattr(change, name, wanted)
-    return change

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from nsplane.kernel import Link, LinkChange, attributes
 from nsplane.kernel import Tun as Device
-from nsplane.kernel.attributes import REMAKE, Attr, Change
+from nsplane.kernel.attributes import REMAKE, Attr, Change, Wanted
 from nsplane.kernel.codecs import BOOL, U8, U32, UNTOLD, Bool, Codec, Payloads, Untold, join, split
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.link import LinkNode
@@ -85,8 +85,12 @@ class TunKind(CreatedKind):
         values = super()._values(node)
         return values | {"owner": _number_of_user(values["owner"]), "group": _number_of_group(values["group"])}
 
+    def _wanted(self, node: LinkNode) -> Wanted:
+        """Users and groups come and go."""
+        return Wanted(self.table, self._values(node))
+
     def differences(self, node: LinkNode, link: Link) -> dict[str, Change]:
-        is_other = link.data is not node.right_data and U8.unpack(dict(split(link.data)).get(A.TYPE, b"")) != self._flag
+        is_other = U8.unpack(dict(split(link.data)).get(A.TYPE, b"")) != self._flag
         return {"kind": REMAKE} if is_other else super().differences(node, link)
 
     def change(self, node: LinkNode, fields: Collection[str], change: LinkChange) -> None:

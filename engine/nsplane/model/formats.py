@@ -42,6 +42,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "address": _text(rf"(?:{_HOST4}|{_HOST6})"),
     "prefix": _text(rf"(?:{_IPV4}(?:{_BITS4})?|{_IPV6}(?:{_BITS6})?)"),
     "interface_address": _text(rf"(?:{_HOST4}{_BITS4}|{_HOST6}{_BITS6})"),
+    "vlan_range": _text(r"[1-9][0-9]{0,3}-[1-9][0-9]{0,3}"),
     "wireguard_key": _text("[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]="),
     "endpoint": _text(rf"(?:{_IPV4}|\[[0-9a-fA-F:.]+\]):[1-9][0-9]{{0,4}}"),
     "birth": {"anyOf": [{"$ref": "#/$defs/namespace"}, {"const": "agent"}]},

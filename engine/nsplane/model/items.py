@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import msgspec
 
 from nsplane.errors import ItemError
 from nsplane.model.formats import looks_like, says
+from nsplane.model.ports import Port
 from nsplane.model.rules import in_place_of
+from nsplane.model.vlans import VlanList
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_LABEL = 255
@@ -50,6 +52,9 @@ class ByMicroservice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     microservice: Annotated[str, looks_like("label"), says("that of the container or process which runs under this label")]
 
 
+Limit = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+AddrGenMode = Literal["eui64", "none", "stable_secret", "random"]
+"""The kernel's numbers of them are their places."""
 Namespace = ByName | ByPid | ByFile | ByMicroservice
 Birth = Namespace | Literal["agent"]
 """A namespace in which a link is made that is to be in another one; `agent` is that of the agent, for which there is no map."""
@@ -75,6 +80,31 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             str,
             looks_like("link_name"),
             says("the kernel's name of the link, at most 15 bytes; the logical name where left out"),
+        ]
+        | None
+    ) = None
+
+    altnames: (
+        Annotated[
+            tuple[Annotated[str, looks_like("altname")], ...],
+            msgspec.Meta(extra_json_schema={"uniqueItems": True}),
+            says("other names of the link, and no others; left alone where left out"),
+        ]
+        | None
+    ) = None
+    txqueuelen: Annotated[Limit, says("how many packets may wait to be sent")] | None = None
+    gso_max_size: (
+        Annotated[Limit, says("how large a packet may be that is cut up last; of IPv4 too, where that is not given")] | None
+    ) = None
+    gso_max_segs: Annotated[Limit, says("into how many segments one is cut at most")] | None = None
+    gro_max_size: (
+        Annotated[Limit, says("how large one may become that is put together; of IPv4 too, where that is not given")] | None
+    ) = None
+    gso_ipv4_max_size: Annotated[Limit, says("of IPv4; since Linux 6.3")] | None = None
+    gro_ipv4_max_size: Annotated[Limit, says("of IPv4; since Linux 6.3")] | None = None
+    addrgenmode: (
+        Annotated[
+            AddrGenMode, says("`eui64`, `none`, `stable_secret`, `random`: of what its own IPv6 addresses are made when it goes up")
         ]
         | None
     ) = None
@@ -112,7 +142,11 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return None
 
     @property
-    def port(self) -> msgspec.Struct | None:
+    def port(self) -> Port | None:
+        return None
+
+    @property
+    def vlans(self) -> VlanList | None:
         return None
 
     @property
@@ -140,6 +174,11 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         else:
             check_host_name(self.name, "name", most)
 
+    @property
+    def addr_gen_mode(self) -> int | None:
+        """`addrgenmode` as the kernel has it."""
+        return None if self.addrgenmode is None else get_args(AddrGenMode).index(self.addrgenmode)
+
     def check(self) -> None:
         """What its fields have to be, and to be to each other. ItemError names the field."""
 
@@ -164,6 +203,15 @@ def check_host_name(name: str, field: str = "host_name", most: int = LINK_NAME_M
     if 0xA0 in encoded:
         raise ItemError(field, f"{name!r} is not a name that the kernel takes for a link: the byte A0 is a space to it")
     return name
+
+
+def check_altnames(item: Interface) -> None:
+    """Names that the kernel takes as other ones of a link, each once and none its own."""
+    seen = {item.link_name}
+    for i, name in enumerate(item.altnames or ()):
+        if check_host_name(name, f"altnames[{i}]", ALTNAME_MAX) in seen:
+            raise ItemError(f"altnames[{i}]", f"{name!r} is a name of the link already")
+        seen.add(name)
 
 
 def check_namespace(namespace: Namespace | None) -> None:

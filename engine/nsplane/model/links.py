@@ -14,9 +14,10 @@ from nsplane.errors import ItemError
 from nsplane.kernel import IFA_F_NODAD, PROTOCOL, Address, attributes
 from nsplane.kernel.codecs import WrongValue
 from nsplane.model.formats import looks_like, says
-from nsplane.model.items import Birth, Interface, check_name
-from nsplane.model.ports import BridgePort
+from nsplane.model.items import Birth, Interface, check_altnames, check_name
+from nsplane.model.ports import PORTS, Port, of_another_master
 from nsplane.model.rules import GIVEN, check_wants, wants
+from nsplane.model.vlans import parse_vlans
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}\Z")
 _PREFIXED = re.compile(r"([0-9a-fA-F.:]+)/(0|[1-9][0-9]{0,2})\Z")
@@ -67,7 +68,7 @@ class LinkItem(Interface, frozen=True, kw_only=True):
     mtu: Mtu | None = None
     enabled: Enabled = True
     master: Master | None = None
-    port: Annotated[BridgePort | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
+    port: Annotated[Port | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
     override: Override = False
     adopt: Adopt = False
 
@@ -92,15 +93,21 @@ class Parent:
 
 def check_link(item: Interface) -> None:
     """Checks what a decoder cannot of the fields that all links have. ItemError names the field."""
+    check_altnames(item)
     check_master(item.name, item.master)
     parse_mac(item.mac)
     check_mtu(item.mtu, item.least_mtu)
     parse_addresses(item.addresses or ())
+    parse_vlans(item.vlans, "vlans")
     if item.port is not None:
         check_port(item.name, item.port)
 
 
-def check_port(name: str, port: msgspec.Struct) -> None:
+def check_port(name: str, port: Port) -> None:
+    others = {kind: of_another_master(msgspec.structs.asdict(port), kind) for kind in PORTS}
+    if all(others.values()):
+        texts = " and ".join(f"{other} is none of a {kind}'s" for kind, other in others.items())
+        raise ItemError("port", f"is that of one master: {texts}")
     table, fields = attributes.table_of(type(port)), msgspec.structs.asdict(port)
     try:
         check_wants(port)
@@ -110,6 +117,7 @@ def check_port(name: str, port: msgspec.Struct) -> None:
     for field in table.links:
         if fields[field] is not None and check_name(fields[field], f"port.{field}") == name:
             raise ItemError(f"port.{field}", "a port cannot stand in for itself")
+    parse_vlans(port.vlans, "port.vlans")
 
 
 def check_master(name: str, master: str | None) -> None:

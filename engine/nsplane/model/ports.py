@@ -1,17 +1,19 @@
-"""What a link is as a port: fields that are those of its master's kind."""
+"""What a link is as a port of its master: fields that are those of the master's kind, and of it alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
 from nsplane.kernel.attributes import Attr, table_of
-from nsplane.kernel.codecs import BOOL, IFINDEX, U8, U16, U32, OrNone
+from nsplane.kernel.codecs import BOOL, IFINDEX, S32, U8, U16, U32, OrNone
 from nsplane.model.formats import looks_like, says
 from nsplane.model.rules import wants
+from nsplane.model.vlans import VlanList
 
 P = IntEnum(
     "P",
@@ -57,13 +59,53 @@ class BridgePort(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         | None
     ) = None
     backup_nhid: Annotated[int, Meta(ge=1, lt=1 << 32), Attr(P.BACKUP_NHID, OrNone(U32)), says("the nexthop for it")] | None = None
+    vlans: VlanList | None = None
 
 
-PORTS: Final = {"bridge": BridgePort}
+QueueId = Annotated[Number16, Attr(5, U16), says("the transmit queue of the bond that is the slave's; 0: any")]
+Prio = Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31), Attr(9, S32), says("who has the highest takes over, and then the primary")]
+PortPrio = Annotated[Number16, Attr(10, U16), says("LACP's port priority")]
+"""IFLA_BOND_SLAVE_QUEUE_ID, IFLA_BOND_SLAVE_PRIO and IFLA_BOND_SLAVE_ACTOR_PORT_PRIO of linux/if_link.h."""
+
+
+class BondPort(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`port` of an interface whose `master` is a bond: a slave of it."""
+
+    queue_id: QueueId = 0
+    prio: Prio = 0
+    actor_port_prio: PortPrio = 255
+
+
+class Port(BridgePort, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`port` of an interface: whose fields they are is said by its master's kind, which may be known later."""
+
+    queue_id: QueueId = 0
+    prio: Prio = 0
+    actor_port_prio: PortPrio = 255
+
+
+PORTS: Final[Mapping[str, type[msgspec.Struct]]] = {"bridge": BridgePort, "bond": BondPort}
 """By the kernel's name of the master's kind."""
+MASTERS: Final = frozenset(("batadv", "bond", "bridge", "openvswitch", "team", "vrf"))
+"""Kinds whose links can be a master."""
+_DEFAULTS: Final = msgspec.structs.asdict(Port())
 
 
-def links_of(port: msgspec.Struct | None) -> tuple[str, ...]:
+def of_another_master(port: Mapping[str, Any], kind: str) -> str | None:
+    """A field that is given and that ports of such a master do not have."""
+    known = PORTS[kind].__struct_fields__ if kind in PORTS else ()
+    return next((name for name, value in port.items() if value != _DEFAULTS[name] and name not in known), None)
+
+
+def wrong_master(name: str, kind: str, port: Port | None) -> str:
+    """Why a link of this kind cannot have such a port; empty where it can."""
+    if kind not in MASTERS:
+        return f"master {name} is a {kind or 'physical'} link, which has no ports"
+    other = None if port is None else of_another_master(msgspec.structs.asdict(port), kind)
+    return "" if other is None else f"port.{other}: {name} is a {kind}, whose ports have no such field"
+
+
+def links_of(port: Port | None) -> tuple[str, ...]:
     """The logical names of the links that it names."""
     names = () if port is None else (getattr(port, field) for field in table_of(type(port)).links)
     return tuple(name for name in names if name is not None)

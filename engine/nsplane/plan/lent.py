@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from nsplane import kernel
-from nsplane.kernel import PROTOCOL, Address, KernelError, Link, LinkChange, OpResult
+from nsplane.kernel import LIMITS, PROTOCOL, Address, KernelError, Link, LinkChange, OpResult
 from nsplane.model.items import ByFile, ByName, ByPid, Namespace
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.operation import Operation
@@ -50,6 +50,8 @@ class Former(msgspec.Struct, frozen=True):
     master: str = ""
     alias: str = ""
     addresses: tuple[tuple[Any, ...], ...] = ()
+    limits: dict[str, int] = {}
+    addr_gen_mode: int = -1
 
 
 def former(link: Link, origin: Netns) -> Former:
@@ -65,6 +67,8 @@ def former(link: Link, origin: Netns) -> Former:
         master="" if master is None else master.name,
         alias=link.alias,
         addresses=tuple(astuple(address) for address in lasting_addresses(link)),
+        limits={name: value for name in LIMITS if (value := getattr(link, name)) >= 0},
+        addr_gen_mode=link.addr_gen_mode,
     )
 
 
@@ -139,7 +143,9 @@ class LentLinks:
         known: Mapping[str, Any] | None = self._state.saved(KIND).get(key)
         if known is None:
             *_, name = link.alias.split(":")
-            return Loan(key, self._hold(self.references.own), Former(name, mac=link.mac, mtu=link.mtu, up=link.up))
+            own = self.references.own
+            was = msgspec.structs.replace(former(link, own), name=name, master="", alias="", addresses=())
+            return Loan(key, self._hold(own), was)
         was = msgspec.convert(known["was"], Former)
         origin = self._open(known["where"], known["path"])
         if origin is None:
@@ -172,11 +178,22 @@ class LentLinks:
             name = temporary_name(loan.key)
             log.warning("%s of %s is called %s now: its name has been taken meanwhile", was.name, loan.key, name)
         op.returns = loan.key
+        others = [one for one in link.altnames if one not in was.altnames] if was.limits else []  # or else they are not known
+        if others:
+            op.stage_in(netns, tries=True)
+            op.change_altnames(link.index, (), others)
         op.stage_in(netns)
         if origin is netns:  # the kernel brought it there, or somebody else
             op.change(LinkChange(index=link.index, up=False))
         op.change(LinkChange(index=link.index, name=name, netns=None if origin is netns else origin.fd))
         op.stage_in(origin, tries=True)
+        limits = {name: value for name, value in was.limits.items() if getattr(link, name) != value}
+        for limit, value in limits.items():
+            change = LinkChange(name=name)
+            setattr(change, limit, value)
+            op.change(change)
+        if was.addr_gen_mode not in (-1, link.addr_gen_mode):
+            op.change(LinkChange(name=name, addr_gen_mode=was.addr_gen_mode))
         if was.mtu != link.mtu:
             op.change(LinkChange(name=name, mtu=was.mtu))
         if was.mac != link.mac:

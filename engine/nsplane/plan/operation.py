@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from socket import AF_INET6
 from typing import Protocol
 
-from nsplane.kernel import Address, AddressIdentity, Link, LinkChange, Op
+from nsplane.kernel import LIMITS, Address, AddressIdentity, Link, LinkChange, Op
 from nsplane.kernel.attributes import merge
 from nsplane.world.netns import Netns
 
@@ -49,6 +50,7 @@ class Operation(Op):
         """Where it deletes links."""
         self.namespaces: list[Netns] = []
         self._unreported: list[tuple[Netns, str, LinkChange]] = []
+        self._altnames: list[tuple[Netns, int, tuple[str, ...]]] = []
         self._added: dict[tuple[Netns, str, AddressIdentity], Address] = {}
         self._deleted: set[tuple[Netns, str, AddressIdentity]] = set()
         self._made: list[tuple[Netns, str, Callable[[Link], None]]] = []
@@ -65,11 +67,19 @@ class Operation(Op):
         self.namespaces.append(netns)
 
     def change_link(self, change: LinkChange, link: Link) -> None:
-        """A change, with the link down for the time of it where the kernel wants that for a new name."""
-        if change.name is not None and link.up and not LIVE_RENAME:
+        """A change, with the link down for the time of it where the kernel wants that: for a new name, or to be enslaved by a bond,
+        which sets it up, as it sets down who leaves it."""
+        master = self.namespaces[-1].links.get(change.master or 0)
+        goes_in = master is not None and master.kind == "bond"
+        goes_out = change.master is not None and link.slave_kind == "bond"
+        goes_down = link.up and (goes_in or (change.name is not None and not LIVE_RENAME))
+        if goes_down:
             self.change(LinkChange(index=link.index, up=False))
-            change.up = change.up is not False
-        self.change(change)
+        if not (goes_down or goes_in or goes_out):
+            self.change(change)
+            return
+        self.change(replace(change, up=None))
+        self.change(LinkChange(index=link.index, up=link.up if change.up is None else change.up))
 
     def makes(self, netns: Netns, name: str, take: Callable[[Link], None]) -> None:
         """The operation makes a link of this name: `take` is told of the link when the operation has ended, whatever else fails or
@@ -84,9 +94,15 @@ class Operation(Op):
                 take(link)
 
     def unreported(self, netns: Netns, link: str, what: LinkChange) -> None:
-        """The kernel reports a new alias, mode or field of a kind only of a link that is up: they are taken as there when the
-        operation has succeeded."""
+        """The kernel reports a new alias, mode or field of a kind only of a link that is up, and most limits of none: they are
+        taken as there when the operation has succeeded."""
         self._unreported.append((netns, link, what))
+
+    def names(self, netns: Netns, link: Link, added: Sequence[str], deleted: Sequence[str]) -> None:
+        """Gives a link other names and takes some away, which the kernel too reports only of a link that is up."""
+        self.change_altnames(link.index, added, deleted)
+        kept = (name for name in link.altnames if name not in deleted)
+        self._altnames.append((netns, link.index, (*kept, *added)))
 
     def adds(self, netns: Netns, link: str, address: Address) -> None:
         """The kernel reports an IPv6 address some time after it was added, and of several in any order: they are taken as there, as
@@ -114,12 +130,20 @@ class Operation(Op):
         more = set()
         for netns, name, what in self._unreported if not error else ():
             link = netns.link(name)
+            if link is not None:
+                for limit in LIMITS:
+                    if (value := getattr(what, limit)) is not None:
+                        setattr(link, limit, value)
             if link is not None and not link.up:
                 link.alias = link.alias if what.alias is None else what.alias
                 netns.set_group(link, link.group if what.group is None else what.group)
                 link.addr_gen_mode = link.addr_gen_mode if what.addr_gen_mode is None else what.addr_gen_mode
                 link.data = link.data if what.data is None else merge(link.data, what.data)
                 link.slave_data = link.slave_data if what.slave_data is None else merge(link.slave_data, what.slave_data)
+        for netns, index, altnames in self._altnames if not error else ():
+            link = netns.links.get(index)
+            if link is not None and not link.up:
+                netns.put_link(replace(link, altnames=altnames))
         for (netns, name, identity), address in self._added.items() if not error and not failed else ():
             link = netns.link(name)
             if link is None:

@@ -99,7 +99,8 @@ class Planner:
         self.left_over = 0
         """How many links of an earlier life have been removed, since nobody wanted them."""
         self._more = False
-        self._resumed: list[int] = []
+        self._resumed: set[int] = set()
+        """Slots of an earlier life: they stay until it is known what that has left there."""
         self._former_slots: dict[str, list[Any]] = {}
         """On which links of others an earlier life had rows."""
 
@@ -115,7 +116,7 @@ class Planner:
         for key in slots:
             number = self.core.slot_find(key)
             self.slot_touched(number)
-            self._resumed.append(number)
+            self._resumed.add(number)
 
     # ---- namespaces ----
 
@@ -508,7 +509,7 @@ class Planner:
 
     def slot_empty(self, number: int) -> None:
         """The last row of a slot has gone."""
-        slot = self.slots.get(number)
+        slot = None if number in self._resumed else self.slots.get(number)
         if slot is not None and self.core.slot_rows(number) == (0, 0):
             self.saved_state.save("slot", slot.key, None)
             del self.slots[number]

@@ -1,4 +1,5 @@
-"""The engine's side of a slot: it finds out whether the interface of some routes and ARP entries is there, and tells the core."""
+"""The engine's side of a slot: it finds out whether the interface (or the namespace) of some routes and ARP entries is there, and
+tells the core."""
 
 from __future__ import annotations
 
@@ -22,11 +23,26 @@ from nsplane.world.saved_state import SavedState
 _encode = msgspec.msgpack.Encoder().encode
 
 
+WHOLE = 0
+"""Where there are the indexes of links: the whole namespace."""
+
+
+def is_of_item(key: str) -> bool:
+    """Is it the slot of an interface item?"""
+    return "@" not in key
+
+
+def is_of_namespace(key: str) -> bool:
+    """Is it the slot of a whole namespace?"""
+    return key.startswith("@")
+
+
 def parse_reference(key: str) -> tuple[str, Namespace | None]:
-    """`web0` is an interface item; `eth0@microservice:web` a link of the kernel in a namespace."""
-    name, at, reference = key.partition("@")
-    if not at:
-        return key, None
+    """`web0` is an interface item; `eth0@microservice:web` a link of the kernel in a namespace; `@name:red` a namespace itself,
+    `@` the agent's own, and `eth0@` a link in that."""
+    name, _, reference = key.partition("@")
+    if not reference:
+        return name, None
     kind, _, value = reference.partition(":")
     value = unquote(value)
     namespace: Namespace
@@ -40,6 +56,11 @@ def parse_reference(key: str) -> tuple[str, Namespace | None]:
         case _:
             namespace = ByMicroservice(value)
     return unquote(name), namespace
+
+
+def on_link(name: str, key: str) -> str:
+    """The key of a link of the namespace that the slot `key` is of as a whole."""
+    return f"{quote(name, safe='')}{key}"
 
 
 def renamed(key: str, name: str) -> str:
@@ -79,10 +100,10 @@ class Slot:
         self.number = number
         self.key = key
         self._name, self._namespace = parse_reference(key)
-        self._fact = f"interface/{key}" if self._namespace is None else ""
+        self._fact = f"interface/{key}" if is_of_item(key) else ""
         self._error: KernelError | None = None
         self._netns: Netns | None = None  # where it is ready, or its link awaited
-        self._index = 0
+        self._index: int | None = None  # of the link, where it is ready
         self.missing: list[str] = []
         self.dead = False
 
@@ -94,7 +115,7 @@ class Slot:
 
     def bind(self) -> None:
         """Rows were put on a slot that is not ready: a process that it names is bound now, and not later."""
-        if self._namespace is None:
+        if is_of_item(self.key):
             self._scope.facts.need(self, (self._fact,))
             return
         self._error = None
@@ -106,13 +127,15 @@ class Slot:
         self._scope.facts.need(self, () if self._error else (self._fact,))
 
     def found(self) -> tuple[Netns, int] | None:
-        """The namespace and link where it is to be ready, or None."""
-        if self._namespace is None:
+        """The namespace and link (or WHOLE) where it is to be ready, or None."""
+        if is_of_item(self.key):
             held = self._scope.held_of(self._fact)
             return None if held is None else (held.netns, held.index)
         if self._error or self._fact in self._scope.references.refused:
             return None
         netns = self._scope.netns_of(self._fact)
+        if netns is not None and is_of_namespace(self.key):
+            return netns, WHOLE
         link = None if netns is None else netns.link(self._name)
         return None if netns is None or link is None or not link.up else (netns, link.index)
 
@@ -122,7 +145,7 @@ class Slot:
         if found is not None:
             self._become_ready(*found)
             return
-        if self._namespace is None:
+        if is_of_item(self.key):
             self._lose(self._fact)
             return
         error = self._error or self._scope.references.refused.get(self._fact)
@@ -140,7 +163,7 @@ class Slot:
     @property
     def awaited(self) -> tuple[Netns, str] | None:
         """The link's name in a namespace that it waits for, where it does."""
-        return None if self._netns is None or self._index else (self._netns, self._name)
+        return None if self._netns is None or self._index is not None else (self._netns, self._name)
 
     def settle(self) -> None:
         self._scope.core.slot_settle(self.number)
@@ -154,7 +177,7 @@ class Slot:
     def _become_ready(self, netns: Netns, index: int) -> None:
         if (self._netns, self._index) == (netns, index):
             return
-        if self._index and self._leave():
+        if self._index is not None and self._leave():
             self._scope.core.slot_pending(self.number, b"", False, True)
         self._hold(netns)
         self._index = index
@@ -162,7 +185,9 @@ class Slot:
         self.missing = []
         self._scope.namespaces.watch_routes(netns)
         self._scope.replaced.slot_ready(self.key, netns)
-        if not self._scope.ownership.is_agents(netns.links[index]):  # else it is known as ours, whatever it is called later
+        if index == WHOLE or not self._scope.ownership.is_agents(
+            netns.links[index]
+        ):  # else known as ours, whatever its name is later
             self._scope.saved_state.save("slot", self.key, netns.location(index))
         self._scope.core.slot_ready(self.number, netns.number, index)
 
@@ -178,19 +203,20 @@ class Slot:
             return
         netns.users += 1
         self._netns = netns
-        if self._namespace is not None:
+        if self._name and not is_of_item(self.key):
             netns.watch(self._name, self)
 
     def _leave(self) -> bool:
-        """Lets go of where it was. Does the link live on there, so that the rows have to be taken back?"""
+        """Lets go of where it was. Does the link live on there, so that rows have to be taken back? (A namespace does as long as
+        it is held.)"""
         netns, index = self._netns, self._index
-        self._netns, self._index = None, 0
+        self._netns, self._index = None, None
         if netns is None:
             return False
-        link = netns.links.get(index)
-        stays = index != 0 and link is not None and link.up and not self._scope.is_ending(netns, index)
+        link = None if index is None else netns.links.get(index)
+        stays = index == WHOLE or (link is not None and link.up and not self._scope.is_ending(netns, link.index))
         netns.ready_slots.pop(self.key, None)
-        if self._namespace is not None:
+        if self._name and not is_of_item(self.key):
             netns.unwatch(self._name, self)
         self._scope.drop_later(netns)
         return stays

@@ -103,15 +103,15 @@ class Diff:
         return told
 
     def _count_interrupted(self, will: Forecast, changes: list[Change]) -> None:
-        """Whom each interface takes along that goes or is made anew: what is on its link, and on those of whom it leaves without;
-        what is made anew with it, and who is without a master meanwhile, is named besides."""
+        """Whom each interface takes along that goes, is made anew or goes down: what is on its link, and on those of whom it leaves
+        without; what is made anew with it, and who is without a master meanwhile, is named besides."""
         going: dict[str, int] = {}
         for change in changes:
             if change["action"] == "delete" and not is_interface_key(change["key"]):
                 key = interface_key(change["interface"])
                 going[key] = going.get(key, 0) + 1
         for change in changes:
-            if change["action"] == "invalid" or not is_interface_key(change["key"]):  # what is invalid may have no key
+            if change["key"] is None or not is_interface_key(change["key"]):
                 continue
             if change["action"] in ("delete", "recreate"):
                 lost = {key: LINK if will.link(key).state != "configured" else MASTER for key in will.losing(change["key"])}
@@ -120,8 +120,13 @@ class Diff:
                 change["interrupts"] = sum(will.rows_on(key) - going.get(key, 0) for key in gone) + len(others)
                 if change["action"] == "recreate":
                     change["interrupted"] = [self._interrupted(will, key, how, going) for key, how in others.items()]
-            elif change["action"] == "change" and change["after"].get("enabled") is False:
-                change["interrupts"] = will.rows_on(change["key"]) - going.get(change["key"], 0)
+            elif change["action"] == "change":
+                is_down, ports = will.going_down(change["key"])
+                if is_down or change["after"].get("enabled") is False:
+                    rows = sum(will.rows_on(key) - going.get(key, 0) for key in (change["key"], *ports))
+                    change["interrupts"] = rows + len(ports)
+                if ports:
+                    change["interrupted"] = [self._interrupted(will, key, MASTER, going) for key in ports]
 
     def _interrupted(self, will: Forecast, key: str, how: str, going: dict[str, int]) -> dict[str, Any]:
         rows = will.rows_on(key) - going.get(key, 0) if how == LINK else 0

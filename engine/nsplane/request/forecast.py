@@ -20,6 +20,7 @@ import msgspec
 from nsplane import kernel, kinds
 from nsplane.errors import ItemError
 from nsplane.kernel import KernelError, Link, Monitor, RouteKey
+from nsplane.kernel.attributes import ALONE, DOWN
 from nsplane.model.items import (
     ByFile,
     ByMicroservice,
@@ -32,10 +33,10 @@ from nsplane.model.items import (
     is_interface_key,
     namespace_text,
 )
-from nsplane.model.ports import links_of
+from nsplane.model.ports import links_of, wrong_master
 from nsplane.plan.lent import Loan
 from nsplane.plan.planner import Planner
-from nsplane.plan.slots import Slot, parse_reference
+from nsplane.plan.slots import Slot, is_of_item, is_of_namespace, on_link, parse_reference
 from nsplane.world.netns import Netns
 from nsplane.world.path_walk import walk_path
 from nsplane.world.references import BOUND, NOWHERE, shown
@@ -67,6 +68,11 @@ class _Where:
     routes: dict[RouteKey, int] | None = None
     missing: str = ""
     failure: tuple[int, str] | None = None
+
+
+def links_of_hops(route: dict[str, Any]) -> Iterator[str]:
+    """The links that the next hops of a route over several name, each once."""
+    yield from dict.fromkeys(hop["interface"] for hop in route.get("nexthops", ()) if "interface" in hop)
 
 
 def failed(error: int, message: str) -> Verdict:
@@ -104,21 +110,28 @@ class Forecast:
 
     def row(self, slot: str, new: dict[str, Any] | None) -> Verdict:
         """What becomes of a row on this slot; `new` is one that is not there yet."""
-        known = self._slots.get(slot)
-        if known is None:
-            known = self._slots[slot] = self._find_slot(slot)
+        known = self._slot(slot)
         if known.state != CONFIGURED or new is None:
             return known
+        missing = [fact for name in links_of_hops(new) for fact in self._slot(on_link(name, slot)).missing]
+        if missing:
+            return Verdict(PENDING, missing)
         if new["kind"] == "fdb" and "dst" not in new and not self._is_port(slot):
             return Verdict(PENDING, [f"master/{slot}"])
         if new["kind"] != "route" or new.get("override"):
             return known
         return failed(errno.EEXIST, "exists: a route that nsplane did not make") if self._is_taken(slot, new) else known
 
+    def _slot(self, slot: str) -> Verdict:
+        known = self._slots.get(slot)
+        if known is None:
+            known = self._slots[slot] = self._find_slot(slot)
+        return known
+
     def _is_taken(self, slot: str, item: dict[str, Any]) -> bool:
         """Has somebody else the kernel's object?"""
         _, namespace = parse_reference(slot)
-        owner = self.item(interface_key(slot)) if namespace is None else None
+        owner = self.item(interface_key(slot)) if is_of_item(slot) else None
         where = self._look(namespace) if owner is None else self._place_of(interface_key(slot), owner)
         routes = self._routes_in(where)
         dst = ipaddress.ip_network(item["dst"])
@@ -134,7 +147,7 @@ class Forecast:
     def _is_port(self, slot: str) -> bool:
         """Will the link be in a bridge?"""
         name, namespace = parse_reference(slot)
-        item = self.item(interface_key(slot)) if namespace is None else None
+        item = self.item(interface_key(slot)) if is_of_item(slot) else None
         if item is not None and item.master is not None:
             return self.link(interface_key(item.master)).state == CONFIGURED
         if item is not None and kinds.KINDS[type(item)].brings_link:
@@ -145,13 +158,15 @@ class Forecast:
 
     def _find_slot(self, slot: str) -> Verdict:
         name, namespace = parse_reference(slot)
-        if namespace is None:
+        if is_of_item(slot):
             return self._on(interface_key(slot))
         where = self._look(namespace)
         if where.failure is not None:
             return failed(*where.failure)
         if where.missing:
             return Verdict(PENDING, [where.missing])
+        if is_of_namespace(slot):
+            return Verdict()
         link = where.links.get(name)
         there = link is not None and link.up and not self._is_going(link)
         for key, item in () if there else self._comes.items():
@@ -171,6 +186,27 @@ class Forecast:
                 if self._planner.nodes[dependent].state == CONFIGURED and self.interface(dependent).state != CONFIGURED:
                     yield dependent
                     look.append(dependent)
+
+    def going_down(self, key: str) -> tuple[bool, list[str]]:
+        """Does its link go down for a moment where this one is changed in place? And who is without it as a master meanwhile?"""
+        node, item = self._planner.nodes.get(key), self.item(key)
+        if node is None or item is None or type(node.item) is not type(item):
+            return False, []
+        asks = kinds.KINDS[type(item)].changes(node.item, item)
+        masters = {node.item.master, item.master}
+        if not asks & {DOWN, ALONE} and (len(masters) == 1 or not any(map(self._is_bond, masters))):
+            return False, []
+        others = ((one, self.item(one)) for one in self._dependents.get(key, ()) if ALONE in asks)
+        return True, [one for one, other in others if other is not None and other.master == item.name]
+
+    def _is_bond(self, name: str | None) -> bool:
+        """Those who come into it or leave it have to be down."""
+        key = interface_key(str(name))
+        item = self.item(key)
+        if item is None or item.__struct_config__.tag == "bond":
+            return item is not None
+        link = self._place_of(key, item).links.get(item.link_name)
+        return link is not None and link.kind == "bond"
 
     def interrupted(self, key: str) -> dict[str, str]:
         """The interfaces that are interrupted while the link of this one is made anew, and how: those whose own is made anew with
@@ -241,7 +277,8 @@ class Forecast:
             if not self.has_link(interface_key(master)):
                 return Verdict(PENDING, [interface_key(master)])
         up = (key for key in map(interface_key, kinds.KINDS[type(item)].needs_up(item)) if self._on(key).state != CONFIGURED)
-        lacking = [*up, *(key for key in map(interface_key, links_of(item.port)) if not self.has_link(key))]
+        beside = map(interface_key, (*links_of(item.port), *kinds.KINDS[type(item)].ports(item)))
+        lacking = [*up, *(key for key in beside if not self.has_link(key))]
         return Verdict(PENDING, lacking) if lacking else self._as_it_is(key)
 
     def _find_link(self, key: str) -> Verdict:
@@ -304,8 +341,15 @@ class Forecast:
         if master is None or where.missing:
             return None
         there = self._place_of(interface_key(str(name)), master)
-        if there.missing or there.identity == where.identity:
+        if there.missing:
             return None
+        if there.identity == where.identity:
+            kind = kinds.KINDS[type(master)].kernel_kind
+            link = there.links.get(master.link_name)
+            if kind is None:
+                kind = None if link is None else link.kind
+            wrong = "" if kind is None else wrong_master(str(name), kind, item.port)
+            return (errno.EINVAL, wrong) if wrong else None
         text = f"master {name} is in {namespace_text(master.namespace)}, not in {namespace_text(item.namespace)}"
         return errno.EINVAL, text
 

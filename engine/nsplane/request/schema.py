@@ -15,14 +15,17 @@ from nsplane.kernel import FieldInfo, bulk_fields
 from nsplane.kinds import IN_LISTS, KINDS
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
-from nsplane.model.ports import PORTS
+from nsplane.model.ports import Port
 from nsplane.model.rules import schema_rules
+from nsplane.model.vlans import BridgeVlan, Vid
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NULL: Schema = {"type": "null"}
 
+WITHOUT_HOPS = ("blackhole", "unreachable", "prohibit", "throw")
+"""Types of routes that have no next hop, and so no interface."""
 BULK_TYPES: dict[str, Schema] = {
     "address": {"$ref": "#/$defs/address"},
     "boolean": {"default": False, "type": "boolean"},
@@ -31,6 +34,7 @@ BULK_TYPES: dict[str, Schema] = {
     "nexthops": {"type": "array", "minItems": 2, "maxItems": 64, "items": {"$ref": "#/$defs/nexthop"}},
     "prefix": {"$ref": "#/$defs/prefix"},
     "string": {"type": "string"},
+    "type": {"default": "unicast", "enum": ["unicast", *WITHOUT_HOPS]},
 }
 """By the name that the decoder of the bulk kinds has for a field's type."""
 
@@ -41,14 +45,32 @@ BULK_FIELDS: dict[str, Schema] = {
 
 NAMES_A_LINK: Schema = {
     "if": {"properties": {"namespace": {"type": "object"}}, "required": ["namespace"]},
-    "then": {"properties": {"interface": {"$ref": "#/$defs/link_name"}}},
-    "else": {"properties": {"interface": {"$ref": "#/$defs/name"}}},
+    "then": {"properties": {"interface": {"anyOf": [{"$ref": "#/$defs/link_name"}, NULL]}}},
+    "else": {"properties": {"interface": {"anyOf": [{"$ref": "#/$defs/name"}, NULL]}}},
+}
+_BY_LINKS = {"type": "array", "items": {"properties": {"interface": {"type": "string"}}, "required": ["interface"]}}
+ON_A_LINK_OR_OF_A_NAMESPACE: Schema = {
+    "if": {"properties": {"type": {"enum": [*WITHOUT_HOPS]}}, "required": ["type"]},
+    "then": {"properties": {"interface": NULL, "gateway": NULL, "nexthops": NULL, "onlink": {"enum": [False, None]}}},
+    "else": {
+        "anyOf": [
+            {
+                "properties": {"interface": {"type": "string"}, "nexthops": {"items": {"properties": {"interface": NULL}}}},
+                "required": ["interface"],
+            },
+            {"properties": {"interface": NULL, "nexthops": _BY_LINKS}, "required": ["nexthops"]},
+        ]
+    },
 }
 _V6, _V4 = {"pattern": ":"}, {"pattern": "^[^:]*$"}
 NEXTHOP: Schema = {
     "description": "one of several next hops of a route",
     "type": "object",
     "properties": {
+        "interface": {
+            "description": "of a route of a namespace: the kernel's name of the link there",
+            "anyOf": [{"$ref": "#/$defs/link_name"}, NULL],
+        },
         "gateway": {"description": "its address, of the destination's family", "$ref": "#/$defs/address"},
         "weight": {
             "description": "1 to 256: how much of the traffic goes by it, against the others",
@@ -88,7 +110,7 @@ ONLINK_WANTS_A_GATEWAY: Schema = {
 COLUMN: Schema = {"type": "string", "contentEncoding": "base64"}
 """Bytes: in YAML `!!binary`, and nothing that JSON has a word for."""
 BULK_RULES: dict[str, list[Schema]] = {
-    "route": [ONE_FAMILY, ONE_OR_SEVERAL, ONLINK_WANTS_A_GATEWAY],
+    "route": [ONE_FAMILY, ONE_OR_SEVERAL, ONLINK_WANTS_A_GATEWAY, ON_A_LINK_OR_OF_A_NAMESPACE],
 }
 """What of the fields of a kind has to do with each other."""
 
@@ -115,7 +137,8 @@ def document_schema() -> Schema:
         "$defs": {
             "item": {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
             **kinds,
-            **_ports(),
+            "Port": _port(),
+            "bridge_vlan": _bridge_vlan(),
             **_inside(),
             "namespace": _namespace(),
             "nexthop": NEXTHOP,
@@ -135,13 +158,18 @@ def _interfaces() -> dict[str, Schema]:
     }
 
 
-def _ports() -> dict[str, Schema]:
-    """What an interface is as a port, by the Struct's name."""
-    _, made = msgspec.json.schema_components(tuple(PORTS.values()), ref_template="#/$defs/{name}")
-    return {
-        struct.__name__: _map("", "", made[struct.__name__], schema_rules(struct)) | {"title": f"port of a {kind}"}
-        for kind, struct in PORTS.items()
-    }
+def _port() -> Schema:
+    """What an interface is as a port."""
+    _, made = msgspec.json.schema_components((Port,), ref_template="#/$defs/{name}")
+    return _map("", "", made["Port"], schema_rules(Port)) | {"title": "port"}
+
+
+def _bridge_vlan() -> Schema:
+    """A VLAN, in a list of them: its number, a range, or a map."""
+    (vid,), made = msgspec.json.schema_components((Vid,), ref_template="#/$defs/{name}")
+    _, made = msgspec.json.schema_components((BridgeVlan,), ref_template="#/$defs/{name}")
+    way = _map("", "", made["BridgeVlan"]) | {"title": "VLAN"}
+    return {"description": "a VLAN or a range of them", "anyOf": [*vid["anyOf"], way]}
 
 
 def _inside() -> dict[str, Schema]:
@@ -198,7 +226,8 @@ def _blocks() -> dict[str, Schema]:
             "properties": {**{field.name: _bulk_field(field) for field in fields}, "block": block},
             "required": [*(field.name for field in fields if field.required and not field.width[0]), "block"],
         }
-        found[f"{kind}_block"] = _map("kind", kind, made, [NAMES_A_LINK, *either])
+        place = [] if "interface" in made["required"] else [ON_A_LINK_OR_OF_A_NAMESPACE]
+        found[f"{kind}_block"] = _map("kind", kind, made, [NAMES_A_LINK, *either, *place])
     return found
 
 

@@ -220,6 +220,8 @@ class Namespaces:
                     self._take(netns, event)
             elif event.address is not None and event.index in found:
                 found[event.index][event.address.identity] = event
+            elif event.vlans is not None:
+                self._take(netns, event)
         for index in [index for index in netns.links if index not in found]:
             netns.drop_link(index)
         for index, there in found.items():
@@ -244,6 +246,12 @@ class Namespaces:
             link = netns.links.get(event.index)
             if link is not None:
                 self._take_address(netns, link, event)
+        elif event.vlans is not None:
+            link = netns.links.get(event.index)
+            if link is not None and link.vlans != event.vlans:
+                link.vlans = event.vlans
+                self._core.recheck(netns.number, link.index, kernel.RECHECK_REFUSED)  # a forwarding entry in one of them
+                netns._tell_holder(link.index)
 
     def _take_link(self, netns: Netns, new: Link, saw: int) -> None:
         old = netns.put_link(new)
