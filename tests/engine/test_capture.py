@@ -173,6 +173,15 @@ def test_one_end_of_a_pair_alone_is_not_taken_over(engine: Engine, red: Place, b
     take_over(engine, found, red, blue)
 
 
+def test_a_link_of_which_not_all_is_told_stays_what_it_is(engine: Engine, red: Place) -> None:
+    make(red, "tuntap add dev t mode tap vnet_hdr")
+    found = capture([red])
+    assert [item["kind"] for item in found.items] == ["existing"]
+    (note,) = found.notes
+    assert str(note).startswith(f"{red.name}: t: links of kind tun have more than can be captured: it is adopted where it is")
+    take_over(engine, found, red)
+
+
 def test_what_items_cannot_say_is_named(engine: Engine, red: Place) -> None:
     make(
         red,

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from nsplane import Engine
+from nsplane.capture import Place as CapturedPlace
+from nsplane.capture import capture
 from nsplane.kernel import GenericRequest, GenericSocket, Link, Monitor, open_netns_name
 from nsplane.kernel import wireguard as wg
 from nsplane.kinds.wireguard import read
+from nsplane.model.items import ByName
 
-from ..engine.conftest import Lab, ip, life, pinging, until
+from ..engine.conftest import Lab, ip, life, pinging, quiet, run, until
 from ..engine.wishes import Item, by_name, veth
 
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(1, 5)]
@@ -118,6 +121,7 @@ def test_what_others_change_is_put_right(engine: Engine, tunnel: Tunnel) -> None
         tunnel.red.tell(damage)
         resync(engine)
         until(engine, lambda: same(tunnel.red.device(), wanted))
+        quiet(engine)
         assert altered(engine) == found + 1
     with pinging(f"/run/netns/{tunnel.red.name}", "10.9.0.2"):
         pass
@@ -208,6 +212,19 @@ def test_a_tunnel_is_in_namespaces_that_have_nothing_else(engine: Engine, lab: L
         pass
     sent, answered = counts
     assert answered >= sent - 1
+
+
+def test_somebody_elses_is_captured_without_its_keys_and_keeps_them(engine: Engine, lab: Lab) -> None:
+    red = lab.netns("red")
+    run(f"ip -n {red} link add w type wireguard")
+    place = Place(red)
+    place.tell(wg.DeviceChange(bytes([9]) * 32, 5000, peers=[wg.PeerChange(bytes([8]) * 32, allowed_ips=frozenset())]))
+    before = place.device()
+    found = capture([CapturedPlace(red, ByName(red), place.fd)])
+    assert [item["kind"] for item in found.items] == ["loopback", "existing"]
+    put(engine, *found.items)
+    engine.replace([], timeout=10)
+    assert same(place.device(), before)
 
 
 def test_its_own_key_is_no_peers(engine: Engine, tunnel: Tunnel) -> None:

@@ -140,9 +140,6 @@ class LinkKind:
         """What was found out may be otherwise by now. Is there such?"""
         return False
 
-    def left(self, node: LinkNode) -> None:
-        """The link has gone, or was given back."""
-
     def lacks(self, node: LinkNode) -> list[str]:
         """What there has to be besides its namespace for the link to be there."""
         return []
@@ -327,7 +324,6 @@ class LinkNode(PortNode):
         held, self._held = self._held, None
         self.port = self.port.settled(self.item)
         self.altnames = self.item.altnames
-        self.kind.left(self)
         self.ending = self._is_outdated = False
         self._kept = self.born_in = None
         self.withdraw()

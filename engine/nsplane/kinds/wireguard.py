@@ -32,7 +32,7 @@ from nsplane.model.formats import looks_like, says
 from nsplane.model.items import Interface
 from nsplane.model.links import BirthPlace, PacketLink
 from nsplane.model.secrets import SECRET
-from nsplane.plan.node import Failure
+from nsplane.plan.node import Failure, failure_of
 from nsplane.plan.operation import Operation
 
 KEY_FILE_BYTES = 4096
@@ -276,12 +276,18 @@ class WireguardKind(CreatedKind):
     def prepare(self, node: LinkNode) -> Failure | None:
         try:
             known = self._known(node)
-            held = node.held
-            if held is None or held.link is None or known.has is not None:
-                return None
-            return self._read(node, known, held)
         except KernelError as error:
-            return Failure(error.errno or errno.EIO, error.strerror or str(error))
+            return failure_of(error)
+        held = node.held
+        if held is None or held.link is None:
+            return None
+        try:
+            has = known.has or self._read(node, known, held)
+        except KernelError as error:
+            return failure_of(error)._replace(is_retried=True)
+        if has.private_key == known.wanted.private_key != wg.NO_KEY and has.public_key in known.wanted.peers:
+            return Failure(errno.EINVAL, f"peers: {_name(has.public_key)} is the link's own public key")
+        return None
 
     def _known(self, node: LinkNode) -> Known:
         if node.found_out is None:
@@ -291,23 +297,19 @@ class WireguardKind(CreatedKind):
         assert isinstance(known, Known)
         return known
 
-    def _read(self, node: LinkNode, known: Known, held: HeldLink) -> Failure | None:
-        try:
-            known.family, known.has = read(held.netns.fd, held.index)
-        except KernelError as error:
-            return Failure(error.errno or errno.EIO, error.strerror or str(error), is_retried=True)
+    def _read(self, node: LinkNode, known: Known, held: HeldLink) -> wg.Device:
+        known.family, known.has = read(held.netns.fd, held.index)
         known.told = known.endpoints()
         node.scope.saved_state.save(TOLD, node.key, known.told or None)
-        if known.has.private_key == known.wanted.private_key != wg.NO_KEY and known.has.public_key in known.wanted.peers:
-            return Failure(errno.EINVAL, f"peers: {_name(known.has.public_key)} is the link's own public key")
-        return None
+        return known.has
 
     def read_anew(self, node: LinkNode) -> bool:
         if isinstance(node.found_out, Known):
             node.found_out.has = None
         return True
 
-    def left(self, node: LinkNode) -> None:
+    def let_go(self, node: LinkNode, held: HeldLink) -> None:
+        super().let_go(node, held)
         node.scope.saved_state.save(TOLD, node.key, None)
         node.found_out = None
 
