@@ -125,6 +125,7 @@ static void free_slots(struct nsp_core *core)
 		mp_free(&core->slots[i]->missing);
 		free(core->slots[i]->text);
 		free(core->slots[i]->key);
+		free(core->slots[i]->links);
 		free(core->slots[i]);
 	}
 	free(core->slots);

@@ -164,7 +164,7 @@ static unsigned find_twice(const struct nsp_hop *hops, const char (*links)[HOP_L
 bool hops_decode(struct mp_in *in, const char *field, uint8_t out[HOPS_BYTES], uint16_t *len, struct fault *fault)
 {
 	struct nsp_hop hops[HOPS_MAX];
-	char links[HOPS_MAX][HOP_LINK], path[32];
+	char links[HOPS_MAX][HOP_LINK], path[48];
 	struct mp_token list;
 	int family = 0;
 
