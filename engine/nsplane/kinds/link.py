@@ -408,6 +408,7 @@ class LinkNode(PortNode):
         self.keep_claims((held.netns, link.name), (held.netns, self.wanted_name), *held.kind.also_claims(held))
         if not self.is_prepared():
             return
+        self.was_slave |= link.slave_kind == "bond"
         desired = self.kind.desired(self, held, link)
         change = differences(desired, link)
         unknown = next((name for name in LIMITS if getattr(change, name) is not None and getattr(link, name) < 0), None)
@@ -471,10 +472,6 @@ class LinkNode(PortNode):
         if not self.retries.may_repeat(step):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
-        if change.gso_max_size is not None:  # the kernel has the ones of IPv4 follow it
-            change.gso_ipv4_max_size = desired.gso_ipv4_max_size
-        if change.gro_max_size is not None:
-            change.gro_ipv4_max_size = desired.gro_ipv4_max_size
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
         if leaves_ports and held.kind.makes_link and self.item.addrgenmode is None and lacks_link_local(link):
             try:
@@ -515,8 +512,8 @@ class LinkNode(PortNode):
         if kept is None or held.link is None:
             return
         excused = self.kind.changes_by_itself(self, held, held.link)
-        if kept.master and (held.link.master != kept.master or self.scope.is_ending(held.netns, kept.master)):
-            excused = (*excused, "up")  # a bond takes down who leaves it
+        if self.was_slave and held.link.slave_kind != "bond":  # which takes down who leaves it
+            excused, self.was_slave = (*excused, "up"), change.up is None
         fields = [
             name
             for name in FIELDS

@@ -18,6 +18,8 @@ class PortNode(NamedNode):
         super().__init__(scope, key)
         self.master_fact = ""
         """That the link of its master is there; empty where its item names none."""
+        self.was_slave = False
+        """Has its link been in a bond, and not been seen to go down since?"""
 
     @property
     def master(self) -> PortNode | None:
