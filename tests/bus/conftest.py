@@ -20,6 +20,8 @@ from msgspec import msgpack
 from nsplane_bus import Client
 from nsplane_bus.protocol import endpoints
 
+from ..engine.conftest import SLOWNESS
+
 NSPLANE = (sys.executable, "-m", "nsplane_bus")
 NETNS = Path("/run/netns")
 _numbers = itertools.count(1)
@@ -52,7 +54,7 @@ class RunningAgent:
         return (self.directory / "log").read_text()
 
     def client(self, source: str = "default", **more: Any) -> Client:
-        client = Client(self.bus, source, events=self.events, **{"timeout": 20, **more})
+        client = Client(self.bus, source, events=self.events, **{"timeout": 20 * SLOWNESS, **more})
         self.clients.append(client)
         return client
 
@@ -92,7 +94,7 @@ def start_agent(directory: Path, name: str, *options: str, before: Sequence[str]
     return agent
 
 
-def eventually(happened: Callable[[], object], seconds: float = 20) -> None:
+def eventually(happened: Callable[[], object], seconds: float = 20 * SLOWNESS) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "it did not happen"

@@ -16,7 +16,7 @@ from .conftest import run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root: network namespaces are made")
 
-IFLA_BR_AGEING_TIME, IFLA_BR_PRIORITY, IFLA_BRPORT_COST, IFLA_MACVLAN_MODE = 4, 6, 3, 1
+IFLA_BR_AGEING_TIME, IFLA_BR_PRIORITY, IFLA_BRPORT_COST, IFLA_MACVLAN_MODE, IFLA_VXLAN_ID = 4, 6, 3, 1, 1
 MACVLAN_MODE_BRIDGE = 4
 
 
@@ -112,7 +112,8 @@ def test_a_port_has_settings_of_its_master(place: Place) -> None:
 
 
 def test_bytes_of_links_that_nobody_has_marked_are_left_where_they_are(place: Place) -> None:
-    place.do(LinkChange(name="foreign", kind="bridge"), LinkChange(name="ours", kind="bridge"), new=True)
+    vxlan = LinkChange(name="foreign", kind="vxlan", data=attribute(IFLA_VXLAN_ID, U32, 7))
+    place.do(vxlan, LinkChange(name="ours", kind="bridge"), new=True)
     place.do(LinkChange(name="ours", alias="a mark"))
     links = place.links()
     assert links["foreign"].data == b""

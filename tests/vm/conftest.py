@@ -14,6 +14,8 @@ IN_THE_MACHINE = [
     "test_clock.py",
     "test_host_device.py",
     "test_kinds.py",
+    "test_leaf_spine.py",
+    "test_vlan_on_bond.py",
     "test_vlans_of_bridges.py",
     "test_vrf_members.py",
     "test_wireguard.py",
