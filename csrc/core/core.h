@@ -73,6 +73,7 @@ struct netns {
 	struct nsp_netns_id id;
 	struct nsp_socket sock;
 	bool connected;
+	bool drops_echo;   /* of routes that its command socket puts: see netns_drop_echo */
 	uint64_t used;	   /* the writer's batch count at the last use */
 	uint32_t refs;	   /* adds, slots that are ready in it, and stages of operations that are queued */
 	uint32_t nexthops; /* how many of ours are in it */
@@ -119,6 +120,7 @@ struct queue {
 struct nsp_core {
 	pthread_mutex_t lock, turn; /* `turn`: of those who wait for the lock */
 	uint64_t locked_at;	    /* ns */
+	uint64_t date;		    /* see core_date */
 	uint64_t longest_hold;
 	uint64_t hold_lately[2]; /* the longest of this minute, and of the one before */
 	uint64_t minute_began;	 /* ns */
@@ -127,6 +129,7 @@ struct nsp_core {
 	pid_t owner; /* a forked child has a copy, and no writer */
 	bool stop, running, paused, defers_wakeup;
 	bool idle;	/* the writer waits for work */
+	bool monitored; /* there is who listens for what others do */
 	bool signals;	/* something was completed, and is told of when the lock is let go of */
 	bool signalled; /* the event is readable, or about to be; it may be though this is not set */
 	int event;

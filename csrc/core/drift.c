@@ -183,6 +183,9 @@ int nsp_core_listen(struct nsp_core *core, struct nsp_monitor *mon, struct nsp_e
 	int groups[FILTER_GROUPS_MAX];
 
 	filter_build(&filter, core->portid);
+	core_lock(core);
+	core->monitored = true;
+	core_unlock(core);
 	struct sock_fprog program = { .len = (unsigned short)filter.len, .filter = filter.code };
 	return nsp_monitor_listen(mon, groups, filter_groups(groups), &program, core->portid, on_message, core, err);
 }

@@ -119,7 +119,7 @@ static int read_item(struct nsp_frame *frame, struct mp_in *in, uint32_t index, 
 	struct fault fault;
 	struct block block;
 	struct fields fields;
-	int kind = item_kind(*in);
+	int kind = item_kind(*in, memo);
 
 	if (kind >= 0 && read_fields(frame, in, kind, &fields, memo, &fault)) {
 		if (fields.block.p) {

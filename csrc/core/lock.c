@@ -21,6 +21,7 @@ bool core_has_work(const struct nsp_core *core)
 
 void core_locked(struct nsp_core *core)
 {
+	core->date = 0;
 	core->locked_at = clock_ns();
 	uint64_t minute = core->locked_at - core->minute_began;
 	if (minute <= MINUTE_NS)
@@ -28,6 +29,13 @@ void core_locked(struct nsp_core *core)
 	core->hold_lately[1] = minute > 2 * MINUTE_NS ? 0 : core->hold_lately[0];
 	core->hold_lately[0] = 0;
 	core->minute_began = core->locked_at;
+}
+
+uint64_t core_date(struct nsp_core *core)
+{
+	if (!core->date)
+		core->date = clock_date();
+	return core->date;
 }
 
 /* Whoever has to wait for the lock has the turn meanwhile: one who would take it again at once waits for that. */

@@ -12,6 +12,8 @@ void core_unlock(struct nsp_core *core);
 void core_yield(struct nsp_core *core);
 /* It is taken again after a wait on a condition. */
 void core_locked(struct nsp_core *core);
+/* Milliseconds since the epoch, when that was asked for first since the lock was taken: the clock is not asked for each row. */
+uint64_t core_date(struct nsp_core *core);
 bool core_has_work(const struct nsp_core *core);
 /* Something was completed: who waits for that is woken when the lock is let go of. */
 void core_signal(struct nsp_core *core);

@@ -6,6 +6,7 @@
 
 #include "core/lock.h"
 #include "core/queue.h"
+#include "kinds/filter.h"
 
 /* A known namespace by its identity, or one whose number is free. */
 static uint32_t find_netns(const struct nsp_core *core, const struct nsp_netns_id *id, uint32_t *vacant)
@@ -58,6 +59,7 @@ static void note_connected(struct nsp_core *core, struct netns *netns)
 	if (netns->sock.portid != core->portid) /* somebody else has it there: whoever hears has to know this one */
 		netns->portid = netns->sock.portid;
 	netns->connected = true;
+	netns->drops_echo = false;
 	core->sockets_open++;
 }
 
@@ -176,6 +178,36 @@ int netns_fd(struct nsp_core *core, uint32_t number)
 	int fd = core->netns[number]->fd;
 	core_unlock(core);
 	return fd;
+}
+
+/* All but the messages of tables that are read; `told`: not what was deleted either. */
+static bool drop_echo(const struct nsp_socket *sock, bool told)
+{
+	struct sock_filter steps[] = {
+		FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
+		FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_NEWROUTE), 1, 0),
+		FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELROUTE), told ? 2 : 3, 2),
+		FILTER_LOAD16(FILTER_HEAD(nlmsg_flags)),
+		FILTER_IF(BPF_JSET, FILTER_HOST16(NLM_F_MULTI), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = { .len = sizeof(steps) / sizeof(*steps), .filter = steps };
+
+	return setsockopt(sock->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
+}
+
+void netns_drop_echo(struct nsp_core *core, struct netns *netns)
+{
+	if (core->monitored && netns->connected && !netns->portid && !netns->drops_echo)
+		netns->drops_echo = drop_echo(&netns->sock, netns->inexact);
+}
+
+void netns_note_inexact(struct netns *netns)
+{
+	if (!netns->inexact && netns->drops_echo)
+		drop_echo(&netns->sock, true);
+	netns->inexact = true;
 }
 
 /* The command socket of a namespace, opened where it is not. Only the writer uses and closes these, but the planner may hand one over. */

@@ -34,6 +34,7 @@ struct op {
 	bool unasked;	       /* the core's own: it is given back to nobody */
 	struct nsp_addr *lost; /* addresses whose networks had no route any more */
 	uint32_t lost_count, lost_cap;
+	bool told;		    /* it is to be told what its deletions have hit */
 	char *restored;		    /* key of the row that had replaced what it puts back */
 	uint32_t restores;	    /* that row's slot */
 	struct messages misdeleted; /* what it has deleted by mistake, in its first stage's namespace */

@@ -195,7 +195,8 @@ static void take(struct readback *back, struct object *object)
 	nexthop_resolve(back->core, back->netns, object);
 	uint32_t id = find_row(back, object);
 
-	back->core->netns[back->netns]->inexact |= kind_may_be_hit(object->decoded.kind, object->decoded.body);
+	if (kind_may_be_hit(object->decoded.kind, object->decoded.body))
+		netns_note_inexact(back->core->netns[back->netns]);
 	if (id) {
 		nexthop_seen(back->core, back->netns, object->nexthop);
 		if (is_taken(back->core, id, object))

@@ -242,5 +242,6 @@ int nsp_op_restore(struct nsp_op *op, const uint8_t *message, size_t len)
 	if (kinds[kind_of_message(kept)]->unmarked) /* on which link ours is, is not known */
 		return encode(op, kept, NLM_F_CREATE | NLM_F_REPLACE) ? 0 : -ESTALE;
 	put_deletion(op, kept);
+	((struct op *)op)->told = true;
 	return encode(op, kept, kept->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL)) ? 0 : -ESTALE;
 }

@@ -6,6 +6,8 @@
 #include "core/clock.h"
 #include "core/completed.h"
 #include "core/hop_links.h"
+#include "core/lock.h"
+#include "core/netns.h"
 #include "core/op.h"
 #include "core/queue.h"
 #include "core/replaced.h"
@@ -186,7 +188,7 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 	if (previous == state && same_error)
 		return;
 	if (previous != state)
-		row->since = clock_date();
+		row->since = core_date(core);
 	core->rows_by_state[row->kind][previous]--;
 	core->rows_by_state[row->kind][state]++;
 	row->state = (uint8_t)state;
@@ -272,14 +274,18 @@ int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struc
 	struct netns *netns = core->netns[core->slots[row->slot]->netns];
 	struct item item = row_item(&core->table, row);
 	uint8_t hops[HOPS_BYTES];
+	bool deletes = mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY;
 
-	if (mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY)
-		return kind_delete(batch, &item, ifindex, mode, netns->inexact);
-	if (hops_have_links(item.hops, item.hops_len) && !row_item_resolved(core, row, &item, hops))
+	if (!deletes && hops_have_links(item.hops, item.hops_len) && !row_item_resolved(core, row, &item, hops))
 		return -ENODEV;
-	item.nexthop = nexthop;
-	netns->inexact |= kind_may_be_hit(row->kind, row->body);
-	return kinds[row->kind]->encode(kinds[row->kind], batch, &item, ifindex, mode);
+	if (!deletes && kind_may_be_hit(row->kind, row->body))
+		netns_note_inexact(netns);
+	item.nexthop = deletes ? 0 : nexthop;
+	int index = deletes ? kind_delete(batch, &item, ifindex, mode, netns->inexact) :
+			      kinds[row->kind]->encode(kinds[row->kind], batch, &item, ifindex, mode);
+	if (index >= 0 && netns->drops_echo && kinds[row->kind]->echoed && !(deletes && netns->inexact))
+		((struct nlmsghdr *)(void *)(batch->buf + batch->last))->nlmsg_flags |= NLM_F_ECHO;
+	return index;
 }
 
 void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/misdeleted.h"
+#include "core/lock.h"
 #include "core/netns.h"
 
 /* What is already so needs no error: a deletion of what is not there, an address that somebody else has put there. */
@@ -126,6 +127,11 @@ static int stage_send(struct nsp_core *core, struct running *running, struct nsp
 	}
 	struct nsp_socket *sock = netns_socket(core, stage->netns, err);
 	name_link(&stage->batch, running->asked);
+	if (running->op->told) {
+		core_lock(core);
+		netns_note_inexact(core->netns[stage->netns]);
+		core_unlock(core);
+	}
 	return sock ? nsp_batch_send(sock, &stage->batch, message_failed, message_answered, running, err) : -err->code;
 }
 

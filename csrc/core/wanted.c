@@ -136,7 +136,7 @@ static void take_value(struct nsp_core *core, struct row *row, const struct deco
 }
 
 static void put_item(struct nsp_core *core, const struct decoded *decoded, uint32_t number, struct request *request,
-		     uint32_t origin, bool express, uint64_t now)
+		     uint32_t origin, bool express)
 {
 	struct slot *slot = core->slots[number];
 	uint32_t id = table_find(&core->table, decoded_key(number, decoded));
@@ -148,7 +148,7 @@ static void put_item(struct nsp_core *core, const struct decoded *decoded, uint3
 		slot->rows++;
 		take_value(core, row, decoded);
 		core->origins[row->origin = origin].rows++;
-		row->since = now;
+		row->since = core_date(core);
 		core->rows_by_state[row->kind][NSP_STATE_NONE]++;
 		slot_link(core, id, row, LIST_OPEN);
 	} else {
@@ -213,7 +213,6 @@ void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *r
 {
 	make_room(core);
 	refuse_faults(core, frame, request);
-	uint64_t now = clock_date();
 	struct set_memo memo = { 0 };
 	uint32_t put = 0;
 	for (int order = 0; order < 3; order++) {
@@ -233,7 +232,7 @@ void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *r
 					       request->serial);
 			if (i + AHEAD < frame->bulk_count)
 				table_expect(&core->table, decoded_key(slot, decoded + AHEAD)); /* mostly on the same link */
-			put_item(core, decoded, slot, request, origin, express, now);
+			put_item(core, decoded, slot, request, origin, express);
 			if (++put % ITEMS_AT_ONCE)
 				continue;
 			core_yield(core);

@@ -20,6 +20,7 @@
 #include "core/verdict.h"
 
 #define BATCH_ROWS 256
+#define ECHO_DROPPED_FROM 64 /* rows at once: it costs as much as it saves with these */
 #define BATCH_BYTES (BATCH_ROWS * 256)
 #define RECHECK_MS 1000 /* while the queue does not run empty */
 
@@ -262,6 +263,8 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 
 	run_withdrawals(writer);
 	make_nexthops(writer, netns, picked);
+	if (picked >= ECHO_DROPPED_FROM)
+		netns_drop_echo(core, core->netns[netns]);
 	nsp_batch_init(&batch, writer->buf, sizeof(writer->buf));
 	for (uint32_t i = 0; i < picked && batch.cap - batch.len >= KIND_MESSAGE_MAX; i++) {
 		uint32_t id = writer->picked[i];

@@ -9,10 +9,13 @@
  */
 #include "kernel/internal.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 /* Taken only as far as it is filled: ten thousand links may go with one message. */
 #define RECEIVE_BUFFER (64 * 1024 * 1024)
@@ -31,18 +34,18 @@
 static const int link_groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
 #define LINK_GROUPS (sizeof(link_groups) / sizeof(*link_groups))
 
-static int set_groups(int fd, int option, const int *groups, unsigned count, struct nsp_error *err)
+static int join_groups(int fd, const int *groups, unsigned count, struct nsp_error *err)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (setsockopt(fd, SOL_NETLINK, option, &groups[i], sizeof(groups[i])) < 0)
-			return nsp_fail(err, errno, "join or leave multicast group %d", groups[i]);
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) < 0)
+			return nsp_fail(err, errno, "join multicast group %d", groups[i]);
 	return 0;
 }
 
-static int open_inside(void *arg, struct nsp_error *err)
+/* A socket that hears all namespaces with a number in this one. */
+static int open_here(uint32_t portid, const struct sock_fprog *filter, const int *groups, unsigned count, struct nsp_error *err)
 {
-	struct nsp_monitor *mon = arg;
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_pid = portid };
 	int size = RECEIVE_BUFFER, on = 1;
 	cleanup_close int fd = -1;
 	int ret;
@@ -54,12 +57,23 @@ static int open_inside(void *arg, struct nsp_error *err)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) < 0)
 		return nsp_fail(err, errno, "make the monitor hear other namespaces");
+	/* Before the groups are joined: nothing comes unfiltered. */
+	if (filter && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) < 0)
+		return nsp_fail(err, errno, "filter what the monitor hears");
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return nsp_fail(err, errno, "bind the monitor's socket");
-	ret = set_groups(fd, NETLINK_ADD_MEMBERSHIP, link_groups, LINK_GROUPS, err);
-	if (ret < 0)
-		return ret;
-	ret = nsp_socket_open(&mon->ids, NSP_NETNS_CURRENT, err);
+	ret = join_groups(fd, groups, count, err);
+	return ret < 0 ? ret : nsp_steal_fd(&fd);
+}
+
+static int open_inside(void *arg, struct nsp_error *err)
+{
+	struct nsp_monitor *mon = arg;
+	cleanup_close int fd = open_here(0, NULL, link_groups, LINK_GROUPS, err);
+
+	if (fd < 0)
+		return fd;
+	int ret = nsp_socket_open(&mon->ids, NSP_NETNS_CURRENT, err);
 	if (ret < 0)
 		return ret;
 	mon->fd = nsp_steal_fd(&fd);
@@ -72,21 +86,39 @@ int nsp_monitor_open(struct nsp_monitor *mon, struct nsp_error *err)
 	return nsp_in_new_netns(open_inside, mon, err);
 }
 
+struct listening {
+	uint32_t portid;
+	const struct sock_fprog *filter;
+	const int *groups;
+	unsigned count;
+};
+
+static int listen_inside(void *arg, struct nsp_error *err)
+{
+	const struct listening *listening = arg;
+
+	return open_here(listening->portid, listening->filter, listening->groups, listening->count, err);
+}
+
+/* Its socket becomes another, under the same descriptor. That has the port id of the command sockets, and so the kernel can be asked not to
+ * tell it what they do (NLM_F_ECHO). */
 int nsp_monitor_listen(struct nsp_monitor *mon, const int *groups, unsigned count, const struct sock_fprog *filter, uint32_t portid,
 		       nsp_heard_fn heard, void *arg, struct nsp_error *err)
 {
-	int ret;
+	struct listening listening = { portid, filter, groups, count };
+	cleanup_close int netns = ioctl(mon->ids.fd, SIOCGSKNS), fd = -1;
 
-	/* Before the groups are joined: nothing comes unfiltered. */
-	if (setsockopt(mon->fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) < 0)
-		return nsp_fail(err, errno, "filter what the monitor hears");
-	ret = set_groups(mon->fd, NETLINK_ADD_MEMBERSHIP, groups, count, err);
-	if (ret == 0)
-		ret = set_groups(mon->fd, NETLINK_DROP_MEMBERSHIP, link_groups, LINK_GROUPS, err);
+	if (netns < 0)
+		return nsp_fail(err, errno, "open the monitor's namespace");
+	fd = nsp_in_netns(netns, listen_inside, &listening, err);
+	if (fd < 0)
+		return fd;
+	if (dup3(fd, mon->fd, O_CLOEXEC) < 0)
+		return nsp_fail(err, errno, "take the place of the monitor's socket");
 	mon->portid = portid;
 	mon->heard = heard;
 	mon->heard_arg = arg;
-	return ret;
+	return 0;
 }
 
 void nsp_monitor_close(struct nsp_monitor *mon)

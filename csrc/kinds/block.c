@@ -259,7 +259,7 @@ void block_show(struct mp_out *out, struct mp_in in, bool keys, uint32_t row)
 	struct fault fault;
 	struct fields fields;
 
-	if (item_read(&again, item_kind(in), &fields, &text, &memo, &fault) &&
+	if (item_read(&again, item_kind(in, &memo), &fields, &text, &memo, &fault) &&
 	    block_read(&fields, keys, &block, &text, &memo, &fault)) {
 		mp_put_map(out, put_others(NULL, in) + block.count);
 		put_others(out, in);

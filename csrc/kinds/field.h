@@ -48,6 +48,7 @@ struct field {
 	{ FIELD_NAME("kind"), FIELD_KIND, true, .shown = "\"" kind "\"", .about = "what the item is" },                            \
 		{ FIELD_NAME("interface"), FIELD_INTERFACE, always, .shown = "string",                                             \
 		  .about = "the logical name of an interface item or, with `namespace`, the kernel's name of a link there" }
+#define FIELDS_OF_HEAD 3u /* a bit each: they have no place in a body */
 #define FIELDS_NAMESPACE                                                                                                           \
 	{ FIELD_NAME("namespace"), FIELD_NAMESPACE, .shown = "namespace", .about = "where `interface` is a link of the kernel" }
 

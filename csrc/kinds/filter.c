@@ -8,11 +8,14 @@
  */
 #include "kinds/filter.h"
 
-/* Byte `n` of a number of the host's, from the lowest on. */
+/* The number below 64 KiB, in the host's order, that was loaded into A and X: A. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define BYTE(n) (n)
+#define FILTER_HOST16_OF_LOADED                                                                                                    \
+	BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 24), BPF_STMT(BPF_ST, 0), BPF_STMT(BPF_MISC | BPF_TXA, 0),                             \
+		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff00),                               \
+		BPF_STMT(BPF_LDX | BPF_W | BPF_MEM, 0), BPF_STMT(BPF_ALU | BPF_OR | BPF_X, 0)
 #else
-#define BYTE(n) (3 - (n))
+#define FILTER_HOST16_OF_LOADED BPF_STMT(BPF_MISC | BPF_TXA, 0)
 #endif
 #define NEXT_KIND 0xfc
 #define FAMILY_AT NLMSG_HDRLEN
@@ -37,7 +40,7 @@ static void lead(struct filter *filter, unsigned from, uint8_t target, unsigned 
 	}
 }
 
-static void add_kind(struct filter *filter, const struct kind *kind, uint32_t portid)
+static void add_kind(struct filter *filter, const struct kind *kind)
 {
 	const struct sock_filter head[] = {
 		FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
@@ -45,8 +48,6 @@ static void add_kind(struct filter *filter, const struct kind *kind, uint32_t po
 		FILTER_IF(BPF_JEQ, FILTER_HOST16(kind->del_type), 0, NEXT_KIND),
 		FILTER_LOAD8(FAMILY_AT),
 		FILTER_IF(BPF_JEQ, kind->family, 0, NEXT_KIND),
-		FILTER_LOAD32(FILTER_HEAD(nlmsg_pid)),
-		FILTER_IF(BPF_JEQ, FILTER_HOST32(portid), FILTER_DROP, 0),
 	};
 	unsigned from = filter->len;
 
@@ -56,14 +57,12 @@ static void add_kind(struct filter *filter, const struct kind *kind, uint32_t po
 }
 
 /* Nexthop objects: whatever somebody else does to one. */
-static void add_nexthops(struct filter *filter, uint32_t portid)
+static void add_nexthops(struct filter *filter)
 {
 	const struct sock_filter steps[] = {
 		FILTER_LOAD16(FILTER_HEAD(nlmsg_type)),
-		FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_NEWNEXTHOP), 1, 0),
-		FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELNEXTHOP), 0, NEXT_KIND),
-		FILTER_LOAD32(FILTER_HEAD(nlmsg_pid)),
-		FILTER_IF(BPF_JEQ, FILTER_HOST32(portid), FILTER_DROP, FILTER_PASS),
+		FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_NEWNEXTHOP), FILTER_PASS, 0),
+		FILTER_IF(BPF_JEQ, FILTER_HOST16(RTM_DELNEXTHOP), FILTER_PASS, NEXT_KIND),
 	};
 	unsigned from = filter->len;
 
@@ -74,28 +73,29 @@ static void add_nexthops(struct filter *filter, uint32_t portid)
 void filter_build(struct filter *filter, uint32_t portid)
 {
 	static const struct sock_filter second[] = {
-		/* X = the first message's length, A = what there is without a second header */
-		FILTER_LOAD8(FILTER_HEAD(nlmsg_len) + BYTE(3)),
-		FILTER_IF(BPF_JEQ, 0, 0, FILTER_PASS),
-		FILTER_LOAD8(FILTER_HEAD(nlmsg_len) + BYTE(2)),
-		FILTER_IF(BPF_JEQ, 0, 0, FILTER_PASS),
-		FILTER_LOAD8(FILTER_HEAD(nlmsg_len) + BYTE(1)),
-		BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 8),
+		/* X = the first message's length, below 64 KiB; A = what there is without a second header */
+		FILTER_LOAD32(FILTER_HEAD(nlmsg_len)),
+		FILTER_IF(BPF_JSET, FILTER_HOST32(0xffff0000), FILTER_PASS, 0),
 		BPF_STMT(BPF_MISC | BPF_TAX, 0),
-		FILTER_LOAD8(FILTER_HEAD(nlmsg_len) + BYTE(0)),
-		BPF_STMT(BPF_ALU | BPF_OR | BPF_X, 0),
+		FILTER_HOST16_OF_LOADED,
 		BPF_STMT(BPF_MISC | BPF_TAX, 0),
 		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
 		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, NLMSG_HDRLEN),
 		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_X, 0, FILTER_PASS, 0),
 	};
+	/* Before the kinds, for most messages end here: each row that is written costs the kernel the steps up to this one. */
+	const struct sock_filter own[] = {
+		FILTER_LOAD32(FILTER_HEAD(nlmsg_pid)),
+		FILTER_IF(BPF_JEQ, FILTER_HOST32(portid), FILTER_DROP, 0),
+	};
 	static const struct sock_filter ends[] = { BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, UINT32_MAX) };
 
 	filter->len = 0;
 	add(filter, second, sizeof(second) / sizeof(*second));
+	add(filter, own, sizeof(own) / sizeof(*own));
 	for (unsigned i = 0; i < KINDS_MAX && kinds[i]; i++)
-		add_kind(filter, kinds[i], portid);
-	add_nexthops(filter, portid);
+		add_kind(filter, kinds[i]);
+	add_nexthops(filter);
 	lead(filter, 0, FILTER_DROP, filter->len);
 	lead(filter, 0, FILTER_PASS, filter->len + 1);
 	add(filter, ends, 2);

@@ -12,7 +12,7 @@ bool item_store(const struct fields *fields, const struct kind *kind, struct dec
 	decoded->flags = 0;
 	decoded->hops_len = 0;
 	memcpy(decoded->body, kind->blank, KIND_BODY_MAX);
-	for (unsigned given = fields->given; given; given &= given - 1) {
+	for (unsigned given = fields->given & ~FIELDS_OF_HEAD; given; given &= given - 1) {
 		unsigned at = (unsigned)__builtin_ctz(given);
 		const struct field *field = &kind->fields[at];
 		bool addresses = field->type == FIELD_HOST || field->type == FIELD_GATEWAY || field->type == FIELD_HOPS;
@@ -53,10 +53,18 @@ static inline const struct field *next_field(const struct kind *kind, const stru
 	return item_field(kind, key, hint);
 }
 
-int item_kind(struct mp_in in)
+/* Publishers say kind and interface first, and the same again and again: what an item begins with is read once. */
+static inline bool opens_as_last(const struct mp_in *in, const struct opening *last)
+{
+	return last->len && (size_t)(in->end - in->p) > last->len && !memcmp(in->p, last->data, last->len);
+}
+
+int item_kind(struct mp_in in, const struct slot_memo *memo)
 {
 	struct mp_token map, key, value;
 
+	if (opens_as_last(&in, &memo->opening))
+		return memo->opening.kind;
 	if (!mp_next(&in, &map) || map.type != MP_MAP)
 		return -1;
 	for (uint32_t i = 0; i < map.len; i++) {
@@ -80,19 +88,32 @@ bool item_read(struct mp_in *in, int number, struct fields *fields, struct mp_ou
 	       struct fault *fault)
 {
 	const struct kind *kind = kinds[number];
+	const struct opening *last = &memo->opening;
 	struct mp_in item = *in;
-	struct mp_token map, key;
+	struct mp_token map = { 0 }, key;
 	unsigned hint = 0, seen = 0;
-	bool block = false;
+	uint32_t i = 0;
+	bool block = false, opens = true; /* nothing has come but kind, interface and namespace */
 	char part[64];
 
 	fields->kind = number;
 	fields->given = 0;
 	fields->name = (struct mp_token){ .type = MP_NIL, .data = no_name };
 	fields->namespace = fields->block = (struct mp_in){ 0 };
-	if (!mp_next(&item, &map) || map.type != MP_MAP)
+	if (opens_as_last(&item, last)) {
+		item.p += last->len;
+		map.len = last->pairs;
+		i = last->passed;
+		hint = kind->address;
+		fields->given = seen = last->given;
+		fields->name = last->name;
+		fields->namespace = last->namespace;
+		opens = false;
+	} else if (!mp_next(&item, &map) || map.type != MP_MAP) {
 		return fault_set(fault, "", "an item is a map");
-	for (uint32_t i = 0; i < map.len; i++) {
+	}
+	for (; i < map.len; i++) {
+		const uint8_t *pair = item.p;
 		if (!fault_want(&item, &key, MP_STR, "", fault))
 			return false;
 		const struct field *field = next_field(kind, &key, &hint);
@@ -100,6 +121,7 @@ bool item_read(struct mp_in *in, int number, struct fields *fields, struct mp_ou
 			if (block)
 				return fault_set(fault, "block", "is given twice");
 			block = true;
+			opens = false;
 			if (!mp_skip_nil(&item)) {
 				fields->block = item;
 				if (!mp_skip(&item))
@@ -113,6 +135,16 @@ bool item_read(struct mp_in *in, int number, struct fields *fields, struct mp_ou
 		unsigned at = (unsigned)(field - kind->fields);
 		if (seen >> at & 1)
 			return fault_set(fault, field->name, "is given twice");
+		if (opens && at == kind->address && seen == fields->given && seen & 1)
+			memo->opening = (struct opening){ .data = in->p,
+							  .len = (size_t)(pair - in->p),
+							  .pairs = map.len,
+							  .passed = i,
+							  .kind = number,
+							  .given = seen,
+							  .name = fields->name,
+							  .namespace = fields->namespace };
+		opens &= field->type <= FIELD_NAMESPACE;
 		seen |= 1u << at;
 		if (mp_skip_nil(&item)) /* left out */
 			continue;
@@ -147,13 +179,25 @@ bool item_place(const struct fields *fields, bool keys, struct decoded *decoded,
 	return reference_decode(&fields->name, fields->namespace, &decoded->slot, text, memo, fault);
 }
 
+/* Is an interface given, or what may stand in its place? */
+static bool says_place(const struct fields *fields, const struct kind *kind)
+{
+	bool says = fields->name.type != MP_NIL;
+
+	for (unsigned given = fields->given; given; given &= given - 1) {
+		enum field_type type = kind->fields[__builtin_ctz(given)].type;
+		says |= type == FIELD_TYPE || type == FIELD_HOPS;
+	}
+	return says;
+}
+
 bool item_make(struct fields *fields, struct decoded *decoded, struct mp_out *text, struct slot_memo *memo, struct fault *fault)
 {
 	const struct kind *kind = kinds[fields->kind];
 
 	for (unsigned i = 0; i < KIND_REQUIRED_MAX; i++)
 		if (kind->fields[i].required && !(fields->given >> i & 1))
-			return fault_set(fault, kind->fields[i].name, "is missing");
+			return fault_set(fault, says_place(fields, kind) ? kind->fields[i].name : "interface", "is missing");
 	if (kind->fields[kind->address].type != FIELD_MAC)
 		decoded->kind =
 			(uint8_t)kind_of_family(fields->kind, fields->values[kind->address].family == 4 ? AF_INET : AF_INET6);

@@ -6,8 +6,9 @@
 #include "kinds/value.h"
 #include "wire/reference.h"
 
-/* The first kind of the name that an item map gives as its `kind`, or -1. `in` is at the item's first byte and is not moved. */
-int item_kind(struct mp_in in);
+/* The first kind of the name that an item map gives as its `kind`, or -1. `in` is at the item's first byte and is not moved; `memo` is of
+ * the item before. */
+int item_kind(struct mp_in in, const struct slot_memo *memo);
 
 /* What a map of an item says. */
 struct fields {

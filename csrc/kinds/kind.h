@@ -132,6 +132,7 @@ struct kind {
 	bool deletes_ours;    /* its deletion names our protocol, and hits nobody else's object */
 	bool unmarked;	      /* the kernel keeps no protocol, and no message names who changed one: whose it is nobody can tell */
 	bool deletes_spread;  /* the kernel deletes many faster in strides than neighbour by neighbour */
+	bool echoed;	      /* the kernel tells the author of a change by itself, where that asks for it (NLM_F_ECHO) */
 	bool kept_otherwise;  /* on some links the kernel keeps it under another key than it was put with */
 	bool outlives_down;   /* the kernel keeps it while the link is down */
 

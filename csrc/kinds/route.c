@@ -524,8 +524,8 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	.set = offsetof(struct route##version, set), .inline_flags = ROUTE_SCOPE, .onlink_flag = ROUTE_ONLINK,                     \
 	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
 	.field_count = sizeof(fields##version) / sizeof(*fields##version), .rechecked = NSP_RECHECK_ROUTES##version,               \
-	.makes_reachable = true, .deletes_ours = true, .settle = settle##version, .encode = encode, .table = table_of,             \
-	.new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .passes_filter = passes_filter, .filter = filter,                      \
+	.makes_reachable = true, .deletes_ours = true, .echoed = true, .settle = settle##version, .encode = encode,                \
+	.table = table_of, .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .passes_filter = passes_filter, .filter = filter,   \
 	.filter_len = sizeof(filter) / sizeof(*filter), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL,                    \
 	.describe = describe, .describe_made = describe_made, .keep = keep, .age = age
 

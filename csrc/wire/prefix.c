@@ -35,7 +35,7 @@ bool prefix_parse(const uint8_t *data, size_t len, const char *field, uint8_t ip
 	else if (!text_parse_number((const char *)slash + 1, len - address - 1, most, &bits))
 		return fault_set(fault, field, "'%s' wants a prefix length of 0 to %u", fault_text(text, data, len), most);
 	*prefix_len = (uint8_t)bits;
-	if (!mask(ip, *prefix_len)) {
+	if (bits < most && !mask(ip, *prefix_len)) {
 		prefix_format_ip(network, *family == 6, ip);
 		return fault_set(fault, field, "'%s' has host bits set: the network is %s/%u", fault_text(text, data, len), network,
 				 *prefix_len);

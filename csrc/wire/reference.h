@@ -8,6 +8,17 @@
 
 #define NSP_KEY_MAX 1400 /* of a row, with its NUL */
 
+/* What an item says in front of its address, as it came: the map's header, and so many of its pairs. */
+struct opening {
+	const uint8_t *data;
+	size_t len; /* 0: not known */
+	uint32_t pairs, passed;
+	int kind;
+	unsigned given; /* fields */
+	struct mp_token name;
+	struct mp_in namespace;
+};
+
 /* What was decoded last: publishers send runs of one interface, so its key is written once a run. */
 struct slot_memo {
 	const uint8_t *name;
@@ -18,6 +29,7 @@ struct slot_memo {
 	const uint8_t *list;
 	uint32_t list_len, set;
 	uint16_t set_len;
+	struct opening opening;
 };
 
 /* Passes over the field `namespace` and notes its value; where that is the last one's again, by a comparison of bytes. false: truncated. */

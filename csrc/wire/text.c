@@ -76,20 +76,24 @@ bool text_is_netns(const uint8_t *text, size_t len)
 
 static bool parse_ip4(const uint8_t *text, size_t len, uint8_t ip[4])
 {
-	size_t i = 0;
+	const uint8_t *end = text + len;
 
 	for (int part = 0; part < 4; part++) {
-		if (part && (i >= len || text[i++] != '.'))
+		if (part && (text == end || *text++ != '.'))
 			return false;
-		size_t start = i;
-		unsigned value = 0;
-		while (i < len && i - start < 3 && text[i] >= '0' && text[i] <= '9')
-			value = value * 10 + (text[i++] - '0');
-		if (i == start || value > 255 || (text[start] == '0' && i - start > 1))
+		unsigned value = text < end ? *text++ - (unsigned)'0' : 10, digit;
+		if (value > 9)
 			return false;
+		for (; text < end && (digit = *text - (unsigned)'0') <= 9; text++) {
+			if (!value) /* leading zeros are octal to some */
+				return false;
+			value = value * 10 + digit;
+			if (value > 255)
+				return false;
+		}
 		ip[part] = (uint8_t)value;
 	}
-	return i == len;
+	return text == end;
 }
 
 int text_parse_ip(const uint8_t *text, size_t len, uint8_t ip[16])

@@ -136,8 +136,9 @@ class Engine:
         self._information = Information(self.agent_id, self.instance, planner, self._transactions, self._listing)
         watch(self._core.fd)
         watch(planner.timers.fd, planner.timers.fire)
-        for monitor in (planner.namespaces.monitor, planner.namespaces.route_monitor):
-            watch(monitor.fd)
+        self._monitors = frozenset((planner.namespaces.monitor.fd, planner.namespaces.route_monitor.fd))
+        for fd in self._monitors:
+            watch(fd)
         self._poller.paths_changed = self._references.look
         if journal is not None:
             try:
@@ -286,10 +287,11 @@ class Engine:
 
     def _serve(self) -> None:
         """One turn. What is faulty in it costs nothing else: who has an answer gets it in any case."""
-        self._poller.serve()
+        heard = not self._monitors.isdisjoint(self._poller.serve())
         for _ in range(ROUNDS):
-            if not self._round():
+            if not self._round(heard):
                 break
+            heard = True  # perhaps: what was done in the last one has its echo
         self._announcements.answer()
         finished, self._finished = self._finished, []
         answered = [one for request in finished for one in self._that_answers(request)]
@@ -309,8 +311,9 @@ class Engine:
             log.exception("the end of a request met an error")
             return [request]
 
-    def _round(self) -> bool:
-        """Takes in what was completed and plans what follows. Was there anything?"""
+    def _round(self, heard: bool) -> bool:
+        """Takes in what was completed and, where something was `heard`, what others did; plans what follows. Was there
+        anything?"""
         results: list[OpResult] = []
         some = False
         while (completed := self._core.poll()) is not None:
@@ -321,7 +324,8 @@ class Engine:
                 self._take_rows(completed, last=True)
         # What the operations did was heard before they ended, so it is known before their nodes are looked at again.
         try:
-            self._planner.namespaces.read_events()
+            if heard or results:
+                self._planner.namespaces.read_events()
         except Exception:
             log.exception("what others did could not be read: everything is read again")
             self._planner.timers.later(READ_AGAIN_SECONDS, self._read_everything)

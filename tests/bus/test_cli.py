@@ -161,7 +161,7 @@ def test_why_says_what_became_of_a_namespace(agent: RunningAgent, tmp_path: Path
         assert apply(agent, place(f"//proc/{process.pid}/ns/net")).returncode == 0
         process.communicate(b"\n")
     agent.client().wait("interface/l", "pending")
-    assert agent.nsplane("why", "interface/l").stdout.endswith("the process has ended: put the item again\n")
+    assert agent.nsplane("why", "interface/l").stdout.endswith("the process has ended: put the item again.\n")
     (tmp_path / "net").touch()
     assert apply(agent, place(str(tmp_path / "net"))).returncode == 3
     assert "is a file, and no network namespace is bound on it" in agent.nsplane("why", "interface/l").stdout

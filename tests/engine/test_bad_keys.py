@@ -48,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("goes_on")
         "route/eth0@pid:x/10.0.0.0/8",
         "route/eth0@planet:x/10.0.0.0/8",
         "route/eth0@/10.0.0.0/8",
-        "route/@name:red/10.0.0.0/8",
+        "arp/@name:red/10.0.0.9",
         "arp/b",
         "arp/b/10.0.0.9/32",
         "arp/b/10.0.0.9/24",

@@ -43,7 +43,7 @@ def make(place: Place, *commands: str) -> None:
 def whole(place: Place) -> dict[str, Any]:
     """What the kernel has in a namespace, without what says whose it is."""
     links = [
-        {name: value for name, value in link.items() if name not in ("ifalias", "protocol", "inet6_addr_gen_mode")}
+        {name: value for name, value in link.items() if name not in ("ifalias", "protocol")}
         for link in ip("-details", "addr", "show", netns=place.name)
     ]
     for link in links:
@@ -93,6 +93,10 @@ def test_a_lab_of_two_namespaces_is_taken_over_as_it_is(engine: Engine, red: Pla
         "link set br0 up",
         "addr add 10.0.0.1/24 dev br0",
         "addr add fd00::1/64 dev br0 nodad",
+        "link set br0 txqueuelen 77",
+        "link property add dev br0 altname other-br0",
+        "route add blackhole 10.66.0.0/16",
+        "route add unreachable fd66::/16 metric 5",
         "link add idle type bridge forward_delay 400",
         "route add 10.9.0.0/16 via 10.0.0.2 metric 7",
         "route add 10.8.0.0/16 dev br0 table 100",
@@ -116,6 +120,8 @@ def test_a_lab_of_two_namespaces_is_taken_over_as_it_is(engine: Engine, red: Pla
         "host_name": "br0",
         "adopt": True,
         "mac": wanted[f"{red.name}:br0"]["mac"],
+        "txqueuelen": 77,
+        "altnames": ("other-br0",),
         "ageing_time": 10000,
         "addresses": ["10.0.0.1/24", "fd00::1/64"],
     }
@@ -126,6 +132,8 @@ def test_a_lab_of_two_namespaces_is_taken_over_as_it_is(engine: Engine, red: Pla
     assert wanted[f"{blue.name}:lo"]["addresses"] == ["192.0.2.1/32"]
     assert wanted["10.9.0.0/16"]["metric"] == 7
     assert wanted["10.8.0.0/16"]["table"] == 100
+    assert wanted["10.66.0.0/16"]["type"] == "blackhole"
+    assert (wanted["fd66::/16"]["type"], wanted["fd66::/16"]["metric"]) == ("unreachable", 5)
     assert wanted["0.0.0.0/0"]["interface"] == f"{blue.name}:eth0"
     assert plan(engine, found)["counts"] == {"create": len(found.items)}
     take_over(engine, found, red, blue)
@@ -214,11 +222,39 @@ def test_routes_of_several_next_hops_and_forwarding_entries(engine: Engine, red:
         "addr add 10.0.0.1/24 dev br0",
         "route add 10.9.0.0/16 nexthop via 10.0.0.2 weight 2 nexthop via 10.0.0.3",
         "route add 10.8.0.0/16 via 10.77.0.1 dev br0 onlink",
+        "addr add 10.1.0.1/24 dev tail",
+        "route add 10.7.0.0/16 nexthop via 10.0.0.2 nexthop via 10.1.0.2",
     )
     run(f"nsenter --net=/run/netns/{red.name} bridge fdb add 02:00:00:00:00:77 dev port master static")
     found = capture([red])
     routes = {item["dst"]: item for item in found.items if item["kind"] == "route"}
     assert routes["10.9.0.0/16"]["nexthops"] == [{"gateway": "10.0.0.2", "weight": 2}, {"gateway": "10.0.0.3"}]
     assert routes["10.8.0.0/16"]["onlink"] is True
+    hops = [{"interface": "br0", "gateway": "10.0.0.2"}, {"interface": "tail", "gateway": "10.1.0.2"}]
+    assert (routes["10.7.0.0/16"]["nexthops"], "interface" in routes["10.7.0.0/16"]) == (hops, False)
     assert [item["mac"] for item in found.items if item["kind"] == "fdb"] == ["02:00:00:00:00:77"]
+    take_over(engine, found, red)
+
+
+def test_routes_of_a_namespace(engine: Engine, red: Place) -> None:
+    make(
+        red,
+        "link add br0 type bridge",
+        "link add br1 type bridge",
+        "link set br0 up",
+        "link set br1 up",
+        "addr add 10.0.0.1/24 dev br0",
+        "addr add 10.1.0.1/24 dev br1",
+        "route add 10.9.0.0/16 nexthop via 10.0.0.2 dev br0 weight 2 nexthop via 10.1.0.2 dev br1",
+        "route add blackhole 10.8.0.0/16",
+        "-6 route add prohibit fd08::/16 metric 7",
+    )
+    found = capture([red])
+    routes = {item["dst"]: item for item in found.items if item["kind"] == "route"}
+    assert routes["10.9.0.0/16"]["nexthops"] == [
+        {"interface": "br0", "gateway": "10.0.0.2", "weight": 2},
+        {"interface": "br1", "gateway": "10.1.0.2"},
+    ]
+    assert routes["10.8.0.0/16"] == {"kind": "route", **red.of_items, "dst": "10.8.0.0/16", "type": "blackhole", "override": True}
+    assert (routes["fd08::/16"]["type"], routes["fd08::/16"]["metric"]) == ("prohibit", 7)
     take_over(engine, found, red)

@@ -331,26 +331,32 @@ def test_a_link_that_the_kernel_does_not_move(engine: Engine, lab: Lab, settle: 
 # ---- what outlives the agent ----
 
 
+def untouched(netns: str) -> tuple[Any, ...]:
+    """What tells that it is the same link, and was not put anywhere meanwhile: its operational state follows in its own time."""
+    (link,) = ip("link", "show", "dev", "eth0", netns=netns)
+    return link["ifindex"], link["flags"], state("eth0", netns)
+
+
 def test_over_a_restart_it_is_not_touched(card: Card, lab: Lab, tmp_path: Path) -> None:
     before, red = card.state(), lab.name("red")
     with life(lab, tmp_path) as engine:
         engine.put([card.item(by_name(red), mtu=1300, addresses=["10.9.0.1/24"])], timeout=5)
-        shown = ip("addr", "show", "dev", "eth0", netns=red)
+        shown = untouched(red)
     for _ in range(2):
         with life(lab, tmp_path) as engine:
             until(engine, lambda: (engine.get(KEY) or {})["state"] == "configured")
             quiet(engine)
-            assert ip("addr", "show", "dev", "eth0", netns=red) == shown
+            assert untouched(red) == shown
     with life(lab, tmp_path) as engine:
         engine.replace([], timeout=5)
         until(engine, lambda: card.state() == before)
         until(engine, lambda: engine._state.saved("lent") == {})
 
 
-def record_deletion(directory: Path) -> None:
+def record(directory: Path, op: str, **request: Any) -> None:
     """What is left where the agent is killed between the journal and the kernel."""
     journal = Journal(directory)
-    journal.append("delete", "default", msgpack.encode({"op": "delete", "source": "default", "keys": [KEY]}))
+    journal.append(op, "default", msgpack.encode({"op": op, "source": "default", **request}))
     journal.commit()
     journal.close()
 
@@ -362,10 +368,23 @@ def test_what_was_deleted_while_nothing_ran_is_given_back(card: Card, lab: Lab, 
         engine.microservice("started", "web", pid=process.pid)
         engine.put([card.item(by_name(lab.name("red")) if where == "name" else by_label("web"), mtu=1300)], timeout=5)
         assert card.is_away()
-    record_deletion(tmp_path)
+    record(tmp_path, "delete", keys=[KEY])
     with life(lab, tmp_path) as engine:
         until(engine, lambda: card.state() == before)
         until(engine, lambda: engine._state.saved("lent") == {})
+
+
+def test_another_one_was_named_while_nothing_ran(card: Card, lab: Lab, tmp_path: Path) -> None:
+    before, red, other = card.state(), lab.name("red"), lab.name("o")
+    run(f"ip link add {other} type ifb")
+    with life(lab, tmp_path) as engine:
+        engine.put([card.item(by_name(red))], timeout=5)
+    record(tmp_path, "put", items=[card.item(by_name(red), device=other)])
+    with life(lab, tmp_path) as engine:
+        until(engine, lambda: card.state() == before and state(other) is None)
+        until(engine, lambda: (engine.get(KEY) or {})["state"] == "configured")
+        engine.replace([], timeout=5)
+    run(f"ip link del {other}")
 
 
 def test_the_agent_is_killed_at_any_moment(card: Card, lab: Lab, tmp_path: Path) -> None:
@@ -432,13 +451,18 @@ def test_clear_gives_it_back_though_the_state_was_lost(card: Card, lab: Lab, tmp
         until(engine, lambda: lab.name() not in run("ip netns"))
 
 
-def test_what_its_namespace_was_is_known_without_a_journal(card: Card, lab: Lab) -> None:
-    """Its alias says so."""
-    item = card.item(by_name(lab.netns("red")))
+@pytest.mark.parametrize("selector", SELECTORS[:2], ids=["device", "altname"])
+def test_what_its_name_was_is_known_without_a_journal(card: Card, lab: Lab, selector: Callable[[Card], Item]) -> None:
+    """Its alias says so; it is not touched."""
+    red = lab.netns("red")
+    item = card.item(by_name(red), **selector(card))
+    seen = []
     for _ in range(2):
         with Engine(agent_id=lab.name()) as engine:
             assert engine.put([item], timeout=5)["counts"] == {"configured": 1}
-            assert card.is_away()
+            quiet(engine)
+            seen.append(untouched(red))
+    assert seen[0] == seen[1]
     with Engine(agent_id=lab.name()) as engine:
         engine.put([item], timeout=5)
         engine.delete([KEY], timeout=5)

@@ -44,7 +44,7 @@ static void check_item(const struct decoded *decoded, const char *slot)
 
 	item_put(&out, slot, &item);
 	struct mp_in in = { out.data, out.data + out.len };
-	need(item_kind(in) >= 0 && item_read(&in, item_kind(in), &fields, &text, &memo, &fault) && in.p == in.end &&
+	need(item_kind(in, &memo) >= 0 && item_read(&in, item_kind(in, &memo), &fields, &text, &memo, &fault) && in.p == in.end &&
 	     !fields.block.p);
 	need(item_make(&fields, &again, &text, &memo, &fault));
 	need(again.kind == decoded->kind && again.flags == decoded->flags && !strcmp((char *)text.data + again.slot, slot));

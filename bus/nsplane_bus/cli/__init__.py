@@ -14,6 +14,7 @@ from ..privileges import MissingCapability
 from ..process import CannotStart
 from .agent import agent
 from .capture import capture_command
+from .completion import completion
 from .doctor import doctor
 from .importing import import_command
 from .output import say
@@ -56,6 +57,7 @@ for command in (
     info,
     doctor,
     schema,
+    completion,
     watch_docker,
 ):
     nsplane.add_command(command)

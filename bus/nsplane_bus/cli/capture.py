@@ -13,13 +13,14 @@ from nsplane.kernel import KernelError, identify_netns, list_netns, open_netns, 
 from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 
 from ..privileges import require
+from .completion import asked, captured
 from .output import print_json, printable
 from .settings import Settings, pass_settings, where
 from .written import written
 
 
 @click.command("capture")
-@click.argument("namespaces", metavar="[NAMESPACE...]", nargs=-1)
+@click.argument("namespaces", metavar="[NAMESPACE...]", nargs=-1, shell_complete=asked(captured))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object of `items` and `notes`.")
 @where()
 @pass_settings

@@ -179,7 +179,12 @@ def gist(item: Mapping[str, Any]) -> str:
     parts = [str(one.get("address", "") if isinstance(one, Mapping) else one) for one in addresses]
     if "gateway" in item:
         parts.append(f"via {item['gateway']}")
-    parts += [f"via {hop.get('gateway', '')}" for hop in item.get("nexthops") or ()]
+    parts += [
+        f"via {hop.get('gateway', '')}" + (f" dev {hop['interface']}" if "interface" in hop else "")
+        for hop in item.get("nexthops") or ()
+    ]
+    if item.get("kind") == "route" and "type" in item:
+        parts.append(str(item["type"]))
     if item.get("kind") == "arp":
         parts.append(str(item.get("mac", "")))
     elif item.get("kind") == "fdb" and "dst" in item:

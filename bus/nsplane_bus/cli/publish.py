@@ -11,6 +11,7 @@ from nsplane import check_frame
 from ..client import Client, Ticket
 from ..errors import InvalidItems
 from ..result import Result, sum_up
+from .completion import asked, files_of_items, keys
 from .files import Item
 from .output import counted, exit_code, print_entries, print_json
 from .progress import progress
@@ -40,7 +41,7 @@ def guards(command: F) -> F:
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, shell_complete=files_of_items)
 @click.option("--replace", is_flag=True, help="Make these items the whole of what the source wants.")
 @guards
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
@@ -72,8 +73,16 @@ def apply(
 
 
 @click.command()
-@click.argument("keys", metavar="[KEY...]", nargs=-1)
-@click.option("-f", "--file", "files", metavar="FILE", multiple=True, help="The items of a file, as `apply` takes it.")
+@click.argument("keys", metavar="[KEY...]", nargs=-1, shell_complete=asked(keys))
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    shell_complete=files_of_items,
+    help="The items of a file, as `apply` takes it.",
+)
 @click.option("--force", is_flag=True, help="Even where they are another source's.")
 @guards
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")

@@ -10,6 +10,7 @@ from nsplane.kinds import NAMES
 
 from ..client import WAITED_FOR
 from ..errors import TimedOut
+from .completion import asked, keys, keys_or_services, places, sources
 from .output import (
     DONE,
     FAILED,
@@ -31,11 +32,16 @@ ITEMS = ("interface/", *(f"{kind}/" for kind in BULK_KINDS))
 
 
 @click.command()
-@click.argument("prefix", default="")
-@click.option("--namespace", metavar="NAME", help="Only what is in this one: a name, or TYPE:REFERENCE; `.` is the agent's own.")
+@click.argument("prefix", default="", shell_complete=asked(keys_or_services))
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    shell_complete=asked(places),
+    help="Only what is in this one: a name, or TYPE:REFERENCE; `.` is the agent's own.",
+)
 @click.option("--kind", type=click.Choice(NAMES), metavar="KIND", help="Only items of this kind.")
 @click.option("--state", type=click.Choice(("configured", "pending", "failed", "retrying")), help="Only what is in this state.")
-@click.option("--source", help="Only what this source wants.")
+@click.option("--source", shell_complete=asked(sources), help="Only what this source wants.")
 @click.option("-o", "--output", type=click.Choice(("wide",)), help="Also namespace, link, and addresses or gateway.")
 @click.option("--no-trunc", is_flag=True, help="Cut nothing, however wide the terminal is.")
 @click.option("--items", "as_items", is_flag=True, help="Print what is wanted as a file that `apply` takes (with --json, in JSON).")
@@ -100,7 +106,7 @@ def is_in(asked: str, namespace: Mapping[str, Any] | None) -> bool:
 
 
 @click.command()
-@click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+@click.argument("keys", metavar="KEY...", nargs=-1, required=True, shell_complete=asked(keys))
 @click.option(
     "--state", type=click.Choice(WAITED_FOR), default="configured", show_default=True, help="`removed`: until it is not there."
 )

@@ -7,6 +7,7 @@ import click
 from .. import process
 from ..errors import Unreachable
 from ..privileges import require
+from .completion import asked, labels, labels_or_names
 from .settings import Settings, pass_settings, where
 
 # What follows the first argument is the command's own, with or without `--`.
@@ -14,7 +15,7 @@ COMMAND = {"allow_interspersed_args": False}
 
 
 @click.command(context_settings=COMMAND)
-@click.option("--label", required=True, help="The label of the microservice that the command is.")
+@click.option("--label", required=True, shell_complete=asked(labels), help="The label of the microservice that the command is.")
 @click.argument("command", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @where()
 @pass_settings
@@ -30,7 +31,7 @@ def run(context: click.Context, settings: Settings, label: str, command: tuple[s
 
 
 @click.command("exec", context_settings=COMMAND)
-@click.argument("target", metavar="LABEL|NAMESPACE")
+@click.argument("target", metavar="LABEL|NAMESPACE", shell_complete=asked(labels_or_names))
 @click.argument("command", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @where()
 @pass_settings

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from .completion import files_of_items
 from .output import print_json
 from .shorthand import file_schema
 from .wanted import wanted
@@ -12,7 +13,14 @@ from .wanted import wanted
 
 @click.command()
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it to this file.")
-@click.option("--check", "files", metavar="FILE", multiple=True, help="Check a file instead, as `apply` would: no agent is asked.")
+@click.option(
+    "--check",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    shell_complete=files_of_items,
+    help="Check a file instead, as `apply` would: no agent is asked.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what is wrong as one JSON object.")
 def schema(output: Path | None, files: tuple[str, ...], as_json: bool) -> None:
     """Print the JSON Schema of what `nsplane apply` takes, by which an editor completes and checks a file of items."""

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ import yaml
 from nsplane import Engine, Journal, machine_id
 from nsplane.journal import InUse, NotRecorded
 
+from ..client import Client
 from ..errors import Unreachable
 from ..privileges import ALL, require
 from ..result import Result
 from .agent import checked_id, state_dir
+from .completion import asked, files_of_items, revisions
+from .completion import keys as keys_
 from .output import DONE, FAILED, PENDING, age, counted, print_entries, print_json, print_table, printable, say
 from .publish import finish
 from .settings import Settings, pass_settings, where
@@ -37,9 +41,16 @@ COLOURS |= {"unchanged": "yellow", "wait": "yellow"}
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1)
+@click.argument("files", metavar="FILE...", nargs=-1, shell_complete=files_of_items)
 @click.option("--replace", is_flag=True, help="As if these items were to become the whole of what the source wants.")
-@click.option("--delete", "keys", metavar="KEY", multiple=True, help="As if this key were to be deleted; no files then.")
+@click.option(
+    "--delete",
+    "keys",
+    metavar="KEY",
+    multiple=True,
+    shell_complete=asked(keys_),
+    help="As if this key were to be deleted; no files then.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as one JSON object.")
 @where(source=True)
 @pass_settings
@@ -118,7 +129,7 @@ def lines_of(item: dict[str, Any]) -> list[str]:
 
 
 @click.command()
-@click.argument("revision", type=int)
+@click.argument("revision", type=int, shell_complete=asked(revisions))
 @where()
 @pass_settings
 def confirm(settings: Settings, revision: int) -> None:
@@ -129,31 +140,92 @@ def confirm(settings: Settings, revision: int) -> None:
 
 @click.command()
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100_000), metavar="N", help="How many, at most.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.option("--each", is_flag=True, help="Each request by itself, also those that one publisher sent one right after another.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array, of each request by itself.")
 @where()
 @pass_settings
-def history(settings: Settings, limit: int, as_json: bool) -> None:
-    """List the last changes, the newest first."""
+def history(settings: Settings, limit: int, each: bool, as_json: bool) -> None:
+    """List the last changes, the newest first; what one publisher sent in many parts in one line."""
     with settings.client() as client:
-        requests = client.history(limit)
-    if as_json:
-        print_json(requests)
-        return
+        if as_json:
+            print_json(client.history(limit))
+            return
+        groups = [[one] for one in client.history(limit)] if each else last_groups(client, limit)
     rows = [
         (
-            str(one["seq"]),
-            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one["time"])),
-            one["op"],
-            one["source"],
-            "" if one["seconds"] is None else f"{one['seconds'] * 1000:.0f} ms",
-            outcome(one),
+            revisions_of(group),
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(group[-1]["time"])),
+            group[0]["op"],
+            group[0]["source"],
+            took(group),
+            outcome(group),
         )
-        for one in requests
+        for group in groups
     ]
     print_table(("REVISION", "TIME", "OP", "SOURCE", "TOOK", "OUTCOME"), rows)
 
 
-def outcome(one: dict[str, Any]) -> str:
+GAP_SECONDS = 0.05
+"""A publisher's next part comes sooner after the one before."""
+Group = list[dict[str, Any]]
+
+
+def last_groups(client: Client, limit: int) -> list[Group]:
+    """The last groups of requests, each whole."""
+    most = limit + 1
+    while True:
+        requests = client.history(min(most, MOST))
+        groups = grouped(requests)
+        if len(groups) > limit or len(requests) < most or most >= MOST:
+            return groups[:limit]
+        most *= 8
+
+
+MOST = 100_000
+
+
+def grouped(requests: Sequence[dict[str, Any]]) -> list[Group]:
+    """Requests, the newest first, by who sent them one right after another; each group has the newest first too."""
+    groups: list[Group] = []
+    open_groups: dict[tuple[str, str], Group] = {}
+    for one in requests:
+        whose = one["op"], one["source"]
+        group = open_groups.get(whose)
+        if group is not None and is_part(one) and is_part(group[-1]) and group[-1]["time"] - ended(one) <= GAP_SECONDS:
+            group.append(one)
+            continue
+        open_groups[whose] = [one]
+        groups.append(open_groups[whose])
+    return groups
+
+
+def is_part(one: dict[str, Any]) -> bool:
+    """Nothing is to be said of it by itself."""
+    return one["op"] in ("put", "delete") and not (one["error"] or one["note"] or one["confirm_by"])
+
+
+def ended(one: dict[str, Any]) -> float:
+    return float(one["time"] + (one["seconds"] or 0.0))
+
+
+def revisions_of(group: Group) -> str:
+    return str(group[0]["seq"]) if len(group) == 1 else f"{group[-1]['seq']}-{group[0]['seq']}"
+
+
+def took(group: Group) -> str:
+    if any(one["seconds"] is None for one in group):
+        return ""
+    return f"{(max(map(ended, group)) - group[-1]['time']) * 1000:.0f} ms"
+
+
+def outcome(group: Group) -> str:
+    one = group[0]
+    if len(group) > 1:
+        totals: Counter[str] = Counter()
+        for part in group:
+            totals.update(part["counts"] or {})
+        under_way = sum(part["counts"] is None for part in group)
+        return f"{len(group)} requests: {counted(totals)}" + (f", {under_way} under way" if under_way else "")
     parts = [counted(one["counts"]) if one["counts"] is not None else "under way"]
     if one["error"]:
         parts = [one["error"]]
@@ -165,7 +237,7 @@ def outcome(one: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("revision", type=int)
+@click.argument("revision", type=int, shell_complete=asked(revisions))
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
 @where()
 @pass_settings

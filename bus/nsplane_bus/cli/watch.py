@@ -1,10 +1,12 @@
 """nsplane watch."""
 
 import contextlib
+import time
 
 import click
 
 from ..subscription import Subscription
+from .completion import asked, topics
 from .output import COLOURS, print_json, printable, reason, say
 from .settings import Settings, pass_settings, where
 
@@ -13,15 +15,16 @@ LOOK_SECONDS = 0.5
 
 
 @click.command()
-@click.argument("prefix", default="")
+@click.argument("prefix", default="", shell_complete=asked(topics))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with the event's `topic`.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N events.")
 @where()
 @pass_settings
 def watch(settings: Settings, prefix: str, as_json: bool, count: int | None) -> None:
-    """Print what changes, until interrupted: of the items whose key begins with PREFIX, or the events whose topic does.
+    """Print what changes and when, until interrupted: of the items whose key begins with PREFIX, or the events whose topic does.
 
-    Topics are `item/KEY`, `microservice/LABEL` and the like.
+    Topics are `item/KEY`, `microservice/LABEL`, `drift/KEY` (what somebody else has made of it) and the like. What was lost, and
+    that the agent went or came, is said on standard error.
     """
     prefixes = (prefix, f"item/{prefix}", f"drift/{prefix}") if prefix else ("",)
     with settings.subscription(*prefixes) as events, contextlib.suppress(KeyboardInterrupt):
@@ -34,7 +37,7 @@ def watch(settings: Settings, prefix: str, as_json: bool, count: int | None) -> 
             if event is not None:
                 shown += 1
                 if as_json:
-                    print_json({"topic": event.topic, **event.body})
+                    print_json({"topic": event.topic, **event.body, "heard": time.time()})
                 else:
                     print_event(*event)
 
@@ -51,15 +54,25 @@ class Health:
     def report(self) -> None:
         events = self._events
         if events.missed > self._missed:
-            say(f"nsplane: {events.missed - self._missed} events were lost", err=True)
+            tell(f"{events.missed - self._missed} events were lost")
             self._missed = events.missed
         if events.connected != self._connected:
             self._connected = events.connected
-            say(f"nsplane: the agent is {'back' if self._connected else 'gone: what happens now is not heard of'}", err=True)
+            tell(f"the agent is {'back' if self._connected else 'gone: what happens now is not heard of'}")
         if events.instance != self._instance:
             if self._instance is not None:
-                say("nsplane: the agent was started anew", err=True)
+                tell("the agent was started anew")
             self._instance = events.instance
+
+
+def tell(text: str) -> None:
+    say(f"{now()}  nsplane: {text}", err=True)
+
+
+def now() -> str:
+    """The time of the clock, to a thousandth of a second."""
+    seconds = time.time()
+    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{int(seconds * 1000) % 1000:03}"
 
 
 def print_event(topic: str, body: dict[str, object]) -> None:
@@ -67,11 +80,22 @@ def print_event(topic: str, body: dict[str, object]) -> None:
     before = f"{body['previous']} -> " if body.get("previous") else ""
     colour = COLOURS.get(state, "red")
     shown = click.style(state, dim=True) if colour == "dim" else click.style(state, colour)
-    start, end = printable(f"{topic.removeprefix('item/')}  {before}"), printable(fields(body) or reason(body))
+    start, end = printable(f"{now()}  {topic.removeprefix('item/')}  {before}"), printable(drift(body) or reason(body))
     click.echo(f"{start}{shown}  {end}".rstrip())
 
 
-def fields(body: dict[str, object]) -> str:
-    """What somebody else has changed of a link."""
-    found = body.get("fields")
-    return ", ".join(map(str, found)) if isinstance(found, list) else ""
+def drift(body: dict[str, object]) -> str:
+    """What somebody else has made of it, and what becomes of that."""
+    found = body.get("found")
+    fields = body.get("fields")
+    if found == "altered" and isinstance(fields, list) and fields:
+        return f"somebody else has changed {', '.join(map(str, fields))}: it is put right"
+    if found == "missing" and not body.get("message"):
+        return "somebody else has deleted it: it is made again"
+    return str(DRIFT.get(str(found), "")) if not body.get("message") else ""
+
+
+DRIFT = {
+    "altered": "somebody else has changed it: it is put right",
+    "stale": "it was left, and nobody wants it: it was removed",
+}

@@ -340,7 +340,7 @@ struct nsp_link {
 	struct nsp_attrs slave_data; /* and as a port of its master: IFLA_INFO_SLAVE_DATA */
 	struct nsp_attrs altnames;   /* its other names, each IFLA_ALT_IFNAME: given to nsp_link_altnames_add and _delete only */
 	char alias[128];
-	char parent_dev[32];   /* read only: the device that it is a link of, such as 0000:3b:00.0; what is longer is cut off */
+	char parent_dev[32]; /* read only: the device that it is a link of, such as 0000:3b:00.0; what is longer is cut off */
 	/* IFLA_AF_SPEC of a bridge or its port, to a bridge: given to nsp_link_vlans_add and _delete only */
 	struct nsp_attrs vlans;
 	uint32_t txqueuelen;

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from socket import AF_INET6
+from typing import Any, get_args
 
 import msgspec
 
@@ -12,16 +13,20 @@ from nsplane import kinds
 from nsplane.capture.addresses import addresses_of
 from nsplane.capture.found import Found, Item, LinkFound, Netns, Place
 from nsplane.errors import ItemError
-from nsplane.kernel import attributes
-from nsplane.kernel.codecs import TEXT, U32, UNTOLD, split
+from nsplane.kernel import ADDR_GEN_MODE_EUI64, ADDR_GEN_MODE_NONE, attributes
+from nsplane.kernel.codecs import TEXT, U8, U32, UNTOLD, split
 from nsplane.kernel.dumps import Told
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.pair import PairKind
+from nsplane.model.items import AddrGenMode
 from nsplane.model.links import PacketLink
 from nsplane.model.ports import PORTS
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 5, 10, 18, 20
 IFLA_LINK_NETNSID, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 37, 52, 53
+IFLA_TXQLEN, IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE = 13, 26, 8
+USUAL_QUEUES = (0, 1000)
+ADDR_GEN_MODES = get_args(AddrGenMode)
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFF_UP, IFF_LOOPBACK = 1, 8
 ETHERNET_MTU = 1500
@@ -79,6 +84,8 @@ def link_items(read: Sequence[Netns], found: Found) -> None:
                     item, why = None, "its other end is not one that could be made"
             shown = _item_of(link, item, why, addresses[place].get(link.index, []), found)
             items += [shown] if shown is not None else []
+            if shown is not None and _filters_vlans(links.get(link.master)):
+                found.note(place, link.name, "its VLANs of the bridge stay as they are, and are in no item")
 
 
 def _item_of(link: LinkFound, made: Item | None, why: str, addresses: list[str], found: Found) -> Item | None:
@@ -93,8 +100,6 @@ def _item_of(link: LinkFound, made: Item | None, why: str, addresses: list[str],
             link.logical = ""
             return None
         return {"kind": "loopback", **_named(link), **given, **({} if link.up else {"enabled": False})}
-    if link.altnames:
-        found.note(place, link.name, f"its other names stay, and are in no item: {', '.join(link.altnames)}")
     if made is not None:
         if link.alias:
             found.note(place, link.name, f"its alias {link.alias!r} gives way to the agent's mark")
@@ -102,6 +107,12 @@ def _item_of(link: LinkFound, made: Item | None, why: str, addresses: list[str],
     if why:
         found.note(place, link.name, f"{why}: it is adopted where it is, and not made (`existing`)")
     return {"kind": "existing", **_named(link), **given}
+
+
+def _filters_vlans(master: LinkFound | None) -> bool:
+    if master is None or master.kind != "bridge":
+        return False
+    return bool(attributes.decode(BY_KERNEL_NAME["bridge"].table, master.data).get("vlan_filtering"))
 
 
 def _named(link: LinkFound) -> Item:
@@ -165,10 +176,28 @@ def _made(link: LinkFound, every: Links) -> tuple[Item | None, str]:
         item["mac"] = (link.mac if own is None else own).hex(":")
     if "mtu" in names and not _is_usual_mtu(kind, link, every):
         item["mtu"] = link.mtu
+    item |= _of_all_links(link)
     port = _port(link, every) if "port" in names else {}
     if port:
         item["port"] = port
     return _checked(item)
+
+
+def _of_all_links(link: LinkFound) -> Item:
+    """What is other than in a new link. A port's own IPv6 address would go when its mode is not said."""
+    item: Item = {}
+    if link.altnames:
+        item["altnames"] = list(link.altnames)
+    queue = U32.unpack(link.attributes.get(IFLA_TXQLEN, b""))
+    if queue not in USUAL_QUEUES:
+        item["txqueuelen"] = queue
+    of_ipv6 = dict(split(dict(split(link.attributes.get(IFLA_AF_SPEC, b""))).get(AF_INET6, b"")))
+    if IFLA_INET6_ADDR_GEN_MODE in of_ipv6:
+        mode = U8.unpack(of_ipv6[IFLA_INET6_ADDR_GEN_MODE])
+        usual = ADDR_GEN_MODE_NONE if link.slave_kind == "bridge" else ADDR_GEN_MODE_EUI64
+        if mode != usual and mode < len(ADDR_GEN_MODES):
+            item["addrgenmode"] = ADDR_GEN_MODES[mode]
+    return item
 
 
 def _is_usual_mtu(kind: CreatedKind, link: LinkFound, every: Links) -> bool:

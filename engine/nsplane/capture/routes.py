@@ -16,6 +16,7 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTI
 RTA_SRC, RTA_TABLE, RTA_VIA, RTA_PREF, RTA_ENCAP, RTA_EXPIRES, RTA_NH_ID = 2, 15, 18, 20, 22, 23, 30
 RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA = 1, 2, 9
 RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST = 1, 2, 3, 4, 5
+WITHOUT_HOPS = range(6, 10)
 TYPES = {6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat", 11: "xresolve"}
 RTM_F_CLONED, RTNH_F_ONLINK = 0x200, 4
 TABLE_MAIN, TABLE_LOCAL = 254, 255
@@ -53,11 +54,11 @@ def route_items(netns: Netns, found: Found) -> list[Item]:
         try:
             if proto == RTPROT_RA or RTA_EXPIRES in told.attributes:
                 raise _Beyond("it is a router's, for a time: who renews it keeps it")
-            if type_ != RTN_UNICAST:
+            if type_ != RTN_UNICAST and type_ not in WITHOUT_HOPS:
                 raise _Beyond(f"routes of type {TYPES.get(type_, type_)} are no items")
             if tos:
                 raise _Beyond("it is for one type of service only (tos)")
-            items.append(_item(netns, told, family, dst, table, scope, flags))
+            items.append(_item(netns, told, family, dst, table, scope, type_, flags))
         except _Beyond as why:
             left[str(why)] += 1
             if left[str(why)] <= SHOWN:
@@ -74,22 +75,28 @@ SHOWN = 5
 """So many routes are named that are left out for the same reason."""
 
 
-def _item(netns: Netns, told: Told, family: int, dst: str, table: int, scope: int, flags: int) -> Item:
+def _item(netns: Netns, told: Told, family: int, dst: str, table: int, scope: int, type_: int, flags: int) -> Item:
     of = told.attributes
     for attribute, text in BEYOND.items():
         if attribute in of:
             raise _Beyond(f"it has {text}")
-    hops = list(_hops(of, flags))
-    if len({index for index, *_ in hops}) != 1:
-        raise _Beyond("its next hops are on several links" if hops else "it is on no link")
-    index = hops[0][0]
-    if index not in netns.links:
+    hops = [] if type_ in WITHOUT_HOPS else list(_hops(of, flags))
+    if not hops and type_ not in WITHOUT_HOPS:
+        raise _Beyond("it is on no link")
+    if not all(index in netns.links for index, *_ in hops):
         raise _Beyond("its link has gone")
-    item: Item = {"kind": "route", **netns.on(index), "dst": dst}
-    if len(hops) > 1:
+    several = len({index for index, *_ in hops}) > 1
+    place = netns.place.of_items if several or not hops else netns.on(hops[0][0])
+    item: Item = {"kind": "route", **place, "dst": dst}
+    if not hops:
+        item["type"] = TYPES[type_]
+    elif len(hops) > 1:
         if not all(gateway for _, gateway, *_ in hops):
             raise _Beyond("a next hop has no gateway")
-        item["nexthops"] = [_hop(family, gateway, weight, onlink) for _, gateway, weight, onlink in hops]
+        item["nexthops"] = [
+            {**({"interface": netns.links[index].name} if several else {}), **_hop(family, gateway, weight, onlink)}
+            for index, gateway, weight, onlink in hops
+        ]
     elif hops[0][1]:
         item["gateway"] = inet_ntop(family, hops[0][1])
         if hops[0][3]:
@@ -101,7 +108,7 @@ def _item(netns: Netns, told: Told, family: int, dst: str, table: int, scope: in
         item["table"] = table
     if RTA_PREFSRC in of:
         item["prefsrc"] = inet_ntop(family, of[RTA_PREFSRC])
-    if family == AF_INET and scope != (SCOPE_UNIVERSE if hops[0][1] else SCOPE_LINK):
+    if family == AF_INET and scope != (SCOPE_LINK if hops and not hops[0][1] else SCOPE_UNIVERSE):
         item["scope"] = SCOPES.get(scope, scope)
     return {**item, "override": True}
 

@@ -58,7 +58,8 @@ class Frame:
 
     def is_flawless(self, data: bytes) -> bool:
         """Is it a request of the common form, in which nothing is wrong? Where not, it is to be read. It is not kept."""
-        self.release()
+        if not self._released:
+            self.release()
         return bool(lib.nsp_frame_check(self._decoder, data, len(data)))
 
     def _look(self) -> None:

@@ -118,7 +118,7 @@ class Link:
     """A link as the kernel has it. `link` is the other end's or lower link's ifindex, in namespace `link_netnsid` where that
     is another one; `master` an ifindex or 0; `addr_gen_mode` an ADDR_GEN_MODE, -1 where it has no IPv6; `mac` of 6 bytes or, for a
     tunnel, what it has for one. `data` and `slave_data` are IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as they stand in the kernel's
-    message, `data` of bridges and of links that bear a mark alone. `vlans` are those of a bridge or its port (vlans.py)."""
+    message, `data` of links that bear a mark alone. `vlans` are those of a bridge or its port (vlans.py)."""
 
     index: int
     name: str
@@ -206,7 +206,7 @@ def _link(raw: CData) -> Link:
     slave_kind, data, slave_data = "", b"", b""
     kind = ffi.string(raw.kind).decode(errors="replace")
     # Of links that nobody here has made, which may be many, these bytes are of no use.
-    if fields & _DATA and (alias or group or kind == "bridge"):
+    if fields & _DATA and (alias or group):
         data = _attributes(raw.data)
     if fields & _SLAVE_KIND:
         slave_kind = ffi.string(raw.slave_kind).decode(errors="replace")

@@ -43,6 +43,8 @@ from nsplane.world.references import shown
 
 MAIN, LOCAL = 254, 255
 """Tables of routes."""
+Names = tuple[object, ...]
+"""What says which link an item means, and at the end where that is."""
 Pci = Annotated[str, Meta(pattern=r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$")]
 
 
@@ -76,15 +78,17 @@ class HostDevice(LinkItem, frozen=True, kw_only=True, tag="host_device"):
         if self.from_ == self.namespace:
             raise ItemError("from", "is where the link is to be: a link that stays where it is, is of kind existing")
 
-    def is_meant(self, link: Link | Former) -> bool:
-        """Is this the link that it names?"""
+    def chooser(self) -> Callable[[Link | Former], bool]:
+        """Says of a link whether it is the one that the item names."""
         if self.device is not None:
-            return link.name == self.device
+            return lambda link: link.name == self.device
         if self.altname is not None:
-            return self.altname in link.altnames
+            return lambda link: self.altname in link.altnames
         if self.pci is not None:
-            return link.parent_dev in _devices_at(self.pci)
-        return link.mac == parse_mac(self.mac)
+            devices = _devices_at(self.pci)
+            return lambda link: link.parent_dev in devices
+        mac = parse_mac(self.mac)
+        return lambda link: link.mac == mac
 
     @property
     def origin(self) -> Namespace | None:
@@ -126,10 +130,10 @@ def _devices_at(pci: str) -> set[str]:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class LentLink(HeldLink):
-    """A link that was moved here. `came_from` is what the item said of that."""
+    """A link that was moved here, as the item named it."""
 
     loan: Loan
-    came_from: Namespace | None
+    named: Names
 
 
 class HostDeviceKind(LinkKind):
@@ -164,8 +168,9 @@ class HostDeviceKind(LinkKind):
 
     def _lent_to_another(self, node: LinkNode, origin: Netns) -> Loan | None:
         """The loan of the link to another item, which has its name meanwhile."""
+        is_meant = _item(node).chooser()
         for loan in node.scope.lent:
-            if loan.key != node.key and loan.origin is origin and _item(node).is_meant(loan.was):
+            if loan.key != node.key and loan.origin is origin and is_meant(loan.was):
                 owner = node.scope.claims.owner((origin, loan.was.name))
                 return None if owner in (None, node) else loan
         return None
@@ -178,7 +183,9 @@ class HostDeviceKind(LinkKind):
     def is_misplaced(self, node: LinkNode, held: HeldLink) -> bool:
         assert isinstance(held, LentLink)
         item = _item(node)
-        return held.came_from != item.from_ or not item.is_meant(held.loan.was)
+        if _names(item) == held.named:
+            return False
+        return not held.named or held.named[-1] != item.from_ or not item.chooser()(held.loan.was)
 
     # ---- there and back ----
 
@@ -246,7 +253,9 @@ class HostDeviceKind(LinkKind):
             if node.scope.claims.owner(name) in (None, node):
                 node.claim(*name)
         node.scope.lent.begin(loan)
-        node.take(LentLink(netns, link.index, self, loan=loan, came_from=_item(node).from_))
+        item = _item(node)
+        named = _names(item) if item.chooser()(loan.was) else ()  # it was another one when that was moved
+        node.take(LentLink(netns, link.index, self, loan=loan, named=named))
 
     def also_claims(self, held: HeldLink) -> tuple[Claim, ...]:
         """The name that it had, and gets back, is nobody else's."""
@@ -342,13 +351,13 @@ class HostDeviceKind(LinkKind):
 
     def _will_be_named(self, item: HostDevice, will: Outlook) -> list[str]:
         """The names of the links that it may mean, of those too that are lent."""
-        there = [link.name for link in choices(item, will.links_in(item.origin))]
-        return there + [loan.was.name for loan in will.lent_from(item.origin) if item.is_meant(loan.was)]
+        lent = filter(item.chooser(), (loan.was for loan in will.lent_from(item.origin)))
+        return [one.name for one in choices(item, will.links_in(item.origin))] + [one.name for one in lent]
 
 
 def choices(item: HostDevice, links: Iterable[Link]) -> list[Link]:
     """The links that an item may mean. What others stand on is meant before what has its MAC from there."""
-    found = [link for link in links if item.is_meant(link)]
+    found = list(filter(item.chooser(), links))
     physical = [link for link in found if not link.kind]
     return physical if len(physical) == 1 else found
 
@@ -362,8 +371,7 @@ def _item(node: LinkNode) -> HostDevice:
     return cast(HostDevice, node.item)
 
 
-def _names(item: HostDevice) -> tuple[object, ...]:
-    """What says which link it is."""
+def _names(item: HostDevice) -> Names:
     mac = None if item.device or item.altname or item.pci else parse_mac(item.mac)
     return item.device, item.altname, item.pci, mac, item.from_
 

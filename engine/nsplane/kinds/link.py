@@ -441,10 +441,6 @@ class LinkNode(PortNode):
         if not self.retries.may_repeat((held.netns, change, stale, fresh, named, unnamed, vlans, *of_kind)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
-        if change.gso_max_size is not None:  # the kernel has the ones of IPv4 follow it
-            change.gso_ipv4_max_size = desired.gso_ipv4_max_size
-        if change.gro_max_size is not None:
-            change.gro_ipv4_max_size = desired.gro_ipv4_max_size
         leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
         if leaves_ports and held.kind.makes_link and self.item.addrgenmode is None and lacks_link_local(link):
             try:

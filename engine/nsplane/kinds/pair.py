@@ -97,9 +97,10 @@ class PairKind(CreatedKind):
         return peer.lacks(Loss.REMAKE) or ([peer.key] if peer.refusal() is not None else [])
 
     def also_needs(self, node: LinkNode) -> list[Need]:
-        if not survives(node.item):
-            return []
-        return [Need(node.scope.references.bind(parking_place(node.scope)), Loss.STAY)]
+        needs = super().also_needs(node)
+        if survives(node.item):
+            needs.append(Need(node.scope.references.bind(parking_place(node.scope)), Loss.STAY))
+        return needs
 
     def will_lack(self, item: Interface, will: Outlook) -> list[str]:
         key = interface_key(peer_of(item))

@@ -83,6 +83,8 @@ def relocate(kind: LinkKind, node: LinkNode, held: HeldLink, seconds: float) -> 
     if netns is not None:
         if clear_name(node, netns):
             _move(kind, node, held, netns, node.wanted_name, lambda link: HeldLink(netns, link.index, kind, held.ends))
+        elif node.failure is not None:
+            node.show("failed")
         return True
     if isinstance(held, ParkedLink):
         node.show("pending", node.lacks(Loss.REMAKE), remark(node))

@@ -143,7 +143,9 @@ class LentLinks:
         known: Mapping[str, Any] | None = self._state.saved(KIND).get(key)
         if known is None:
             *_, name = link.alias.split(":")
-            return Loan(key, self._hold(self.references.own), Former(name, mac=link.mac, mtu=link.mtu, up=link.up))
+            own = self.references.own
+            was = msgspec.structs.replace(former(link, own), name=name, master="", alias="", addresses=())
+            return Loan(key, self._hold(own), was)
         was = msgspec.convert(known["was"], Former)
         origin = self._open(known["where"], known["path"])
         if origin is None:

@@ -111,7 +111,7 @@ class Diff:
                 key = interface_key(change["interface"])
                 going[key] = going.get(key, 0) + 1
         for change in changes:
-            if not is_interface_key(change["key"]):
+            if change["key"] is None or not is_interface_key(change["key"]):
                 continue
             if change["action"] in ("delete", "recreate"):
                 lost = {key: LINK if will.link(key).state != "configured" else MASTER for key in will.losing(change["key"])}

@@ -76,9 +76,10 @@ class Poller:
         """Until one of them is ready."""
         self._epoll.poll(seconds, 1)
 
-    def serve(self) -> None:
-        """Calls the callbacks of those that are ready. One that raises costs the others nothing."""
-        for fd, _ in self._epoll.poll(0, 256):
+    def serve(self) -> list[int]:
+        """Calls the callbacks of those that are ready, and returns which they are. One that raises costs the others nothing."""
+        ready = [fd for fd, _ in self._epoll.poll(0, 256)]
+        for fd in ready:
             callback = self._callbacks.get(fd)  # None: let go of by one of the others
             if callback is None:
                 continue
@@ -92,6 +93,7 @@ class Poller:
                     self._pause.set(PAUSE_SECONDS)
         if self._mounts_poll.poll(0):
             self._check_later()
+        return ready
 
     def _go_on(self) -> None:
         self._pause.clear()
