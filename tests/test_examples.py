@@ -13,6 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from msgspec import msgpack
+
+from nsplane import check_frame
+from nsplane_bus.cli.files import read
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NSPLANE = (sys.executable, "-m", "nsplane_bus")
@@ -137,3 +141,10 @@ def test_ctypes_lists_and_identifies_namespaces() -> None:
     finally:
         output("ip", "netns", "del", name)
     assert re.search(rf"^{name} +net:\[{inode}\]$", shown, re.MULTILINE)
+
+
+def test_nothing_is_wrong_with_the_fabric() -> None:
+    """Few machines' kernels have all of its kinds: tests/vm brings it up."""
+    file = read(str(EXAMPLES / "leaf-spine.yaml"))
+    assert (len(file.elements), file.wrong) == (44, [])
+    assert check_frame(msgpack.encode({"op": "put", "items": file.elements})) == []

@@ -7,9 +7,13 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from click import unstyle
+
+from nsplane_bus.cli.transactions import shown
 
 from .conftest import RunningAgent, eventually, left_of, start_agent
 
@@ -191,3 +195,24 @@ def test_a_state_that_is_lost_stops_the_start_until_that_is_accepted(kept: Runni
     assert client.history()[0]["counts"] == {"configured": 1}
     client.clear()
     assert not left_of(kept.name)
+
+
+def test_a_plan_names_who_is_interrupted_by_what_is_made_anew() -> None:
+    interrupted = [
+        {"key": "interface/up", "loses": "link", "items": 2, "microservice": "web"},
+        {"key": "interface/port", "loses": "master", "items": 0, "microservice": None},
+    ]
+    change: dict[str, Any] = {
+        "key": "interface/low",
+        "action": "recreate",
+        "before": {"id": 7},
+        "after": {"id": 8},
+        "interrupts": 4,
+    }
+    assert [unstyle(line) for line in shown(change | {"interrupted": interrupted})] == [
+        "! interface/low  (recreate; 4 items depend on it)",
+        "    - id: 7",
+        "    + id: 8",
+        "    interrupts interface/up  (made anew with it; 2 items are on it; in microservice web)",
+        "    interrupts interface/port  (without its master meanwhile)",
+    ]
