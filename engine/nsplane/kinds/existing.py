@@ -11,9 +11,8 @@ from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.kinds.ports import VlanChange, fields_to_give_back, vlans_to_give_back
 from nsplane.model.formats import looks_like, says
 from nsplane.model.items import ALTNAME_MAX, Interface
-from nsplane.model.links import Addresses, Mac, Master, Mtu
-from nsplane.model.ports import Port
-from nsplane.model.rules import GIVEN, in_place_of, wants
+from nsplane.model.links import Addresses, AsPort, Mac, Master, Mtu
+from nsplane.model.rules import in_place_of, wants
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import save_now
 
@@ -29,7 +28,7 @@ class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     mtu: Annotated[Mtu, says("set where given, 68 to 65536")] | None = None
     enabled: Annotated[bool, says("set up or down where given")] | None = None
     master: Annotated[Master, says("made its master where given")] | None = None
-    port: Annotated[Port | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
+    port: AsPort = None
     link_only: Annotated[bool, says("says that the addresses are left alone: `addresses` cannot be given with it")] = False
 
     def check_link_name(self, most: int = ALTNAME_MAX) -> None:

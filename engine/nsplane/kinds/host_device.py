@@ -33,7 +33,7 @@ from nsplane.model.items import (
     interface_key,
     namespace_text,
 )
-from nsplane.model.links import LinkItem, Mac, Mtu, parse_mac
+from nsplane.model.links import Addresses, AsPort, Enabled, Mac, Master, Mtu, Override, parse_mac
 from nsplane.model.rules import wants
 from nsplane.plan.claims import Claim
 from nsplane.plan.lent import Former, Loan, former, lasting_addresses
@@ -49,7 +49,7 @@ Names = tuple[object, ...]
 Pci = Annotated[str, Meta(pattern=r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$")]
 
 
-class HostDevice(LinkItem, frozen=True, kw_only=True, tag="host_device"):
+class HostDevice(Interface, frozen=True, kw_only=True, tag="host_device"):
     """A link that is there, or will be, moved into the namespace and given back at the end. Which one, one of `device`, `altname`
     and `pci` says, or else `mac`."""
 
@@ -64,6 +64,11 @@ class HostDevice(LinkItem, frozen=True, kw_only=True, tag="host_device"):
     )
     mac: Annotated[Mac, says("set where given, or, where nothing else says which link, the one that it has")] | None = None
     mtu: Annotated[Mtu, says("68 to 65536; as it is where left out")] | None = None
+    addresses: Addresses = ()
+    enabled: Enabled = True
+    master: Master | None = None
+    port: AsPort = None
+    override: Override = False
 
     def check(self) -> None:
         if self.device is not None:

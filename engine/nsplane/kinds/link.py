@@ -5,21 +5,21 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from socket import AF_INET, AF_INET6
+from socket import AF_INET6
 from typing import Any
 
 from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, LinkChange
 from nsplane.kernel.attributes import Change, Wanted
-from nsplane.kernel.ethtool import features_request
 from nsplane.kinds.addresses import AddressChanges, wants_ipv6
 from nsplane.kinds.addresses import changes as addresses_to_change
 from nsplane.kinds.features import FeatureChanges, LinkFeatures, link_features
 from nsplane.kinds.fields import FIELDS, differences
 from nsplane.kinds.given_addresses import GivenAddresses, given_addresses
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
+from nsplane.kinds.link_changes import LinkChanges
 from nsplane.kinds.masters import PortNode
 from nsplane.kinds.outlook import Outlook
-from nsplane.kinds.ports import PortWish, UnknownField, VlanChange, change_port, vlans_to_change
+from nsplane.kinds.ports import PortWish, UnknownField, change_port, vlans_to_change
 from nsplane.model.addresses import parse_addresses
 from nsplane.model.items import Interface, interface_key, namespace_text
 from nsplane.model.links import parse_mac
@@ -406,69 +406,27 @@ class LinkNode(PortNode):
             return
         self.was_slave |= link.slave_kind == "bond"
         desired = self.kind.desired(self, held, link)
-        change = differences(desired, link)
-        unknown = next((name for name in LIMITS if getattr(change, name) is not None and getattr(link, name) < 0), None)
-        if unknown is not None:
-            self.fail(errno.EOPNOTSUPP, f"{unknown}: this kernel has no such field of a link")
+        changes = self._to_change(held, link, desired)
+        if changes is None:
             return
-        of_kind = self.kind.differences(self, link)
-        for name, asks in of_kind.items():
-            if asks is Change.UNSUPPORTED:
-                self.fail(errno.EOPNOTSUPP, f"{name}: this kernel has no such field of a {link.kind}")
-                return
-            if asks is Change.REMAKE:
-                self.refuse_repeated(f"the kernel took it, but {name} of {link.name} is not so")
-                return
-        self.kind.change(self, of_kind, change)
-        beside = self.kind.change_beside(self, of_kind) if of_kind else None
-        of_port: list[str] = []
-        if link.slave_kind and link.master == self.master_index():
-            try:
-                of_port = change_port(self.port, link, self.ifindex_of, change)
-            except UnknownField as error:
-                self.fail(errno.EOPNOTSUPP, str(error))
-                return
-        if change.name is not None and not self.kind.make_way(self, held.netns):
-            if self.busy or self.blocked_by is None or not self.is_in_circle(held.netns, change.name):
-                return
-            self.failure = None
-            change.name = temporary_name(self.key)
-        features = FeatureChanges() if self.features is None else self.features.changes(held.netns, link)
-        addresses = AddressChanges()
-        if not self.item.link_only:
-            asks_again, self._asks_again = self._asks_again, False
-            addresses = addresses_to_change(self.due_addresses(link), link, asks_again)
-        stale, fresh, changed = addresses.stale, addresses.fresh, addresses.changed
-        mtu = change.mtu or link.mtu
-        if mtu < IPV6_MIN_MTU:
-            fresh, changed = ([one for one in some if one.family == AF_INET] for some in (fresh, changed))
-        vlans, (named, unnamed) = VlanChange(), self.kind.altnames(self, held, link)
-        taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None)
-        if taken is not None:
-            self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
+        if not changes:
+            self._kept = desired
+            self.port = self.port.settled(self.item)
+            self.altnames = self.item.altnames
+            if changes.features.refusal is not None:
+                self.fail(*changes.features.refusal)
+            else:
+                self._rest(changes.addresses, changes.mtu)
             return
-        if not (change or stale or fresh or changed or named or unnamed or features.settings) and beside is None:
-            vlans = vlans_to_change(self.port, link, self.bridge_of(held.netns, link))
-            if not vlans:
-                self._kept = desired
-                self.port = self.port.settled(self.item)
-                self.altnames = self.item.altnames
-                if features.refusal is not None:
-                    self.fail(*features.refusal)
-                    return
-                self._rest(addresses, mtu)
-                return
-        touched = self.kind.interrupts(self, held, of_kind)
+        touched = self.kind.interrupts(self, held, changes.of_kind)
         if any(self.scope.awaits(self, node) for node in touched):
             return
-        others = [*of_kind, *of_port, *(["addresses"] if addresses else []), *(["vlans"] if vlans else []), *features.fields]
-        others += ["altnames"] if named or unnamed else []
-        self._tell_drift(held, desired, change, others)
-        step = (held.netns, change, stale, changed, fresh, named, unnamed, vlans, features.settings, *of_kind)
-        if not self.retries.may_repeat(step):
+        self._tell_drift(held, desired, changes.told, changes.fields)
+        if not self.retries.may_repeat((held.netns, *changes.step)):
             self.refuse_repeated(f"the kernel took it, but {link.name} is not so: somebody else changes it")
             return
-        leaves_ports = change.master == 0 or (change.master is not None and not self.is_port)
+        told = changes.told
+        leaves_ports = told.master == 0 or (told.master is not None and not self.is_port)
         if leaves_ports and held.kind.makes_link and self.item.addrgenmode is None and lacks_link_local(link):
             try:
                 make_link_local(held.netns, link)
@@ -478,29 +436,53 @@ class LinkNode(PortNode):
         for node in touched:
             node.expect_change()
         op = self.scope.operation(self, *touched)
-        op.stage_in(held.netns)
-        for address in stale:  # first, for with a small MTU the kernel has no IPv6 on the link any more
-            op.delete_address(link.index, address)
-            op.deletes(held.netns, change.name or link.name, address)
-        if change:
-            self.kind.tell(op, self, link, of_kind, change)
-            op.unreported(held.netns, change.name or link.name, change)
-        if named or unnamed:
-            op.names(held.netns, link, named, unnamed)
-        for address in changed:
-            op.change_address(link.index, address)
-            op.alters(held.netns, change.name or link.name, address)
-        for address in fresh:
-            op.add_address(link.index, address)
-            op.adds(held.netns, change.name or link.name, address)
-        if beside is not None:
-            beside(op, change.name or link.name)
-        op.change_vlans(link.index, vlans.added, vlans.deleted)
-        self._sets_vlans = bool(vlans)
-        if features.settings:
-            op.stage_in(held.netns, generic=True)
-            op.request(features_request(link.index, features.settings))
+        changes.write(op, held.netns, link, lambda: self.kind.tell(op, self, link, changes.of_kind, told))
+        self._sets_vlans = bool(changes.vlans)
         self.scope.submit(op)
+
+    def _to_change(self, held: HeldLink, link: Link, desired: LinkChange) -> LinkChanges | None:
+        """What makes the link what it is to be. None where nothing can, or not yet: that is told."""
+        told = differences(desired, link)
+        of_kind = self.kind.differences(self, link)
+        lacking = next((name for name in LIMITS if getattr(told, name) is not None and getattr(link, name) < 0), None)
+        if lacking is not None:
+            self.fail(errno.EOPNOTSUPP, f"{lacking}: this kernel has no such field of a link")
+            return None
+        for name, asks in of_kind.items():
+            if asks is Change.UNSUPPORTED:
+                self.fail(errno.EOPNOTSUPP, f"{name}: this kernel has no such field of a {link.kind}")
+                return None
+            if asks is Change.REMAKE:
+                self.refuse_repeated(f"the kernel took it, but {name} of {link.name} is not so")
+                return None
+        self.kind.change(self, of_kind, told)
+        beside = self.kind.change_beside(self, of_kind) if of_kind else None
+        of_port: list[str] = []
+        if link.slave_kind and link.master == self.master_index():
+            try:
+                of_port = change_port(self.port, link, self.ifindex_of, told)
+            except UnknownField as error:
+                self.fail(errno.EOPNOTSUPP, str(error))
+                return None
+        if told.name is not None and not self.kind.make_way(self, held.netns):
+            if self.busy or self.blocked_by is None or not self.is_in_circle(held.netns, told.name):
+                return None
+            self.failure = None
+            told.name = temporary_name(self.key)
+        named, unnamed = self.kind.altnames(self, held, link)
+        taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None)
+        if taken is not None:
+            self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
+            return None
+        features = FeatureChanges() if self.features is None else self.features.changes(held.netns, link)
+        addresses = AddressChanges()
+        if not self.item.link_only:
+            asks_again, self._asks_again = self._asks_again, False
+            addresses = addresses_to_change(self.due_addresses(link), link, asks_again)
+        changes = LinkChanges(told, of_kind, of_port, beside, addresses, features, named, unnamed, told.mtu or link.mtu)
+        if not changes:  # VLANs come last: the link is in its bridge then
+            changes.vlans = vlans_to_change(self.port, link, self.bridge_of(held.netns, link))
+        return changes
 
     def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:
         """Is it somebody else's doing that the link is not as it was?"""

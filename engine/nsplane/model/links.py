@@ -54,6 +54,7 @@ Adopt = Annotated[
     bool,
     says("a link of somebody else that has the host name, and is of this kind, is taken over as it is, and goes with the item"),
 ]
+AsPort = Annotated[Port | None, wants(master=GIVEN), says("what it is as a port of its `master`")]
 Override = Annotated[bool, says("a link of somebody else that has the host name is renamed, and gets its name back at the end")]
 
 
@@ -65,7 +66,7 @@ class LinkItem(Interface, frozen=True, kw_only=True):
     mtu: Mtu | None = None
     enabled: Enabled = True
     master: Master | None = None
-    port: Annotated[Port | None, wants(master=GIVEN), says("what it is as a port of its `master`")] = None
+    port: AsPort = None
     override: Override = False
     adopt: Adopt = False
 
