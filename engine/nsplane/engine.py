@@ -104,6 +104,9 @@ class Engine:
         self._finished: list[Request] = []
         self._answered: list[Request] = []
         self._answers: list[Answer] = []
+        self._ended: list[OpResult] = []
+        self._missed_events = False
+        """Has a read failed, so that not all is known of what these operations did?"""
         self._poller = Poller()
         undo.callback(self._poller.close)
         self._core = Core()
@@ -314,22 +317,25 @@ class Engine:
     def _round(self, heard: bool) -> bool:
         """Takes in what was completed and, where something was `heard`, what others did; plans what follows. Was there
         anything?"""
-        results: list[OpResult] = []
         some = False
         while (completed := self._core.poll()) is not None:
             some = True
             if isinstance(completed, OpResult):
-                results.append(completed)
+                self._ended.append(completed)
             else:
                 self._take_rows(completed, last=True)
         # What the operations did was heard before they ended, so it is known before their nodes are looked at again.
         try:
-            if heard or results:
+            if heard or self._ended:
                 self._planner.namespaces.read_events()
         except Exception:
             log.exception("what others did could not be read: everything is read again")
+            self._missed_events = True
             self._planner.timers.later(READ_AGAIN_SECONDS, self._read_everything)
-        for result in results:
+        ended: list[OpResult] = []
+        if not self._missed_events:
+            ended, self._ended = self._ended, ended
+        for result in ended:
             try:
                 self._planner.completed(result)
             except Exception:
@@ -345,6 +351,9 @@ class Engine:
         except KernelError as error:
             log.error("the namespaces cannot be read: %s", error)
             self._planner.timers.later(READ_AGAIN_SECONDS, self._read_everything)
+        else:
+            self._missed_events = False
+            self._wake()
 
     def _take_notices(self) -> bool:
         """What happened to slots. Was there anything?"""

@@ -232,7 +232,7 @@ def test_apply_takes_them_from_yaml_and_from_msgpack_and_not_from_json(agent: Ru
     base64 = '[{"kind": "arp", "interface": "none", "block": {"ip": "CgAACQoAAAo=", "mac": "AgAAAAAJAgAAAAAK"}}]'
     done = agent.nsplane("apply", "-", stdin=base64)
     assert done.returncode == 1
-    assert done.stderr.startswith("nsplane: invalid: item 0: block.ip: wants binary, not a string")
+    assert done.stderr.startswith("standard input:1: block.ip: wants binary, not a string\n")
 
 
 def test_columns_of_different_lengths_are_a_mistake(agent: RunningAgent) -> None:

@@ -98,6 +98,8 @@ def on_a_terminal(agent: RunningAgent, columns: int, *command: str) -> str:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 50, columns, 0, 0))
     environment = os.environ | {"NSPLANE_RUNTIME_DIR": str(agent.directory), "TERM": "xterm"}
+    for name in ("COLUMNS", "LINES"):  # which count more than the terminal
+        environment.pop(name, None)
     with subprocess.Popen([*NSPLANE, *command], stdin=theirs, stdout=theirs, env=environment):
         os.close(theirs)
         seen = b""

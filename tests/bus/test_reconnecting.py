@@ -1,6 +1,7 @@
 """An agent goes and comes back while somebody waits for it: nobody waits out his time, and nobody is told what is not so."""
 
 import contextlib
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -118,15 +119,22 @@ def test_a_subscription_knows_of_which_agent_it_hears(agent: RunningAgent) -> No
         assert after.stop() == 0
 
 
+def told(line: str) -> str:
+    """Without the time at which it was."""
+    time, _, what = line.partition("  ")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", time), line
+    return what
+
+
 def test_watch_says_when_the_agent_went_and_came_back(agent: RunningAgent) -> None:
     watching = agent.start("watch", "--count", "1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stderr is not None
     client = agent.client()
     eventually(lambda: client.info()["bus"]["publisher"]["subscriptions"])
     agent.kill()
-    assert watching.stderr.readline() == "nsplane: the agent is gone: what happens now is not heard of\n"
+    assert told(watching.stderr.readline()) == "nsplane: the agent is gone: what happens now is not heard of\n"
     after = again(agent)
-    assert {watching.stderr.readline() for _ in range(2)} == {
+    assert {told(watching.stderr.readline()) for _ in range(2)} == {
         "nsplane: the agent is back\n",
         "nsplane: the agent was started anew\n",
     }

@@ -115,7 +115,7 @@ def test_watch_says_which_container_stands_behind_a_label(dockerd: Dockerd, dock
     for line, event, container in zip(
         lines, ("started", "started", "stopped", "took-over"), (older, newer, newer, older), strict=True
     ):
-        assert line.startswith("microservice/web")
+        assert line.split()[1] == "microservice/web"
         assert event in line
         assert container.name in line or container.id[:12] in line
 
