@@ -10,9 +10,9 @@
 
 static const struct interned_entry *links_of(const struct nsp_core *core, const struct row *row)
 {
-	const struct interned_entry *set = &core->table.sets.entries[row_set(row)];
+	const struct interned_entry *set = row_set(row) ? &core->table.sets.entries[row_set(row)] : NULL;
 
-	return row_set(row) && hops_have_links(set->bytes, set->len) ? set : NULL;
+	return set && hops_have_links(set->bytes, set->len) ? set : NULL;
 }
 
 bool row_has_links(const struct nsp_core *core, const struct row *row)

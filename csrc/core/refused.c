@@ -14,7 +14,7 @@ void frame_refuse(struct nsp_frame *frame, uint32_t index, uint32_t offset, cons
 	ARRAY_GROW(frame->faults, frame->fault_count, frame->fault_cap);
 	struct frame_fault *entry = &frame->faults[frame->fault_count++];
 	*entry = (struct frame_fault){ .what = { .index = index, .offset = offset } };
-	if (offset != NSP_NO_OFFSET || (len <= SHOWN_MAX && plain_is((struct mp_in){ data, data + len }))) {
+	if (data && (offset != NSP_NO_OFFSET || (len <= SHOWN_MAX && plain_is((struct mp_in){ data, data + len })))) {
 		entry->what.data = data;
 		entry->what.len = (uint32_t)len;
 	}
