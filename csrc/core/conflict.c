@@ -274,6 +274,7 @@ static void settle(struct nsp_core *core, struct conflict *conflict, const char 
 {
 	struct row *row = table_row(&core->table, conflict->row);
 	char text[NSP_KEY_MAX + 32];
+	enum suspicion suspicion;
 
 	if (core->slots[row->slot]->generation != conflict->generation || !(row->flags & ROW_WANTED)) {
 		bool wanted = row->flags & ROW_WANTED;
@@ -316,9 +317,11 @@ static void settle(struct nsp_core *core, struct conflict *conflict, const char 
 	} else if (is_ours(core, conflict)) {
 		row_resolve(core, row, true);
 		again(core, conflict, row, true);
-	} else if (row_resolve(core, row, true) == SUSPECT_ALTERED) {
-		core->altered++;
-		entry_put_drift(core, row, "altered");
+	} else if ((suspicion = row_resolve(core, row, true)) >= SUSPECT_ALTERED) {
+		if (suspicion == SUSPECT_ALTERED) {
+			core->altered++;
+			entry_put_drift(core, row, "altered");
+		}
 		again(core, conflict, row, true);
 	} else if (row->flags & ITEM_OVERRIDE) {
 		if (replaced_take(core, row, conflict->netns, conflict->found, conflict->beside))

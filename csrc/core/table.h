@@ -88,7 +88,12 @@ static inline bool row_may_be_held(const struct row *row)
 }
 
 /* Of kinds whose messages name nobody: it may have been we. The row is put as new, and so the kernel asked. */
-enum suspicion { SUSPECT_NOTHING, SUSPECT_MISSING, SUSPECT_ALTERED };
+enum suspicion {
+	SUSPECT_NOTHING,
+	SUSPECT_MISSING,
+	SUSPECT_ALTERED,
+	SUSPECT_OVERTAKEN, /* the row has been put with another value since: it is written over, and nobody is said to have changed it */
+};
 
 struct extra {
 	uint8_t source[16];

@@ -127,7 +127,8 @@ bool verdict_take(struct nsp_core *core, struct sent *sent)
 	if (undone && (row->flags & (ROW_WANTED | ROW_HELD | ROW_REFUSED)) == (ROW_WANTED | ROW_HELD)) {
 		row->flags = (uint16_t)((row->flags & ~ROW_HELD) | ROW_UNDONE); /* perhaps it has gone again: as new it finds out */
 		if (kinds[row->kind]->unmarked) {
-			table_extra_make(&core->table, row)->suspicion = SUSPECT_ALTERED;
+			table_extra_make(&core->table, row)->suspicion = row->flags & ROW_QUEUED ? SUSPECT_OVERTAKEN :
+												   SUSPECT_ALTERED;
 			row_suspect(core, sent->row, row);
 		} else {
 			row_repair(core, sent->row, row, "somebody else deletes it");

@@ -129,8 +129,12 @@ static void take_value(struct nsp_core *core, struct row *row, const struct deco
 	row->flags = (uint16_t)((row->flags & ~ITEM_FLAGS) | decoded->flags);
 	bytes_copy(row->body + kind->key_size, decoded->body + kind->key_size, (size_t)(kind->body_size - kind->key_size));
 	row->inlined = false;
-	if (row->extra)
-		core->table.extras[row->extra].differed = false;
+	if (row->extra) {
+		struct extra *extra = &core->table.extras[row->extra];
+		extra->differed = false;
+		if (extra->suspicion) /* what is there now may be what we wrote before */
+			extra->suspicion = SUSPECT_OVERTAKEN;
+	}
 	if (decoded->flags & ITEM_SOURCE)
 		memcpy(table_extra_make(&core->table, row)->source, decoded->source, 16);
 }
