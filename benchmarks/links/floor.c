@@ -11,7 +11,7 @@
  */
 #define _GNU_SOURCE
 #define BATCH_BYTES 1024
-#include "rtnetlink.h"
+#include "wiring.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

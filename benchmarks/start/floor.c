@@ -13,25 +13,17 @@
  * nanoseconds since the epoch.
  */
 #define _GNU_SOURCE
+#define BATCH_BYTES 4096
+#include "../rtnetlink.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/if_link.h>
 #include <linux/neighbour.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <net/if.h>
 #include <sched.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #define PROTOCOL 110
 #define ROUTES 10
@@ -39,15 +31,9 @@
 #define GATEWAY 0x0a32fffe
 #define TEXT_ROOM 65536
 
-static void die(const char *what)
-{
-	fprintf(stderr, "floor_start: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static void bad(const char *what)
 {
-	fprintf(stderr, "floor_start: %s\n", what);
+	fprintf(stderr, "floor: %s\n", what);
 	exit(1);
 }
 
@@ -194,99 +180,11 @@ static void follow(struct stream *stream, const char *label)
 
 /* ---- rtnetlink ---- */
 
-struct batch {
-	uint32_t len, seq;
-	struct nlmsghdr *head;
-	_Alignas(4) uint8_t bytes[4096];
-};
-
-static void *begin(struct batch *batch, uint16_t type, uint16_t flags, uint32_t size)
+static int enter(int netns)
 {
-	struct nlmsghdr *head = (struct nlmsghdr *)(batch->bytes + batch->len);
-
-	memset(head, 0, NLMSG_SPACE(size));
-	head->nlmsg_type = type;
-	head->nlmsg_flags = NLM_F_REQUEST | flags;
-	head->nlmsg_seq = ++batch->seq;
-	head->nlmsg_len = NLMSG_SPACE(size);
-	batch->head = head;
-	batch->len += NLMSG_SPACE(size);
-	return NLMSG_DATA(head);
-}
-
-/* Makes room for `size` bytes more in the message. */
-static void *extend(struct batch *batch, size_t size)
-{
-	uint8_t *at = batch->bytes + batch->len;
-
-	memset(at, 0, NLMSG_ALIGN(size));
-	batch->len += (uint32_t)NLMSG_ALIGN(size);
-	batch->head->nlmsg_len += (uint32_t)NLMSG_ALIGN(size);
-	return at;
-}
-
-static struct rtattr *append(struct batch *batch, uint16_t type, const void *data, size_t size)
-{
-	struct rtattr *attr = extend(batch, RTA_LENGTH(size));
-
-	*attr = (struct rtattr){ .rta_len = (uint16_t)RTA_LENGTH(size), .rta_type = type };
-	if (size)
-		memcpy(RTA_DATA(attr), data, size);
-	return attr;
-}
-
-static void append_u32(struct batch *batch, uint16_t type, uint32_t value)
-{
-	append(batch, type, &value, sizeof(value));
-}
-
-static void end_nest(struct batch *batch, struct rtattr *nest)
-{
-	nest->rta_len = (uint16_t)(batch->bytes + batch->len - (uint8_t *)nest);
-}
-
-static int open_rtnetlink(int netns)
-{
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
-
 	if (setns(netns, CLONE_NEWNET) < 0)
 		die("setns");
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		die("a rtnetlink socket");
-	return fd;
-}
-
-/* Sends the batch with an ACK asked for on its last message, and reads until that is there. */
-static void carry_out(int fd, struct batch *batch)
-{
-	_Alignas(4) uint8_t buf[8192];
-
-	batch->head->nlmsg_flags |= NLM_F_ACK;
-	if (send(fd, batch->bytes, batch->len, 0) < 0)
-		die("send to the kernel");
-	for (;;) {
-		ssize_t got = recv(fd, buf, sizeof(buf), 0);
-		if (got < 0)
-			die("recv from the kernel");
-		int left = (int)got;
-		for (struct nlmsghdr *head = (void *)buf; NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
-			const struct nlmsgerr *answer = NLMSG_DATA(head);
-			if (head->nlmsg_type != NLMSG_ERROR)
-				continue;
-			if (answer->error) {
-				errno = -answer->error;
-				die("the kernel");
-			}
-			if (head->nlmsg_seq == batch->seq)
-				return;
-		}
-	}
-}
-
-static struct ifinfomsg link_up(int index)
-{
-	return (struct ifinfomsg){ .ifi_index = index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	return open_rtnetlink();
 }
 
 /* Both ends of the pair where they belong, one of them up and a port; the kernel does not let the other be born up. */
@@ -361,7 +259,7 @@ static long long wire(int bench, uint32_t bridge, uint32_t number, long pid)
 	if (netns < 0)
 		die(path);
 	make_pair(bench, number, bridge, netns);
-	int fd = open_rtnetlink(netns);
+	int fd = enter(netns);
 	furnish(fd, number);
 	long long end = now();
 	close(fd);
@@ -398,7 +296,7 @@ int main(int argc, char **argv)
 	int netns = open(argv[3], O_RDONLY | O_CLOEXEC);
 	if (netns < 0)
 		die(argv[3]);
-	int bench = open_rtnetlink(netns);
+	int bench = enter(netns);
 	uint32_t bridge = if_nametoindex(argv[4]);
 	if (!bridge)
 		die(argv[4]);

@@ -10,7 +10,7 @@
  */
 #define _GNU_SOURCE
 #define BATCH_BYTES 32768
-#include "../rtnetlink.h"
+#include "../wiring.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtnetlink.h - what the floors of links have in common: messages one behind the other, sent at once, of which the last asks for an
+ * rtnetlink.h - what the floors that make links have in common: messages one behind the other, sent at once, of which the last asks for an
  * ACK, and the first error ends the program. It shares no code with nsplane. BATCH_BYTES says how much a batch holds.
  */
 #include <errno.h>
@@ -13,10 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-#define GROUP 110 /* of all that is made in one namespace, so that one message deletes it */
 
 static void die(const char *what)
 {
@@ -116,29 +113,4 @@ static void carry_out(int fd, struct batch *batch)
 static struct ifinfomsg link_up(uint32_t index)
 {
 	return (struct ifinfomsg){ .ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
-}
-
-/* A port's, before it goes up: the kernel takes that of a link that is there only, and makes a link-local address for whatever goes up
- * without. */
-static void append_no_link_local(struct batch *batch)
-{
-	struct rtattr *families = append(batch, IFLA_AF_SPEC, NULL, 0), *inet6 = append(batch, AF_INET6, NULL, 0);
-
-	append(batch, IFLA_INET6_ADDR_GEN_MODE, &(uint8_t){ IN6_ADDR_GEN_MODE_NONE }, 1);
-	end_nest(batch, inet6);
-	end_nest(batch, families);
-}
-
-static void append_delete_group(struct batch *batch)
-{
-	begin(batch, RTM_DELLINK, 0, sizeof(struct ifinfomsg));
-	append_u32(batch, IFLA_GROUP, GROUP);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
