@@ -1,7 +1,6 @@
 """An agent goes and comes back while somebody waits for it: nobody waits out his time, and nobody is told what is not so."""
 
 import contextlib
-import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import zmq
 from nsplane_bus import Client, Closed, Interrupted, Subscription, Unreachable
 
 from .conftest import Connect, RunningAgent, ask, eventually, start_agent
+from .test_watch import TIME
 
 LONG = 600.0
 """Seconds that no test waits."""
@@ -119,22 +119,15 @@ def test_a_subscription_knows_of_which_agent_it_hears(agent: RunningAgent) -> No
         assert after.stop() == 0
 
 
-def told(line: str) -> str:
-    """Without the time at which it was."""
-    time, _, what = line.partition("  ")
-    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", time), line
-    return what
-
-
 def test_watch_says_when_the_agent_went_and_came_back(agent: RunningAgent) -> None:
     watching = agent.start("watch", "--count", "1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stderr is not None
     client = agent.client()
     eventually(lambda: client.info()["bus"]["publisher"]["subscriptions"])
     agent.kill()
-    assert told(watching.stderr.readline()) == "nsplane: the agent is gone: what happens now is not heard of\n"
+    assert TIME.sub("", watching.stderr.readline()) == "nsplane: the agent is gone: what happens now is not heard of\n"
     after = again(agent)
-    assert {told(watching.stderr.readline()) for _ in range(2)} == {
+    assert {TIME.sub("", watching.stderr.readline()) for _ in range(2)} == {
         "nsplane: the agent is back\n",
         "nsplane: the agent was started anew\n",
     }

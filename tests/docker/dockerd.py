@@ -280,7 +280,7 @@ class Dockerd:
             process.send_signal(signal.SIGUSR1)
         time.sleep(2)
         for dump in (*dumps, *(self.directory / "exec").glob("goroutine-stacks-*.log")):
-            if dump.exists():
+            with suppress(FileNotFoundError):  # Another command that is stuck has reported it.
                 said += [str(dump), *_WAITS.findall(dump.read_text())]
                 dump.unlink()
         return "\n".join(said)
