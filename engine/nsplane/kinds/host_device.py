@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, cast
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -23,9 +22,7 @@ from nsplane.model.formats import looks_like, says
 from nsplane.model.items import (
     ALTNAME_MAX,
     ByFile,
-    ByMicroservice,
     ByName,
-    ByPid,
     Interface,
     Namespace,
     check_host_name,
@@ -38,6 +35,7 @@ from nsplane.model.rules import wants
 from nsplane.plan.claims import Claim
 from nsplane.plan.lent import Former, Loan, former, lasting_addresses
 from nsplane.plan.needs import Loss, Need
+from nsplane.plan.slots import written_reference
 from nsplane.world.mounts import RUN_DIR
 from nsplane.world.netns import ANY, Netns
 from nsplane.world.references import shown
@@ -106,24 +104,8 @@ class HostDevice(Interface, frozen=True, kw_only=True, tag="host_device"):
         """What is missing where there is no such link."""
         name = self.device or self.altname
         what = f"with pci {self.pci}" if self.pci is not None else f"with mac {self.mac}"
-        place = _reference(self.from_)
+        place = written_reference(self.from_)
         return f"link/{name or what}{f'@{place}' if place else ''}"
-
-
-def _reference(namespace: Namespace | None) -> str:
-    """A namespace as it stands in keys."""
-    match namespace:
-        case ByName(value):
-            kind = "name"
-        case ByFile(value):
-            kind = "file"
-        case ByMicroservice(value):
-            kind = "microservice"
-        case ByPid(pid):
-            return f"pid:{pid}"
-        case _:
-            return ""
-    return f"{kind}:{quote(value, safe='')}"
 
 
 def _devices_at(pci: str) -> set[str]:

@@ -58,6 +58,22 @@ def parse_reference(key: str) -> tuple[str, Namespace | None]:
     return unquote(name), namespace
 
 
+def written_reference(namespace: Namespace | None) -> str:
+    """A namespace as it stands in keys, behind the `@`; empty for the agent's own."""
+    match namespace:
+        case ByName(value):
+            kind = "name"
+        case ByFile(value):
+            kind = "file"
+        case ByMicroservice(value):
+            kind = "microservice"
+        case ByPid(pid):
+            return f"pid:{pid}"
+        case _:
+            return ""
+    return f"{kind}:{quote(value, safe='')}"
+
+
 def on_link(name: str, key: str) -> str:
     """The key of a link of the namespace that the slot `key` is of as a whole."""
     return f"{quote(name, safe='')}{key}"
