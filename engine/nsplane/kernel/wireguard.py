@@ -25,7 +25,7 @@ P = IntEnum(
     "PUBLIC_KEY PRESHARED_KEY FLAGS ENDPOINT PERSISTENT_KEEPALIVE_INTERVAL LAST_HANDSHAKE_TIME RX_BYTES TX_BYTES ALLOWEDIPS "
     "PROTOCOL_VERSION",
 )
-I = IntEnum("I", "FAMILY IPADDR CIDR_MASK")  # noqa: E741
+IP = IntEnum("IP", "FAMILY IPADDR CIDR_MASK")
 """WGDEVICE_A_*, WGPEER_A_* and WGALLOWEDIP_A_*, in their order."""
 REMOVE_ME, REPLACE_ALLOWEDIPS, UPDATE_ONLY = 1, 2, 4
 """WGPEER_F_*."""
@@ -137,7 +137,7 @@ def _decode_peer(device: Device, told: dict[int, bytes]) -> None:
 
 
 def _decode_ip(told: dict[int, bytes]) -> AllowedIp:
-    return U16.unpack(told[I.FAMILY]), told[I.IPADDR], U8.unpack(told[I.CIDR_MASK])
+    return U16.unpack(told[IP.FAMILY]), told[IP.IPADDR], U8.unpack(told[IP.CIDR_MASK])
 
 
 def _decode_endpoint(sockaddr: bytes) -> Endpoint | None:
@@ -203,7 +203,7 @@ def _encode_peer(peer: PeerChange) -> Iterator[bytes]:
 
 
 def _encode_ips(ips: list[AllowedIp]) -> list[tuple[int, bytes]]:
-    each = (join([(I.FAMILY, U16.pack(family)), (I.IPADDR, ip), (I.CIDR_MASK, U8.pack(bits))]) for family, ip, bits in ips)
+    each = (join([(IP.FAMILY, U16.pack(family)), (IP.IPADDR, ip), (IP.CIDR_MASK, U8.pack(bits))]) for family, ip, bits in ips)
     return [(P.ALLOWEDIPS | NLA_F_NESTED, join((NLA_F_NESTED, one) for one in each))] if ips else []
 
 
