@@ -210,7 +210,7 @@ def test_many_networks_of_one_peer_go_in_several_parts() -> None:
 
 def test_a_dump_in_several_messages_is_one_link() -> None:
     def of_peer(number: int, ip: int, **more: bytes) -> tuple[int, bytes]:
-        allowed = join([(wg.I.FAMILY, U16.pack(AF_INET)), (wg.I.IPADDR, bytes([ip] * 4)), (wg.I.CIDR_MASK, b"\x20")])
+        allowed = join([(wg.IP.FAMILY, U16.pack(AF_INET)), (wg.IP.IPADDR, bytes([ip] * 4)), (wg.IP.CIDR_MASK, b"\x20")])
         fields = [(wg.P.PUBLIC_KEY, bytes([number]) * 32), *((wg.P[name], value) for name, value in more.items())]
         return NLA_F_NESTED, join([*fields, (wg.P.ALLOWEDIPS | NLA_F_NESTED, join([(NLA_F_NESTED, allowed)]))])
 
