@@ -72,7 +72,7 @@ from nsplane.kernel.namespaces import (
     unshare_netns,
     write_sysctl,
 )
-from nsplane.kernel.operations import LinkChange, Op, OpResult, Tun
+from nsplane.kernel.operations import NO_LIMITS, LinkChange, Op, OpResult, Tun, limits_of
 from nsplane.kernel.timer import Timer
 from nsplane.kernel.turn import EXPRESS_ITEMS, GATHERED_MAX, Message, Run, Turn
 
@@ -106,6 +106,7 @@ __all__ = [
     "NOTICE_REPLACED",
     "NOTICE_RETRY",
     "NOTICE_TOUCHED",
+    "NO_LIMITS",
     "PROTOCOL",
     "RECHECK_ALL",
     "RECHECK_FDB",
@@ -159,6 +160,7 @@ __all__ = [
     "is_far",
     "is_known_netns",
     "library_version",
+    "limits_of",
     "list_netns",
     "netns_cookie",
     "open_netns",

@@ -7,7 +7,6 @@ import math
 import socket
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -177,8 +176,7 @@ class Address(msgspec.Struct, frozen=True, eq=False):
 _told_of = attrgetter(*Address.__struct_fields__[:-3])
 
 
-@dataclass(slots=True)
-class Link:
+class Link(msgspec.Struct):
     """A link as the kernel has it. `link` is the other end's or lower link's ifindex, in namespace `link_netnsid` where that
     is another one; `master` an ifindex or 0; `addr_gen_mode` an ADDR_GEN_MODE, -1 where it has no IPv6; `mac` of 6 bytes or, for a
     tunnel, what it has for one. `data` and `slave_data` are IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as they stand in the kernel's
@@ -208,7 +206,7 @@ class Link:
     gso_ipv4_max_size: int = -1
     gro_ipv4_max_size: int = -1
     """LIMITS, each -1 where this kernel has no such field."""
-    addresses: dict[AddressIdentity, Address] = field(default_factory=dict)
+    addresses: dict[AddressIdentity, Address] = msgspec.field(default_factory=dict)
     """The oldest first."""
     inet: int = 0
     """How many of them are IPv4."""
@@ -237,7 +235,7 @@ class Link:
         """Without what runs."""
         data = _without(RUNNING.get(self.kind, frozenset()), self.data)
         slave_data = _without(RUNNING_OF_PORTS.get(self.slave_kind, frozenset()), self.slave_data)
-        return replace(self, data=data, slave_data=slave_data)
+        return msgspec.structs.replace(self, data=data, slave_data=slave_data)
 
     def put_address(self, address: Address) -> bool:
         """Takes note of an address as it is now; one of ours that somebody has changed is ours still. Is it new?"""
@@ -261,8 +259,7 @@ class Link:
             self.inet -= address.family == socket.AF_INET
 
 
-@dataclass(slots=True)
-class Event:
+class Event(msgspec.Struct):
     """What the monitor heard: of a link (`link`, gone or not), or of an address of the link `index`, or of its VLANs."""
 
     nsid: int

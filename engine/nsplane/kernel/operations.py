@@ -8,6 +8,8 @@ from operator import attrgetter
 from socket import AF_INET6
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from nsplane._core import ffi, lib
 from nsplane.errors import Closed
 from nsplane.kernel.codecs import TEXT, join
@@ -18,9 +20,25 @@ from nsplane.kernel.links import FOREVER, IFLA_ALT_IFNAME, LIMITS, METRIC_OF_IPV
 if TYPE_CHECKING:
     from nsplane._core import CData
 
+# An attribute of `lib` is looked up anew each time.
+_ADDR_GEN_MODE: int = lib.NSP_LINK_ADDR_GEN_MODE
+_ALIAS: int = lib.NSP_LINK_ALIAS
+_DATA: int = lib.NSP_LINK_DATA
+_GROUP: int = lib.NSP_LINK_GROUP
+_INDEX: int = lib.NSP_LINK_INDEX
+_KIND: int = lib.NSP_LINK_KIND
+_LINK: int = lib.NSP_LINK_LINK
+_MAC: int = lib.NSP_LINK_MAC
+_MASTER: int = lib.NSP_LINK_MASTER
+_MTU: int = lib.NSP_LINK_MTU
+_NAME: int = lib.NSP_LINK_NAME
+_NETNS: int = lib.NSP_LINK_NETNS
+_SLAVE_DATA: int = lib.NSP_LINK_SLAVE_DATA
+_UP: int = lib.NSP_LINK_UP
+_FIELD_OF_LIMIT = [getattr(lib, f"NSP_LINK_{name.upper()}") for name in LIMITS]
 
-@dataclass(slots=True)
-class LinkChange:
+
+class LinkChange(msgspec.Struct):
     """Fields of a link to be made or changed; None is left alone. `link` is the lower link's ifindex, of a new link, in the
     namespace of the stage. With `netns`, a descriptor, a link that is there is moved into that namespace.
 
@@ -56,58 +74,62 @@ class LinkChange:
         raw = ffi.new("struct nsp_link *")
         fields = 0
         if self.index:
-            fields |= lib.NSP_LINK_INDEX
+            fields |= _INDEX
             raw.index = self.index
         if self.name is not None:
-            fields |= lib.NSP_LINK_NAME
+            fields |= _NAME
             raw.name = self.name.encode(errors="surrogateescape")
         if self.kind is not None:
-            fields |= lib.NSP_LINK_KIND
+            fields |= _KIND
             raw.kind = self.kind.encode()
         if self.up is not None:
-            fields |= lib.NSP_LINK_UP
+            fields |= _UP
             raw.up = self.up
         if self.mtu is not None:
-            fields |= lib.NSP_LINK_MTU
+            fields |= _MTU
             raw.mtu = self.mtu
         if self.mac is not None:
-            fields |= lib.NSP_LINK_MAC
+            fields |= _MAC
             raw.mac = self.mac
             raw.mac_len = len(self.mac)
         if self.master is not None:
-            fields |= lib.NSP_LINK_MASTER
+            fields |= _MASTER
             raw.master = self.master
         if self.group is not None:
-            fields |= lib.NSP_LINK_GROUP
+            fields |= _GROUP
             raw.group = self.group
         if self.alias is not None:
-            fields |= lib.NSP_LINK_ALIAS
+            fields |= _ALIAS
             raw.alias = self.alias.encode()
         if self.addr_gen_mode is not None:
-            fields |= lib.NSP_LINK_ADDR_GEN_MODE
+            fields |= _ADDR_GEN_MODE
             raw.addr_gen_mode = self.addr_gen_mode
         if self.link is not None:
-            fields |= lib.NSP_LINK_LINK
+            fields |= _LINK
             raw.link = self.link
         if self.netns is not None:
-            fields |= lib.NSP_LINK_NETNS
+            fields |= _NETNS
             raw.netns = self.netns
         if self.data is not None:
-            fields |= lib.NSP_LINK_DATA
+            fields |= _DATA
             _point_to(raw.data, self.data)
         if self.slave_data is not None:
-            fields |= lib.NSP_LINK_SLAVE_DATA
+            fields |= _SLAVE_DATA
             _point_to(raw.slave_data, self.slave_data)
-        for name, value in zip(LIMITS, _limits_of(self), strict=True):
-            if value is not None:
-                fields |= getattr(lib, f"NSP_LINK_{name.upper()}")
-                setattr(raw, name, value)
+        limits = limits_of(self)
+        if limits != NO_LIMITS:
+            for name, number, value in zip(LIMITS, _FIELD_OF_LIMIT, limits, strict=True):
+                if value is not None:
+                    fields |= number
+                    setattr(raw, name, value)
         raw.fields = fields
         return raw
 
 
-_limits_of = attrgetter(*LIMITS)
-_fields_of = attrgetter(*LinkChange.__slots__[1:])
+limits_of = attrgetter(*LIMITS)
+"""The LIMITS of a change, an item, or a link."""
+NO_LIMITS = (None,) * len(LIMITS)
+_fields_of = attrgetter(*LinkChange.__struct_fields__[1:])
 _NOTHING = _fields_of(LinkChange())
 
 
@@ -126,8 +148,7 @@ class Tun:
     group: int | None = None
 
 
-@dataclass(slots=True, frozen=True)
-class OpResult:
+class OpResult(msgspec.Struct, frozen=True):
     """What became of an operation: how many messages failed, and of the first its errno and the kernel's sentence."""
 
     cookie: int
@@ -257,6 +278,8 @@ class Op:
         return lib.nsp_op_room(self._raw)
 
     def _room_for(self, link: LinkChange) -> CData:
+        if link.data is None and link.slave_data is None:
+            return self._room()
         return self._room_for_bytes(len(link.data or b"") + len(link.slave_data or b""))
 
     def _room_for_bytes(self, attributes: int) -> CData:

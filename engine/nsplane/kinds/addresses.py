@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass, field
 from socket import AF_INET, AF_INET6
+
+import msgspec
 
 from nsplane.kernel import (
     IFA_F_HOMEADDRESS,
@@ -30,14 +31,13 @@ SETTINGS = IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREF
 """The flags that an item has a say in."""
 
 
-@dataclass(slots=True, frozen=True)
-class AddressChanges:
+class AddressChanges(msgspec.Struct, frozen=True):
     """What is to be deleted, then changed in place, then added, in this order. `clash`: an address of somebody else that keeps a
     wanted one out, or is another one in a field; `unusable`: one that is there and that nobody can use (yet)."""
 
-    stale: list[Address] = field(default_factory=list)
-    fresh: list[Address] = field(default_factory=list)
-    changed: list[Address] = field(default_factory=list)
+    stale: list[Address] = msgspec.field(default_factory=list)
+    fresh: list[Address] = msgspec.field(default_factory=list)
+    changed: list[Address] = msgspec.field(default_factory=list)
     """As they are to be."""
     clash: Address | None = None
     unlike: str = ""
@@ -62,12 +62,15 @@ class AddressChanges:
         return None
 
 
+NO_ADDRESS_CHANGES = AddressChanges()
+
+
 def changes(wanted: tuple[Address, ...], link: Link, asks_again: bool = False) -> AddressChanges:
     """Only what is ours is deleted or changed; what somebody else has put there satisfies the wish. `asks_again`: an address that
     another host had is tried once more."""
     there = link.addresses.values()
-    if _is_right(wanted, there):
-        return AddressChanges()
+    if not (wanted or any(one.is_ours for one in there)) or _is_right(wanted, there):
+        return NO_ADDRESS_CHANGES
     wishes = {address.identity: address for address in wanted}
     identities = set(wishes)
     stale = [one for one in there if one.is_ours and _is_stale(wishes.get(one.identity), one, asks_again)]

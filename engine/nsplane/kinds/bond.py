@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from enum import IntEnum
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from nsplane.errors import ItemError
 from nsplane.kernel import Link, LinkChange, attributes
@@ -155,7 +154,7 @@ class _Bond(CreatedKind):
             op.change(LinkChange(index=link.index, up=False))
         for data in self._in_order(node, link, fields):
             op.change(LinkChange(index=link.index, kind=self.kind, data=data))
-        beside = replace(change, up=None, kind=None, data=None)
+        beside = structs.replace(change, up=None, kind=None, data=None)
         if beside:
             op.change(beside)
         op.change(LinkChange(index=link.index, up=link.up if change.up is None else change.up))

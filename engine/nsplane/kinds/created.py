@@ -10,7 +10,7 @@ from typing import Any, get_args
 from msgspec import structs
 
 from nsplane.errors import ItemError
-from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, LIMITS, Link, LinkChange, Monitor, attributes
+from nsplane.kernel import ADDR_GEN_MODE_NONE, IPV6_MIN_MTU, LIMITS, NO_LIMITS, Link, LinkChange, Monitor, attributes, limits_of
 from nsplane.kernel.attributes import Change, Wanted, leaves_out
 from nsplane.kernel.codecs import WrongValue
 from nsplane.kernel.links import RUNNING
@@ -62,8 +62,8 @@ class CreatedKind(LinkKind):
     def lower_links(self, item: Interface) -> tuple[str, ...]:
         if not self._link_fields:
             return ()
-        names = (getattr(item, field) for field in self._link_fields)
-        return tuple(name for name in names if name is not None)
+        names = [getattr(item, field) for field in self._link_fields]
+        return tuple(names) if None not in names else tuple(name for name in names if name is not None)
 
     def ports(self, item: Interface) -> tuple[str, ...]:
         names = (getattr(item, field) for field in self.table.ports)
@@ -198,7 +198,8 @@ class CreatedKind(LinkKind):
         return lower is not None and node.scope.awaits(node, lower)
 
     def falls_short(self, node: LinkNode) -> str:
-        wanted, most = node.item.mtu, self._most_mtu(node)
+        wanted = node.item.mtu
+        most = None if wanted is None else self._most_mtu(node)
         if wanted is None or most is None or wanted <= most:
             return ""
         return f"mtu: {wanted} is more than the {most} of the lower link"
@@ -342,8 +343,10 @@ def _at_birth(node: LinkNode, kind: CreatedKind, group: int, mtu: int | None) ->
 
 def _with_limits(change: LinkChange, item: Interface) -> LinkChange:
     """The change, with what the item says of limits."""
-    for name in LIMITS:
-        setattr(change, name, getattr(item, name))
+    limits = limits_of(item)
+    if limits != NO_LIMITS:
+        for name, value in zip(LIMITS, limits, strict=True):
+            setattr(change, name, value)
     return change
 
 
@@ -360,7 +363,8 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
     op.fills = group = node.scope.ownership.groups.born(node.source)
     born_in = node.born_in = kind.born_in(node, netns)
     op.stage_in(born_in)
-    birth = _at_birth(node, kind, group, other_mtu or kind.mtu(node, None))
+    mtu = kind.mtu(node, None)
+    birth = _at_birth(node, kind, group, other_mtu or mtu)
     is_renamed = born_in is not netns and born_in.link(node.wanted_name) is not None
     if is_renamed:
         birth.name = temporary_name(f"{node.key}/birth")
@@ -375,7 +379,7 @@ def create(op: Operation, kind: CreatedKind, ends: tuple[tuple[LinkNode, Netns],
     for end, where in ends:
         name = birth.name if is_renamed else end.wanted_name
         assert name is not None
-        mark = LinkChange(name=name, alias=end.mark, addr_gen_mode=_addr_gen_mode(end, kind.mtu(end, None)))
+        mark = LinkChange(name=name, alias=end.mark, addr_gen_mode=_addr_gen_mode(end, mtu if end is node else kind.mtu(end, None)))
         mark.mtu = end.item.mtu if other_mtu else None
         op.stage_in(where)
         op.change(mark)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from nsplane.kernel import KernelError, Link
 from nsplane.kernel.ethtool import Features, features_request, read_features
@@ -16,13 +17,15 @@ from nsplane.world.saved_state import SavedState, save_now
 KIND = "features"
 
 
-@dataclass(slots=True, frozen=True)
-class FeatureChanges:
+class FeatureChanges(msgspec.Struct, frozen=True):
     """`settings` are to be made, by the kernel's names, for the sake of these `fields`. `refusal`: an errno, and what cannot be."""
 
-    settings: dict[str, bool] = field(default_factory=dict)
-    fields: list[str] = field(default_factory=list)
+    settings: dict[str, bool] = msgspec.field(default_factory=dict)
+    fields: list[str] = msgspec.field(default_factory=list)
     refusal: tuple[int, str] | None = None
+
+
+NO_FEATURES = FeatureChanges()
 
 
 class LinkFeatures:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from socket import AF_INET6
 from typing import Any
 
-from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Address, KernelError, Link, LinkChange
+from nsplane.kernel import IPV6_MIN_MTU, LIMITS, NO_LIMITS, Address, KernelError, Link, LinkChange, limits_of
 from nsplane.kernel.attributes import Change, Wanted
-from nsplane.kinds.addresses import AddressChanges, wants_ipv6
+from nsplane.kinds.addresses import NO_ADDRESS_CHANGES, AddressChanges, wants_ipv6
 from nsplane.kinds.addresses import changes as addresses_to_change
-from nsplane.kinds.features import FeatureChanges, LinkFeatures, link_features
+from nsplane.kinds.features import NO_FEATURES, LinkFeatures, link_features
 from nsplane.kinds.fields import FIELDS, differences
 from nsplane.kinds.given_addresses import GivenAddresses, given_addresses
 from nsplane.kinds.ipv6 import lacks_link_local, make_link_local, turn_ipv6
@@ -203,38 +203,39 @@ class LinkKind:
 class LinkNode(PortNode):
     """The state of one interface item."""
 
+    kind: LinkKind
+    mac: bytes | None = None
+    """The MAC that the link is to have; None: as it is."""
+    addresses: tuple[Address, ...] | None = None
+    features: LinkFeatures | None = None
+    port = PortWish()
+    altnames: tuple[str, ...] | None = None
+    """The other names of the link; None: as they are. None of them, where the item has named some before."""
+    origin_fact = ""
+    """Of a link that is moved here: the fact of the namespace that it comes from."""
+    found_out: Any = None
+    """What the kind has found out beside what is told of links, for this item."""
+    birth_fact = ""
+    born_in: Netns | None = None
+    """The fact of the namespace in which its link is to be made, where that is another; and where it was, in this life."""
+    _given: GivenAddresses | None = None
+    _asks_again = False
+    """Is an address that another host had to be tried once more?"""
+    _supplied_mtu: int | None = None
+    _held: HeldLink | None = None
+    _is_outdated = False
+    """Has the link something of an earlier item that the kernel cannot be told to forget?"""
+    _sets_vlans = False
+    _kept: LinkChange | None = None
+    """How the link was to be when it was so, with all its addresses."""
+
     def __init__(self, scope: Scope, key: str) -> None:
         super().__init__(scope, key)
-        self.kind: LinkKind
         self.mark = scope.ownership.mark(key)
         """The alias that its link has, where that is made here."""
-        self.mac: bytes | None = None
-        """The MAC that the link is to have; None: as it is."""
-        self.addresses: tuple[Address, ...] | None = None
-        self._given: GivenAddresses | None = None
-        self.features: LinkFeatures | None = None
-        self._asks_again = False
-        """Is an address that another host had to be tried once more?"""
-        self.port = PortWish()
-        self.altnames: tuple[str, ...] | None = None
-        """The other names of the link; None: as they are. None of them, where the item has named some before."""
         self.wanted_data: dict[tuple[int | None, ...], Wanted] = {}
         """What the link is to be of its kind, by the ifindexes of the links that this names."""
-        self.origin_fact = ""
-        """Of a link that is moved here: the fact of the namespace that it comes from."""
-        self.found_out: Any = None
-        """What the kind has found out beside what is told of links, for this item."""
-        self.birth_fact = ""
-        self.born_in: Netns | None = None
-        """The fact of the namespace in which its link is to be made, where that is another; and where it was, in this life."""
         self._there = there(key)
-        self._supplied_mtu: int | None = None
-        self._held: HeldLink | None = None
-        self._is_outdated = False
-        """Has the link something of an earlier item that the kernel cannot be told to forget?"""
-        self._sets_vlans = False
-        self._kept: LinkChange | None = None
-        """How the link was to be when it was so, with all its addresses."""
 
     def want(self, item: Interface, kind: LinkKind, source: str, generation: int) -> None:
         """The item, which was checked, becomes exactly this."""
@@ -269,10 +270,6 @@ class LinkNode(PortNode):
     def is_adopted(self) -> bool:
         return self._held is not None and not self._held.kind.makes_link
 
-    @property
-    def wanted_name(self) -> str:
-        return self.item.link_name
-
     # ---- what it needs ----
 
     def kind_needs(self) -> list[Need]:
@@ -302,6 +299,13 @@ class LinkNode(PortNode):
         self.kind.touch_others(self)
 
     # ---- the link ----
+
+    def link_told_again(self) -> None:
+        """Features may have changed: nothing else is told of them."""
+        if self.features is not None:
+            self.link_changed()
+        else:
+            super().link_told_again()
 
     def take(self, held: HeldLink) -> None:
         """Looks after this link from now on."""
@@ -354,7 +358,10 @@ class LinkNode(PortNode):
         assert held is not None
         if self._is_outdated or held.kind is not self.kind or held.netns is not self.netns or self.kind.is_misplaced(self, held):
             return True
-        remade = [field for field, change in self._differences(held).items() if change is Change.REMAKE]
+        differences = self._differences(held)
+        if not differences:
+            return False
+        remade = [field for field, change in differences.items() if change is Change.REMAKE]
         return bool(remade) and self.retries.may_repeat((held.netns, "made anew", *remade))
 
     def is_only_elsewhere(self) -> bool:
@@ -367,7 +374,8 @@ class LinkNode(PortNode):
         return Change.REMAKE not in self._differences(held).values()
 
     def _differences(self, held: HeldLink) -> dict[str, Change]:
-        return {} if held.link is None else self.kind.differences(self, held.link)
+        link = held.link
+        return {} if link is None else self.kind.differences(self, link)
 
     def bears_mark(self, link: Link) -> bool:
         """Is this the item's link? One that has no alias yet is known by its group."""
@@ -444,10 +452,11 @@ class LinkNode(PortNode):
         """What makes the link what it is to be. None where nothing can, or not yet: that is told."""
         told = differences(desired, link)
         of_kind = self.kind.differences(self, link)
-        lacking = next((name for name in LIMITS if getattr(told, name) is not None and getattr(link, name) < 0), None)
-        if lacking is not None:
-            self.fail(errno.EOPNOTSUPP, f"{lacking}: this kernel has no such field of a link")
-            return None
+        if limits_of(told) != NO_LIMITS:
+            lacking = next((name for name in LIMITS if getattr(told, name) is not None and getattr(link, name) < 0), None)
+            if lacking is not None:
+                self.fail(errno.EOPNOTSUPP, f"{lacking}: this kernel has no such field of a link")
+                return None
         for name, asks in of_kind.items():
             if asks is Change.UNSUPPORTED:
                 self.fail(errno.EOPNOTSUPP, f"{name}: this kernel has no such field of a {link.kind}")
@@ -470,12 +479,12 @@ class LinkNode(PortNode):
             self.failure = None
             told.name = temporary_name(self.key)
         named, unnamed = self.kind.altnames(self, held, link)
-        taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None)
+        taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None) if named else None
         if taken is not None:
             self.refuse(errno.EEXIST, f"exists: one of altnames is a name of {taken.name}")
             return None
-        features = FeatureChanges() if self.features is None else self.features.changes(held.netns, link)
-        addresses = AddressChanges()
+        features = NO_FEATURES if self.features is None else self.features.changes(held.netns, link)
+        addresses = NO_ADDRESS_CHANGES
         if not self.item.link_only:
             asks_again, self._asks_again = self._asks_again, False
             addresses = addresses_to_change(self.due_addresses(link), link, asks_again)
@@ -543,14 +552,15 @@ class LinkNode(PortNode):
         """`there/NAME` is true while the link is there and wanted, and `interface/NAME` while it is up besides: at first not before
         its addresses are on it."""
         facts, held = self.scope.facts, self._held
-        if held is None or self.ending or held.link is None:
+        link = None if held is None or self.ending else held.link
+        if held is None or link is None:
             self.withdraw()
             return
         facts.set(self._there, held)
-        mtu, self._supplied_mtu = self._supplied_mtu, held.link.mtu
-        if mtu not in (None, held.link.mtu):
+        mtu, self._supplied_mtu = self._supplied_mtu, link.mtu
+        if mtu not in (None, link.mtu):
             self._tell_upper_links()
-        if not held.link.up or self.item.enabled is False:
+        if not link.up or self.item.enabled is False:
             facts.lose(self.key)
         elif not self.busy or facts.get(self.key) is not None:
             facts.set(self.key, held)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from socket import AF_INET
+
+import msgspec
 
 from nsplane.kernel import IPV6_MIN_MTU, Link, LinkChange
 from nsplane.kernel.attributes import Change
@@ -16,8 +17,7 @@ from nsplane.plan.operation import Operation
 from nsplane.world.netns import Netns
 
 
-@dataclass(slots=True, eq=False)
-class LinkChanges:
+class LinkChanges(msgspec.Struct, eq=False):
     """`told`: what a message about the link changes, among that these fields `of_kind` and `of_port`. `beside`: what the kind has
     changed by other means, given the operation and the link's name. `named` and `unnamed`: altnames."""
 
@@ -31,7 +31,7 @@ class LinkChanges:
     unnamed: list[str]
     mtu: int
     """That the link will have."""
-    vlans: VlanChange = field(default_factory=VlanChange)
+    vlans: VlanChange = msgspec.field(default_factory=VlanChange)
 
     def __bool__(self) -> bool:
         """Is there anything to be done?"""
@@ -45,7 +45,7 @@ class LinkChanges:
         if self.mtu >= IPV6_MIN_MTU:
             return self.addresses
         fresh, changed = ([one for one in some if one.family == AF_INET] for some in (self.addresses.fresh, self.addresses.changed))
-        return replace(self.addresses, fresh=fresh, changed=changed)
+        return msgspec.structs.replace(self.addresses, fresh=fresh, changed=changed)
 
     @property
     def step(self) -> tuple[object, ...]:

@@ -7,32 +7,33 @@ from nsplane.kinds.names import NamedNode
 from nsplane.model.items import interface_key
 from nsplane.model.ports import MASTERS
 from nsplane.plan.needs import link_of, there
-from nsplane.plan.node import Scope
 from nsplane.world.netns import Netns
 
 
 class PortNode(NamedNode):
     """A node whose link may be in another one."""
 
-    def __init__(self, scope: Scope, key: str) -> None:
-        super().__init__(scope, key)
-        self.master_fact = ""
-        """That the link of its master is there; empty where its item names none."""
-        self.was_slave = False
-        """Has its link been in a bond, and not been seen to go down since?"""
+    master_fact = ""
+    """That the link of its master is there; empty where its item names none."""
+    was_slave = False
+    """Has its link been in a bond, and not been seen to go down since?"""
 
     @property
     def master(self) -> PortNode | None:
         """The item of its master, where that is wanted."""
         name = self.item.master
-        node = self.scope.nodes.get(interface_key(name)) if name is not None else None
+        if name is None:
+            return None
+        node = self.scope.nodes.get(interface_key(name))
         return node if isinstance(node, PortNode) and not node.gone else None
 
     @property
     def is_port(self) -> bool:
         """Is it to be one? What is in a VRF is none."""
+        if self.item.master is None:
+            return False
         master = self.master
-        return self.item.master is not None and (master is None or master.item.has_ports)
+        return master is None or master.item.has_ports
 
     def awaits_master(self) -> bool:
         """Is its master just being made, or still to be looked at? Then it is looked at again behind that."""

@@ -7,16 +7,14 @@ from abc import ABC
 from nsplane.kernel import Link, LinkChange
 from nsplane.plan.claims import Claim
 from nsplane.plan.displaced import temporary_name
-from nsplane.plan.node import Node, Scope
+from nsplane.plan.node import Node
 from nsplane.world.netns import Netns
 
 
 class NamedNode(Node, ABC):
     """An item whose link has a name in its namespace, which only one can have."""
 
-    def __init__(self, scope: Scope, key: str) -> None:
-        super().__init__(scope, key)
-        self._watched: Claim | None = None
+    _watched: Claim | None = None
 
     def claim(self, netns: Netns, name: str) -> bool:
         self._leave_to_its_owner(netns, name)
@@ -56,10 +54,10 @@ class NamedNode(Node, ABC):
         self._rename(netns, link, temporary_name(self.key))
 
     def can_restore(self, unwanted: bool) -> bool:
-        displaced, held = self.scope.displaced.of(self.key), self.held
+        displaced = self.scope.displaced.of(self.key)
         if displaced is None:
             return False
-        name = displaced.netns, displaced.name
+        held, name = self.held, (displaced.netns, displaced.name)
         if held is not None and held.link is not None:
             return (held.netns, held.link.name) != name and (self.netns, self.wanted_name) != name
         return unwanted or (self.netns, self.wanted_name) != name

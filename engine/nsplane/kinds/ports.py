@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,8 +19,7 @@ class UnknownField(Exception):
     """The kernel has no such field of a port: says which."""
 
 
-@dataclass(slots=True, frozen=True)
-class PortWish:
+class PortWish(msgspec.Struct, frozen=True):
     """What is looked after of a link as a port, and of its VLANs; None is left alone. What was looked after and is named no more is
     to be as in a new port: in `fields` what they do not have, and all VLANs where `vlans_as_new`."""
 
@@ -42,8 +40,7 @@ class PortWish:
         return PortWish(None if item.port is None else self.fields, self.vlans)
 
 
-@dataclass(slots=True, frozen=True)
-class VlanChange:
+class VlanChange(msgspec.Struct, frozen=True):
     """VLANs as the kernel is told of them. First they are added: in between the port is in more of them, and not in none."""
 
     added: bytes = b""

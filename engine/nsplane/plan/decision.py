@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+import msgspec
 
 
 class Step(Enum):
@@ -33,8 +34,7 @@ class Step(Enum):
     """What it holds is compared with what is wanted, and changed in place."""
 
 
-@dataclass(slots=True)  # frozen, it would cost ten times as much to make
-class Situation:
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """How an item stands, with nothing under way for it."""
 
     wanted: bool = True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+import msgspec
 
 from nsplane.world.references import shown
 
@@ -22,8 +23,7 @@ class Loss(Enum):
     """It cannot be without it: it is given up, and made anew when the fact is back."""
 
 
-@dataclass(slots=True, frozen=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """A fact that an item needs."""
 
     fact: str

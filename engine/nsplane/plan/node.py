@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from nsplane.kernel import KernelError, errno_name
@@ -127,31 +127,35 @@ def failure_of(error: KernelError) -> Failure:
 class Node(ABC):
     """The state of one item. What it holds in the kernel, and how that becomes what is wanted, is its subclass's."""
 
+    item: Interface
+    wanted_name = ""
+    """The name that its object is to have in its namespace."""
+    source = ""
+    generation = 0
+    gone = False
+    state = "none"  # until the first look: shown as pending
+    missing: tuple[str, ...] = ()
+    reason = ""
+    failure: Failure | None = None
+    reports_to: Request | None = None
+    touched_by = 0
+    busy = False
+    ending = False
+    blocked_by: Node | None = None
+    namespace_fact = ""
+    """Where it is to be; empty where that cannot be said."""
+    needs: tuple[Need, ...] = ()
+    _namespace_error: KernelError | None = None
+    _overtaken = False
+    _refusal: Failure | None = None
+    """That of the last operation."""
+
     def __init__(self, scope: Scope, key: str) -> None:
         self.scope = scope
         self.key = key
-        self.item: Interface
-        self.source = ""
-        self.generation = 0
-        self.gone = False
-        self.state = "none"  # until the first look: shown as pending
-        self.missing: list[str] = []
-        self.reason = ""
-        self.failure: Failure | None = None
         self.since = time.time()
         self.retries = Retries(scope.timers, self._retry)
-        self.reports_to: Request | None = None
-        self.touched_by = 0
-        self.busy = False
-        self.ending = False
-        self.blocked_by: Node | None = None
-        self.namespace_fact = ""
-        """Where it is to be; empty where that cannot be said."""
-        self.needs: tuple[Need, ...] = ()
-        self._namespace_error: KernelError | None = None
         self._claims: set[Claim] = set()
-        self._overtaken = False
-        self._refusal: Failure | None = None  # of the last operation
 
     # ---- what the kinds of items differ in ----
 
@@ -169,11 +173,6 @@ class Node(ABC):
     @abstractmethod
     def awaited(self) -> Claim | None:
         """The name in a namespace that it waits for, where it does."""
-
-    @property
-    @abstractmethod
-    def wanted_name(self) -> str:
-        """The name that its object is to have in its namespace."""
 
     @abstractmethod
     def kind_needs(self) -> list[Need]:
@@ -247,7 +246,7 @@ class Node(ABC):
 
     def take_item(self, item: Interface, source: str, generation: int) -> None:
         """The item becomes exactly this."""
-        self.item, self.source, self.generation = item, source, generation
+        self.item, self.wanted_name, self.source, self.generation = item, item.link_name, source, generation
         self.gone = False
         self._namespace_error = None
         try:
@@ -286,7 +285,12 @@ class Node(ABC):
 
     def link_changed(self) -> None:
         self.failure = None
-        self.scope.touch_changed(self)
+        if not self.busy:  # else the operation's end has it looked at
+            self.scope.touch_changed(self)
+
+    def link_told_again(self) -> None:
+        if self.state != "configured":
+            self.link_changed()
 
     # ---- the next step ----
 
@@ -297,9 +301,12 @@ class Node(ABC):
 
     def lacks(self, loss: Loss) -> list[str]:
         """The facts that this item itself lacks, as users see them (of a veth: without those of its peer)."""
-        facts, refused = self.scope.facts, self.scope.references.refused
-        lacking = [need for need in self.needs if facts.get(need.fact) is None and need.loss is loss and need.fact not in refused]
-        return sorted(need.shown for need in lacking) if lacking else []
+        get = self.scope.facts.get
+        lacking = [need for need in self.needs if need.loss is loss and get(need.fact) is None]
+        if not lacking:
+            return []
+        refused = self.scope.references.refused
+        return sorted(need.shown for need in lacking if need.fact not in refused)
 
     def namespace_is_coming(self) -> bool:
         """Is one that it cannot be without still to be opened, or made? It may be the one that the link is in, called otherwise."""
@@ -351,6 +358,8 @@ class Node(ABC):
             return
         self.ending = step in (Step.GIVE_UP, Step.LET_GO, Step.STAY)
         match step:
+            case Step.ACQUIRE | Step.MAINTAIN:
+                self._advance(step)
             case Step.GIVE_UP:
                 self.supply()
                 self.give_up()
@@ -375,8 +384,6 @@ class Node(ABC):
                 self.show("pending", missing)
             case Step.STAY | Step.SHOW_FAILURE:
                 self.show("failed")
-            case Step.ACQUIRE | Step.MAINTAIN:
-                self._advance(step)
         self.supply()
 
     def _advance(self, step: Step) -> None:
@@ -459,12 +466,12 @@ class Node(ABC):
 
     # ---- how it is shown ----
 
-    def show(self, state: str, missing: list[str] | None = None, reason: str = "") -> None:
+    def show(self, state: str, missing: Sequence[str] = (), reason: str = "") -> None:
         """It has come into this state; `reason`: what is to be said of it, where that is no failure."""
         if state == "failed" and self.failure is not None and self.failure.is_retried:
             state = "retrying"
         previous, before = self.state, self.missing
-        self.state, self.missing, self.reason = state, missing or [], reason
+        self.state, self.missing, self.reason = state, tuple(missing), reason
         if state not in ("failed", "retrying"):
             self.failure = None
         if state == "configured":
@@ -492,7 +499,7 @@ class Node(ABC):
             "key": self.key,
             "state": state,
             "source": self.source,
-            "missing": self.missing if state == "pending" else [],
+            "missing": list(self.missing) if state == "pending" else [],
             "errno": errno_name(error) if error else None,
             "message": "overwritten before it was applied" if state == "superseded" else text,
             "since": self.since,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from socket import AF_INET6
 from typing import Protocol
 
@@ -30,26 +29,27 @@ class Beneficiary(Protocol):
 class Operation(Op):
     """Messages in stages, and whom they are for."""
 
+    reads_back = False
+    inspects = False
+    confirms = False
+    to_confirm = False
+    """What it repairs is read once more: not where events were lost, for then somebody may still be at it."""
+    fills: int | None = None
+    empties: int | None = None
+    """The group that it has links born in, and the one that it deletes."""
+    restores = ""
+    """The key of a row that had replaced what it puts back."""
+    gives_back = ""
+    """The item that had displaced the link that gets its name again."""
+    returns = ""
+    """The item to which the link was lent that it gives back."""
+    removes: Netns | None = None
+    """Where it deletes links."""
+
     def __init__(self, cookie: int, nodes: tuple[Beneficiary, ...]) -> None:
         super().__init__(cookie)
         self.cookie = cookie
         self.nodes = nodes
-        self.reads_back = False
-        self.inspects = False
-        self.confirms = False
-        self.to_confirm = False
-        """What it repairs is read once more: not where events were lost, for then somebody may still be at it."""
-        self.fills: int | None = None
-        self.empties: int | None = None
-        """The group that it has links born in, and the one that it deletes."""
-        self.restores = ""
-        """The key of a row that had replaced what it puts back."""
-        self.gives_back = ""
-        """The item that had displaced the link that gets its name again."""
-        self.returns = ""
-        """The item to which the link was lent that it gives back."""
-        self.removes: Netns | None = None
-        """Where it deletes links."""
         self.namespaces: list[Netns] = []
         self._unreported: list[tuple[Netns, str, LinkChange]] = []
         self._altnames: list[tuple[Netns, int, tuple[str, ...]]] = []
@@ -81,7 +81,7 @@ class Operation(Op):
         if not (goes_down or goes_in or goes_out):
             self.change(change)
             return
-        self.change(replace(change, up=None))
+        self.change(structs.replace(change, up=None))
         self.change(LinkChange(index=link.index, up=link.up if change.up is None else change.up))
 
     def makes(self, netns: Netns, name: str, take: Callable[[Link], None]) -> None:
@@ -150,7 +150,7 @@ class Operation(Op):
         for netns, index, altnames in self._altnames if not error else ():
             link = netns.links.get(index)
             if link is not None and not link.up:
-                netns.put_link(replace(link, altnames=altnames))
+                netns.put_link(structs.replace(link, altnames=altnames))
         for (netns, name, identity), address in self._altered.items() if not error else ():
             link = netns.link(name)
             known = None if link is None else link.addresses.get(identity)

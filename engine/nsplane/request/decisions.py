@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from nsplane.kernel import Frame
 from nsplane.kinds import KINDS
@@ -17,8 +18,7 @@ Action = Literal["create", "change", "recreate", "unchanged", "delete", "absent"
 PUTS = frozenset(("create", "change", "recreate", "unchanged"))
 
 
-@dataclass(slots=True, frozen=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, eq=False):
     """What becomes of one item. `node` is the one that is wanted under the key now, or None; `item` what is
     put."""
 

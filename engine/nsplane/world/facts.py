@@ -23,6 +23,8 @@ class Facts:
 
     def __init__(self) -> None:
         self._values: dict[str, object] = {}
+        self.get: Callable[[str], object | None] = self._values.get
+        """The value of a fact, or None."""
         self._dependents: dict[str, set[Dependent]] = {}
         self._needs: dict[Dependent, frozenset[str]] = {}
         self._providers: dict[str, tuple[Callable[[str], None], Callable[[str], None]]] = {}
@@ -30,9 +32,6 @@ class Facts:
     def provide(self, prefix: str, wanted: Callable[[str], None], unwanted: Callable[[str], None]) -> None:
         """Has facts `PREFIX/...` brought about when first needed, and let go when no longer."""
         self._providers[prefix] = wanted, unwanted
-
-    def get(self, fact: str) -> object | None:
-        return self._values.get(fact)
 
     def set(self, fact: str, value: object) -> None:
         if self._values.get(fact) != value:

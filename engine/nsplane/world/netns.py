@@ -17,11 +17,18 @@ ANY = ""
 HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 
 
-class Holder(Protocol):
-    """Who looks after a link of a namespace, or waits for one."""
+class Watcher(Protocol):
+    """Who waits for a link of a namespace."""
 
     def link_changed(self) -> None:
         """The link, or one of its addresses, changed or went."""
+
+
+class Holder(Watcher, Protocol):
+    """Who looks after a link of a namespace."""
+
+    def link_told_again(self) -> None:
+        """The kernel has told of the link, which is as it was but for what it does not tell: whether it has a carrier by now."""
 
 
 class Change(Protocol):
@@ -50,7 +57,7 @@ class Netns:
         self._port_mtus: dict[int, Counter[int]] = {}
         """Of each master, how many ports have which MTU."""
         self.holders: dict[int, Holder] = {}
-        self.watchers: dict[str, set[Holder]] = {}
+        self.watchers: dict[str, set[Watcher]] = {}
         self.changes: set[Change] = set()
         self.ready_slots: dict[str, int] = {}
         """Slots that are ready here, by their keys, and their links."""
@@ -88,11 +95,11 @@ class Netns:
         """The least MTU of the links that have this link as their master; None where there are none."""
         return min(self._port_mtus.get(master, ()), default=None)
 
-    def watch(self, name: str, watcher: Holder) -> None:
+    def watch(self, name: str, watcher: Watcher) -> None:
         """`watcher` is told when a link of this name comes, changes or goes."""
         self.watchers.setdefault(name, set()).add(watcher)
 
-    def unwatch(self, name: str, watcher: Holder) -> None:
+    def unwatch(self, name: str, watcher: Watcher) -> None:
         watchers = self.watchers.get(name)
         if watchers is not None:
             watchers.discard(watcher)
@@ -108,13 +115,17 @@ class Netns:
         if holder is not None:
             holder.link_changed()
 
+    def _tell_holder_again(self, index: int) -> None:
+        holder = self.holders.get(index)
+        if holder is not None:
+            holder.link_told_again()
+
     def put_link(self, new: Link) -> Link | None:
         """Takes note of a link as it is now; returns how it was."""
         old = self.links.get(new.index)
+        is_as_it_was = old is not None and not old.is_other(new)
         self.links[new.index] = new
         names = new.names
-        if old is not None:
-            new.follow(old)
         if old is None or old.names != names or self.names.get(new.name) != new.index:
             if old is not None:
                 self._forget_names(old, new)
@@ -133,6 +144,9 @@ class Netns:
             self._leave_master(old)
             if new.master:
                 self._port_mtus.setdefault(new.master, Counter())[new.mtu] += 1
+        if is_as_it_was:
+            self._tell_holder_again(new.index)
+            return old
         self._tell_holder(new.index)
         if is_other_port:
             for master in {new.master, old.master if old is not None else 0}:
