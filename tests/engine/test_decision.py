@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec.structs import fields, replace
 from itertools import product
 
 import pytest
+from msgspec.structs import fields, replace
 
 from nsplane.plan.decision import Situation, Step, decide
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nsplane._core import ffi, lib
-from nsplane.kernel.codecs import join, split
+from nsplane.kernel.codecs import split
 from nsplane.kernel.failure import check, last
 from nsplane.kernel.handle import Handle
 
@@ -91,8 +91,16 @@ RUNNING_OF_PORTS = {
 IFLA_BRPORT_ROOT_ID): by the kind, and that of the master."""
 
 
-def _without(types: frozenset[int], data: bytes) -> bytes:
-    return join(one for one in split(data) if one[0] not in types) if types else data
+NONE: frozenset[int] = frozenset()
+
+
+def _is_alike(data: bytes, other: bytes, running: frozenset[int]) -> bool:
+    """Are the attributes the same, but for these?"""
+    return data == other or (bool(running) and _without(running, data) == _without(running, other))
+
+
+def _without(types: frozenset[int], data: bytes) -> list[tuple[int, bytes]]:
+    return [one for one in split(data) if one[0] not in types]
 
 
 AddressIdentity = tuple[int, bytes, int, int]
@@ -229,13 +237,14 @@ class Link(msgspec.Struct):
     def is_other(self, new: Link) -> bool:
         """Is it another link by now, but for what runs by itself?"""
         new.follow(self)
-        return new != self and new._still() != self._still()
-
-    def _still(self) -> Link:
-        """Without what runs."""
-        data = _without(RUNNING.get(self.kind, frozenset()), self.data)
-        slave_data = _without(RUNNING_OF_PORTS.get(self.slave_kind, frozenset()), self.slave_data)
-        return msgspec.structs.replace(self, data=data, slave_data=slave_data)
+        if new == self:
+            return False
+        if msgspec.structs.replace(new, data=self.data, slave_data=self.slave_data) != self:
+            return True
+        return not (
+            _is_alike(self.data, new.data, RUNNING.get(self.kind, NONE))
+            and _is_alike(self.slave_data, new.slave_data, RUNNING_OF_PORTS.get(self.slave_kind, NONE))
+        )
 
     def put_address(self, address: Address) -> bool:
         """Takes note of an address as it is now; one of ours that somebody has changed is ours still. Is it new?"""

@@ -162,6 +162,8 @@ class CreatedKind(LinkKind):
             return
         if take_over(self, (node, netns)):
             return
+        if node.awaits_master():  # in which it is born then
+            return
         if node.is_prepared() and clear_name(node, netns):
             op = node.scope.operation(node)
             create(op, self, ((node, netns),), self.birth_mtu(node))
