@@ -15,9 +15,15 @@ from .dockerd import Dockerd
 from .truth import LABELS, comes_true, lab
 
 SavedState = dict[str, str]
+HOW = pytest.mark.parametrize(
+    ("memory", "how"),
+    [(False, signal.SIGTERM), (True, signal.SIGKILL)],
+    indirect=["memory"],
+    ids=["forgetful-ended", "journal-killed"],
+)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@HOW
 def test_while_thirty_containers_start_and_end(
     dockerd: Dockerd, restarted_agent: RunningAgent, memory: SavedState, how: signal.Signals
 ) -> None:
@@ -35,7 +41,7 @@ def test_while_thirty_containers_start_and_end(
     comes_true(dockerd, restarted_agent, client)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@HOW
 def test_labels_change_hands_while_it_is_away(
     dockerd: Dockerd, restarted_agent: RunningAgent, memory: SavedState, how: signal.Signals
 ) -> None:
