@@ -17,8 +17,6 @@ from nsplane.kinds.parked import (
     parking_place,
     relocate,
     remark,
-    survive_seconds,
-    survives,
     unpark,
 )
 from nsplane.model.formats import looks_like, says
@@ -86,7 +84,7 @@ class PairKind(CreatedKind):
             return [missing]
         if keeps(node, peer):
             return []
-        if node.held is None and (survives(node.item) or survives(peer.item)):
+        if node.held is None and (node.item.survive or peer.item.survive):
             # What an earlier life has parked is to be found before a new pair is made.
             fact = parking_fact(node.scope)
             if node.scope.netns_of(fact) is None:
@@ -98,14 +96,14 @@ class PairKind(CreatedKind):
 
     def also_needs(self, node: LinkNode) -> list[Need]:
         needs = super().also_needs(node)
-        if survives(node.item):
+        if node.item.survive:
             needs.append(Need(node.scope.references.bind(parking_place(node.scope)), Loss.STAY))
         return needs
 
     def will_lack(self, item: Interface, will: Outlook) -> list[str]:
         key = interface_key(peer_of(item))
         peer = will.item(key)
-        stays = survives(item) and will.held(interface_key(item.name)) is not None and will.held(key) is not None
+        stays = item.survive and will.held(interface_key(item.name)) is not None and will.held(key) is not None
         if stays and not self.missing_of(item, peer):
             return []
         lacking = self.missing_of(item, peer) or ("" if peer is None else will.lacks_namespace(key, peer))
@@ -166,7 +164,7 @@ class PairKind(CreatedKind):
         ends = keeper, other
         keeper.claim(keeper.netns, link.name)
         keeper.take(HeldLink(keeper.netns, link.index, self, ends))
-        until = known_until(other, survive_seconds(keeper.item))
+        until = known_until(other, keeper.item.survive_seconds)
         other.take(parked(self, other, parking, far, ends, until))
         for end in ends:
             node.scope.touch_only(end)
@@ -186,7 +184,7 @@ class PairKind(CreatedKind):
             keeps(partner, node)
             and peer_node(node) is partner
             and node.is_only_elsewhere()
-            and relocate(self, node, held, survive_seconds(partner.item))
+            and relocate(self, node, held, partner.item.survive_seconds)
         ):
             return
         if partner.held is None or partner.held.ends is not held.ends:
@@ -211,7 +209,7 @@ def _parked_pair(kind: str, node: LinkNode, peer: LinkNode) -> tuple[tuple[LinkN
     """The link of one of the ends, where it is to be, and that of the other one, where that is parked; nobody looks after them."""
     parking = node.scope.netns_of(parking_fact(node.scope))
     for keeper, other in ((node, peer), (peer, node)):
-        if parking is None or keeper.netns is None or not survives(keeper.item):
+        if parking is None or keeper.netns is None or not keeper.item.survive:
             continue
         link, far = left_over(keeper, keeper.netns), parking.marked(other.mark)
         if link is None or far is None or far.index in parking.holders:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from nsplane.kernel import Link, LinkChange
 from nsplane.kinds.created import clear_name
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
-from nsplane.model.items import ByName, Interface
+from nsplane.model.items import ByName
 from nsplane.plan.displaced import temporary_name
 from nsplane.plan.needs import Loss
 from nsplane.plan.node import GIVING_BACK_TRIES, Scope
@@ -39,15 +39,6 @@ class ParkedLink(HeldLink):
         return self.until <= boot_time()
 
 
-def survives(item: Interface) -> bool:
-    """Is the link to stay when the other end's namespace ends?"""
-    return bool(getattr(item, "survive", False))
-
-
-def survive_seconds(item: Interface) -> float:
-    return float(getattr(item, "survive_seconds", 0))
-
-
 def parking_place(scope: Scope) -> ByName:
     return ByName(f"nsplane-parked-{scope.ownership.agent_id}")
 
@@ -68,7 +59,7 @@ def remark(node: LinkNode) -> str:
 def keeps(node: LinkNode, peer: LinkNode) -> bool:
     """Does this end stay as it is, though the other one may have no namespace?"""
     held, other = node.held, peer.held
-    if not survives(node.item) or held is None or other is None or held.ends is not other.ends:
+    if not node.item.survive or held is None or other is None or held.ends is not other.ends:
         return False
     is_over = isinstance(other, ParkedLink) and other.is_over
     return not is_over and not node.scope.references.is_over(peer.namespace_fact)

@@ -175,6 +175,14 @@ class Interface(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     def link_only(self) -> bool:
         return False
 
+    @property
+    def survive(self) -> bool:
+        return False
+
+    @property
+    def survive_seconds(self) -> float:
+        return 0
+
     def check_link_name(self, most: int = LINK_NAME_MAX) -> None:
         """Can its link be called so, in at most so many bytes? ItemError names the field."""
         if self.host_name is not None:
