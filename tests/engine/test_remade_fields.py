@@ -24,6 +24,7 @@ TAKEN = {
     ("vxlan", "parent"): "its entry of the forwarding database that leads to `remote` keeps the link that it had",
     ("macvlan", "nopromisc"): "with the link down the lower link's promiscuity is counted below nothing",
     ("macvtap", "nopromisc"): "the same",
+    ("netkit", "policy"): "of the end that was made first alone",
 }
 """What the kernel takes, and wrongly."""
 
