@@ -1,5 +1,6 @@
-"""Every peer of the benchmarks puts the very items that the publisher does."""
+"""Every peer of the benchmarks puts the very items that the publisher does, and deletes them where it is measured at it."""
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -47,11 +48,17 @@ def wanted(kind: str) -> dict[str, str | None]:
 )
 def test_a_peer_puts_what_the_publisher_puts(peer: Peer, kind: str, tmp_path: Path) -> None:
     if missing := peer.missing():
-        pytest.skip(f"{missing} is not installed")
+        pytest.skip(f"{peer.name} is not installed ({missing})")
     name = f"nsp-peer-{os.getpid()}"
-    with fresh_namespace(name, "bench") as netns:
-        assert peer.put(kind, netns, "bench", ITEMS, tmp_path) > 0
+    with (
+        fresh_namespace(name, "bench") as netns,
+        contextlib.closing(peer.work(kind, netns, "bench", ITEMS, tmp_path)) as work,
+    ):
+        assert next(work) > 0
         assert found(kind, name, peer.kinds[kind]) == wanted(kind)
+        for seconds in work:
+            assert seconds > 0
+            assert found(kind, name, peer.kinds[kind]) == {}
 
 
 def test_a_peer_that_is_not_installed_is_left_out_and_told(
