@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format packages npm peers emulator test-c fuzz test-py test-vm bench stubs clean
+.PHONY: build demo test lint format packages npm peers frr emulator test-c fuzz test-py test-vm bench stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -74,6 +74,13 @@ emulator:
 # What the benchmarks compare with. (pyroute2 is in .venv.)
 peers:
 	@.ci/need bird2 golang-go golang-github-vishvananda-netlink-dev containernetworking-plugins
+
+# Another, which takes minutes: it is built, from Debian's source.
+frr: build/frr/sbin/sharpd
+build/frr/sbin/sharpd: benchmarks/bulk/peers/build-frr
+	@.ci/need autoconf automake bison flex libcap-dev libelf-dev libjson-c-dev libreadline-dev libtool libyang2-dev pkgconf python3-dev \
+		xz-utils
+	$< build/frr
 
 # The C library and its tests: with gcc, with gcc's sanitizers, and with clang and its sanitizers for the fuzz targets.
 options = --werror -Dpython=false -Dtests=true

@@ -10,5 +10,6 @@ Measuring needs root, a C compiler and iproute2; `start` needs dockerd and a sta
 Each round measures the floor (floor.c: a raw loop on one rtnetlink socket) and nsplane (an agent and a publisher, each a process of
 its own) in fresh namespaces of their own, and takes turns in which of them is first. Afterwards the kernel is asked how much of it
 is there. Others' programs have their turns where they are installed (Debian: bird2, golang-go with
-golang-github-vishvananda-netlink-dev, containernetworking-plugins; of the dependency group `bench`: pyroute2).
+golang-github-vishvananda-netlink-dev, containernetworking-plugins; of the dependency group `bench`: pyroute2), and FRR's where
+`make frr` has built them.
 """

@@ -1,5 +1,6 @@
-"""Every peer of the benchmarks puts the very items that the publisher does."""
+"""Every peer of the benchmarks puts the very items that the publisher does, and deletes them where it is measured at it."""
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 from benchmarks.bulk import publisher
 from benchmarks.bulk.floor import Floor
 from benchmarks.bulk.measure import Bulk
-from benchmarks.bulk.peers import PEERS
+from benchmarks.bulk.peers import PEERS, frr
 from benchmarks.bulk.peers.peer import Peer
 from benchmarks.network import fresh_namespace
 
@@ -47,11 +48,17 @@ def wanted(kind: str) -> dict[str, str | None]:
 )
 def test_a_peer_puts_what_the_publisher_puts(peer: Peer, kind: str, tmp_path: Path) -> None:
     if missing := peer.missing():
-        pytest.skip(f"{missing} is not installed")
+        pytest.skip(f"{peer.name} is not installed ({missing})")
     name = f"nsp-peer-{os.getpid()}"
-    with fresh_namespace(name, "bench") as netns:
-        assert peer.put(kind, netns, "bench", ITEMS, tmp_path) > 0
+    with (
+        fresh_namespace(name, "bench") as netns,
+        contextlib.closing(peer.work(kind, netns, "bench", ITEMS, tmp_path)) as work,
+    ):
+        assert next(work) > 0
         assert found(kind, name, peer.kinds[kind]) == wanted(kind)
+        for seconds in work:
+            assert seconds > 0
+            assert found(kind, name, peer.kinds[kind]) == {}
 
 
 def test_a_peer_that_is_not_installed_is_left_out_and_told(
@@ -60,11 +67,15 @@ def test_a_peer_that_is_not_installed_is_left_out_and_told(
     floor = Floor(tmp_path)
     without = len(list(Bulk("routes", 1, floor).sides(512, peers=False)))
     monkeypatch.setattr(shutil, "which", lambda program: None if program in ("bird", "go") else program)
+    monkeypatch.setattr(frr, "PROGRAMS", tmp_path)
     assert len(list(Bulk("routes", 1, floor).sides(512, peers=True))) == without + 2, "iproute2 and pyroute2"
     assert capsys.readouterr().err == (
         "routes: Go netlink is left out, it is not installed (golang-go, golang-github-vishvananda-netlink-dev)\n"
         "routes: BIRD is left out, it is not installed (bird2)\n"
+        "routes: FRR is left out, it is not installed (make frr builds it)\n"
     )
     without = len(list(Bulk("arps", 1, floor).sides(512, peers=False)))
     assert len(list(Bulk("arps", 1, floor).sides(512, peers=True))) == without + 2
-    assert "BIRD" not in capsys.readouterr().err, "it has no neighbours to put, installed or not"
+    said = capsys.readouterr().err
+    assert "BIRD" not in said, "it has no neighbours to put, installed or not"
+    assert "FRR" not in said

@@ -4,6 +4,7 @@ A round measures everything: the floor (put, then delete, some times over), nspl
 again, delete) and with several publishers, and the peers. Every second round has them in reverse order.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -123,10 +124,16 @@ class Bulk:
 
     def peer(self, name: str, peer: Peer) -> Rates:
         items = max(1, self._items // peer.scale)
-        with fresh_namespace(name, "bench") as netns, tempfile.TemporaryDirectory(prefix="nspb-") as directory:
-            seconds = peer.put(self._kind, netns, "bench", items, Path(directory))
-            self._check(netns, items, protocol=peer.kinds[self._kind])
-        return {peer.name: items / seconds}
+        rates = {}
+        with (
+            fresh_namespace(name, "bench") as netns,
+            tempfile.TemporaryDirectory(prefix="nspb-") as directory,
+            contextlib.closing(peer.work(self._kind, netns, "bench", items, Path(directory))) as work,
+        ):
+            for (side, left), seconds in zip(((peer.name, items), (f"{peer.name}: delete", 0)), work, strict=False):
+                self._check(netns, left, protocol=peer.kinds[self._kind])
+                rates[side] = items / seconds
+        return rates
 
     def _check(self, netns: Path, wanted: int, protocol: int = 110) -> None:
         found = self._floor.count("count-arps" if self._kind == "arps" else "count", netns, protocol)

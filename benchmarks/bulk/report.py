@@ -41,7 +41,7 @@ class BulkReport(Report):
         return median(round.rates[side] for round in self.rounds)
 
     def ratio(self, side: str) -> float:
-        """Of this side to the floor that does the same; of the peers, which only put, to the floor's put."""
+        """Of this side to the floor that does the same; of a peer that is named alone, to the floor's put."""
         return self.rate(side) / self.rate(FLOOR_DELETE if side.endswith("delete") else FLOOR)
 
     @property

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,7 +36,7 @@ class Bird:
     def missing(self) -> str | None:
         return None if shutil.which("bird") and shutil.which("birdc") else "bird2"
 
-    def put(self, kind: str, netns: Path, link: str, items: int, directory: Path) -> float:
+    def work(self, kind: str, netns: Path, link: str, items: int, directory: Path) -> Generator[float]:
         one, all_, socket = directory / "one", directory / "all", directory / "socket"
         one.write_text(configuration(kind, link, 1))
         all_.write_text(configuration(kind, link, items))
@@ -48,7 +48,7 @@ class Bird:
             seconds = time.monotonic() - began
         if said.splitlines()[-1] != "Reconfigured":
             raise ProgramFailed(f"birdc configure: {said}")
-        return seconds
+        yield seconds
 
 
 def configuration(kind: str, link: str, items: int) -> str:

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,13 +28,13 @@ class IpBatch:
     def missing(self) -> str | None:
         return None if shutil.which("ip") else "iproute2"
 
-    def put(self, kind: str, netns: Path, link: str, items: int, directory: Path) -> float:
+    def work(self, kind: str, netns: Path, link: str, items: int, directory: Path) -> Generator[float]:
         file = directory / "batch"
         with file.open("w") as out:
             for number in range(items):
                 print(self._command(publisher.SIMPLE[kind](number), link), file=out)
         command = [sys.executable, "-c", TIMED, "ip", "-n", netns.name, "-batch", str(file)]
-        return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        yield float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
     def _command(self, item: dict[str, str], link: str) -> str:
         if item["kind"] == "arp":

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -26,10 +26,10 @@ class Netlink:
             return None
         return "golang-go, golang-github-vishvananda-netlink-dev"
 
-    def put(self, kind: str, netns: Path, link: str, items: int, directory: Path) -> float:
+    def work(self, kind: str, netns: Path, link: str, items: int, directory: Path) -> Generator[float]:
         program = Path(built().name) / SOURCE.stem
         command = ["nsenter", f"--net={netns}", str(program), kind, link, str(items)]
-        return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        yield float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 @cache

@@ -3,7 +3,7 @@
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ class Pyroute2:
     def missing(self) -> str | None:
         return None if importlib.util.find_spec("pyroute2") else "pyroute2"
 
-    def put(self, kind: str, netns: Path, link: str, items: int, directory: Path) -> float:
+    def work(self, kind: str, netns: Path, link: str, items: int, directory: Path) -> Generator[float]:
         enter = ["nsenter", f"--net={netns}"]
         command = [*enter, sys.executable, "-m", f"{__package__}.pyroute2_put", kind, link, str(items)]
-        return float(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+        yield float(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
