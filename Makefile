@@ -110,7 +110,7 @@ fuzz: build/fuzz/build.ninja
 # Two workers a processor, for tests wait as long as they compute; each in namespaces of its own: what a test makes goes with its
 # worker, also when that is killed.
 test-py: packages npm peers emulator build .venv/.dev
-	tests/box pytest --tx "$$((2 * $$(nproc)))*popen//python=tests/box python" --dist load
+	tests/box pytest --tx "$$((2 * $$(nproc)))*popen//python=tests/box python" --dist worksteal
 
 # All tests of the engine and of the C library on the kernels of Debian 12, the oldest that is supported and a newer one, in an
 # emulated machine: hours. `make test` runs a few of them.

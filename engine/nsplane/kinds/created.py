@@ -163,6 +163,7 @@ class CreatedKind(LinkKind):
         if take_over(self, (node, netns)):
             return
         if node.awaits_master():  # in which it is born then
+            node.show("pending", [interface_key(node.item.master or "")])
             return
         if node.is_prepared() and clear_name(node, netns):
             op = node.scope.operation(node)
