@@ -98,7 +98,8 @@ class Lab(NamedTuple):
     def check(self, whole: bool) -> None:
         """Asks the kernel whether all of it is there, in the hub for every link, and in some of the namespaces for what they have.
         Where it is not the whole, there are no neighbours, and ports have link-local addresses. Raises Incomplete."""
-        up = [link for link in self._ports(NETNS / self.hub) if link["operstate"] == "UP"]
+        # Not by `operstate`, which the kernel works out a little later.
+        up = [link for link in self._ports(NETNS / self.hub) if {"UP", "LOWER_UP"} <= set(link["flags"])]
         expect("ports", (link["master"] for link in up), [wired.bridge for wired in self.wired])
         expect("modes of ports", {link["inet6_addr_gen_mode"] for link in up}, ["none" if whole else "eui64"])
         for wired in self.wired[:: max(1, self.namespaces // SAMPLE)]:
