@@ -75,7 +75,7 @@ def test_a_plan_is_a_readable_diff(kept: RunningAgent, files: tuple[str, str]) -
     assert planned.returncode == 3
     done = kept.nsplane("plan", "--replace", "-", stdin="[{kind: bridge, name: br, mtu: 1}, {kind: bridge, name: x}]")
     assert done.returncode == 1
-    assert done.stderr == "standard input:1: interface/br: mtu: 1 is not 68 to 65536\nnsplane: nothing was sent\n"
+    assert done.stderr == "standard input:1: interface/br: mtu: 1 is not 68 to 65536\nnsplane: 1 invalid, nothing was sent\n"
     another = "[{kind: bridge, name: br}, {kind: bridge, name: x}]"
     done = kept.nsplane("plan", "--replace", "--source", "another", "-", stdin=another)
     assert done.returncode == 1

@@ -139,7 +139,7 @@ def test_of_msgpack_the_item_is_named(tmp_path: Path) -> None:
     file.write_bytes(msgpack.encode([{"kind": "bridge", "name": "a"}, {"kind": "bridge", "name": "b", "mut": 1400}]))
     done = check(file)
     assert done.returncode == 1
-    assert done.stderr == f"{file}: interface/b: mut: no such field; did you mean mtu?\nnsplane: nothing was sent\n"
+    assert done.stderr == f"{file}: interface/b: mut: no such field; did you mean mtu?\nnsplane: 1 invalid, nothing was sent\n"
 
 
 def test_nothing_is_sent_of_all_files_when_one_has_a_fault(agent: RunningAgent, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class InvalidFiles(click.ClickException):
             return
         for fault in self.faults:
             say(str(fault), err=True)
-        say("nsplane: nothing was sent", err=True)
+        say(f"nsplane: {len(self.faults)} invalid, nothing was sent", err=True)
 
 
 class Reading:
