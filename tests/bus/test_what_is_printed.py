@@ -110,7 +110,8 @@ def test_a_file_that_cannot_be_read_is_said_without_a_traceback(
 
 
 def test_an_error_that_nobody_foresaw_is_one_line_too(directory: Path) -> None:
-    program = "import sys, nsplane_bus.cli as cli; cli.get.callback = lambda **_: 1 / 0; sys.argv = ['nsplane', 'get']; cli.main()"
+    fault = "query.get.callback = lambda **_: 1 / 0"
+    program = f"import sys; from nsplane_bus.cli import main, query; {fault}; sys.argv = ['nsplane', 'get']; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert done.stderr == "nsplane: ZeroDivisionError: division by zero (NSPLANE_TRACEBACK=1 shows where)\n"

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import sqlite3
 import sys
+from importlib import import_module
 
 import click
 
@@ -12,26 +13,56 @@ from nsplane.journal import NotRecorded
 from ..errors import BusError
 from ..privileges import MissingCapability
 from ..process import CannotStart
-from .agent import agent
-from .capture import capture_command
-from .completion import completion
-from .doctor import doctor
-from .importing import import_command
 from .output import say
-from .publish import apply, delete
-from .query import get, info, wait
-from .run import execute, run
-from .schema import schema
 from .settings import where
-from .transactions import COMMANDS
-from .watch import watch
-from .watch_docker import watch_docker
-from .why import why
 
 TRACEBACK = "NSPLANE_TRACEBACK"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+MODULES = {
+    "agent": "agent:agent",
+    "apply": "publish:apply",
+    "capture": "capture:capture_command",
+    "clear": "transactions:clear",
+    "completion": "completion:completion",
+    "confirm": "transactions:confirm",
+    "delete": "publish:delete",
+    "doctor": "doctor:doctor",
+    "exec": "run:execute",
+    "get": "query:get",
+    "history": "transactions:history",
+    "import": "importing:import_command",
+    "info": "query:info",
+    "plan": "transactions:plan",
+    "resync": "transactions:resync",
+    "revert": "transactions:revert",
+    "run": "run:run",
+    "schema": "schema:schema",
+    "wait": "query:wait",
+    "watch": "watch:watch",
+    "watch-docker": "watch_docker:watch_docker",
+    "why": "why:why",
+}
+"""Where each command is: MODULE:NAME."""
+
+
+class Commands(click.Group):
+    """Imports the module of the command that is given, and no other: all of them take longer than most commands do."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        where = MODULES.get(cmd_name)
+        if where is None:
+            return None
+        module, _, name = where.partition(":")
+        command = getattr(import_module(f"{__name__}.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(importlib.metadata.version("nsplane"), package_name="nsplane")
 @where(source=True)
 def nsplane() -> None:
@@ -39,28 +70,6 @@ def nsplane() -> None:
 
     Exit codes: 0 all is configured, 3 something is pending, 1 something failed, 2 wrong usage.
     """
-
-
-for command in (
-    agent,
-    apply,
-    delete,
-    get,
-    why,
-    wait,
-    watch,
-    *COMMANDS,
-    capture_command,
-    import_command,
-    run,
-    execute,
-    info,
-    doctor,
-    schema,
-    completion,
-    watch_docker,
-):
-    nsplane.add_command(command)
 
 
 def main() -> None:

@@ -308,6 +308,3 @@ def clear_alone(agent_id: str, state_directory: str) -> Result:
     if journal is None and not reply["left_over"]:
         raise click.ClickException(f"nothing bears the mark of an agent with the id {agent_id}")
     return Result(reply["revision"], reply["counts"], reply["items"])
-
-
-COMMANDS: Sequence[click.Command] = (plan, confirm, history, revert, resync, clear)

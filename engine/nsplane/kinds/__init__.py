@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
-from typing import Any, Union, get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -63,7 +64,6 @@ KINDS: dict[type[Interface], LinkKind] = {
 FIELDS = {str(item.__struct_config__.tag): {*item.__struct_encode_fields__, "kind"} for item in KINDS}
 NAMES = sorted((*BULK_KINDS, *FIELDS))
 STRUCTS = {str(item.__struct_config__.tag): item for item in KINDS}
-SECRET_NAMES = frozenset(name for item in KINDS for name in secret_names(item))
 IN_LISTS: dict[type[msgspec.Struct], str] = {WireguardPeer: "peer of a wireguard", LinkAddress: "address of a link"}
 """What lists in items hold, and how that is called."""
 _REFERENCE = {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}
@@ -77,17 +77,42 @@ INSIDE = {
     "peers": set(WireguardPeer.__struct_fields__),
 }
 
-_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[tuple(KINDS)])  # noqa: UP007
+
+class _OfKind(msgspec.Struct):
+    """What tells the kinds apart."""
+
+    kind: str
+
+
+_kind_decoder = msgspec.msgpack.Decoder(_OfKind)
+
+
+@cache
+def _decoder(kind: str) -> msgspec.msgpack.Decoder[Interface]:
+    """A kind's: what its fields are takes milliseconds to find out, and of most kinds an agent never sees an item."""
+    return msgspec.msgpack.Decoder(STRUCTS[kind])
+
+
+@cache
+def _all_secret_names() -> frozenset[str]:
+    return frozenset(name for item in KINDS for name in secret_names(item))
+
+
+def _decode(data: bytes) -> Interface:
+    kind = _kind_decoder.decode(data).kind
+    if kind not in STRUCTS:
+        raise ItemError("kind", f"{kind!r} is not one of {', '.join(NAMES)}")
+    return _decoder(kind).decode(data)
 
 
 def decode(data: bytes) -> Interface:
     """An interface item from msgpack; ItemError names the field that is wrong."""
     try:
         try:
-            item: Interface = _decoder.decode(data)
+            item = _decode(data)
         except msgspec.ValidationError:
             data = as_meant(data, "kind", FIELDS, INSIDE)
-            item = _decoder.decode(data)
+            item = _decode(data)
     except msgspec.ValidationError as error:
         raise _as_item_error(data, str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -107,8 +132,6 @@ def _as_item_error(data: bytes, text: str) -> ItemError:
         if name == "kind":
             return ItemError("kind", f"is missing: one of {', '.join(NAMES)}")
         return ItemError(f"{field}.{name}" if field else name, "is missing")
-    if field == "kind" and message.startswith("Invalid value"):
-        return ItemError("kind", f"{message.removeprefix('Invalid value ')} is not one of {', '.join(NAMES)}")
     if field in ("namespace.type", "birth.type", "from.type") and message.startswith("Invalid value"):
         return ItemError(field, "wants name, pid, file or microservice")
     if not field and message.startswith("Expected `object`"):
@@ -125,7 +148,7 @@ def as_shown(item: Any, before: Any = None) -> Any:
 def refused_as_shown(came: Any) -> Any:
     """What is refused, as it is shown."""
     kind = came.get("kind") if isinstance(came, dict) else None
-    return hide_refused(STRUCTS.get(kind) if isinstance(kind, str) else None, came, SECRET_NAMES)
+    return hide_refused(STRUCTS.get(kind) if isinstance(kind, str) else None, came, _all_secret_names())
 
 
 def check(item: Interface) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections.abc import Callable, Collection
+from functools import cached_property
 from typing import Any, get_args
 
 from msgspec import structs
@@ -38,11 +39,25 @@ class CreatedKind(LinkKind):
         self.kind, self.is_whole, self._within_lower_mtu = kind, is_whole, within_lower_mtu
         self.kernel_kind = kind
         self.unknown_to_kernel = f"this kernel has no links of kind {kind}, and no module for them"
-        self.table = attributes.table_of(item)
-        self._parent = next((one.name for one in structs.fields(item) if _is_parent(one.type)), None)
+
+    # What is read from annotations takes milliseconds, and of most kinds an agent never sees an item.
+
+    @cached_property
+    def table(self) -> attributes.Table:
+        return attributes.table_of(self.item)
+
+    @cached_property
+    def _parent(self) -> str | None:
+        return next((one.name for one in structs.fields(self.item) if _is_parent(one.type)), None)
+
+    @cached_property
+    def _link_fields(self) -> tuple[str, ...]:
+        return self.table.links if self._parent is None else (*self.table.links, self._parent)
+
+    @cached_property
+    def _for_life(self) -> tuple[str, ...]:
         fixed = [field.name for field in self.table.fields if field.name in self.table.links and field.change is Change.REMAKE]
-        self._link_fields = self.table.links if self._parent is None else (*self.table.links, self._parent)
-        self._for_life = (*fixed, *filter(None, (self._parent, "mtu" if item.has_fixed_mtu else None)))
+        return (*fixed, *filter(None, (self._parent, "mtu" if self.item.has_fixed_mtu else None)))
 
     def check(self, item: Interface) -> None:
         try:
