@@ -194,6 +194,12 @@ def test_a_port_that_cannot_be(engine: Engine, lab: Lab, fields: Item, wrong: st
     assert (entry["state"], entry["field"], entry["message"]) == ("invalid", wrong, message)
 
 
+def test_a_bridge_is_in_its_own_vlans_and_not_in_those_of_a_port(engine: Engine, lab: Lab) -> None:
+    (entry,) = engine.put([port(lab, vlans=[2], port={"vlans": [3]}, kind="existing")], timeout=5)["items"]
+    message = "port.vlans: a bridge is no port of another: its own are vlans"
+    assert (entry["state"], entry["field"], entry["message"]) == ("invalid", "port.vlans", message)
+
+
 def test_what_runs_by_itself_is_no_change_of_a_bridge(lab: Lab) -> None:
     """Its timers are among what it is of its kind."""
     name = lab.netns("red")

@@ -86,6 +86,30 @@ def test_vlans_are_put_changed_and_kept(engine: Engine, lab: Lab) -> None:
     assert ip("link", "show", lab.name("p"))[0]["ifindex"] == index
 
 
+def test_a_bridge_of_somebody_elses_has_them_while_they_are_wanted(engine: Engine, lab: Lab) -> None:
+    run(f"ip link add {lab.name('b')} type bridge vlan_filtering 1 && bridge vlan add vid 3 dev {lab.name('b')} self")
+    before, theirs = NEW | {3: set()}, {"kind": "existing", "name": "br", "host_name": lab.name("b")}
+    assert counts(engine, theirs) == ({"configured": 1}, [])
+    assert vlans(lab.name("b")) == before
+    for _ in range(2):
+        assert counts(engine, theirs | {"vlans": WANTED}) == ({"configured": 1}, [])
+        assert vlans(lab.name("b")) == THERE
+        repaired(engine, f"bridge vlan add vid 99 dev {lab.name('b')} self")
+        assert vlans(lab.name("b")) == THERE
+        assert counts(engine, theirs) == ({"configured": 1}, [])
+        assert vlans(lab.name("b")) == before
+    counts(engine, theirs | {"vlans": []})
+    assert vlans(lab.name("b")) == {}
+    engine.delete(["interface/br"], timeout=10)
+    assert vlans(lab.name("b")) == before
+
+    run(f"ip link add {lab.name('d')} type dummy")
+    no_bridge = {"kind": "existing", "name": "d", "host_name": lab.name("d"), "vlans": [7]}
+    message = f"vlans: {lab.name('d')} is no bridge; those of a port stand in port"
+    assert counts(engine, no_bridge) == ({"failed": 1}, [("interface/d", message)])
+    run(f"ip link delete {lab.name('b')} && ip link delete {lab.name('d')}")
+
+
 def test_without_a_list_they_are_left_alone_and_a_list_taken_away_leaves_a_new_ports(engine: Engine, lab: Lab) -> None:
     assert counts(engine, bridge(lab), port(lab, isolated=True)) == ({"configured": 2}, [])
     assert vlans(lab.name("p")) == NEW

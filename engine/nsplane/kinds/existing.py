@@ -6,6 +6,7 @@ from typing import Annotated
 
 from nsplane.kernel import IPV6_MIN_MTU, LIMITS, Link, LinkChange
 from nsplane.kernel.ethtool import features_request
+from nsplane.kernel.vlans import decode_vlans
 from nsplane.kinds.ipv6 import turn_ipv6
 from nsplane.kinds.link import HeldLink, LinkKind, LinkNode
 from nsplane.kinds.ports import VlanChange, fields_to_give_back, vlans_to_give_back
@@ -13,6 +14,7 @@ from nsplane.model.formats import looks_like, says
 from nsplane.model.items import ALTNAME_MAX, Interface
 from nsplane.model.links import Addresses, AsPort, Mac, Master, Mtu
 from nsplane.model.rules import in_place_of, wants
+from nsplane.model.vlans import VlanList
 from nsplane.world.netns import Netns
 from nsplane.world.saved_state import save_now
 
@@ -29,6 +31,7 @@ class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
     enabled: Annotated[bool, says("set up or down where given")] | None = None
     master: Annotated[Master, says("made its master where given")] | None = None
     port: AsPort = None
+    vlans: Annotated[VlanList, says("of a bridge: in which VLANs it is itself; left alone where left out")] | None = None
     link_only: Annotated[bool, says("says that the addresses are left alone: `addresses` cannot be given with it")] = False
 
     def check_link_name(self, most: int = ALTNAME_MAX) -> None:
@@ -78,8 +81,7 @@ class AdoptedKind(LinkKind):
             del given["mac"]  # it has the bond's, and its own again when it leaves
         if node.item.port is not None:
             former.setdefault("port", link.slave_data)
-            if node.item.port.vlans is not None:
-                former.setdefault("vlans", link.vlans)
+        _note_vlans(node, former, link)
         change = LinkChange()
         for name, value in given.items():
             if value is not None:
@@ -120,6 +122,7 @@ class AdoptedKind(LinkKind):
         vlans = VlanChange()
         if back.master is None:
             back.slave_data = fields_to_give_back(held.former.get("port"), link)
+        if back.master is None or link.kind == "bridge":
             vlans = vlans_to_give_back(held.former.get("vlans"), link)
         names = [name for name in _altnames(held) if name in link.altnames]
         features = {} if node.features is None else node.features.give_back(held.netns, link)
@@ -147,6 +150,15 @@ class AdoptedKind(LinkKind):
 
     def let_go(self, node: LinkNode, held: HeldLink) -> None:
         node.scope.saved_state.save("former", node.key, None)
+
+
+def _note_vlans(node: LinkNode, former: dict[str, object], link: Link) -> None:
+    """Of VLANs that are given, those before; of those that are given no more they are forgotten when they are so again."""
+    port, before = node.item.port, former.get("vlans")
+    if (port is not None and port.vlans is not None) or (node.item.vlans is not None and link.kind == "bridge"):
+        former.setdefault("vlans", link.vlans)
+    elif not node.port.vlans_as_new and isinstance(before, bytes) and decode_vlans(before) == decode_vlans(link.vlans):
+        del former["vlans"]
 
 
 def _altnames(held: HeldLink) -> list[str]:

@@ -478,6 +478,9 @@ class LinkNode(PortNode):
                 return None
             self.failure = None
             told.name = temporary_name(self.key)
+        if self.item.vlans is not None and link.kind != "bridge":
+            self.fail(errno.EOPNOTSUPP, f"vlans: {link.name} is no bridge; those of a port stand in port")
+            return None
         named, unnamed = self.kind.altnames(self, held, link)
         taken = next((other for name in named if (other := held.netns.link(name)) not in (None, link)), None) if named else None
         if taken is not None:
@@ -490,7 +493,7 @@ class LinkNode(PortNode):
             addresses = addresses_to_change(self.due_addresses(link), link, asks_again)
         changes = LinkChanges(told, of_kind, of_port, beside, addresses, features, named, unnamed, told.mtu or link.mtu)
         if not changes:  # VLANs come last: the link is in its bridge then
-            changes.vlans = vlans_to_change(self.port, link, self.bridge_of(held.netns, link))
+            changes.vlans = vlans_to_change(self.port, link, self.bridge_of(held.netns, link), held.former.get("vlans"))
         return changes
 
     def _tell_drift(self, held: HeldLink, desired: LinkChange, change: LinkChange, others: list[str]) -> None:

@@ -67,12 +67,12 @@ def change_port(wish: PortWish, link: Link, ifindex: Callable[[str | None], int 
     return [f"port.{name}" for name in found]
 
 
-def vlans_to_change(wish: PortWish, link: Link, bridge: Link | None) -> VlanChange:
-    """Of a link that is this bridge or a port of it; without one there are none."""
+def vlans_to_change(wish: PortWish, link: Link, bridge: Link | None, was: object) -> VlanChange:
+    """Of a link that is this bridge or a port of it; without one there are none. `was`: those of an adopted link before."""
     if bridge is None or (wish.vlans is None and not wish.vlans_as_new):
         return VlanChange()
-    is_bridge = link is bridge
-    return _to_be(wish.vlans if wish.vlans is not None else vlans_of_new_port(bridge.data), link, is_bridge)
+    as_new = decode_vlans(was) if isinstance(was, bytes) else vlans_of_new_port(bridge.data)
+    return _to_be(as_new if wish.vlans is None else wish.vlans, link, link is bridge)
 
 
 def fields_to_give_back(was: object, link: Link) -> bytes | None:
@@ -85,7 +85,10 @@ def fields_to_give_back(was: object, link: Link) -> bytes | None:
 
 
 def vlans_to_give_back(was: object, link: Link) -> VlanChange:
-    return _to_be(decode_vlans(was), link, False) if isinstance(was, bytes) and link.slave_kind == "bridge" else VlanChange()
+    is_bridge = link.kind == "bridge"
+    if not isinstance(was, bytes) or not (is_bridge or link.slave_kind == "bridge"):
+        return VlanChange()
+    return _to_be(decode_vlans(was), link, is_bridge)
 
 
 def _to_be(wanted: Vlans, link: Link, is_bridge: bool) -> VlanChange:

@@ -102,6 +102,8 @@ def check_link(item: Interface) -> None:
     parse_vlans(item.vlans, "vlans")
     if item.port is not None:
         check_port(item.name, item.port)
+        if item.vlans is not None and item.port.vlans is not None:
+            raise ItemError("port.vlans", "a bridge is no port of another: its own are vlans")
 
 
 def check_port(name: str, port: Port) -> None:
