@@ -174,10 +174,10 @@ static int find_names(struct nsp_socket *sock, struct conflict *conflicts, uint3
 static uint32_t one_table(const struct conflict *conflicts, uint32_t count)
 {
 	const struct kind *kind = kinds[conflicts->kind];
-	uint32_t table = kind->table ? kind->table(kind, conflicts->key) : 0;
+	uint32_t table = kind_table(kind, conflicts->key);
 
 	for (uint32_t i = 1; i < count && table && conflicts[i].kind == conflicts->kind; i++)
-		if (kind->table(kind, conflicts[i].key) != table)
+		if (kind_table(kind, conflicts[i].key) != table)
 			return 0;
 	return table;
 }
@@ -201,9 +201,9 @@ static int find_holders(struct nsp_socket *sock, struct conflict *conflicts, uin
 
 static uint32_t holder_on(const struct nsp_core *core, uint32_t slot, const struct conflict *conflict)
 {
-	uint32_t id = table_find(&core->table, (struct row_key){ slot, conflict->kind, conflict->key });
+	uint32_t id = slot_row_of(core, slot, conflict->kind, conflict->key, ROW_HELD);
 
-	return id && id != conflict->row && table_row(&core->table, id)->flags & ROW_HELD ? id : NIL;
+	return id != conflict->row ? id : NIL;
 }
 
 /* The row of ours that holds the object: of any slot of the namespace, where the object is of several links. */
@@ -282,7 +282,7 @@ static void settle(struct nsp_core *core, struct conflict *conflict, const char 
 		if (same && conflict->found && is_ours(core, conflict) && !find_row(core, conflict))
 			row->flags |= ROW_HELD;	  /* it is there after all, and its deletion is queued */
 		else if (!same && conflict->lost) /* perhaps it is */
-			row_withdraw(core, row, conflict->netns, conflict->ifindex);
+			row_withdraw(core, row, conflict->netns, conflict->ifindex, conflict->table);
 		if (conflict->request)
 			request_settle(core, conflict->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_SUPERSEDED);
 		if (!wanted && !(row->flags & (ROW_QUEUED | ROW_HELD)))

@@ -11,10 +11,11 @@ struct conflict {
 	uint32_t request;    /* that waits for the verdict, or 0 */
 	uint32_t netns;
 	uint8_t kind, flags;
-	uint8_t key[KIND_BODY_MAX];
+	uint8_t key[KIND_BODY_MAX]; /* the kernel's */
 	int32_t ifindex;
-	bool lost;   /* its verdict was lost: it may not have met anything */
-	int32_t oif; /* the link of somebody else's object, and its name */
+	uint32_t table; /* as in `struct slot` */
+	bool lost;	/* its verdict was lost: it may not have met anything */
+	int32_t oif;	/* the link of somebody else's object, and its name */
 	char link[16];
 	bool beside;		/* there are several objects of this key */
 	struct nlmsghdr *found; /* the message of the object in the way; NULL: none was there */

@@ -28,6 +28,7 @@ struct slot {
 	uint32_t generation; /* another when it gets ready or is lost: a verdict of another generation says nothing */
 	uint32_t netns;
 	int32_t ifindex; /* 0 of a slot that is a namespace itself */
+	uint32_t table;	 /* of the VRF that its link is in, to which routes go that name none; or 0 */
 	uint32_t heads[LISTS];
 	uint32_t rows;
 	uint32_t open;			     /* rows on LIST_OPEN */

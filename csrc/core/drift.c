@@ -28,9 +28,7 @@
 
 static uint32_t find_in(const struct nsp_core *core, uint32_t slot, const struct object *object)
 {
-	uint32_t id = table_find(&core->table, decoded_key(slot, &object->decoded));
-
-	return id && table_row(&core->table, id)->flags & (ROW_HELD | ROW_SENT) ? id : NIL;
+	return slot_row_of(core, slot, object->decoded.kind, object->decoded.body, ROW_HELD | ROW_SENT);
 }
 
 /* Does it lead by this link, among others? */

@@ -28,7 +28,7 @@ void misdeleted_note(struct messages *misdeleted, const struct nlmsghdr *answer)
 static struct row *find_row(const struct nsp_core *core, uint32_t netns, const struct object *object, uint32_t *id)
 {
 	for (uint32_t s = slot_on_link(core, netns, object->ifindex); s; s = slot_next_on_link(core, s)) {
-		*id = table_find(&core->table, decoded_key(s, &object->decoded));
+		*id = slot_row_of(core, s, object->decoded.kind, object->decoded.body, ROW_WANTED | ROW_HELD | ROW_SENT);
 		if (*id)
 			return table_row(&core->table, *id);
 	}

@@ -84,13 +84,15 @@ static const struct sweep *find_sweep(const struct readback *back, int32_t ifind
 static void claim(const struct readback *back, uint32_t slot, const struct object *object, uint32_t *holding, uint32_t *wanting)
 {
 	const struct table *table = &back->core->table;
-	uint32_t id = stands(back, slot) ? table_find(table, decoded_key(slot, &object->decoded)) : NIL;
-	uint32_t flags = id ? table_row(table, id)->flags : 0;
+	const struct decoded *decoded = &object->decoded;
 
-	if (flags & ROW_HELD)
-		*holding = id;
-	else if (object->ifindex == back->core->slots[slot]->ifindex && flags & ROW_WANTED && !(flags & (ROW_BLOCKED | ROW_DEAD)) &&
-		 !*wanting)
+	if (!stands(back, slot))
+		return;
+	*holding = slot_row_of(back->core, slot, decoded->kind, decoded->body, ROW_HELD);
+	if (*holding || *wanting || object->ifindex != back->core->slots[slot]->ifindex)
+		return;
+	uint32_t id = slot_row_of(back->core, slot, decoded->kind, decoded->body, ROW_WANTED);
+	if (id && !(table_row(table, id)->flags & (ROW_BLOCKED | ROW_DEAD)))
 		*wanting = id;
 }
 
@@ -353,9 +355,9 @@ static int read_table(struct readback *back, struct nsp_socket *sock, uint8_t nu
 
 static bool wants(const struct nsp_core *core, uint32_t slot, const struct stale *object)
 {
-	uint32_t id = table_find(&core->table, decoded_key(slot, &object->decoded));
+	uint32_t id = slot_row_of(core, slot, object->decoded.kind, object->decoded.body, ROW_WANTED);
 
-	return id && table_row(&core->table, id)->flags & ROW_WANTED && !(table_row(&core->table, id)->flags & ROW_DEAD);
+	return id && !(table_row(&core->table, id)->flags & ROW_DEAD);
 }
 
 /* Looked at again when all has been read: rows have been put meanwhile, and of slots that are not ready nothing was claimed. */

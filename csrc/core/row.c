@@ -268,18 +268,30 @@ bool row_is_as(const struct nsp_core *core, const struct row *row, const struct 
 	       (!(decoded->flags & ITEM_SOURCE) || !memcmp(core->table.extras[row->extra].source, decoded->source, 16));
 }
 
-int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode,
-	       uint32_t nexthop)
+const uint8_t *row_kernel_body(const struct row *row, uint32_t table, uint8_t *body)
+{
+	const struct kind *kind = kinds[row->kind];
+
+	if (likely(!table) || kind_table(kind, row->body) != RT_TABLE_MAIN)
+		return row->body;
+	memcpy(body, row->body, kind->body_size);
+	memcpy(body + kind->table, &table, sizeof(table));
+	return body;
+}
+
+int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, uint32_t table,
+	       enum encode_mode mode, uint32_t nexthop)
 {
 	struct netns *netns = core->netns[core->slots[row->slot]->netns];
 	struct item item = row_item(&core->table, row);
-	uint8_t hops[HOPS_BYTES];
+	uint8_t hops[HOPS_BYTES], body[KIND_BODY_MAX];
 	bool deletes = mode == ENCODE_DELETE || mode == ENCODE_DELETE_ANY;
 
 	if (!deletes && hops_have_links(item.hops, item.hops_len) && !row_item_resolved(core, row, &item, hops))
 		return -ENODEV;
 	if (!deletes && kind_may_be_hit(row->kind, row->body))
 		netns_note_inexact(netns);
+	item.body = row_kernel_body(row, table, body);
 	item.nexthop = deletes ? 0 : nexthop;
 	int index = deletes ? kind_delete(batch, &item, ifindex, mode, netns->inexact) :
 			      kinds[row->kind]->encode(kinds[row->kind], batch, &item, ifindex, mode);
@@ -288,20 +300,21 @@ int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struc
 	return index;
 }
 
-void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex)
+void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex, uint32_t table)
 {
 	struct nsp_op *op = op_new_unasked();
 
 	nsp_op_stage(op, netns, 0);
-	row_encode(core, op_room(op, KIND_MESSAGE_MAX), row, ifindex, ENCODE_DELETE_ANY, 0);
+	row_encode(core, op_room(op, KIND_MESSAGE_MAX), row, ifindex, table, ENCODE_DELETE_ANY, 0);
 	queue_push_op(core, &core->withdrawals, op);
 }
 
 static void unblock_on(struct nsp_core *core, uint32_t slot, const struct row *row)
 {
-	uint32_t id = table_find(&core->table, (struct row_key){ slot, row->kind, row->body });
+	uint8_t body[KIND_BODY_MAX];
+	uint32_t id = slot_row_of(core, slot, row->kind, row_kernel_body(row, core->slots[row->slot]->table, body), ROW_BLOCKED);
 
-	if (!id || !(table_row(&core->table, id)->flags & ROW_BLOCKED))
+	if (!id)
 		return;
 	row_unblock(core, table_row(&core->table, id));
 	queue_row(core, id, table_row(&core->table, id), false);

@@ -43,11 +43,14 @@ void row_block(struct nsp_core *core, struct row *row);
 void row_unblock(struct nsp_core *core, struct row *row);
 /* The kernel's object has gone: a row that was blocked by it takes over, and what it had taken the place of is put back. */
 void row_released(struct nsp_core *core, struct row *row);
+/* The body that the kernel has of it, where routes that name no table go to this one (`struct slot`): its own, or a copy in `body`, of
+ * KIND_BODY_MAX bytes. */
+const uint8_t *row_kernel_body(const struct row *row, uint32_t table, uint8_t *body);
 /* Appends the message that puts (by a nexthop object, where that is not 0) or deletes a row; -ENOSPC where it does not fit. */
-int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, enum encode_mode mode,
-	       uint32_t nexthop);
+int row_encode(const struct nsp_core *core, struct nsp_batch *batch, const struct row *row, int32_t ifindex, uint32_t table,
+	       enum encode_mode mode, uint32_t nexthop);
 /* Has it deleted from the kernel, before anything else is written, though nobody waits for that. */
-void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex);
+void row_withdraw(struct nsp_core *core, const struct row *row, uint32_t netns, int32_t ifindex, uint32_t table);
 /* Is exactly this wanted already? */
 bool row_is_as(const struct nsp_core *core, const struct row *row, const struct decoded *decoded);
 

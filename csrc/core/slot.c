@@ -42,7 +42,7 @@ static void withdraw(struct nsp_core *core, struct nsp_op **op, const struct row
 		*op = op_new_unasked();
 		nsp_op_stage(*op, core->slots[row->slot]->netns, 0);
 	}
-	row_encode(core, op_room(*op, KIND_MESSAGE_MAX), row, core->slots[row->slot]->ifindex,
+	row_encode(core, op_room(*op, KIND_MESSAGE_MAX), row, core->slots[row->slot]->ifindex, core->slots[row->slot]->table,
 		   row->flags & (ROW_QUEUED | ROW_REFUSED | ROW_SENT) ? ENCODE_DELETE_ANY : ENCODE_DELETE, 0);
 }
 
@@ -190,9 +190,14 @@ static void lose(struct nsp_core *core, uint32_t number, uint32_t flags)
 
 void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int32_t ifindex)
 {
+	nsp_slot_ready_in_vrf(core, number, netns, ifindex, 0);
+}
+
+void nsp_slot_ready_in_vrf(struct nsp_core *core, uint32_t number, uint32_t netns, int32_t ifindex, uint32_t table)
+{
 	core_lock(core);
 	struct slot *slot = core->slots[number];
-	if (!slot->ready || slot->netns != netns || slot->ifindex != ifindex) {
+	if (!slot->ready || slot->netns != netns || slot->ifindex != ifindex || slot->table != table) {
 		slot->state = NSP_STATE_PENDING;
 		slot->error = 0;
 		free(slot->text);
@@ -205,6 +210,7 @@ void nsp_slot_ready(struct nsp_core *core, uint32_t number, uint32_t netns, int3
 		slot->ready = true;
 		slot->netns = netns;
 		slot->ifindex = ifindex;
+		slot->table = table;
 		slot_enter_netns(core, number);
 		queue_open(core, number);
 		queue_by(core, number);

@@ -182,6 +182,30 @@ uint32_t slot_next_on_link(const struct nsp_core *core, uint32_t id)
 	return same_link(core, slot->next_link, slot->netns, slot->ifindex);
 }
 
+static uint32_t find_with(const struct nsp_core *core, struct row_key key, uint32_t flags)
+{
+	uint32_t id = table_find(&core->table, key);
+
+	return id && table_row(&core->table, id)->flags & flags ? id : NIL;
+}
+
+uint32_t slot_row_of(const struct nsp_core *core, uint32_t slot, uint8_t kind, const uint8_t *key, uint32_t flags)
+{
+	static const uint32_t unnamed = RT_TABLE_MAIN;
+	uint32_t vrf = core->slots[slot]->table, table = vrf ? kind_table(kinds[kind], key) : 0;
+	uint8_t body[KIND_BODY_MAX];
+	uint32_t id = NIL;
+
+	if (likely(!table))
+		return find_with(core, (struct row_key){ slot, kind, key }, flags);
+	if (table == vrf) {
+		memcpy(body, key, kinds[kind]->body_size);
+		memcpy(body + kinds[kind]->table, &unnamed, sizeof(unnamed));
+		id = find_with(core, (struct row_key){ slot, kind, body }, flags);
+	}
+	return id || table == unnamed ? id : find_with(core, (struct row_key){ slot, kind, key }, flags);
+}
+
 void slot_enter_netns(struct nsp_core *core, uint32_t id)
 {
 	struct slot *slot = core->slots[id];

@@ -15,6 +15,8 @@ void slot_leave_netns(struct nsp_core *core, uint32_t slot);
 /* The slots that are ready on a link of a namespace, one after another; NIL behind the last. */
 uint32_t slot_on_link(const struct nsp_core *core, uint32_t netns, int32_t ifindex);
 uint32_t slot_next_on_link(const struct nsp_core *core, uint32_t slot);
+/* The row of a slot that an object of the kernel is of, and that has one of these flags; or NIL. */
+uint32_t slot_row_of(const struct nsp_core *core, uint32_t slot, uint8_t kind, const uint8_t *key, uint32_t flags);
 /* One more of its rows is blocked, or one less. */
 void slot_block(struct nsp_core *core, uint32_t slot);
 void slot_unblock(struct nsp_core *core, uint32_t slot);

@@ -111,7 +111,7 @@ bool verdict_take(struct nsp_core *core, struct sent *sent)
 	if (core->slots[row->slot]->generation != sent->generation) { /* the interface went meanwhile */
 		bool wanted = row->flags & ROW_WANTED;
 		if (!sent_is_deleted(sent) && !sent->error) /* where the link lives on, what was just put is not to stay */
-			row_withdraw(core, row, sent->netns, sent->ifindex);
+			row_withdraw(core, row, sent->netns, sent->ifindex, sent->table);
 		give_verdict(core, sent->request, row, wanted ? NSP_STATE_PENDING : NSP_STATE_REMOVED);
 		if (!wanted && !(row->flags & ROW_QUEUED))
 			row_drop(core, sent->row, row);

@@ -11,6 +11,7 @@ struct sent {
 	uint32_t request;    /* that waits for the verdict, or 0 */
 	uint32_t netns;
 	int32_t ifindex;
+	uint32_t table; /* as in `struct slot` */
 	enum row_due due;
 	uint32_t nexthop; /* the object that it goes by, or 0 */
 	bool on_link;	  /* row_is_on_link: what is behind it may be reachable now, or no more */

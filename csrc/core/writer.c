@@ -65,6 +65,7 @@ static bool take_off(struct nsp_core *core, uint32_t id, struct sent *sent)
 		.request = row->flags & ROW_VERDICT_DUE ? row->request : 0,
 		.netns = slot->netns,
 		.ifindex = slot->ifindex,
+		.table = slot->table,
 		.due = due,
 		.on_link = row_is_on_link(row),
 	};
@@ -114,8 +115,10 @@ static void add_conflict(struct writer *writer, const struct sent *sent, bool lo
 		.kind = row->kind,
 		.flags = row->flags & ITEM_FLAGS & (sent->nexthop ? ~ITEM_GATEWAY : ITEM_FLAGS),
 		.ifindex = core->slots[row->slot]->ifindex,
+		.table = sent->table,
 	};
-	memcpy(conflict.key, row->body, kind_key_size(kinds[row->kind], row->body));
+	uint8_t body[KIND_BODY_MAX];
+	memcpy(conflict.key, row_kernel_body(row, sent->table, body), kind_key_size(kinds[row->kind], row->body));
 	row->flags |= ROW_SENT; /* still: nobody is to drop it */
 	ARRAY_GROW(writer->conflicts, writer->conflict_count, writer->conflict_cap);
 	writer->conflicts[writer->conflict_count++] = conflict;
@@ -226,7 +229,7 @@ static int delete_any_gateway(struct writer *writer, struct nsp_socket *sock, ui
 		if (!sent_is_deleted(sent) || sent->error != ESRCH || !kinds[row->kind]->by_gateway || sent->on_link)
 			continue;
 		writer->again[batch.count] = i;
-		if (row_encode(core, &batch, row, sent->ifindex, ENCODE_DELETE_ANY, 0) < 0)
+		if (row_encode(core, &batch, row, sent->ifindex, sent->table, ENCODE_DELETE_ANY, 0) < 0)
 			continue;
 		free(sent->text);
 		sent->text = NULL;
@@ -292,7 +295,7 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 			continue;
 		sent->nexthop = sent_is_deleted(sent) ? 0 : nexthop_of(core, row);
 		row->by_object |= sent->nexthop != 0;
-		int index = row_encode(core, &batch, row, sent->ifindex,
+		int index = row_encode(core, &batch, row, sent->ifindex, sent->table,
 				       sent_is_deleted(sent)	? ENCODE_DELETE :
 				       sent->due == DUE_REPLACE ? ENCODE_REPLACE :
 								  ENCODE_NEW,

@@ -122,6 +122,7 @@ struct kind {
 	uint8_t field_count;
 	uint8_t address; /* which of them begins the key, behind the interface */
 	uint8_t set; /* where in a row's body the number of its set of next hops is (of one that was decoded: 0); 0: it has none */
+	uint8_t table;	      /* where in a key the routing table is; 0: it has none */
 	uint8_t inline_flags; /* items with one of these flags do not go by a nexthop object */
 	uint8_t onlink_flag;  /* the one next hop is on the link, as its set says too */
 	uint32_t rechecked;   /* NSP_RECHECK_*: when the kernel drops all of them */
@@ -150,8 +151,6 @@ struct kind {
 	bool (*is_as)(const uint8_t *wanted, const uint8_t *found);
 	/* Does a deletion with this key hit this object and no other? NULL: always. */
 	bool (*is_exact)(const uint8_t *key);
-	/* The routing table that the key is in, by which a dump can pick; or NULL. */
-	uint32_t (*table)(const struct kind *kind, const uint8_t *key);
 	/* Of several objects of one key: is this the one that an item with these flags replaces? NULL: the first. */
 	bool (*is_replaced)(const struct nlmsghdr *msg, uint8_t flags);
 
@@ -185,6 +184,16 @@ static inline bool kind_has_netns(const struct kind *kind)
 static inline size_t kind_key_size(const struct kind *kind, const uint8_t *body)
 {
 	return kind->long_key_size && kind->has_long_key(body) ? kind->long_key_size : kind->key_size;
+}
+
+/* The routing table that a key is in, or 0. */
+static inline uint32_t kind_table(const struct kind *kind, const uint8_t *key)
+{
+	uint32_t table = 0;
+
+	if (kind->table)
+		memcpy(&table, key + kind->table, sizeof(table));
+	return table;
 }
 
 /* ---- kinds.c ---- */

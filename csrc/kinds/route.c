@@ -59,7 +59,7 @@ static const struct field_word types[] = {
 	{ FIELD_NAME("metric"), FIELD_NUMBER, FIELD_AT(layout, metric), .max = UINT32_MAX, .shown = "integer",                     \
 	  .about = "0 to 4294967295; IPv4 0, IPv6 1024 where left out or 0" },                                                     \
 	{ FIELD_NAME("table"), FIELD_NUMBER, FIELD_AT(layout, table), .min = 1, .max = UINT32_MAX, .waits = true,                  \
-	  .shown = "integer", .about = "the routing table, 1 to 4294967295; 254 (main) where left out" },                          \
+	  .shown = "integer", .about = "the routing table, 1 to 4294967295; left out, or 254: that of the vrf that the interface is in, or else main" }, \
 	FIELDS_NAMESPACE,                                                                                                          \
 	{ FIELD_NAME("prefsrc"), FIELD_HOST, .flag = ITEM_SOURCE, .shown = "address", .about = "the preferred source address" },   \
 	{ FIELD_NAME("scope"), FIELD_NUMBER, .offset = scope_at, .size = scope_size, .flag = ROUTE_SCOPE, .max = 254,              \
@@ -173,11 +173,6 @@ static int encode(const struct kind *kind, struct nsp_batch *batch, const struct
 static bool is_exact4(const uint8_t *key)
 {
 	return ((const struct route4 *)key)->metric;
-}
-
-static uint32_t table_of(const struct kind *kind, const uint8_t *key)
-{
-	return kind->family == AF_INET ? ((const struct route4 *)key)->table : ((const struct route6 *)key)->table;
 }
 
 /* ---- what the kernel tells ---- */
@@ -525,9 +520,9 @@ static bool age(struct nlmsghdr *msg, uint32_t seconds)
 	.body_size = sizeof(struct route##version), .blank = blank##version.body, .address = 2, .fields = fields##version,         \
 	.field_count = sizeof(fields##version) / sizeof(*fields##version), .rechecked = NSP_RECHECK_ROUTES##version,               \
 	.makes_reachable = true, .deletes_ours = true, .echoed = true, .settle = settle##version, .encode = encode,                \
-	.table = table_of, .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE, .passes_filter = passes_filter, .filter = filter,   \
-	.filter_len = sizeof(filter) / sizeof(*filter), .dump = NSP_DUMP_ROUTES, .dump_protocol = NSP_PROTOCOL,                    \
-	.describe = describe, .describe_made = describe_made, .keep = keep, .age = age
+	.table = offsetof(struct route##version, table), .new_type = RTM_NEWROUTE, .del_type = RTM_DELROUTE,                       \
+	.passes_filter = passes_filter, .filter = filter, .filter_len = sizeof(filter) / sizeof(*filter), .dump = NSP_DUMP_ROUTES, \
+	.dump_protocol = NSP_PROTOCOL, .describe = describe, .describe_made = describe_made, .keep = keep, .age = age
 
 extern const struct kind route4, route6;
 const struct kind route4 = { ROUTE(4, AF_INET), .read = read_route, .is_exact = is_exact4, .deletes_spread = true,

@@ -293,6 +293,8 @@ NSP_API uint32_t nsp_slot_find(struct nsp_core *core, const char *key);
 
 /* The interface (of a namespace: 0) is there: everything wanted on the slot is written. */
 NSP_API void nsp_slot_ready(struct nsp_core *core, uint32_t slot, uint32_t netns, int32_t ifindex);
+/* The same of a link in a VRF of this routing table, to which its routes go that name no table; 0: in none. */
+NSP_API void nsp_slot_ready_in_vrf(struct nsp_core *core, uint32_t slot, uint32_t netns, int32_t ifindex, uint32_t table);
 
 #define NSP_SLOT_DEAD 1	    /* rows put before this are never written again unless put anew (their process has ended) */
 #define NSP_SLOT_WITHDRAW 2 /* the link stays: what the kernel has of the rows is deleted */

@@ -234,8 +234,8 @@ class Core(Handle):
         info = ffi.new("struct nsp_slot_info *")
         return (0, 0) if lib.nsp_slot_info(self._raw, slot, info) < 0 else (info.rows, info.unsettled)
 
-    def slot_ready(self, slot: int, netns: int, ifindex: int) -> None:
-        lib.nsp_slot_ready(self._raw, slot, netns, ifindex)
+    def slot_ready(self, slot: int, netns: int, ifindex: int, vrf_table: int) -> None:
+        lib.nsp_slot_ready_in_vrf(self._raw, slot, netns, ifindex, vrf_table)
 
     def slot_pending(self, slot: int, missing: bytes, dead: bool, withdraw: bool) -> None:
         flags = (lib.NSP_SLOT_DEAD if dead else 0) | (lib.NSP_SLOT_WITHDRAW if withdraw else 0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nsplane._core import ffi, lib
-from nsplane.kernel.codecs import split
+from nsplane.kernel.codecs import U32, split
 from nsplane.kernel.failure import check, last
 from nsplane.kernel.handle import Handle
 
@@ -55,6 +55,7 @@ ADDR_GEN_MODE_NONE = 1
 
 
 IFLA_ALT_IFNAME = 53
+IFLA_VRF_PORT_TABLE = 1
 
 LIMITS = ("txqueuelen", "gso_max_size", "gso_max_segs", "gro_max_size", "gso_ipv4_max_size", "gro_ipv4_max_size")
 """Fields of a link of which the kernel tells nobody that they are other by now, but for the first one."""
@@ -225,6 +226,13 @@ class Link(msgspec.Struct):
     def names(self) -> tuple[str, ...]:
         """All that it is called."""
         return (self.name, *self.altnames) if self.altnames else (self.name,)
+
+    @property
+    def vrf_table(self) -> int:
+        """The routing table of the VRF that it is in, or 0."""
+        if self.slave_kind != "vrf":
+            return 0
+        return next((U32.unpack(payload) for kind, payload in split(self.slave_data) if kind == IFLA_VRF_PORT_TABLE), 0)
 
     def follow(self, old: Link) -> None:
         """This is the link as it is now: what the kernel has not told with it is as it was."""

@@ -222,6 +222,7 @@ class LinkNode(PortNode):
     _asks_again = False
     """Is an address that another host had to be tried once more?"""
     _supplied_mtu: int | None = None
+    _supplied_vrf_table: int | None = None
     _held: HeldLink | None = None
     _is_outdated = False
     """Has the link something of an earlier item that the kernel cannot be told to forget?"""
@@ -567,6 +568,9 @@ class LinkNode(PortNode):
             facts.lose(self.key)
         elif not self.busy or facts.get(self.key) is not None:
             facts.set(self.key, held)
+            table, self._supplied_vrf_table = self._supplied_vrf_table, link.vrf_table
+            if table not in (None, link.vrf_table):
+                facts.altered(self.key)  # its routes go to another table
 
     def _tell_upper_links(self) -> None:
         """The MTU of those that stand on its link depends on its own."""
@@ -575,7 +579,7 @@ class LinkNode(PortNode):
                 dependent.fact_changed()
 
     def withdraw(self) -> None:
-        self._supplied_mtu = None
+        self._supplied_mtu = self._supplied_vrf_table = None
         self.scope.facts.lose(self._there)
         self.scope.facts.lose(self.key)
 

@@ -18,7 +18,7 @@ TABLE = 1
 
 
 class Vrf(Interface, frozen=True, kw_only=True, tag="vrf"):
-    """Interfaces that name it as `master` are routed by its `table`."""
+    """Interfaces that name it as `master` are routed by its `table`, and their routes that name no table go there."""
 
     has_ports = False
 

@@ -120,6 +120,7 @@ class Slot:
         self._error: KernelError | None = None
         self._netns: Netns | None = None  # where it is ready, or its link awaited
         self._index: int | None = None  # of the link, where it is ready
+        self._vrf_table = 0  # of the VRF that the link is in there
         self.missing: list[str] = []
         self.dead = False
 
@@ -191,12 +192,14 @@ class Slot:
         self._scope.core.slot_free(self.number)
 
     def _become_ready(self, netns: Netns, index: int) -> None:
-        if (self._netns, self._index) == (netns, index):
+        link = netns.links.get(index)
+        vrf_table = 0 if link is None else link.vrf_table
+        if (self._netns, self._index, self._vrf_table) == (netns, index, vrf_table):
             return
         if self._index is not None and self._leave():
             self._scope.core.slot_pending(self.number, b"", False, True)
         self._hold(netns)
-        self._index = index
+        self._index, self._vrf_table = index, vrf_table
         netns.ready_slots[self.key] = index
         self.missing = []
         self._scope.namespaces.watch_routes(netns)
@@ -205,7 +208,7 @@ class Slot:
             netns.links[index]
         ):  # else known as ours, whatever its name is later
             self._scope.saved_state.save("slot", self.key, netns.location(index))
-        self._scope.core.slot_ready(self.number, netns.number, index)
+        self._scope.core.slot_ready(self.number, netns.number, index, vrf_table)
 
     def _lose(self, missing: str, await_in: Netns | None = None) -> None:
         withdraw = self._leave()

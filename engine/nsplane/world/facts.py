@@ -42,6 +42,10 @@ class Facts:
         if self._values.pop(fact, None) is not None:
             self._tell(fact)
 
+    def altered(self, fact: str) -> None:
+        """What it stands for is other than it was: has its dependents look."""
+        self._tell(fact)
+
     def refused(self, fact: str) -> None:
         """It cannot be brought about: has its dependents look why."""
         self._tell(fact)
