@@ -259,7 +259,7 @@ class Client(Requester):
         if not exchange.has_room(len(frame)):
             self._make_room(len(frame))
         ticket = exchange.add(request, frame, wait)
-        if exchange.queues:
+        if exchange.gathers or exchange.held or exchange.outgoing:
             exchange.queue(ticket, frame)
             if exchange.outgoing:
                 self._send_queued()

@@ -150,6 +150,7 @@ class Exchange(Generic[T]):
         self._bytes = 0
         self._gathered: list[tuple[bytes, T]] = []
         self._gathered_bytes = 0
+        self._gathered_most = min(GATHERED_MAX, max(1, window // 4))
         self._log: deque[T] = deque()
         """With `resubmit`: all since the oldest request that has no reply yet."""
         _exchanges.add(self)
@@ -176,11 +177,9 @@ class Exchange(Generic[T]):
 
     def has_room(self, size: int, beside: int = 0) -> bool:
         """Is there room for a request of `size` bytes, `beside` so many for which there is to be some too?"""
-        if len(self.outgoing) >= self.window:
-            return False
-        return (len(self.in_flight) + beside < self.window and self._bytes + size <= self.window_bytes) or not (
-            self.in_flight or beside
-        )
+        others = len(self.in_flight) + beside
+        fits = not others or (others < self.window and self._bytes + size <= self.window_bytes)
+        return fits and (not self.outgoing or len(self.outgoing) < self.window)
 
     @property
     def has_much_room(self) -> bool:
@@ -188,23 +187,20 @@ class Exchange(Generic[T]):
         return len(self.in_flight) <= self.window - max(1, self.window // 4)
 
     def add(self, request: dict[str, object], frame: bytes, wait: Wait) -> T:
-        """Takes up what was encoded: it is to be sent now or, where `queues`, to be queued."""
+        """Takes up what was encoded: it is to be sent now or, where others are to be sent before it or with it, to
+        be queued."""
         op: Any = request["op"]
         again = op in QUESTIONS or (self.resubmit and op in STATES and not any(request.get(field) for field in ONCE))
         number: Any = request["id"]
-        ticket = self._ticket(self._client, number, op, len(frame), frame if again else None)
+        size = len(frame)
+        ticket = self._ticket(self._client, number, op, size, frame if again else None)
         if wait != "none":
             self.in_flight[number] = ticket
-            self._bytes += ticket.size
+        if wait != "none" or self.resubmit:
+            self._bytes += size
         if self.resubmit:
-            if wait == "none":
-                self._bytes += ticket.size
             self._log.append(ticket)
         return ticket
-
-    @property
-    def queues(self) -> bool:
-        return self.gathers or self.held or bool(self.outgoing)
 
     def queue(self, ticket: T, frame: bytes) -> None:
         """Has it go behind all else that is to be sent; what is gathered, in one message with others."""
@@ -216,7 +212,7 @@ class Exchange(Generic[T]):
             self.close_message()
         self._gathered.append((frame, ticket))
         self._gathered_bytes += ticket.size
-        if len(self._gathered) >= min(GATHERED_MAX, max(1, self.window // 4)) or self._gathered_bytes >= GATHERED_BYTES:
+        if len(self._gathered) >= self._gathered_most or self._gathered_bytes >= GATHERED_BYTES:
             self.close_message()
 
     def close_message(self) -> None:
