@@ -25,7 +25,7 @@ from docker.models.containers import Container
 from rich.console import Console
 from rich.table import Table
 
-from nsplane_bus import BusError, Client, Event, Subscription
+from nsplane_bus import BusError, Client, ItemChanged, Subscription
 from nsplane_bus.docker.engine import LOST, described, find
 
 NSPLANE = (sys.executable, "-m", "nsplane_bus")
@@ -185,14 +185,13 @@ def wait_for(events: Subscription, wanted: dict[str, Item], state: str) -> float
     since: dict[str, float] = {}
     patience = time.monotonic() + SECONDS
     while since.keys() != wanted.keys():
-        event: Event | None = events.next(max(0.0, patience - time.monotonic()))
+        event = events.next(max(0.0, patience - time.monotonic()))
         if event is None:
             raise NotAsWanted(f"not {state} after {SECONDS} s: {', '.join(wanted.keys() - since.keys())}")
-        key = event.topic.removeprefix("item/")
-        if key in wanted:
-            since.pop(key, None)
-            if event.body["state"] == state:
-                since[key] = event.body["since"]
+        if isinstance(event, ItemChanged) and event.key in wanted:
+            since.pop(event.key, None)
+            if event.state == state:
+                since[event.key] = event.since
     return max(since.values())
 
 

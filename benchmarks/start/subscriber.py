@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from nsplane_bus.subscription import Subscription
+from nsplane_bus import ItemChanged, Subscription
 
 TOPIC = "item/"
 
@@ -27,7 +27,8 @@ def main(endpoint: str, prefixes: Iterable[str]) -> None:
                 noted.append((event, time.time_ns()))
                 event = events.next(0)
             for one, when in noted:
-                print(one.topic.removeprefix(TOPIC), one.body["state"], when)
+                if isinstance(one, ItemChanged):
+                    print(one.key, one.state, when)
             sys.stdout.flush()
 
 

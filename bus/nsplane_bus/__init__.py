@@ -11,20 +11,53 @@ from nsplane.errors import Closed
 
 from .client import Client, Page, Ticket
 from .errors import BusError, Interrupted, InvalidItems, ItemsFailed, TimedOut, Unreachable
+from .event import (
+    AgentBack,
+    AgentGone,
+    AgentRestarted,
+    AnyEvent,
+    Drift,
+    Event,
+    EventsLost,
+    ItemChanged,
+    MicroserviceRenamed,
+    MicroserviceStarted,
+    MicroserviceStopped,
+    MicroserviceTookOver,
+    NamespaceCreated,
+    NamespaceDeleted,
+    NamespaceLost,
+    TakenBack,
+)
 from .result import Result
-from .subscription import Event, Subscription
+from .subscription import Subscription
 
 __all__ = [
+    "AgentBack",
+    "AgentGone",
+    "AgentRestarted",
+    "AnyEvent",
     "BusError",
     "Client",
     "Closed",
+    "Drift",
     "Event",
+    "EventsLost",
     "Interrupted",
     "InvalidItems",
+    "ItemChanged",
     "ItemsFailed",
+    "MicroserviceRenamed",
+    "MicroserviceStarted",
+    "MicroserviceStopped",
+    "MicroserviceTookOver",
+    "NamespaceCreated",
+    "NamespaceDeleted",
+    "NamespaceLost",
     "Page",
     "Result",
     "Subscription",
+    "TakenBack",
     "Ticket",
     "TimedOut",
     "Unreachable",

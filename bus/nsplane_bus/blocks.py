@@ -1,11 +1,21 @@
-"""Routes and ARP entries by the hundred thousand: in blocks, several requests in flight, and one answer."""
+"""Routes and ARP entries by the hundred thousand: in blocks, several requests in flight, and one answer.
+
+Columns are any iterables, or buffers of packed values (packed.py); what is given as one value holds for all, and so do other
+`fields` (`table`, `metric`, `override`, ...). All addresses of a call are of one family: the one that is said, or that of the
+first; in buffers 4.
+
+They are sent in parts as they come, so an iterable may be as long as it likes. Where a part is refused (InvalidItems, BusError),
+those before it were sent. `offset` in the entries of the answer and in InvalidItems counts from the first item of the call. A key
+that is there twice in different parts is put twice.
+"""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from . import packed
 from .errors import InvalidItems
+from .operations import Await, Requester, Steps, Submit, decode_result
 from .packed import Address, Addresses, Column, Family, Macs, NetworkColumn, Networks, NotPacked, Numbers
 from .result import Result, sum_up
 
@@ -21,171 +31,169 @@ Progress = Callable[[int], object]
 """Called with how many items have their verdict, after each request."""
 
 
-class Sent(Protocol):
-    def result(self) -> Result: ...
+def put_routes(
+    self: Requester,
+    /,
+    interface: str | None,
+    dst: Networks,
+    *,
+    gateway: Address | Addresses | None = None,
+    dst_len: int | Numbers | None = None,
+    namespace: Mapping[str, Any] | None = None,
+    family: Family | None = None,
+    generation: int | None = None,
+    check: bool | None = None,
+    progress: Progress | None = None,
+    **fields: Any,
+) -> Steps[Result]:
+    """Each becomes exactly this. `dst` has networks (an address alone is a host route) or, with `dst_len`, addresses; `gateway`
+    is one for all, or one for each. Without an interface (None) they are the namespace's: `type` is `blackhole`, say."""
+    columns, shared, family = _routes(interface, dst, dst_len, namespace, family)
+    _place("gateway", gateway, packed.addresses, family, columns, shared)
+    return (
+        yield from _send_parts(self, "put", shared | fields, columns, family, progress, self.checks(check), generation=generation)
+    )
 
 
-class Blocks:
-    """What a Client puts and deletes in blocks.
+def put_arps(
+    self: Requester,
+    /,
+    interface: str,
+    ip: Addresses,
+    mac: str | Macs,
+    *,
+    namespace: Mapping[str, Any] | None = None,
+    family: Family | None = None,
+    generation: int | None = None,
+    check: bool | None = None,
+    progress: Progress | None = None,
+    **fields: Any,
+) -> Steps[Result]:
+    """Each becomes exactly this. `mac` is one for all, or one for each."""
+    ip, family = packed.split_family(ip, family)
+    columns = {"ip": packed.addresses(ip, family)}
+    shared = {"kind": "arp", "interface": interface, "namespace": namespace, **fields}
+    _place("mac", mac, packed.macs, family, columns, shared)
+    return (yield from _send_parts(self, "put", shared, columns, family, progress, self.checks(check), generation=generation))
 
-    Columns are any iterables, or buffers of packed values (packed.py); what is given as one value holds for all, and so do other
-    `fields` (`table`, `metric`, `override`, ...). All addresses of a call are of one family: the one that is said, or that of the
-    first; in buffers 4.
 
-    They are sent in parts as they come, so an iterable may be as long as it likes. Where a part is refused (InvalidItems,
-    BusError), those before it were sent. `offset` in the entries of the answer and in InvalidItems counts from the first item of
-    the call. A key that is there twice in different parts is put twice.
-    """
+def put_fdb(
+    self: Requester,
+    /,
+    interface: str,
+    mac: Macs,
+    *,
+    dst: Address | Addresses | None = None,
+    namespace: Mapping[str, Any] | None = None,
+    family: Family | None = None,
+    generation: int | None = None,
+    check: bool | None = None,
+    progress: Progress | None = None,
+    **fields: Any,
+) -> Steps[Result]:
+    """Each becomes exactly this. `dst`, of a vxlan interface, is one for all, or one for each."""
+    columns, shared, family = _entries(interface, mac, dst, namespace, family)
+    return (
+        yield from _send_parts(self, "put", shared | fields, columns, family, progress, self.checks(check), generation=generation)
+    )
 
-    def submit(self, op: str, **fields: Any) -> Sent:
-        raise NotImplementedError
 
-    def put_routes(
-        self,
-        interface: str | None,
-        dst: Networks,
-        *,
-        gateway: Address | Addresses | None = None,
-        dst_len: int | Numbers | None = None,
-        namespace: Mapping[str, Any] | None = None,
-        family: Family | None = None,
-        generation: int | None = None,
-        check: bool | None = None,
-        progress: Progress | None = None,
-        **fields: Any,
-    ) -> Result:
-        """Each becomes exactly this. `dst` has networks (an address alone is a host route) or, with `dst_len`, addresses; `gateway`
-        is one for all, or one for each. Without an interface (None) they are the namespace's: `type` is `blackhole`, say."""
-        columns, shared, family = _routes(interface, dst, dst_len, namespace, family)
-        _place("gateway", gateway, packed.addresses, family, columns, shared)
-        return self._send_parts("put", shared | fields, columns, family, progress, generation=generation, check=check)
+def delete_routes(
+    self: Requester,
+    /,
+    interface: str | None,
+    dst: Networks,
+    *,
+    dst_len: int | Numbers | None = None,
+    namespace: Mapping[str, Any] | None = None,
+    family: Family | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **fields: Any,
+) -> Steps[Result]:
+    """Removes these; `fields` are those of the key, `metric` and `table`."""
+    columns, shared, family = _routes(interface, dst, dst_len, namespace, family)
+    return (yield from _send_parts(self, "delete", shared | fields, columns, family, progress, False, force=force or None))
 
-    def put_arps(
-        self,
-        interface: str,
-        ip: Addresses,
-        mac: str | Macs,
-        *,
-        namespace: Mapping[str, Any] | None = None,
-        family: Family | None = None,
-        generation: int | None = None,
-        check: bool | None = None,
-        progress: Progress | None = None,
-        **fields: Any,
-    ) -> Result:
-        """Each becomes exactly this. `mac` is one for all, or one for each."""
-        ip, family = packed.split_family(ip, family)
-        columns = {"ip": packed.addresses(ip, family)}
-        shared = {"kind": "arp", "interface": interface, "namespace": namespace, **fields}
-        _place("mac", mac, packed.macs, family, columns, shared)
-        return self._send_parts("put", shared, columns, family, progress, generation=generation, check=check)
 
-    def put_fdb(
-        self,
-        interface: str,
-        mac: Macs,
-        *,
-        dst: Address | Addresses | None = None,
-        namespace: Mapping[str, Any] | None = None,
-        family: Family | None = None,
-        generation: int | None = None,
-        check: bool | None = None,
-        progress: Progress | None = None,
-        **fields: Any,
-    ) -> Result:
-        """Each becomes exactly this. `dst`, of a vxlan interface, is one for all, or one for each."""
-        columns, shared, family = _entries(interface, mac, dst, namespace, family)
-        return self._send_parts("put", shared | fields, columns, family, progress, generation=generation, check=check)
+def delete_arps(
+    self: Requester,
+    /,
+    interface: str,
+    ip: Addresses,
+    *,
+    namespace: Mapping[str, Any] | None = None,
+    family: Family | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Steps[Result]:
+    """Removes these."""
+    ip, family = packed.split_family(ip, family)
+    shared = {"kind": "arp", "interface": interface, "namespace": namespace}
+    return (
+        yield from _send_parts(
+            self, "delete", shared, {"ip": packed.addresses(ip, family)}, family, progress, False, force=force or None
+        )
+    )
 
-    def delete_routes(
-        self,
-        interface: str | None,
-        dst: Networks,
-        *,
-        dst_len: int | Numbers | None = None,
-        namespace: Mapping[str, Any] | None = None,
-        family: Family | None = None,
-        force: bool = False,
-        progress: Progress | None = None,
-        **fields: Any,
-    ) -> Result:
-        """Removes these; `fields` are those of the key, `metric` and `table`."""
-        columns, shared, family = _routes(interface, dst, dst_len, namespace, family)
-        return self._send_parts("delete", shared | fields, columns, family, progress, force=force or None)
 
-    def delete_arps(
-        self,
-        interface: str,
-        ip: Addresses,
-        *,
-        namespace: Mapping[str, Any] | None = None,
-        family: Family | None = None,
-        force: bool = False,
-        progress: Progress | None = None,
-    ) -> Result:
-        """Removes these."""
-        ip, family = packed.split_family(ip, family)
-        shared = {"kind": "arp", "interface": interface, "namespace": namespace}
-        return self._send_parts("delete", shared, {"ip": packed.addresses(ip, family)}, family, progress, force=force or None)
+def delete_fdb(
+    self: Requester,
+    /,
+    interface: str,
+    mac: Macs,
+    *,
+    dst: Address | Addresses | None = None,
+    namespace: Mapping[str, Any] | None = None,
+    family: Family | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **fields: Any,
+) -> Steps[Result]:
+    """Removes these, with `dst` those of a vxlan interface. Other `fields` are `vlan` and `src_vni`, and of a group's MAC
+    `port` and `vni`."""
+    columns, shared, family = _entries(interface, mac, dst, namespace, family)
+    return (yield from _send_parts(self, "delete", shared | fields, columns, family, progress, False, force=force or None))
 
-    def delete_fdb(
-        self,
-        interface: str,
-        mac: Macs,
-        *,
-        dst: Address | Addresses | None = None,
-        namespace: Mapping[str, Any] | None = None,
-        family: Family | None = None,
-        force: bool = False,
-        progress: Progress | None = None,
-        **fields: Any,
-    ) -> Result:
-        """Removes these, with `dst` those of a vxlan interface. Other `fields` are `vlan` and `src_vni`, and of a group's MAC
-        `port` and `vni`."""
-        columns, shared, family = _entries(interface, mac, dst, namespace, family)
-        return self._send_parts("delete", shared | fields, columns, family, progress, force=force or None)
 
-    def _send_parts(
-        self,
-        op: str,
-        shared: dict[str, Any],
-        columns: dict[str, Column],
-        family: Family,
-        progress: Progress | None,
-        **more: Any,
-    ) -> Result:
-        return sum_up(self._results(op, shared, _parts(columns, family), progress, more))
+def _send_parts(
+    self: Requester,
+    op: str,
+    shared: dict[str, Any],
+    columns: dict[str, Column],
+    family: Family,
+    progress: Progress | None,
+    check: bool,
+    **more: Any,
+) -> Steps[Result]:
+    in_flight: deque[tuple[int, int, Any]] = deque()
+    results: list[Result] = []
+    begin = 0
+    what, ahead = ("keys", DELETED_AHEAD) if op == "delete" else ("items", AHEAD)
 
-    def _results(
-        self, op: str, shared: dict[str, Any], parts: Iterable[tuple[int, dict[str, Any]]], progress: Progress | None, more: Any
-    ) -> Iterator[Result]:
-        in_flight: deque[tuple[int, int, Sent]] = deque()
-        begin = 0
-        what, ahead = ("keys", DELETED_AHEAD) if op == "delete" else ("items", AHEAD)
-        given = {name: value for name, value in more.items() if value is not None}
+    def first() -> Steps[None]:
+        start, end, ticket = in_flight.popleft()
+        result = decode_result((yield Await(ticket)))
+        for entry in result.items:
+            _move(entry, start)
+        results.append(result)
+        if progress is not None:
+            progress(end)
 
-        def first() -> Result:
-            start, end, ticket = in_flight.popleft()
-            result = ticket.result()
-            for entry in result.items:
-                _move(entry, start)
-            if progress is not None:
-                progress(end)
-            return result
-
-        for count, block in parts:
-            while len(in_flight) >= ahead:
-                yield first()
-            try:
-                ticket = self.submit(op, **{what: [shared | {"block": block}]}, **given)
-            except InvalidItems as error:
-                for fault in error.faults:
-                    _move(fault, begin)
-                raise InvalidItems(error.faults) from None
-            in_flight.append((begin, begin + count, ticket))
-            begin += count
-        while in_flight:
-            yield first()
+    for count, block in _parts(columns, family):
+        while len(in_flight) >= ahead:
+            yield from first()
+        try:
+            ticket = yield Submit(self.request(op, **more, **{what: [shared | {"block": block}]}), check=check)
+        except InvalidItems as error:
+            for fault in error.faults:
+                _move(fault, begin)
+            raise InvalidItems(error.faults) from None
+        in_flight.append((begin, begin + count, ticket))
+        begin += count
+    while in_flight:
+        yield from first()
+    return sum_up(results)
 
 
 def _move(entry: Any, begin: int) -> None:

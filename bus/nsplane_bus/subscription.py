@@ -5,8 +5,9 @@ import itertools
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import zmq
 from msgspec import msgpack
@@ -14,61 +15,113 @@ from msgspec import msgpack
 from nsplane.errors import Closed
 
 from .errors import TimedOut, Unreachable
+from .event import AgentBack, AgentGone, AgentRestarted, Event, EventsLost, event_of
 from .protocol import HEARTBEAT, SYNC, endpoints, is_ipv6, why_unreachable
 
-
-class Event(NamedTuple):
-    topic: str
-    """Such as `item/route/web0/10.0.0.0/8` or `microservice/web`."""
-    body: dict[str, Any]
-    """Of an item, its entry and `previous`, the state before. `seq` numbers the events that are published."""
+__all__ = ["Event", "Feed", "Subscription"]
 
 
-class Subscription:
-    """Events whose topic begins with one of `prefixes` (all of them where there is none), to be iterated over.
-
-    ZeroMQ drops what a subscriber is too slow for, and what happens while there is no connection nobody hears of: `missed` counts
-    the events that were lost, `connected` says whether there is one now, and `instance` of which agent. All of it becomes known
-    while events are waited for: of a loss within a second of the agent's time, with `complete`, where everything is received and
-    filtered here, at the next event. Not thread-safe.
-    """
+class Feed:
+    """What comes of a subscription, and what is missing of it: what every subscription does alike, whoever receives for it."""
 
     _serial = itertools.count()
 
-    def __init__(self, *prefixes: str, endpoint: str | None = None, complete: bool = False) -> None:
-        self.endpoint = endpoint or endpoints().events
+    def __init__(self, prefixes: tuple[str, ...], complete: bool, health: bool) -> None:
         self.missed = 0
         self.connected = False
         self.instance: str | None = None
-        why = why_unreachable(self.endpoint)
-        if why:
-            raise Unreachable(self.endpoint, why)
         self._prefixes = prefixes or ("",)
         self._complete = complete or "" in self._prefixes
+        self._health = health
+        self._gone = False
         # Of two prefixes of which one begins with the other, only the shorter one counts: each event is received once.
         received = ("",) if self._complete else self._prefixes
         counted = [one for one in received if not any(one != other and one.startswith(other) for other in received)]
         self._counts: dict[bytes, int | None] = {prefix.encode(): None for prefix in counted}
         """How many events of a prefix there were, as far as they have been received; None where that is not known yet."""
-        self._held: list[Event] = []
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.RCVHWM, 100_000)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
-        self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._held: deque[Event] = deque()
+        """What has come and was not handed out yet."""
+
+    def _topics(self) -> Iterator[bytes]:
+        for prefix in self._counts:
+            yield prefix
+            yield HEARTBEAT + prefix
+
+    def _sync_topic(self) -> bytes:
+        """One that nobody else subscribes to: its answer says that what was subscribed to before is in force."""
+        return SYNC + f"{os.getpid()}/{next(self._serial)}".encode()
+
+    def _take(self, topic: bytes, body: bytes) -> None:
+        if topic.startswith(SYNC):
+            return
+        if topic.startswith(HEARTBEAT):
+            if (prefix := topic.removeprefix(HEARTBEAT)) in self._counts:
+                self._take_heartbeat(prefix, msgpack.decode(body))
+            return
+        event = event_of(topic.decode(), body)
+        if self._complete:
+            # A smaller number is another agent's: at least one is missing.
+            before = self._counts[b""]
+            if before is not None and event.seq != before + 1:
+                self._lose(max(1, event.seq - before - 1))
+            self._counts[b""] = event.seq
+        else:
+            for prefix, count in self._counts.items():
+                if count is not None and topic.startswith(prefix):
+                    self._counts[prefix] = count + 1
+        if event.topic.startswith(self._prefixes):
+            self._held.append(event)
+
+    def _take_heartbeat(self, prefix: bytes, said: dict[str, Any]) -> None:
+        """How many there were, of the agent that there is now."""
+        known, count = self._counts[prefix], said["seq"] if self._complete else said["count"]
+        if said["instance"] != self.instance:
+            if self.instance is not None:
+                self._find(AgentRestarted(instance=said["instance"]))
+            self.instance = said["instance"]
+            self._counts = dict.fromkeys(self._counts)
+        elif known is not None and count is not None and count > known:
+            self._lose(count - known)
+        self._counts[prefix] = count
+
+    def _take_news(self, head: bytes) -> None:
+        """What the socket's monitor tells of its connection."""
+        self.connected = int.from_bytes(head[:2], "little") == zmq.EVENT_HANDSHAKE_SUCCEEDED
+        if self.connected == self._gone:
+            self._gone = not self.connected
+            self._find(AgentBack() if self.connected else AgentGone())
+
+    def _lose(self, count: int) -> None:
+        self.missed += count
+        self._find(EventsLost(count=count))
+
+    def _find(self, event: Event) -> None:
+        if self._health:
+            self._held.append(event)
+
+
+class Subscription(Feed):
+    """Events whose topic begins with one of `prefixes` (all of them where there is none), to be iterated over.
+
+    ZeroMQ drops what a subscriber is too slow for, and what happens while there is no connection nobody hears of: `missed` counts
+    the events that were lost, `connected` says whether there is one now, and `instance` of which agent. All of it becomes known
+    while events are waited for: of a loss within a second of the agent's time, with `complete`, where everything is received and
+    filtered here, at the next event. With `health` it comes as events too: EventsLost, AgentGone, AgentBack, AgentRestarted. Not
+    thread-safe.
+    """
+
+    def __init__(self, *prefixes: str, endpoint: str | None = None, complete: bool = False, health: bool = False) -> None:
+        super().__init__(prefixes, complete, health)
+        self.endpoint = endpoint or endpoints().events
+        self._socket, self._monitor = connect(self.endpoint, self._topics())
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
-        for prefix in self._counts:
-            self._socket.subscribe(prefix)
-            self._socket.subscribe(HEARTBEAT + prefix)
-        self._socket.setsockopt(zmq.IPV6, is_ipv6(self.endpoint))
-        self._socket.connect(self.endpoint)
 
     def ready(self, timeout: float = 10) -> Self:
         """Returns when the subscription is in force: what happens from now on is received."""
         self._refuse_closed()
-        topic = SYNC + f"{os.getpid()}/{next(self._serial)}".encode()
+        topic = self._sync_topic()
         end = time.monotonic() + timeout
         self._socket.subscribe(topic)
         try:
@@ -80,29 +133,24 @@ class Subscription:
                     got, body = self._socket.recv_multipart(zmq.DONTWAIT)
                     if got == topic:
                         return self
-                    event = self._taken(got, body)
-                    if event:
-                        self._held.append(event)
+                    self._take(got, body)
         finally:
             self._socket.unsubscribe(topic)
 
     def next(self, timeout: float | None = None) -> Event | None:
         """The next event; None where none comes within `timeout` seconds."""
         self._refuse_closed()
-        if self._held:
-            return self._held.pop(0)
         end = None if timeout is None else time.monotonic() + timeout
-        while True:
+        while not self._held:
             try:
                 topic, body = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 left = None if end is None else max(0.0, end - time.monotonic())
                 if not self._wait(left) or left == 0:
-                    return None
+                    break
                 continue
-            event = self._taken(topic, body)
-            if event:
-                return event
+            self._take(topic, body)
+        return self._held.popleft() if self._held else None
 
     def __iter__(self) -> Iterator[Event]:
         while True:
@@ -131,35 +179,23 @@ class Subscription:
         ready = dict(self._poller.poll(None if seconds is None else math.ceil(seconds * 1000)))
         if self._monitor in ready:
             head, _ = self._monitor.recv_multipart()
-            self.connected = int.from_bytes(head[:2], "little") == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            self._take_news(head)
         return bool(ready)
 
-    def _taken(self, topic: bytes, body: bytes) -> Event | None:
-        if topic.startswith(SYNC):
-            return None
-        if topic.startswith(HEARTBEAT):
-            if (prefix := topic.removeprefix(HEARTBEAT)) in self._counts:
-                self._heartbeat(prefix, msgpack.decode(body))
-            return None
-        event = Event(topic.decode(), msgpack.decode(body))
-        if self._complete:
-            # A smaller number is another agent's: at least one is missing.
-            before, seq = self._counts[b""], event.body["seq"]
-            if before is not None and seq != before + 1:
-                self.missed += max(1, seq - before - 1)
-            self._counts[b""] = seq
-        else:
-            for prefix, count in self._counts.items():
-                if count is not None and topic.startswith(prefix):
-                    self._counts[prefix] = count + 1
-        return event if event.topic.startswith(self._prefixes) else None
 
-    def _heartbeat(self, prefix: bytes, said: dict[str, Any]) -> None:
-        """How many there were, of the agent that there is now."""
-        known, count = self._counts[prefix], said["seq"] if self._complete else said["count"]
-        if said["instance"] != self.instance:
-            self.instance = said["instance"]
-            self._counts = dict.fromkeys(self._counts)
-        elif known is not None and count is not None:
-            self.missed += max(0, count - known)
-        self._counts[prefix] = count
+def connect(endpoint: str, topics: Iterator[bytes]) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
+    """A socket that is subscribed to these, and the one that tells when its connection comes and goes. Unreachable where nobody
+    listens."""
+    why = why_unreachable(endpoint)
+    if why:
+        raise Unreachable(endpoint, why)
+    made: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
+    made.setsockopt(zmq.LINGER, 0)
+    made.setsockopt(zmq.RCVHWM, 100_000)
+    made.setsockopt(zmq.RECONNECT_IVL, 50)
+    made.setsockopt(zmq.IPV6, is_ipv6(endpoint))
+    monitor: zmq.Socket[bytes] = made.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    for topic in topics:
+        made.subscribe(topic)
+    made.connect(endpoint)
+    return made, monitor

@@ -114,6 +114,16 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture
+def deaf(directory: Path) -> Iterator[str]:
+    """An endpoint where somebody listens and never answers."""
+    endpoint = f"ipc://{directory / 'deaf.sock'}"
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.setsockopt(zmq.LINGER, 0)
+        router.bind(endpoint)
+        yield endpoint
+
+
+@pytest.fixture
 def agent(directory: Path, request: pytest.FixtureRequest) -> Iterator[RunningAgent]:
     """A running agent; its parameter, where it has one, is what stands before its command."""
     name = f"b{os.getpid() % 10000}x{next(_numbers)}"
@@ -123,9 +133,9 @@ def agent(directory: Path, request: pytest.FixtureRequest) -> Iterator[RunningAg
         client = agent.client()
         client.delete([entry["key"] for entry in client.get()], force=True)
         eventually(lambda: not left_of(name))
-        for used in agent.clients:
-            used.close()
         assert agent.stop() == 0, agent.log
+    for used in agent.clients:
+        used.close()
     assert not left_of(name), "namespaces are left behind"
     assert "Traceback" not in agent.log, agent.log
 

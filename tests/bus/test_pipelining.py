@@ -1,11 +1,9 @@
 """A publisher keeps many requests in flight; each verdict finds its request."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import zmq
 
 from nsplane_bus import BusError, Client, InvalidItems, ItemsFailed, TimedOut, Unreachable
 
@@ -99,16 +97,6 @@ def test_get_turns_pages(agent: RunningAgent) -> None:
     assert len({entry["key"] for entry in client.get(limit=3)}) == 2_505
     assert len(list(client.get("interface/", limit=2))) == 5
     assert len(list(client.get(state="configured"))) == 5
-
-
-@pytest.fixture
-def deaf(directory: Path) -> Iterator[str]:
-    """An endpoint where somebody listens and never answers."""
-    endpoint = f"ipc://{directory / 'deaf.sock'}"
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
-        router.setsockopt(zmq.LINGER, 0)
-        router.bind(endpoint)
-        yield endpoint
 
 
 def test_no_answer_is_a_timeout(deaf: str) -> None:

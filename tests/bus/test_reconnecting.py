@@ -26,7 +26,9 @@ def stopped(agent: RunningAgent) -> Iterator[None]:
 
 
 def again(agent: RunningAgent) -> RunningAgent:
-    return start_agent(agent.directory, agent.name, "--no-docker")
+    after = start_agent(agent.directory, agent.name, "--no-docker")
+    after.clients = agent.clients
+    return after
 
 
 def test_a_change_in_flight_when_the_agent_ends_is_of_unknown_fate(agent: RunningAgent) -> None:

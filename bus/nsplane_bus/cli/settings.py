@@ -33,8 +33,8 @@ class Settings:
         where = self.endpoints
         return Client(where.bus, source or self.source or "default", events=where.events, **more)
 
-    def subscription(self, *prefixes: str, complete: bool = False) -> Subscription:
-        return Subscription(*prefixes, endpoint=self.endpoints.events, complete=complete)
+    def subscription(self, *prefixes: str, complete: bool = False, health: bool = False) -> Subscription:
+        return Subscription(*prefixes, endpoint=self.endpoints.events, complete=complete, health=health)
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

@@ -5,13 +5,10 @@ import time
 
 import click
 
-from ..subscription import Subscription
+from ..event import AgentBack, AgentGone, AgentRestarted, Event, EventsLost
 from .completion import asked, topics
 from .output import COLOURS, print_json, printable, reason, say
 from .settings import Settings, pass_settings, where
-
-LOOK_SECONDS = 0.5
-"""How often to look whether something was lost, while nothing is heard."""
 
 
 @click.command()
@@ -27,42 +24,25 @@ def watch(settings: Settings, prefix: str, as_json: bool, count: int | None) -> 
     that the agent went or came, is said on standard error.
     """
     prefixes = (prefix, f"item/{prefix}", f"drift/{prefix}") if prefix else ("",)
-    with settings.subscription(*prefixes) as events, contextlib.suppress(KeyboardInterrupt):
+    with settings.subscription(*prefixes, health=True) as events, contextlib.suppress(KeyboardInterrupt):
         events.ready()
-        health = Health(events)
         shown = 0
         while shown != count:
-            event = events.next(LOOK_SECONDS)
-            health.report()
-            if event is not None:
-                shown += 1
-                if as_json:
-                    print_json({"topic": event.topic, **event.body, "heard": time.time()})
-                else:
-                    print_event(*event)
-
-
-class Health:
-    """Says on standard error what was lost, and when the agent went and came back."""
-
-    def __init__(self, events: Subscription) -> None:
-        self._events = events
-        self._missed = 0
-        self._connected = True
-        self._instance = events.instance
-
-    def report(self) -> None:
-        events = self._events
-        if events.missed > self._missed:
-            tell(f"{events.missed - self._missed} events were lost")
-            self._missed = events.missed
-        if events.connected != self._connected:
-            self._connected = events.connected
-            tell(f"the agent is {'back' if self._connected else 'gone: what happens now is not heard of'}")
-        if events.instance != self._instance:
-            if self._instance is not None:
-                tell("the agent was started anew")
-            self._instance = events.instance
+            match events.next():
+                case EventsLost(count=lost):
+                    tell(f"{lost} events were lost")
+                case AgentGone():
+                    tell("the agent is gone: what happens now is not heard of")
+                case AgentBack():
+                    tell("the agent is back")
+                case AgentRestarted():
+                    tell("the agent was started anew")
+                case Event() as event:
+                    shown += 1
+                    if as_json:
+                        print_json({"topic": event.topic, **event.body, "heard": time.time()})
+                    else:
+                        print_event(event.topic, event.body)
 
 
 def tell(text: str) -> None:

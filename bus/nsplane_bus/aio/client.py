@@ -1,0 +1,410 @@
+"""The publisher's side of the bus, for asyncio.
+
+There is no task behind a client: the event loop tells it when something has come, it takes in all of it, and wakes who waits for
+it. So nothing runs where nothing happens, and nothing is left when it is closed.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import zmq
+
+from nsplane.errors import Closed
+
+from .. import blocks, operations
+from ..client import LINGER_MS, PAGE, connect, take_news, timed_out
+from ..errors import BusError, Unreachable
+from ..exchange import Exchange, InFlight, Item, Wait, listed
+from ..operations import LOOK_AGAIN_SECONDS, Await, Hear, Listen, Requester, Steps, Submit, decode_result, shown_as
+from ..protocol import REQUEST_LIMIT, endpoints, why_unreachable
+from ..result import Entry, Result
+from .readiness import Readiness, is_ready
+from .subscription import Subscription
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Ticket(InFlight, gc=False, eq=False):
+    """A request in flight. `await ticket` is `await ticket.result()`."""
+
+    async def reply(self, timeout: float | None = None) -> bytes:
+        """The reply as it came. Raises BusError where the request was refused, TimedOut where nothing came, Interrupted where the
+        connection was lost. Where it is cancelled, the request goes on."""
+        await self._client.await_reply(self, timeout)
+        return self._taken()
+
+    async def result(self, timeout: float | None = None) -> Result:
+        """The verdicts. Raises as reply() does."""
+        return decode_result(await self.reply(timeout))
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self.result().__await__()
+
+
+def awaited(operation: Callable[Concatenate[Requester, P], Steps[R]]) -> "Callable[Concatenate[Client, P], Coroutine[Any, Any, R]]":
+    """The method of a Client that takes the steps of an operation."""
+
+    @shown_as(operation)
+    async def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._take_steps(operation(self, *args, **kwargs))
+
+    return method
+
+
+class Client(Requester):
+    """A connection to an agent, for the tasks of one event loop: the one that runs when it is made.
+
+    What its arguments, methods, results and errors are is said at nsplane_bus.Client. Any number of tasks may use it at once; where
+    the window is full they wait for their turn, in order. Whoever cancels a call stops waiting for it: a request that had its turn
+    is carried out all the same, and its place in the window is free when its reply is here.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        source: str = "default",
+        *,
+        events: str | None = None,
+        timeout: float = 60,
+        window: int = 256,
+        window_bytes: int = REQUEST_LIMIT,
+        check: bool = True,
+        resubmit: bool = False,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.endpoint = endpoint or endpoints().bus
+        self.source = source
+        self.timeout = timeout
+        self.window = window
+        self.window_bytes = window_bytes
+        self.check = check
+        self._events = events
+        self._exchange = Exchange(self, Ticket, self.endpoint, window, window_bytes, resubmit, self._settled)
+        self._replies: dict[int, list[asyncio.Future[None]]] = {}
+        """Who waits for the reply to a request."""
+        self._turns: deque[tuple[asyncio.Future[None], int]] = deque()
+        """Who waits for room in the window, and for how many bytes."""
+        self._granted = self._granted_bytes = 0
+        """How many of them may go on, and have not yet."""
+        self._look_is_due: asyncio.Handle | None = None
+        self._look_again: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+        self._linger = LINGER_MS
+        self._socket, self._monitor = connect(self.endpoint, window)
+        self._readiness = Readiness(self._socket, self._monitor, changed=self._look)
+
+    put = awaited(operations.put)
+    delete = awaited(operations.delete)
+    replace = awaited(operations.replace)
+    sweep = awaited(operations.sweep)
+    clear = awaited(operations.clear)
+
+    put_routes = awaited(blocks.put_routes)
+    put_arps = awaited(blocks.put_arps)
+    put_fdb = awaited(blocks.put_fdb)
+    delete_routes = awaited(blocks.delete_routes)
+    delete_arps = awaited(blocks.delete_arps)
+    delete_fdb = awaited(blocks.delete_fdb)
+
+    plan = awaited(operations.plan)
+    history = awaited(operations.history)
+    confirm = awaited(operations.confirm)
+    revert = awaited(operations.revert)
+    resync = awaited(operations.resync)
+
+    page = awaited(operations.page)
+    entry = awaited(operations.entry)
+    info = awaited(operations.info)
+    wait = awaited(operations.wait)
+
+    started = awaited(operations.started)
+    stopped = awaited(operations.stopped)
+    running = awaited(operations.running)
+    status = awaited(operations.status)
+
+    async def get(
+        self, prefix: str = "", *, state: str | None = None, source: str | None = None, limit: int = PAGE
+    ) -> AsyncIterator[Entry]:
+        """The entries of items, or with the prefix `microservice/` of microservices, `limit` at a time."""
+        cursor: int | str | None = None
+        while True:
+            page = await self.page(prefix=prefix, state=state, source=source, limit=limit, cursor=cursor)
+            for entry in page.items:
+                yield entry
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def subscribe(self, *prefixes: str, complete: bool = False, health: bool = False) -> Subscription:
+        """Events of this agent; see Subscription."""
+        here = endpoints()
+        known = self._events or (here.events if self.endpoint == here.bus else None)
+        return Subscription(*prefixes, endpoint=known or self._ask_for_events, complete=complete, health=health)
+
+    # Many requests in flight
+
+    async def submit(
+        self,
+        op: str,
+        *,
+        items: Iterable[Item] | None = None,
+        wait: Wait = "applied",
+        check: bool | None = None,
+        **more: object,
+    ) -> Ticket:
+        """Sends a request and returns before its reply is here; waits only where the window is full.
+
+        A ticket of `wait="none"` never gets a reply. Raises InvalidItems, and BusError `too-large` over 64 MiB. Where it is
+        cancelled, nothing was sent.
+        """
+        request = self.request(op, **more)
+        if items is None:
+            return await self._send(request, wait, False)
+        request["items"] = listed(items)
+        return await self._send(request, wait, self.checks(check))
+
+    @contextlib.contextmanager
+    def gather(self) -> Iterator[None]:
+        """What is submitted in it, by whichever task, goes in messages of many requests, each with its own reply: for those who
+        send small requests by the thousand. A message is sent when it is large (a quarter of the window, or 64 KiB), when the event
+        loop has had its turn after a reply is waited for, and at the end."""
+        try:
+            with self._exchange.gathering():
+                yield
+        finally:
+            self._send_queued()
+            self._look_soon()
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Waits for the replies of all that is in flight. Raises the first error among them, when all are here."""
+        waiting = list(self._exchange.in_flight.values())
+        for ticket in waiting:
+            await self.await_reply(ticket, timeout)
+        for ticket in waiting:
+            error = ticket._failure()
+            if error is not None:
+                raise error
+
+    async def await_reply(self, ticket: Ticket, timeout: float | None = None) -> None:
+        """Waits until the ticket's reply is here. TimedOut gives it up: a reply that comes later is ignored."""
+        exchange = self._exchange
+        if ticket.id in exchange.in_flight:
+            self._refuse_others()
+            seconds = self.timeout if timeout is None else timeout
+            reply = self._loop.create_future()
+            self._replies.setdefault(ticket.id, []).append(reply)
+            self._look_soon()
+            self._look_again_later()
+            try:
+                async with asyncio.timeout(seconds):
+                    await reply
+            except TimeoutError:
+                if ticket.id in exchange.in_flight:
+                    error = self._timed_out(seconds)
+                    exchange.drop(ticket, error)
+                    self._look_soon()
+                    raise error from None
+            finally:
+                waiting = self._replies.get(ticket.id)
+                if waiting is not None and reply in waiting:
+                    waiting.remove(reply)
+                    if not waiting:
+                        del self._replies[ticket.id]
+        if ticket._error is None and ticket._reply is None:
+            self._refuse_closed()
+            raise BusError("no-reply", f"request {ticket.id} gets no reply")
+
+    def close(self) -> None:
+        """Sends what is still to be sent, for two seconds at most, in the background. Tasks that wait get Closed."""
+        exchange = self._exchange
+        if exchange.closed:
+            return
+        exchange.close_message()
+        exchange.connected()
+        self._send_queued()
+        exchange.close()
+        for handle in (self._look_is_due, self._look_again):
+            if handle is not None:
+                handle.cancel()
+        self._readiness.close()
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close(linger=self._linger)
+        waiting = [reply for replies in self._replies.values() for reply in replies]
+        waiting += [turn for turn, _ in self._turns]
+        self._replies.clear()
+        self._turns.clear()
+        if not self._loop.is_closed():
+            for one in waiting:
+                wake(one)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+
+    # The wire
+
+    async def _take_steps(self, steps: Steps[R]) -> R:
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    came = await self._take(step)
+                except BaseException as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(came)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+
+    async def _take(self, step: Submit | Await | Listen | Hear) -> object:
+        match step:
+            case Submit(request, wait, check):
+                return await self._send(request, wait, check)
+            case Await(ticket):
+                return await ticket.reply()
+            case Listen(topic, seconds):
+                events = self.subscribe(topic)
+                try:
+                    return await events.ready(seconds)
+                except BaseException:
+                    events.close()
+                    raise
+            case Hear(events, seconds):
+                return await events.next(seconds)
+
+    def _refuse_closed(self) -> None:
+        if self._exchange.closed:
+            raise Closed("the client is closed")
+
+    def _refuse_others(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("the client belongs to another event loop")
+
+    async def _send(self, request: dict[str, object], wait: Wait, check: bool) -> Ticket:
+        """`request` becomes the client's."""
+        self._refuse_others()
+        exchange = self._exchange
+        frame = exchange.encode(request, wait, check)
+        size = len(frame)
+        if self._turns or not exchange.has_room(self._granted_bytes + size, self._granted):
+            await self._turn(size)
+        ticket = exchange.add(request, frame, wait)
+        exchange.queue(ticket, frame)
+        self._send_queued()
+        self._look_soon()  # sending may have taken the word of the descriptor that something has come
+        return ticket
+
+    async def _turn(self, size: int) -> None:
+        """Waits for room in the window."""
+        turn = self._loop.create_future()
+        self._turns.append((turn, size))
+        self._look_soon()
+        self._look_again_later()
+        try:
+            async with asyncio.timeout(self.timeout):
+                await turn
+        except TimeoutError:
+            error = self._timed_out(self.timeout)
+            for ticket in list(self._exchange.in_flight.values()):
+                if ticket.id not in self._replies:
+                    self._exchange.drop(ticket, error)
+            raise error from None
+        finally:
+            if turn.done() and not turn.cancelled() and not turn.exception():
+                self._granted -= 1
+                self._granted_bytes -= size
+            self._look_soon()
+        self._refuse_closed()
+
+    def _grant(self) -> None:
+        """Where there is room, those who wait for it go on, the first ones first."""
+        exchange = self._exchange
+        while self._turns and exchange.has_much_room:
+            turn, size = self._turns[0]
+            if not turn.done():
+                if not exchange.has_room(self._granted_bytes + size, self._granted):
+                    return
+                turn.set_result(None)
+                self._granted += 1
+                self._granted_bytes += size
+            self._turns.popleft()
+
+    def _send_queued(self) -> None:
+        """Sends what can be sent at once. The rest goes when ZeroMQ has room."""
+        exchange = self._exchange
+        while message := exchange.first_message():
+            try:
+                self._socket.send(message[0], zmq.DONTWAIT)
+            except zmq.Again:
+                break
+            exchange.outgoing.popleft()
+        exchange.forget()
+
+    def _look_soon(self) -> None:
+        if self._look_is_due is None and not self._exchange.closed:
+            self._look_is_due = self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Takes in what has come, and sends what can be sent."""
+        if self._look_is_due is not None:
+            self._look_is_due.cancel()
+            self._look_is_due = None
+        exchange = self._exchange
+        if self._replies or self._turns:
+            exchange.close_message()
+        while True:
+            with contextlib.suppress(zmq.Again):
+                while True:
+                    exchange.receive(self._socket.recv(zmq.DONTWAIT))
+                    self._heard = self._loop.time()
+            if is_ready(self._monitor):
+                take_news(self._monitor, exchange)
+                self._heard = self._loop.time()
+            self._send_queued()
+            if not is_ready(self._socket, zmq.POLLIN | zmq.POLLOUT if exchange.first_message() else zmq.POLLIN):
+                break
+        self._grant()
+
+    def _settled(self, ticket: Ticket) -> None:
+        for reply in self._replies.pop(ticket.id, ()):
+            wake(reply)
+
+    def _look_again_later(self) -> None:
+        if self._look_again is None and (self._replies or self._turns) and not self._exchange.resubmit:
+            self._look_again = self._loop.call_later(LOOK_AGAIN_SECONDS, self._look_for_agent)
+
+    def _look_for_agent(self) -> None:
+        """Where nothing was heard for a while, it may be that nobody is there."""
+        self._look_again = None
+        if self._loop.time() - self._heard >= LOOK_AGAIN_SECONDS:
+            why = why_unreachable(self.endpoint)
+            if why:
+                self._linger = 0
+                for ticket in list(self._exchange.in_flight.values()):
+                    self._exchange.drop(ticket, Unreachable(self.endpoint, why))
+                for turn, _ in self._turns:
+                    if not turn.done():
+                        turn.set_exception(Unreachable(self.endpoint, why))
+                self._turns.clear()
+        self._look_again_later()
+
+    def _timed_out(self, seconds: float) -> BusError:
+        self._linger = 0
+        return timed_out(self.endpoint, seconds)
+
+    async def _ask_for_events(self) -> str:
+        self._events = str((await self.info())["bus"]["events"])
+        return self._events
+
+
+def wake(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)

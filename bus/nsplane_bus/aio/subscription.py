@@ -1,0 +1,159 @@
+"""Events, as tasks of asyncio wait for them."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+import zmq
+
+from nsplane.errors import Closed
+
+from ..errors import TimedOut
+from ..event import Event
+from ..protocol import endpoints
+from ..subscription import Feed, connect
+from .readiness import Readiness, is_ready
+
+IN_A_ROW = 64
+"""Events that one task may have before others have their turn."""
+
+
+class Subscription(Feed):
+    """What nsplane_bus.Subscription is, with `await` and `async for`.
+
+    One task waits at a time. Where a wait is cancelled no event is lost: the next one gets it. Between waits the events queue up in
+    ZeroMQ, as far as they fit: `missed` counts the others. Where it is closed, the task that waits gets Closed.
+    """
+
+    def __init__(
+        self,
+        *prefixes: str,
+        endpoint: str | Callable[[], Awaitable[str]] | None = None,
+        complete: bool = False,
+        health: bool = False,
+    ) -> None:
+        super().__init__(prefixes, complete, health)
+        self._closed = False
+        self._sockets: tuple[zmq.Socket[bytes], zmq.Socket[bytes]] | None = None
+        """Of the events, and of news of the connection."""
+        self._readiness: Readiness | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._in_a_row = 0
+        if callable(endpoint):
+            self.endpoint = ""
+            self._find_endpoint = endpoint
+        else:
+            self.endpoint = endpoint or endpoints().events
+            self._sockets = connect(self.endpoint, self._topics())
+
+    async def ready(self, timeout: float = 10) -> Self:
+        """Returns when the subscription is in force: what happens from now on is received."""
+        end = time.monotonic() + timeout
+        socket = await self._opened()
+        topic = self._sync_topic()
+        socket.subscribe(topic)
+        try:
+            while True:
+                left = end - time.monotonic()
+                if left <= 0 or not await self._wait(left):
+                    raise TimedOut(f"no answer from {self.endpoint} within {timeout:g} s")
+                with contextlib.suppress(zmq.Again):
+                    got, body = socket.recv_multipart(zmq.DONTWAIT)
+                    if got == topic:
+                        return self
+                    self._take(got, body)
+        finally:
+            if not self._closed:
+                socket.unsubscribe(topic)
+
+    async def next(self, timeout: float | None = None) -> Event | None:
+        """The next event; None where none comes within `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        socket = await self._opened()
+        self._in_a_row += 1
+        if self._in_a_row > IN_A_ROW:
+            self._in_a_row = 0
+            await asyncio.sleep(0)
+            self._refuse_closed()
+        while not self._held:
+            try:
+                topic, body = socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                left = None if end is None else max(0.0, end - time.monotonic())
+                if not await self._wait(left) or left == 0:
+                    break
+                continue
+            self._take(topic, body)
+        return self._held.popleft() if self._held else None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while True:
+            event = await self.next()
+            if event:
+                return event
+
+    def close(self) -> None:
+        self._closed = True
+        if self._readiness is not None:
+            self._readiness.close()
+        if self._sockets is not None:
+            socket, monitor = self._sockets
+            self._sockets = None
+            socket.disable_monitor()
+            monitor.close()
+            socket.close()
+        self._wake()
+
+    async def __aenter__(self) -> Self:
+        await self._opened()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+
+    async def _opened(self) -> "zmq.Socket[bytes]":
+        self._refuse_closed()
+        if self._sockets is None:
+            endpoint = await self._find_endpoint()
+            self._refuse_closed()
+            if self._sockets is None:
+                self._sockets = connect(endpoint, self._topics())
+                self.endpoint = endpoint
+        return self._sockets[0]
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise Closed("the subscription is closed")
+
+    async def _wait(self, seconds: float | None) -> bool:
+        """Until there may be an event, or news of the connection. False where nothing came."""
+        if self._waiter is not None:
+            raise RuntimeError("another task waits for this subscription")
+        assert self._sockets is not None
+        socket, monitor = self._sockets
+        if not (is_ready(socket) or is_ready(monitor)):
+            self._in_a_row = 0
+            self._waiter = asyncio.get_running_loop().create_future()
+            self._readiness = Readiness(socket, monitor, changed=self._wake)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._waiter
+            except TimeoutError:
+                return False
+            finally:
+                self._readiness.close()
+                self._readiness = self._waiter = None
+            self._refuse_closed()
+        if is_ready(monitor):
+            head, _ = monitor.recv_multipart()
+            self._take_news(head)
+        return True
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
