@@ -30,6 +30,7 @@ MODULES = {
     "doctor": "doctor:doctor",
     "exec": "run:execute",
     "get": "query:get",
+    "graph": "graph:graph",
     "history": "transactions:history",
     "import": "importing:import_command",
     "info": "query:info",
