@@ -17,12 +17,14 @@ from .capture import capture_command
 from .completion import completion
 from .doctor import doctor
 from .importing import import_command
+from .metrics import metrics
 from .output import say
 from .publish import apply, delete
 from .query import get, info, wait
 from .run import execute, run
 from .schema import schema
 from .settings import where
+from .top import top
 from .transactions import COMMANDS
 from .watch import watch
 from .watch_docker import watch_docker
@@ -49,12 +51,14 @@ for command in (
     why,
     wait,
     watch,
+    top,
     *COMMANDS,
     capture_command,
     import_command,
     run,
     execute,
     info,
+    metrics,
     doctor,
     schema,
     completion,
