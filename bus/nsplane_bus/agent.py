@@ -177,14 +177,10 @@ def serve(
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         if watcher is not None:
             where = ("--bus", endpoints.bus, "--events", endpoints.events)
-            arguments = (*where, "--log-level", log_level(), *watcher)
+            arguments = (*where, *watcher)
             owned.enter_context(contextlib.closing(WatcherProcess(arguments, lambda: Client(endpoints.bus, SOURCE, timeout=10))))
         agent.run()
     log.info("stopped; the network is left as it is")
-
-
-def log_level() -> str:
-    return logging.getLevelName(logging.getLogger().level).lower()
 
 
 def remove_sockets(endpoints: Endpoints) -> None:

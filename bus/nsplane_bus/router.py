@@ -298,7 +298,7 @@ def replied(request: Request) -> bytes:
     try:
         return request.reply()
     except Exception:
-        log.exception("the reply to a request met an error")
+        log.exception("the reply to a request met an error", extra={"request": request.id, "revision": request.revision})
         return error_reply(request.id, INTERNAL.code, INTERNAL.message)
 
 

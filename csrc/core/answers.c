@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/envelope.h"
+#include "core/figures.h"
 #include "core/lock.h"
 #include "core/request.h"
 
@@ -107,6 +108,7 @@ void nsp_core_answers(struct nsp_core *core, struct nsp_answers *answers)
 		request->answered = true;
 		if (ended) {
 			put_end(&core->ends, request, now);
+			histogram_add(&core->request_times[request->deletes], now - request->began);
 			answers->ended++;
 			if (request->revision > answers->last)
 				answers->last = request->revision;

@@ -12,6 +12,8 @@
 /* What nobody fetches is bounded: beyond this the changes are counted only. */
 #define CHANGES_MAX (64u << 20)
 
+enum drift { DRIFT_MISSING, DRIFT_ALTERED, DRIFT_STALE };
+
 static void put_length(struct mp_out *out, size_t at)
 {
 	uint32_t len = (uint32_t)(out->len - at - sizeof(len));
@@ -64,6 +66,7 @@ void entry_put_drift(struct nsp_core *core, const struct row *row, const char *f
 	char key[NSP_KEY_MAX];
 	size_t at;
 
+	core->drift[row->kind][!strcmp(found, "missing") ? DRIFT_MISSING : DRIFT_ALTERED]++;
 	if (!core->watched)
 		return;
 	struct mp_out *out = change_begin(core, "drift/", key, row_key_text(core, row, key), &at);
@@ -107,6 +110,7 @@ void entry_put_stale(struct nsp_core *core, const char *slot, const struct item 
 	char key[NSP_KEY_MAX];
 	size_t at;
 
+	core->drift[item->kind][DRIFT_STALE]++;
 	if (!core->watched)
 		return;
 	size_t len = key_format(key, slot, item->kind, item->body);

@@ -18,6 +18,14 @@
 #include "core/table.h"
 #include "wire/msgpack.h"
 
+#define PERIOD_NS ((uint64_t)NSP_PERIOD_SECONDS * 1000000000)
+
+/* How many items came: in the current period, and in the whole one before (figures.c). */
+struct activity {
+	uint32_t items, before;
+	uint32_t period; /* the current one, when something came last */
+};
+
 struct slot {
 	char *key;
 	uint32_t hash;
@@ -41,6 +49,7 @@ struct slot {
 	uint32_t *links;		     /* of a namespace: these */
 	uint32_t link_count, link_cap;
 	uint32_t recheck; /* NSP_RECHECK_*: to be done when the queue is empty, since a route on the link came or went */
+	struct activity activity;
 	bool ready;
 	bool leaving; /* not ready any more, and its rows are being told so */
 	bool retried; /* the planner knows of rows that are to be tried again */
@@ -87,6 +96,7 @@ struct origin {
 	char *source;
 	uint64_t generation;
 	uint32_t rows; /* of a generation with none the number is given to another */
+	struct activity activity;
 };
 
 struct request {
@@ -100,6 +110,7 @@ struct request {
 	bool plain;
 	bool gathered; /* its answer is an element of an array */
 	bool answered;
+	bool deletes;
 	uint8_t wait;	  /* enum envelope_wait */
 	uint64_t message; /* the caller's number of what it came with */
 	uint64_t revision;
@@ -125,6 +136,7 @@ struct nsp_core {
 	uint64_t longest_hold;
 	uint64_t hold_lately[2]; /* the longest of this minute, and of the one before */
 	uint64_t minute_began;	 /* ns */
+	uint32_t period;	 /* of PERIOD_NS, that it is: see struct activity */
 	pthread_cond_t work, completed;
 	pthread_t thread;
 	pid_t owner; /* a forked child has a copy, and no writer */
@@ -193,7 +205,10 @@ struct nsp_core {
 	struct nexthops nexthops;
 
 	uint64_t rows_by_state[KINDS_MAX][NSP_STATES];
-	uint64_t written, batches, dropped, missing, altered;
+	uint64_t written, batches, dropped, missing, altered, taken;
+	struct nsp_histogram request_times[2], batch_times;
+	uint64_t errors[KINDS_MAX][UINT8_MAX + 1]; /* how often rows came into a state by one */
+	uint64_t drift[KINDS_MAX][3];		   /* missing, altered, stale */
 };
 
 #endif

@@ -23,6 +23,7 @@ void core_locked(struct nsp_core *core)
 {
 	core->date = 0;
 	core->locked_at = clock_ns();
+	core->period = (uint32_t)(core->locked_at / PERIOD_NS);
 	uint64_t minute = core->locked_at - core->minute_began;
 	if (minute <= MINUTE_NS)
 		return;

@@ -185,6 +185,8 @@ void row_state(struct nsp_core *core, uint32_t id, struct row *row, uint32_t sta
 		table_extra_make(&core->table, row)->tries++;
 	else if (state == NSP_STATE_CONFIGURED && row->extra)
 		count_success(core, row, previous);
+	if (error && state != NSP_STATE_CONFIGURED)
+		core->errors[row->kind][error]++;
 	if (previous == state && same_error)
 		return;
 	if (previous != state)

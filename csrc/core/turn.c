@@ -241,6 +241,7 @@ void nsp_turn_commit(struct nsp_core *core, struct nsp_turn *turn, uint32_t firs
 
 		request->plain = true;
 		request->gathered = taken->gathered;
+		request->deletes = envelope->deletes;
 		request->wait = (uint8_t)envelope->wait;
 		request->message = messages[taken->message].number;
 		request->revision = revision++;

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/completed.h"
 #include "core/entry.h"
+#include "core/figures.h"
 #include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/origin.h"
@@ -146,6 +147,7 @@ static void put_item(struct nsp_core *core, const struct decoded *decoded, uint3
 	uint32_t id = table_find(&core->table, decoded_key(number, decoded));
 	struct row *row;
 
+	activity_add(core, &slot->activity, 1);
 	if (!id) {
 		id = table_insert(&core->table, decoded_key(number, decoded));
 		row = table_row(&core->table, id);
@@ -216,6 +218,7 @@ static void make_room(struct nsp_core *core)
 void frame_put(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, bool express)
 {
 	make_room(core);
+	origin_took(core, origin, frame->bulk_count);
 	refuse_faults(core, frame, request);
 	struct set_memo memo = { 0 };
 	uint32_t put = 0;
@@ -272,6 +275,8 @@ static void delete_item(struct nsp_core *core, uint32_t id, struct request *requ
 {
 	struct row *row = id ? table_row(&core->table, id) : NULL;
 
+	if (row)
+		activity_add(core, &core->slots[row->slot]->activity, 1);
 	if (!row || (!(row->flags & ROW_WANTED) && !is_stuck(row)))
 		request_count(request, NSP_STATE_REMOVED);
 	else if (row->flags & ROW_WANTED && !(flags & NSP_FORCE) && !row_is_of_source(core, row, origin))
@@ -289,6 +294,7 @@ static bool is_deleted_in(uint32_t pass, uint32_t passes, uint8_t kind, uint32_t
 void frame_delete(struct nsp_core *core, struct nsp_frame *frame, struct request *request, uint32_t origin, uint32_t flags,
 		  bool express)
 {
+	origin_took(core, origin, frame->bulk_count);
 	refuse_faults(core, frame, request);
 	uint32_t passes = frame->bulk_count < SPREAD_LEAST ? 1 : SPREAD_STEP, deleted = 0;
 	for (uint32_t pass = 0; pass < passes; pass++)

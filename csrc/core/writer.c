@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/completed.h"
 #include "core/conflict.h"
+#include "core/figures.h"
 #include "core/hop_links.h"
 #include "core/lock.h"
 #include "core/misdeleted.h"
@@ -309,8 +310,11 @@ static void write_batch(struct writer *writer, uint32_t netns, uint32_t picked)
 		return;
 	core_unlock(core);
 	struct nsp_socket *sock = netns_socket(core, netns, &err);
+	uint64_t began = clock_ns();
 	int rc = sock ? nsp_batch_send(sock, &batch, sent_failed, sent_answered, writer, &err) : -err.code;
+	uint64_t ended = clock_ns();
 	core_lock(core);
+	histogram_add(&core->batch_times, ended - began);
 	if (rc >= 0)
 		rc = delete_any_gateway(writer, sock, batch.count, &err);
 	if (writer->misdeleted.count)

@@ -136,7 +136,7 @@ class Engine:
         self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._state)
         self._announcements = Announcements(self._microservices, self.instance)
         self._listing = Listing(self._core, planner, self._microservices)
-        self._information = Information(self.agent_id, self.instance, planner, self._transactions, self._listing)
+        self._information = Information(self.agent_id, self.instance, self._core, planner, self._transactions, self._listing)
         watch(self._core.fd)
         watch(planner.timers.fd, planner.timers.fire)
         self._monitors = frozenset((planner.namespaces.monitor.fd, planner.namespaces.route_monitor.fd))
@@ -161,7 +161,7 @@ class Engine:
         if losses and not journal.accept_loss:
             raise Lost(journal.directory, [loss.text for loss in losses])
         for loss in losses:
-            log.warning("lost, which was accepted: %s", loss.text)
+            log.warning("lost, which was accepted: %s", loss.text, extra={"revision": loss.seq})
         journal.accept(losses)
         self._take_notices()
         self._planner.resume(slots)
@@ -299,6 +299,9 @@ class Engine:
         finished, self._finished = self._finished, []
         answered = [one for request in finished for one in self._that_answers(request)]
         self._answered += answered
+        now = time.monotonic()
+        for request in answered:
+            self._information.ended(request.op, now - request.began)
         for request in finished:
             self._requests.pop(request.serial, None)
             self._core.close_request(request.serial)
@@ -311,7 +314,7 @@ class Engine:
         try:
             return self._transactions.finished(request)
         except Exception:
-            log.exception("the end of a request met an error")
+            log.exception("the end of a request met an error", extra={"request": request.id, "revision": request.revision})
             return [request]
 
     def _round(self, heard: bool) -> bool:

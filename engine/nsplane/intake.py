@@ -138,7 +138,7 @@ class Intake:
             try:
                 self._turn.commit(self._core, run, self._host.next_revision(step.seq, run.requests))
             except Exception:
-                log.exception("%d requests met an error", run.requests)
+                log.exception("%d requests met an error", run.requests, extra={"source": run.source, "revision": step.seq or None})
                 for one in self._each(run, step.seq):
                     yield self._failed(one)
 
@@ -154,7 +154,8 @@ class Intake:
             return Taken(step.message, step.data, error)
         except Exception:
             # A fault of ours: it costs this request and no other.
-            log.exception("a request of %d items met an error", step.frame.count)
+            about = {"request": step.envelope.id, "source": step.run.source, "revision": step.seq or None}
+            log.exception("a request of %d items met an error", step.frame.count, extra=about)
             return self._failed(step)
 
     def _failed(self, step: Step) -> Taken:

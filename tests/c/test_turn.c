@@ -167,11 +167,50 @@ static void test_accepted_is_answered_once(void)
 	turn_free(&turn);
 }
 
+static uint64_t sum_of(const struct nsp_histogram *histogram)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(histogram->counts) / sizeof(*histogram->counts); i++)
+		sum += histogram->counts[i];
+	return sum;
+}
+
+static void test_figures(void)
+{
+	struct turn turn = turn_new();
+	struct nsp_figures figures;
+
+	add(&turn, "[{op: put, source: a, items: [{kind: route, interface: web0, dst: 10.0.0.0/8}]},"
+		   " {op: put, source: a, wait: none, items: [{kind: route, interface: web0, dst: 11.0.0.0/8},"
+		   " {kind: route, interface: web0, dst: 12.0.0.0/8, gateway: 198.51.100.1}]}]");
+	add(&turn, "{op: delete, source: a, keys: [route/web0/10.0.0.0/8]}");
+	read_all(&turn, false);
+	commit(&turn, 0, 1);
+	wait_for(&turn, 2);
+	commit(&turn, 1, 3);
+	wait_for(&turn, 1);
+	for (nsp_core_figures(turn.rig->core, &figures); !figures.slots[0].items; nsp_core_figures(turn.rig->core, &figures))
+		usleep(10000); /* until the period has passed */
+	CHECK_EQ(sum_of(&figures.requests[0]), 2);
+	CHECK_EQ(sum_of(&figures.requests[1]), 1);
+	CHECK(sum_of(&figures.batches) >= 2 && figures.batches.nanoseconds && figures.requests[0].nanoseconds);
+	CHECK(figures.errors[0][ENETUNREACH] + figures.errors[0][EHOSTUNREACH] >= 1); /* perhaps it was tried again */
+	CHECK_EQ(figures.taken, 4);
+	/* A period may have ended in between. */
+	CHECK(figures.slots[0].items <= 4 && figures.netns[0].items == figures.slots[0].items);
+	CHECK_EQ(figures.origins[0].items, figures.slots[0].items);
+	CHECK(!figures.slots[1].items && !figures.origins[1].items);
+	CHECK(nsp_bucket_bound(0) == 100000 && nsp_bucket_bound(15) == 10000000000 && !nsp_bucket_bound(16));
+	turn_free(&turn);
+}
+
 int main(void)
 {
 	test_runs();
 	test_no_arrays();
 	test_answers();
 	test_accepted_is_answered_once();
+	test_figures();
 	return test_end();
 }

@@ -11,7 +11,7 @@ from ..agent import State, serve
 from ..door import CannotListen
 from ..lock import NotOurOwn, Taken
 from ..privileges import ALL, require
-from .logs import log_level
+from .logs import log_options, passed_on
 from .settings import Settings, pass_settings, where
 from .watch_docker import watcher_options
 
@@ -50,7 +50,7 @@ state_dir = click.option(
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @watcher_options
-@log_level
+@log_options
 @where()
 @pass_settings
 @click.pass_context
@@ -70,7 +70,8 @@ def agent(
 ) -> None:
     """Run the agent: the bus, the engine behind it, and the docker watcher, until SIGTERM or SIGINT. The network is left as it is
     then."""
-    options = ["--environment-key", environment_key, "--label-key", label_key, "--docker-silence", str(docker_silence)]
+    keys = ["--environment-key", environment_key, "--label-key", label_key]
+    options = [*passed_on(), *keys, "--docker-silence", str(docker_silence)]
     watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
     require("agent", *ALL)
     try:

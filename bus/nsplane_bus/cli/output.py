@@ -81,10 +81,15 @@ def counted(counts: Mapping[str, int]) -> str:
 
 
 def print_json(value: object) -> None:
+    click.echo(json_line(value))
+
+
+def json_line(value: object) -> str:
+    """JSON in one line, of nothing but what is printable."""
     text = msgspec.json.encode(value).decode()
     if not text.isprintable():  # beyond ASCII there is nothing but strings
         text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-    click.echo(text)
+    return text
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], no_trunc: bool = False) -> None:

@@ -13,7 +13,7 @@ import click
 from ..docker import SILENCE
 from ..docker.containers import ENVIRONMENT_KEY, LABEL_KEY, SOURCE, Keys
 from ..errors import BusError
-from .logs import log_level
+from .logs import log_options
 from .settings import Settings, pass_settings, where
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,7 +35,7 @@ def watcher_options(command: F) -> F:
 @click.option("--host", metavar="URL", help="The docker engine [default: where docker's own client would go].")
 @watcher_options
 @click.option("--until-input-ends", is_flag=True, hidden=True)
-@log_level
+@log_options
 @where(source=True)
 @pass_settings
 def watch_docker(

@@ -122,16 +122,16 @@ class Watcher:
             elif (container := self._inspect(container_id)) is not None:
                 running[container_id] = container
         for refused in bus.running([container.announced() for container in running.values()]):
-            log.warning("%s", refused)
+            log.warning("%s", refused, extra={"source": bus.source})
         if running != self._running:
-            log.info("%d containers run a microservice", len(running))
+            log.info("%d containers run a microservice", len(running), extra={"source": bus.source})
         self._running = running
 
     def _take(self, bus: Client, event: Event) -> None:
         # Of a stream that was begun again, events can be older than what the list has shown.
         action, container_id = event["Action"], event["Actor"]["ID"]
         known = self._running.get(container_id)
-        log.debug("%s %s", action, container_id)
+        log.debug("%s %s", action, container_id, extra={"source": bus.source, "container": container_id})
         if action in STARTS:
             if known is None or not known.runs():
                 container = self._inspect(container_id)
@@ -151,7 +151,7 @@ class Watcher:
         except (Unreachable, TimedOut):
             raise
         except BusError as error:  # it has ended already, or the agent has no descriptors left
-            log.warning("container %s: %s", container.name, error)
+            log.warning("container %s: %s", container.name, error, extra=about(container.id, container.label))
         else:
             self._running[container.id] = container
 
@@ -162,7 +162,7 @@ class Watcher:
         inspected = self._inspector.inspect(container_id)
         if inspected is None:
             return None
-        name = inspected["Name"].removeprefix("/")
+        name, label = inspected["Name"].removeprefix("/"), None
         try:
             label = read_label(inspected, self._keys)
             if label is None:
@@ -174,9 +174,9 @@ class Watcher:
             return container
         except ItemError as error:
             self._of_no_interest.add(container_id)
-            log.warning("container %s: %s", name, error)
+            log.warning("container %s: %s", name, error, extra=about(container_id, None))
         except NotOurs as error:
-            log.warning("container %s: %s", name, error)
+            log.warning("container %s: %s", name, error, extra=about(container_id, label))
         return None
 
     def _say(self, level: int, text: str) -> None:
@@ -184,3 +184,8 @@ class Watcher:
         if text != self._said:
             log.log(level, "%s", text)
             self._said = text
+
+
+def about(container_id: str, label: str | None) -> dict[str, str | None]:
+    """What a line of the log is about."""
+    return {"container": container_id, "label": label, "namespace": f"microservice/{label}" if label else None}

@@ -415,6 +415,40 @@ struct nsp_totals {
 };
 NSP_API void nsp_core_totals(struct nsp_core *core, struct nsp_totals *totals);
 
+/* How long things took: how many up to each bound (nsp_bucket_bound) and above the one before, the last beyond all; and the sum. */
+struct nsp_histogram {
+	uint64_t counts[17];
+	uint64_t nanoseconds;
+};
+
+/* In ns; 0 of the last, which has none. */
+NSP_API uint64_t nsp_bucket_bound(uint32_t bucket);
+
+#define NSP_BUSIEST 16
+#define NSP_PERIOD_SECONDS 2
+
+/* So many items were put on (or of, or deleted there) in the last whole period; 0 where there are no more. */
+struct nsp_busy {
+	uint32_t number;
+	uint32_t items;
+};
+
+/* For whoever watches; more than nsp_core_totals, and dearer: it goes through all slots. */
+struct nsp_figures {
+	struct nsp_histogram requests[2]; /* plain ones, puts and deletes: from when they were taken in to their last verdict */
+	struct nsp_histogram batches;	  /* of rows: for how long the kernel had one */
+	uint64_t errors[8][256];	  /* how often rows were not as they should be since an errno, by kind as in nsp_totals */
+	uint64_t drift[8][3];		  /* what was found missing, altered and stale, by kind */
+	uint64_t taken;			  /* items */
+	struct nsp_busy slots[16];	  /* the busiest first */
+	struct nsp_busy netns[16];	  /* those of slots that are ready */
+	struct nsp_busy origins[16];
+};
+NSP_API void nsp_core_figures(struct nsp_core *core, struct nsp_figures *figures);
+
+/* The caller has taken so many items of an origin in that are no rows. */
+NSP_API void nsp_core_took_others(struct nsp_core *core, uint32_t origin, uint32_t items);
+
 /* Whether changes of state are noted. */
 NSP_API void nsp_core_watch(struct nsp_core *core, uint32_t on);
 

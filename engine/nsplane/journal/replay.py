@@ -34,7 +34,7 @@ def load(
         try:
             loss = _carry_out(record, frame, applier, core, before)
         except Exception as error:
-            log.debug("%s cannot be carried out", record, exc_info=True)
+            log.debug("%s cannot be carried out", record, exc_info=True, extra={"revision": record.seq, "source": record.source})
             loss = Loss(record.seq, WHOLE, f"{record} cannot be carried out: {error}")
         if loss is not None:
             losses.append(loss)

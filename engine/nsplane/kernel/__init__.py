@@ -27,6 +27,7 @@ from nsplane.kernel.core import (
 )
 from nsplane.kernel.directories import Directories
 from nsplane.kernel.failure import KernelError, errno_name
+from nsplane.kernel.figures import BUCKET_BOUNDS, DRIFT, PERIOD_SECONDS, Figures, Histogram
 from nsplane.kernel.frames import BULK_KINDS, Fault, FieldInfo, Frame, FrameError, bulk_fields
 from nsplane.kernel.generic import GenericAnswer, GenericRequest, GenericSocket
 from nsplane.kernel.links import (
@@ -90,7 +91,9 @@ def library_version() -> str:
 __all__ = [
     "ADDR_GEN_MODE_EUI64",
     "ADDR_GEN_MODE_NONE",
+    "BUCKET_BOUNDS",
     "BULK_KINDS",
+    "DRIFT",
     "EXPRESS_ITEMS",
     "FOREVER",
     "GATHERED_MAX",
@@ -107,6 +110,7 @@ __all__ = [
     "NOTICE_RETRY",
     "NOTICE_TOUCHED",
     "NO_LIMITS",
+    "PERIOD_SECONDS",
     "PROTOCOL",
     "RECHECK_ALL",
     "RECHECK_FDB",
@@ -132,11 +136,13 @@ __all__ = [
     "EventsLost",
     "Fault",
     "FieldInfo",
+    "Figures",
     "Frame",
     "FrameError",
     "GenericAnswer",
     "GenericRequest",
     "GenericSocket",
+    "Histogram",
     "KernelError",
     "Link",
     "LinkChange",

@@ -13,6 +13,7 @@ import msgspec
 
 from nsplane._core import ffi, lib
 from nsplane.kernel.failure import KernelError, check, last
+from nsplane.kernel.figures import Figures, figures_of
 from nsplane.kernel.frames import BULK_KINDS, Frame
 from nsplane.kernel.handle import Handle
 from nsplane.kernel.links import Address, Event, Monitor, Room, address_of, event_of
@@ -108,6 +109,7 @@ class Core(Handle):
         self._data = ffi.new("const uint8_t **")
         self._len = ffi.new("size_t *")
         self._totals = ffi.new("struct nsp_totals *")
+        self._figures = ffi.new("struct nsp_figures *")
         self._answers = ffi.new("struct nsp_answers *")
         self._address = ffi.new("struct nsp_addr *")
 
@@ -350,6 +352,18 @@ class Core(Handle):
             "longest_hold": raw.longest_hold / 1e9,
             "longest_hold_lately": raw.longest_hold_lately / 1e9,
         }
+
+    def figures(self) -> Figures:
+        """What there is for whoever watches: dearer than `totals`, for it goes through all slots."""
+        lib.nsp_core_figures(self._raw, self._figures)
+        return figures_of(self._figures, self.slot_key, self._source)
+
+    def took_others(self, origin: int, items: int) -> None:
+        """So many items of an origin were taken in that are no rows."""
+        lib.nsp_core_took_others(self._raw, origin, items)
+
+    def _source(self, origin: int) -> str:
+        return str(ffi.string(lib.nsp_core_origin_source(self._raw, origin, ffi.new("uint64_t *"))).decode())
 
     def wanted(self) -> int:
         """How many rows there are, about: those that are to be deleted are still among them."""

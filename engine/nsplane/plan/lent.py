@@ -149,7 +149,8 @@ class LentLinks:
         was = msgspec.convert(known["was"], Former)
         origin = self._open(known["where"], known["path"])
         if origin is None:
-            log.warning("the namespace has ended that %s of %s came from: it is given to the agent's own", was.name, key)
+            said = "the namespace has ended that %s of %s came from: it is given to the agent's own"
+            log.warning(said, was.name, key, extra={"key": key})
             origin = self._hold(self.references.own)
         return Loan(key, origin, was)
 
@@ -176,7 +177,8 @@ class LentLinks:
         name, other = was.name, origin.link(was.name)
         if other is not None and other is not link:
             name = temporary_name(loan.key)
-            log.warning("%s of %s is called %s now: its name has been taken meanwhile", was.name, loan.key, name)
+            said = "%s of %s is called %s now: its name has been taken meanwhile"
+            log.warning(said, was.name, loan.key, name, extra={"key": loan.key})
         op.returns = loan.key
         others = [one for one in link.altnames if one not in was.altnames] if was.limits else []  # or else they are not known
         if others:
@@ -219,7 +221,8 @@ class LentLinks:
             return
         self._forget(op.returns)
         if result.failed:
-            log.warning("what was lent to %s was given back, but %d of its settings were refused", op.returns, result.failed)
+            said = "what was lent to %s was given back, but %d of its settings were refused"
+            log.warning(said, op.returns, result.failed, extra={"key": op.returns})
 
     def orphans(self, netns: Netns, is_busy: Callable[[str], bool]) -> Iterator[tuple[Loan, Link]]:
         """Links in a namespace that no item has any more, or that were brought there by whomever: to be given back, and let go of

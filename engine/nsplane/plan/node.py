@@ -96,6 +96,9 @@ class Scope(Protocol):
     def release(self, claim: Claim) -> None:
         """A name is free again: those who wanted it get their turn."""
 
+    def refused(self, error: int) -> None:
+        """An item is not as it should be since this errno: it is counted."""
+
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         """Somebody else has deleted (`missing`) or changed (`altered`) what a node holds: it is counted, and told."""
 
@@ -137,6 +140,8 @@ class Node(ABC):
     missing: tuple[str, ...] = ()
     reason = ""
     failure: Failure | None = None
+    _counted: Failure | None = None
+    """The last failure that was shown."""
     reports_to: Request | None = None
     touched_by = 0
     busy = False
@@ -470,6 +475,7 @@ class Node(ABC):
         """It has come into this state; `reason`: what is to be said of it, where that is no failure."""
         if state == "failed" and self.failure is not None and self.failure.is_retried:
             state = "retrying"
+        self._count_failure(state)
         previous, before = self.state, self.missing
         self.state, self.missing, self.reason = state, tuple(missing), reason
         if state not in ("failed", "retrying"):
@@ -484,6 +490,13 @@ class Node(ABC):
             self.scope.expect_verdict(self)
         else:
             self.report(state)
+
+    def _count_failure(self, state: str) -> None:
+        """Each refusal counts once; what fails until something changes fails again at each look, and is no other failure."""
+        failure = self.failure if state in ("failed", "retrying") else None
+        if failure is not None and failure is not self._counted and (failure.is_retried or state != self.state):
+            self.scope.refused(failure.error)
+        self._counted = failure
 
     @property
     def shown_state(self) -> str:

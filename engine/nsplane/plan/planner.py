@@ -10,7 +10,7 @@ import errno
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from nsplane.kernel import RECHECK_REFUSED, Address, Core, KernelError, LinkChange, OpResult
@@ -32,7 +32,7 @@ from nsplane.world.facts import Facts
 from nsplane.world.namespaces import Namespaces
 from nsplane.world.netns import Netns
 from nsplane.world.processes import boot_id
-from nsplane.world.references import References
+from nsplane.world.references import OWN, References, shown
 from nsplane.world.saved_state import SavedState
 from nsplane.world.timers import Appointment, Timers
 
@@ -74,6 +74,10 @@ class Planner:
         self.displaced = DisplacedLinks(saved)
         self.lent = LentLinks(saved, self.ownership, self.namespaces)
         self.replaced = Replaced(core, saved, self.namespaces, note)
+        self.errors: Counter[int] = Counter()
+        """How often interfaces were not as they should be, by errno."""
+        self.interface_drift: Counter[str] = Counter()
+        self.resyncs = 0
         self.readbacks = ReadBacks(core, self.ownership, self.operation, self._begin)
         self._removals = Removals(self, self.ownership.groups)
         self._verdicts = Verdicts(self.nodes, self.slots, self.claims)
@@ -82,7 +86,7 @@ class Planner:
         self.timers.later(inspect_seconds, self._look_at_failures)
         self._fresh: list[Netns] = []
         self._unread: dict[Netns, None] = {}
-        self._drifted: list[str] = []
+        self._drifted: list[tuple[Node, str]] = []
         self._marks: dict[str, str] = {}
         self._slot_retries: dict[int, Appointment] = {}
         self._cookies = itertools.count(1)
@@ -176,7 +180,8 @@ class Planner:
             try:
                 self.namespaces.look(netns)
             except KernelError as error:
-                log.warning("a namespace cannot be looked at, which is tried again: %s", error.strerror)
+                said = "a namespace cannot be looked at, which is tried again: %s"
+                log.warning(said, error.strerror, extra={"namespace": self.names_of([netns.number]).get(netns.number)})
                 return
             self._give_back(netns)
 
@@ -195,6 +200,7 @@ class Planner:
 
     def resync(self, done: Callable[[dict[str, int]], None]) -> None:
         """Reads everything back and has every difference repaired; `done` is told what was found, when all has been read."""
+        self.resyncs += 1
         before = Counter(self.readbacks.found)
         self.references.look()
         self.namespaces.survey_all()
@@ -296,7 +302,7 @@ class Planner:
                 try:
                     slot.judge()
                 except Exception:
-                    log.exception("%s met an error", slot.key)
+                    log.exception("%s met an error", slot.key, extra={"interface": slot.key})
             dropped, self._dropped = self._dropped, []
             for netns in dropped:
                 self.namespaces.drop(netns)
@@ -307,7 +313,7 @@ class Planner:
         try:
             node.reconcile()
         except Exception:
-            log.exception("%s met an error", node.key)
+            log.exception("%s met an error", node.key, extra=about(node))
             node.refuse(errno.EIO, "the agent met an error of its own: its log has more")
             node.show("failed")
 
@@ -373,6 +379,7 @@ class Planner:
         """Somebody had deleted the route to the network of an address of ours, which is there again."""
         node = netns.holders.get(index)
         if isinstance(node, Node):
+            self.interface_drift["missing"] += 1
             text = f"the route to the network of {address} was deleted"
             self.note(f"drift/{node.key}", lambda: node.entry() | {"found": "missing", "message": text})
 
@@ -435,6 +442,13 @@ class Planner:
         value = self.facts.get(fact)
         return value if isinstance(value, Held) else None
 
+    def names_of(self, numbers: Collection[int]) -> dict[int, str]:
+        """What namespaces are called (`microservice/web`; `.` is the agent's own), by the core's numbers of them."""
+        if not numbers:
+            return {}
+        held = [netns for netns in self.namespaces if netns.number in numbers]
+        return {netns.number: "." if fact == OWN else shown(fact) for fact, netns in self.facts.that_are(held)}
+
     def is_ending(self, netns: Netns, index: int) -> bool:
         node = netns.holders.get(index)
         return isinstance(node, Node) and node.ending and node.held is not None and not node.is_adopted
@@ -452,18 +466,25 @@ class Planner:
             if self.nodes.get(node.key) is node:  # and was not forgotten meanwhile
                 node.fact_changed()
 
+    def refused(self, error: int) -> None:
+        self.errors[error] += 1
+
     def drifted(self, node: Node, found: str, fields: Iterable[str] = ()) -> None:
         self.readbacks.found[found] += 1
+        self.interface_drift[found] += 1
         fields = list(fields)
         self.note(f"drift/{node.key}", lambda: node.entry() | {"found": found, "fields": fields})
-        self._drifted.append(f"{node.key} ({', '.join(fields) or found})")
+        self._drifted.append((node, ", ".join(fields) or found))
 
     def _log_drift(self) -> None:
         """One line a run, however much it is."""
         drifted, self._drifted = self._drifted, []
         if drifted:
             more = f" and {len(drifted) - LOGGED} more" if len(drifted) > LOGGED else ""
-            log.warning("somebody else changed %s%s: it is put right", ", ".join(drifted[:LOGGED]), more)
+            said = "somebody else changed %s%s: it is put right"
+            keys = [node.key for node, _ in drifted[:LOGGED]]
+            what = ", ".join(f"{node.key} ({found})" for node, found in drifted[:LOGGED])
+            log.warning(said, what, more, extra=about(drifted[0][0]) if len(drifted) == 1 else {"keys": keys})
 
     def forget(self, node: Node) -> None:
         node.dispose()
@@ -517,3 +538,8 @@ class Planner:
             self._touched_slots.pop(slot, None)
             self._verdicts.forget(slot)
             slot.forget()
+
+
+def about(node: Node) -> dict[str, str]:
+    """What a line of the log is about."""
+    return {"key": node.key, "source": node.source, "namespace": shown(node.namespace_fact)}

@@ -62,7 +62,7 @@ class Replaced:
         if error in (0, errno.EEXIST):  # or somebody has it there again
             return
         text = f"what it had replaced could not be put back: {text or os.strerror(error)}"
-        log.warning("%s: %s", key, text)
+        log.warning("%s: %s", key, text, extra={"key": key})
         row = self._core.row(key)
         entry: dict[str, object] = {
             "key": key,

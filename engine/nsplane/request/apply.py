@@ -32,6 +32,8 @@ class Applier:
         if isinstance(envelope, Replace) and self._refuses(envelope, frame, request, decisions, all_or_nothing):
             return
         generation = envelope.generation if isinstance(envelope, Put | Sweep) else 0
+        if decisions:
+            self._core.took_others(self._core.origin(envelope.source, generation), len(decisions))
         # A `replace` sweeps what it does not name when all that it names is wanted.
         last = ("delete",) if isinstance(envelope, Replace) else ()
         self._apply((one for one in decisions if one.action not in last), request, envelope.source, generation)

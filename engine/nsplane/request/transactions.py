@@ -234,12 +234,15 @@ class Transactions:
         try:
             _, left = self._take_back(changes, f"revision {revision} was not confirmed")
         except BadRequest as error:
-            log.error("revision %s was not confirmed, and cannot be taken back yet: %s", revision, error)
+            log.error(
+                "revision %s was not confirmed, and cannot be taken back yet: %s", revision, error, extra={"revision": revision}
+            )
             self._timers.later(AGAIN, partial(self._unconfirmed.look, revision))
             return
         left += self._unconfirmed.overtaken(revision)
         self.drop(revision)
-        log.warning("revision %s was not confirmed: it is taken back, but for %d items changed since", revision, len(left))
+        said = "revision %s was not confirmed: it is taken back, but for %d items changed since"
+        log.warning(said, revision, len(left), extra={"revision": revision, "keys": left})
         event = {"key": f"revision/{revision}", "event": "taken-back", "left": left, "time": time.time()}
         self._host.note(f"revision/{revision}", lambda: event)
 
@@ -299,7 +302,7 @@ class Transactions:
         try:
             self._journal.commit()
         except NotRecorded as error:
-            log.warning("the history is not up to date: %s", error)
+            log.warning("the history is not up to date: %s", error, extra={"request": envelope.id})
         requests = [one.as_map() for one in self._journal.history(envelope.limit)]
         for one in requests:
             one["confirm_by"] = self._unconfirmed.deadline(one["seq"])

@@ -7,8 +7,10 @@ dependents, not a scan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+V = TypeVar("V")
 
 
 class Dependent(Protocol):
@@ -49,6 +51,11 @@ class Facts:
     def refused(self, fact: str) -> None:
         """It cannot be brought about: has its dependents look why."""
         self._tell(fact)
+
+    def that_are(self, values: Collection[V]) -> Iterator[tuple[str, V]]:
+        """The facts with one of these values. It goes through all of them."""
+        by_identity = {id(value): value for value in values}
+        return ((fact, by_identity[id(value)]) for fact, value in self._values.items() if id(value) in by_identity)
 
     def is_needed(self, fact: str) -> bool:
         return fact in self._dependents

@@ -48,12 +48,14 @@ class Instance:
 
 @dataclass(slots=True)
 class Source:
-    """What a source of microservices last said of itself: `state` since `since`, heard of at `heard` (seconds since the epoch)."""
+    """What a source of microservices last said of itself: `state` since `since`, heard of at `heard` (seconds since the epoch).
+    `connects` is how often it began to follow, or did again."""
 
     state: str
     message: str
     since: float
     heard: float
+    connects: int
 
 
 class Microservices:
@@ -91,7 +93,13 @@ class Microservices:
             except KernelError as error:
                 if error.errno != errno.ESRCH:  # descriptors are short: it is known to the next start still
                     self._state.save("microservice", key, known | {"boot": self._boot})
-                    log.warning("the microservice %s cannot be taken over: %s", known["label"], error.strerror)
+                    about = {
+                        "label": known["label"],
+                        "namespace": f"microservice/{known['label']}",
+                        "source": key.partition("\0")[0],
+                    }
+                    said = "the microservice %s cannot be taken over: %s"
+                    log.warning(said, known["label"], error.strerror, extra=about)
 
     def labels(self) -> list[str]:
         return sorted(self._by_label)
@@ -180,7 +188,10 @@ class Microservices:
         now = time.time()
         known = self.sources.get(source)
         same = known is not None and (known.state, known.message) == (state, message)
-        self.sources[source] = Source(state, message, known.since if known is not None and same else now, now)
+        connects = 0 if known is None else known.connects
+        if state == "following" and (known is None or known.state != state):
+            connects += 1
+        self.sources[source] = Source(state, message, known.since if known is not None and same else now, now, connects)
         if len(self.sources) > SOURCES:
             del self.sources[min(self.sources, key=lambda name: self.sources[name].heard)]
             self.sources_forgotten += 1

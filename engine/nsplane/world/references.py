@@ -167,7 +167,7 @@ class References:
         except KernelError as error:  # descriptors are short: it is remembered, for another start
             self._forget(reference)
             if error.errno not in (*NOWHERE, errno.EPERM, errno.EACCES):  # where it may not be, it has made nothing
-                log.warning("%s is not cleaned up: %s", fact, error.strerror)
+                log.warning("%s is not cleaned up: %s", fact, error.strerror, extra={"namespace": shown(fact)})
         else:
             self._take(reference)
             self._leaving[fact] = 0.0
@@ -463,6 +463,7 @@ class References:
                 "%s is not the same for others on this machine: the agent is in a mount namespace that does not propagate to "
                 "theirs, or theirs not to it; `ip netns` knows nothing of the names that the agent makes",
                 _path(fact),
+                extra={"namespace": shown(fact)},
             )
 
     def _not_made(self, fact: str) -> None:
@@ -577,7 +578,7 @@ class References:
             kernel.delete_netns(fact.removeprefix(OWN))
         except KernelError as error:
             if error.errno != errno.ENOENT:  # deleted from outside at this moment
-                log.warning("%s is not deleted: %s", fact, error.strerror)
+                log.warning("%s is not deleted: %s", fact, error.strerror, extra={"namespace": shown(fact)})
                 return
         self._changed(fact, "deleted")
 
