@@ -14,7 +14,6 @@ from ..privileges import MissingCapability
 from ..process import CannotStart
 from .agent import agent
 from .capture import capture_command
-from .completion import completion
 from .doctor import doctor
 from .importing import import_command
 from .output import say
@@ -23,6 +22,7 @@ from .query import get, info, wait
 from .run import execute, run
 from .schema import schema
 from .settings import where
+from .shells import completion
 from .transactions import COMMANDS
 from .watch import watch
 from .watch_docker import watch_docker
