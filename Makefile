@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench docs man stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -37,6 +37,10 @@ build: .venv/.installed
 	pip install -q --group dev
 	@touch $@
 
+.venv/.docs: .venv/.tools pyproject.toml
+	pip install -q --group docs
+	@touch $@
+
 .venv/.bench: .venv/.tools pyproject.toml
 	pip install -q --group bench
 	@touch $@
@@ -60,7 +64,7 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static docker.io graphviz fonts-liberation
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static docker.io fish fonts-liberation graphviz groff-base mandoc zsh
 
 # For the example in Node, where there is one.
 npm: build/npm/node_modules/zeromq
@@ -129,6 +133,17 @@ bench: peers build .venv/.bench
 # The pictures of docs/, on a kernel that has all kinds of links. Minutes.
 pictures: build packages emulator
 	mkdir -p docs/pictures && tests/vm/run-in-vm -k 6.12 -w docs/pictures python docs/pictures.py
+
+# README.md and docs/ as a site, of which every link leads somewhere: build/docs/index.html.
+docs: .venv/.docs
+	@rm -rf build/docs
+	sphinx-build -q -E -W --keep-going -c docs -d build/docs-read . build/docs
+
+# The manual pages, also to where `man` looks for those of the commands in .venv.
+man: .venv/.installed
+	@rm -rf build/man
+	python docs/man.py build/man
+	@mkdir -p .venv/share/man && cp -r build/man/. .venv/share/man
 
 # After a change to csrc/include/nsplane/.
 stubs: .venv/.tools

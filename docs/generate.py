@@ -31,6 +31,9 @@ NAMED = {name: name for name in ("address", "mac", "prefix")} | {
 }
 """Definitions of the schema that the page calls by a name."""
 
+TOGETHER = {"tap": "tun-and-tap", "tun": "tun-and-tap"}
+"""Kinds that have one section together, which is called so."""
+
 DEFINITIONS = document_schema()["$defs"]
 
 
@@ -68,6 +71,11 @@ def row(field: str, *cells: str) -> str:
     return f"| `{field}` | {' | '.join(cells)} |\n".replace("|  |", "| |")
 
 
+def sentence(description: str) -> str:
+    """The first of a description."""
+    return " ".join(description.split()).partition(". ")[0].removesuffix(".")
+
+
 def table(rows: Iterable[str]) -> str:
     return "| field | type | default | meaning |\n|---|---|---|---|\n" + "".join(rows)
 
@@ -84,6 +92,11 @@ def tables() -> dict[str, str]:
         )
         for kind in kinds
     }
+    made["kinds"] = "| `kind` | is |\n|---|---|\n" + "".join(
+        f"| [`{kind}`](#{TOGETHER.get(kind, kind)}) | {sentence(DEFINITIONS[kind]['description'])} |\n"
+        for kind in kinds
+        if "description" in DEFINITIONS[kind]
+    )
     made["block"] = "| `kind` | column | bytes of a value |\n|---|---|---|\n" + "".join(
         row(DEFINITIONS[way]["title"], f"`{name}`", column["description"].partition(" bytes each")[0])
         for way in ways

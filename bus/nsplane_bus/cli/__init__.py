@@ -24,7 +24,7 @@ MODULES = {
     "apply": "publish:apply",
     "capture": "capture:capture_command",
     "clear": "transactions:clear",
-    "completion": "completion:completion",
+    "completion": "shells:completion",
     "confirm": "transactions:confirm",
     "delete": "publish:delete",
     "doctor": "doctor:doctor",

@@ -20,7 +20,7 @@ from nsplane.world.saved_state import save_now
 
 
 class Existing(Interface, frozen=True, kw_only=True, tag="existing"):
-    """A link that is there, or will be. `link_only` leaves its addresses alone."""
+    """A link that somebody else has made, or will make. `link_only` leaves its addresses alone."""
 
     schema_rules = (in_place_of("host_name", "name", "altname"),)
 

@@ -48,7 +48,7 @@ Pci = Annotated[str, Meta(pattern=r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-
 
 
 class HostDevice(Interface, frozen=True, kw_only=True, tag="host_device"):
-    """A link that is there, or will be, moved into the namespace and given back at the end. Which one, one of `device`, `altname`
+    """A link of somebody else, moved into the namespace and given back at the end. Which one, one of `device`, `altname`
     and `pci` says, or else `mac`."""
 
     device: (
