@@ -9,6 +9,8 @@ from typing import Any
 import click
 import msgspec
 
+from ..printable import printable as printable
+
 Entry = Mapping[str, Any]
 
 DONE = 0
@@ -29,14 +31,6 @@ COLOURS = {
     "pending": "yellow",
     "awaited": "yellow",
 }
-
-
-def printable(text: str) -> str:
-    """What comes from a peer could move the cursor, hide what stands behind it or turn its direction: of what is no letter, mark or
-    space only the escape is shown."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def say(text: str, err: bool = False) -> None:
