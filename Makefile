@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format packages npm peers frr emulator test-c fuzz test-py test-vm bench stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -60,7 +60,7 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static docker.io
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static docker.io graphviz fonts-liberation
 
 # For the example in Node, where there is one.
 npm: build/npm/node_modules/zeromq
@@ -125,6 +125,10 @@ test-vm: packages emulator build .venv/.dev build/c/build.ninja
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
 bench: peers build .venv/.bench
 	python -m benchmarks check
+
+# The pictures of docs/, on a kernel that has all kinds of links. Minutes.
+pictures: build packages emulator
+	mkdir -p docs/pictures && tests/vm/run-in-vm -k 6.12 -w docs/pictures python docs/pictures.py
 
 # After a change to csrc/include/nsplane/.
 stubs: .venv/.tools

@@ -38,6 +38,7 @@ def test_no_command_prints_what_a_peer_said_as_it_came(agent: RunningAgent, tmp_
         ["get"],
         ["get", "--json"],
         ["get", "microservices"],
+        *(["graph", "-o", output] for output in ("svg", "dot", "mermaid", "json")),
         ["info"],
         ["info", "--json"],
         ["why", "interface/br"],

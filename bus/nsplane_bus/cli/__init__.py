@@ -16,6 +16,7 @@ from .agent import agent
 from .capture import capture_command
 from .completion import completion
 from .doctor import doctor
+from .graph import graph
 from .importing import import_command
 from .output import say
 from .publish import apply, delete
@@ -46,6 +47,7 @@ for command in (
     apply,
     delete,
     get,
+    graph,
     why,
     wait,
     watch,

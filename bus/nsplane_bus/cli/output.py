@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from ..printable import printable as printable
 from ..words import Entry, age, container, gist, link_of, place_of, place_text, reason
 
 DONE = 0
@@ -28,14 +29,6 @@ COLOURS = {
     "pending": "yellow",
     "awaited": "yellow",
 }
-
-
-def printable(text: str) -> str:
-    """What comes from a peer could move the cursor, hide what stands behind it or turn its direction: of what is no letter, mark or
-    space only the escape is shown."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def say(text: str, err: bool = False) -> None:
