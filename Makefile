@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench screenshots stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -60,7 +60,7 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static docker.io graphviz fonts-liberation
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static docker.io chromium graphviz fonts-liberation
 
 # For the example in Node, where there is one.
 npm: build/npm/node_modules/zeromq
@@ -129,6 +129,10 @@ bench: peers build .venv/.bench
 # The pictures of docs/, on a kernel that has all kinds of links. Minutes.
 pictures: build packages emulator
 	mkdir -p docs/pictures && tests/vm/run-in-vm -k 6.12 -w docs/pictures python docs/pictures.py
+
+# The pictures of docs/web.md, of a browser that looks at `nsplane web`.
+screenshots: packages build .venv/.dev
+	tests/box python docs/screenshots.py
 
 # After a change to csrc/include/nsplane/.
 stubs: .venv/.tools

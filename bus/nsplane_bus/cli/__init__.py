@@ -27,6 +27,7 @@ from .settings import where
 from .transactions import COMMANDS
 from .watch import watch
 from .watch_docker import watch_docker
+from .web import web
 from .why import why
 
 TRACEBACK = "NSPLANE_TRACEBACK"
@@ -58,6 +59,7 @@ for command in (
     execute,
     info,
     doctor,
+    web,
     schema,
     completion,
     watch_docker,
