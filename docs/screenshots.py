@@ -87,7 +87,7 @@ def take(page: Page, address: str, directory: Path, host: subprocess.Popen[str])
         with Image.open(file) as picture:
             picture.convert("RGB").quantize(COLOURS).save(file, optimize=True)
 
-    shoot("picture", "#/picture", '[data-key="interface/rack1-br"]', 500)
+    shoot("picture", "#/picture", '[data-key="interface/rack1-br"]', 680)
     shoot("items", "#/items", ".sizer .line")
     host.terminate()
     shoot("item", "#/item/interface%2Fdb1", '.chain [data-state="awaited"]')
