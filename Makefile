@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench docs man stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench screenshots docs man stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -64,7 +64,8 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static docker.io fish fonts-liberation graphviz groff-base mandoc zsh
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static chromium docker.io fish fonts-liberation graphviz groff-base \
+		mandoc zsh
 
 # For the example in Node, where there is one.
 npm: build/npm/node_modules/zeromq
@@ -133,6 +134,10 @@ bench: peers build .venv/.bench
 # The pictures of docs/, on a kernel that has all kinds of links. Minutes.
 pictures: build packages emulator
 	mkdir -p docs/pictures && tests/vm/run-in-vm -k 6.12 -w docs/pictures python docs/pictures.py
+
+# The pictures of docs/web.md, of a browser that looks at `nsplane web`.
+screenshots: packages build .venv/.dev
+	tests/box python docs/screenshots.py
 
 # README.md and docs/ as a site, of which every link leads somewhere: build/docs/index.html.
 docs: .venv/.docs

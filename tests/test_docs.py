@@ -41,6 +41,7 @@ trap 'code=$?; kill $(jobs -p) 2>/dev/null || :; wait; exit $code' EXIT
 BEGUN = {
     "nsplane agent": "until nsplane info >/dev/null 2>&1; do sleep 0.05; done\n",
     "nsplane metrics ": "until (: </dev/tcp/127.0.0.1/9464) 2>/dev/null; do sleep 0.05; done\n",
+    "nsplane web": "until (exec 3<>/dev/tcp/127.0.0.1/8480) 2>/dev/null; do sleep 0.05; done\n",
     "nsplane watch ": """until nsplane info --json | grep -q '"subscriptions":[1-9]'; do sleep 0.05; done\n""",
 }
 """What goes on in the background, and how to wait until it has begun. Who types the next command has waited."""

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from nsplane_bus.cli.transactions import grouped, outcome, revisions_of, took
+from nsplane_bus.past import grouped, outcome, revisions_of, took
 
 from .conftest import RunningAgent, eventually
 

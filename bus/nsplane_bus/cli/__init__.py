@@ -44,6 +44,7 @@ MODULES = {
     "wait": "query:wait",
     "watch": "watch:watch",
     "watch-docker": "watch_docker:watch_docker",
+    "web": "web:web",
     "why": "why:why",
 }
 """Where each command is: MODULE:NAME."""

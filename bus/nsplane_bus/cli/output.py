@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,7 @@ import click
 import msgspec
 
 from ..printable import printable as printable
-
-Entry = Mapping[str, Any]
+from ..words import Entry, age, container, gist, link_of, place_of, place_text, reason
 
 DONE = 0
 FAILED = 1
@@ -47,37 +45,6 @@ def exit_code(states: Iterable[str]) -> int:
         elif state not in ("configured", "removed", "superseded", "running"):
             return FAILED
     return code
-
-
-def reason(entry: Entry) -> str:
-    """Why an item is as it is: what is missing, or what the kernel said; and what a microservice is."""
-    parts = []
-    if entry.get("pid"):
-        parts.append(f"process {entry['pid']} of {container(entry) or entry['source']}")
-    if entry.get("current") is False and entry.get("event") != "stopped":
-        parts.append("(does not stand behind the label)")
-    if entry.get("missing"):
-        parts.append("missing " + ", ".join(entry["missing"]))
-    if entry.get("message"):
-        parts.append(str(entry["message"]))
-    if entry.get("errno") and entry["state"] != "invalid":
-        parts.append(f"({entry['errno']})")
-    return " ".join(parts)
-
-
-def age(since: float | None) -> str:
-    """Seconds since the epoch as a time ago."""
-    if since is None:
-        return ""
-    seconds = max(0.0, time.time() - since)
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
 
 
 def print_json(value: object) -> None:
@@ -149,48 +116,6 @@ def print_wide(entries: Sequence[Entry], places: Mapping[str, Any], no_trunc: bo
     print_table(("KEY", "STATE", "SOURCE", "SINCE", "NAMESPACE", "LINK", "WHAT", "WHY"), rows, no_trunc)
 
 
-def place_of(item: Mapping[str, Any], places: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The reference to the namespace that an item is in: of a route or the like that of its interface's item. None: the agent's."""
-    if "interface" in item and "namespace" not in item:
-        item = places.get(item["interface"], item)
-    found: Mapping[str, Any] | None = item.get("namespace")
-    return found
-
-
-def place_text(namespace: Mapping[str, Any] | None) -> str:
-    """How a namespace is called in a table: that of a name by its name, others with what sort of name it is; `.` is the agent's."""
-    if namespace is None:
-        return "."
-    value = next((str(part) for name, part in namespace.items() if name != "type"), "")
-    return value if namespace.get("type") == "name" else f"{namespace.get('type')}:{value}"
-
-
-def link_of(item: Mapping[str, Any], places: Mapping[str, Any]) -> str:
-    """What the kernel calls the link that an item is, or is on."""
-    if "interface" in item and "namespace" not in item:
-        item = places.get(item["interface"], {"name": item["interface"]})
-    return str(item.get("host_name") or item.get("name") or item.get("interface") or "")
-
-
-def gist(item: Mapping[str, Any]) -> str:
-    """Addresses of an interface; where a route or an entry leads to."""
-    addresses = item.get("addresses") or ()
-    parts = [str(one.get("address", "") if isinstance(one, Mapping) else one) for one in addresses]
-    if "gateway" in item:
-        parts.append(f"via {item['gateway']}")
-    parts += [
-        f"via {hop.get('gateway', '')}" + (f" dev {hop['interface']}" if "interface" in hop else "")
-        for hop in item.get("nexthops") or ()
-    ]
-    if item.get("kind") == "route" and "type" in item:
-        parts.append(str(item["type"]))
-    if item.get("kind") == "arp":
-        parts.append(str(item.get("mac", "")))
-    elif item.get("kind") == "fdb" and "dst" in item:
-        parts.append(f"dst {item['dst']}")
-    return " ".join(parts)
-
-
 def print_microservices(entries: Sequence[Entry], no_trunc: bool = False) -> None:
     rows = [
         (
@@ -206,9 +131,3 @@ def print_microservices(entries: Sequence[Entry], no_trunc: bool = False) -> Non
         for entry in entries
     ]
     print_table(("LABEL", "PID", "CONTAINER", "SOURCE", "RUNS FOR", "CURRENT", "CONFIGURED", "WAITING"), rows, no_trunc)
-
-
-def container(entry: Entry) -> str:
-    """A microservice's container, as docker shows it: its name, and the beginning of its id."""
-    short = (entry.get("container") or "")[:12]
-    return f"{entry['name']} ({short})" if entry.get("name") else short

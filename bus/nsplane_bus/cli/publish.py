@@ -11,9 +11,10 @@ from nsplane import check_frame
 from ..client import Client, Ticket
 from ..errors import InvalidItems
 from ..result import Result, sum_up
+from ..words import counted
 from .completion import asked, files_of_items, keys
 from .files import Item
-from .output import counted, exit_code, print_entries, print_json
+from .output import exit_code, print_entries, print_json
 from .progress import progress
 from .settings import Settings, pass_settings, where
 from .wanted import keys_of, wanted

@@ -10,14 +10,13 @@ from nsplane.kinds import NAMES
 
 from ..client import WAITED_FOR
 from ..errors import TimedOut
+from ..words import place_of, place_text
 from .completion import asked, keys, keys_or_services, places, sources
 from .output import (
     DONE,
     FAILED,
     PENDING,
     exit_code,
-    place_of,
-    place_text,
     print_entries,
     print_json,
     print_microservices,

@@ -6,8 +6,9 @@ import time
 import click
 
 from ..event import AgentBack, AgentGone, AgentRestarted, Event, EventsLost
+from ..words import drift, reason
 from .completion import asked, topics
-from .output import COLOURS, print_json, printable, reason, say
+from .output import COLOURS, print_json, printable, say
 from .settings import Settings, pass_settings, where
 
 
@@ -62,20 +63,3 @@ def print_event(topic: str, body: dict[str, object]) -> None:
     shown = click.style(state, dim=True) if colour == "dim" else click.style(state, colour)
     start, end = printable(f"{now()}  {topic.removeprefix('item/')}  {before}"), printable(drift(body) or reason(body))
     click.echo(f"{start}{shown}  {end}".rstrip())
-
-
-def drift(body: dict[str, object]) -> str:
-    """What somebody else has made of it, and what becomes of that."""
-    found = body.get("found")
-    fields = body.get("fields")
-    if found == "altered" and isinstance(fields, list) and fields:
-        return f"somebody else has changed {', '.join(map(str, fields))}: it is put right"
-    if found == "missing" and not body.get("message"):
-        return "somebody else has deleted it: it is made again"
-    return str(DRIFT.get(str(found), "")) if not body.get("message") else ""
-
-
-DRIFT = {
-    "altered": "somebody else has changed it: it is put right",
-    "stale": "it was left, and nobody wants it: it was removed",
-}

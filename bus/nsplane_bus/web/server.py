@@ -1,0 +1,81 @@
+"""Where the pages are served: the address, and the server behind it."""
+
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable, Collection
+from types import FrameType
+from typing import NamedTuple
+
+import uvicorn
+
+from ..protocol import Endpoints
+from .app import Pages
+
+CONNECTIONS = 256
+SEND_BUFFER = 256 << 10
+"""Bytes that the kernel keeps for one browser that does not read."""
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return ipaddress.ip_address(self.host).is_loopback
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address_of(text: str) -> Address:
+    """The address and port that a text such as `127.0.0.1:8480` or `[::1]:8480` names. ValueError where it names none."""
+    host, _, port = text.rpartition(":")
+    if host.startswith("[") == (":" in host) and port.isascii() and port.isdigit() and int(port) < 1 << 16:
+        try:
+            return Address(str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))), int(port))
+        except ValueError:
+            pass
+    raise ValueError(f"{text!r} is no ADDRESS:PORT, such as 127.0.0.1:8480 or [::1]:8480")
+
+
+def listen(address: Address) -> socket.socket:
+    """A socket that listens there; port 0 is any that is free. OSError where it cannot be."""
+    made = socket.create_server(
+        (address.host, address.port), family=socket.AF_INET6 if ":" in address.host else socket.AF_INET, backlog=CONNECTIONS
+    )
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # those that are accepted have it from this one
+    return made
+
+
+class Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._ending()  # it would wait for streams that nobody ends
+        super().handle_exit(sig, frame)
+
+
+def serve(made: socket.socket, where: Endpoints, names: Collection[str] = ()) -> None:
+    """Serves the pages of an agent until SIGTERM or SIGINT."""
+    pages = Pages(where, names)
+    config = uvicorn.Config(
+        pages.app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=5,
+    )
+    # When it has ended it raises the signal again, for whoever handled that before.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    Server(config, pages.end_streams).run([made])
