@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 import click
 
-from .logs import log_level
+from .logs import log_options
 from .output import say
 from .settings import Settings, pass_settings, where
 
@@ -21,7 +21,7 @@ EXTRA = "the pages need starlette and uvicorn: pip install 'nsplane[web]'"
     multiple=True,
     help="A name by which browsers ask for the pages, beside addresses and localhost. May be given several times.",
 )
-@log_level
+@log_options
 @where()
 @pass_settings
 def web(settings: Settings, listen_at: str, public: bool, names: tuple[str, ...]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..client import Client
 from ..errors import BusError, Unreachable
+from ..event import Event
 from ..protocol import Endpoints
-from ..subscription import Event, Subscription
+from ..subscription import Subscription
 from ..words import Entry
 from .browsers import Browsers
 from .links import PREFIXES, Links
@@ -126,9 +127,10 @@ class Follower:
         heard = time.time()
         rows: dict[str, Row | None] = {}
         links: dict[str, Entry | None] = {}
-        for topic, body in batch:
-            sort, _, key = topic.partition("/")
+        for event in batch:
+            sort, _, key = event.topic.partition("/")
             if sort == "item":
+                body = event.body
                 ended = body["state"] == "removed"
                 entry = {name: value for name, value in body.items() if name not in ("seq", "previous")}
                 rows[key] = None if ended else row_of(entry)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..chain import sentence
+from ..event import Event
 from ..past import Group, outcome, revisions_of, took
-from ..subscription import Event
 from ..words import Entry, container, drift, gist, place_text, reason
 
 Row = dict[str, Any]
