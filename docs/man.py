@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from nsplane_bus.cli import nsplane
+from nsplane_bus.cli import MODULES, nsplane
 
 DOCS = Path(__file__).parent
 REFERENCE = DOCS / "command-line.md"
@@ -130,7 +130,7 @@ def others(name: str, text: str) -> list[str]:
     """Pages to see also: those of the commands that stand in a page."""
     if not name:
         return [*OTHER_PAGES]
-    mentioned = {*re.findall(r"\bnsplane ([a-z-]+)", text)} & nsplane.commands.keys() - {name}
+    mentioned = {*re.findall(r"\bnsplane ([a-z-]+)", text)} & MODULES.keys() - {name}
     return ["nsplane(1)", *(f"nsplane-{other}(1)" for other in sorted(mentioned))]
 
 
@@ -175,10 +175,11 @@ def page_name(path: str) -> str:
 
 
 def subcommands(context: click.Context) -> list[click.Context]:
-    if not isinstance(context.command, click.Group):
+    group = context.command
+    if not isinstance(group, click.Group):
         return []
-    commands = context.command.commands.items()
-    return [click.Context(command, info_name=name, parent=context) for name, command in commands if not command.hidden]
+    commands = [(name, group.get_command(context, name)) for name in group.list_commands(context)]
+    return [click.Context(command, info_name=name, parent=context) for name, command in commands if command and not command.hidden]
 
 
 def pages(context: click.Context) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,8 @@ import pytest
 from nsplane_bus.cli import nsplane
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = [name for name, command in nsplane.commands.items() if not command.hidden]
+WITHIN = click.Context(nsplane)
+COMMANDS = nsplane.list_commands(WITHIN)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,8 @@ def test_mandoc_has_nothing_to_say_of_the_pages(pages: list[Path]) -> None:
 @needs_groff
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_page_has_what_help_and_the_docs_say(name: str, pages: list[Path]) -> None:
-    command = nsplane.commands[name]
+    command = nsplane.get_command(WITHIN, name)
+    assert command is not None
     shown = rendered(*(page for page in pages if page.name == f"nsplane-{name}.1"))
     for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "SEE ALSO"):
         assert f" {section} " in shown
