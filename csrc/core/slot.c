@@ -204,8 +204,8 @@ void nsp_slot_ready_in_vrf(struct nsp_core *core, uint32_t number, uint32_t netn
 		slot->text = NULL;
 		slot->missing.len = 0;
 		mp_put_array(&slot->missing, 0);
-		if (slot->ready)
-			lose(core, number, 0);
+		if (slot->ready) /* the link itself lives on where it has only come into another VRF, or left one */
+			lose(core, number, slot->netns == netns && slot->ifindex == ifindex ? NSP_SLOT_WITHDRAW : 0);
 		slot->generation = ++core->slot_generation;
 		slot->ready = true;
 		slot->netns = netns;
