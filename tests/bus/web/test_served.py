@@ -128,7 +128,7 @@ def test_without_an_agent_pages_are_served_and_say_so(directory: object) -> None
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--listen", "0.0.0.0:0"], 2, "0.0.0.0 is not an address of loopback: --public serves the pages there all the same."),
+        (["--listen", "0.0.0.0:0"], 2, "0.0.0.0 is not an address of loopback: --public listens there all the same."),
         (["--listen", "[::]:0"], 2, ":: is not an address of loopback"),
         (["--listen", "localhost:80"], 2, "is no ADDRESS:PORT, such as 127.0.0.1:8480 or [::1]:8480"),
         (["--listen", "127.0.0.1:99999"], 2, "is no ADDRESS:PORT"),
