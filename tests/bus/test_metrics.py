@@ -129,6 +129,10 @@ def test_how_often_a_source_followed_is_counted(agent: RunningAgent) -> None:
     client.status("ended")
     assert value(told(agent)["nsplane_source_following"], source="d" + SHOWN) == 0
     assert all(line.isprintable() for line in agent.nsplane("metrics").stdout.splitlines())
+    agent.client("d" + SHOWN).status("following")  # is shown alike
+    found = told(agent)
+    assert value(found["nsplane_source_connects"], source="d" + SHOWN) == 3
+    assert value(found["nsplane_source_following"], source="d" + SHOWN) == 1
 
 
 def test_who_is_busiest_is_known_for_a_while(agent: RunningAgent) -> None:
@@ -181,7 +185,40 @@ def test_scrapes_follow_the_agent_through_its_restart(agent: RunningAgent, scrap
     assert again.stop() == 0
 
 
-@pytest.mark.parametrize("listen", ["x", "localhost", "1:2:3", "70000", "127.0.0.1:"])
+def test_a_deleted_route_to_a_network_is_the_same_in_drift_and_repairs(agent: RunningAgent) -> None:
+    client = agent.client()
+    client.put([bridge(agent)])
+    subprocess.run(["ip", "-n", agent.name, "route", "del", "10.0.0.0/24"], check=True)
+    client.resync()
+    assert client.info()["drift"] == {"missing": 1, "altered": 0, "stale": 0}
+    assert client.info()["repairs"]["interface"] == {"missing": 1, "altered": 0, "stale": 0}
+    assert value(told(agent)["nsplane_repairs"], kind="interface", found="missing") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--listen", "0.0.0.0:0"], 2, "0.0.0.0 is not an address of loopback: --public listens there all the same."),
+        (["--listen", "[::]:0"], 2, ":: is not an address of loopback"),
+        (
+            ["--public", "--listen", "192.0.2.1:9464"],
+            1,
+            "whoever reaches 192.0.2.1:9464 sees all figures of the agent",
+        ),
+    ],
+)
+def test_beyond_loopback_it_listens_for_who_says_so(directory: Path, options: list[str], code: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nsplane_bus", "--runtime-dir", str(directory), "metrics", *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("listen", ["x", "localhost", "localhost:80", "1:2:3", "70000", "127.0.0.1:"])
 def test_where_nobody_can_listen_is_wrong_usage(directory: Path, listen: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "nsplane_bus", "--runtime-dir", str(directory), "metrics", "--listen", listen],

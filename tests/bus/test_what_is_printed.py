@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nsplane_bus.cli.output import printable
+from nsplane_bus.printable import printable
 
 from .conftest import NSPLANE, RunningAgent, eventually
 

@@ -12,9 +12,10 @@ from nsplane.capture import Found, Place, capture
 from nsplane.kernel import KernelError, identify_netns, list_netns, open_netns, open_netns_name, open_netns_pid
 from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 
+from ..printable import printable
 from ..privileges import require
 from .completion import asked, captured
-from .output import print_json, printable
+from .output import print_json
 from .settings import Settings, pass_settings, where
 from .written import written
 

@@ -13,6 +13,7 @@ from nsplane.kernel import BULK_KINDS, list_netns
 
 from ..client import Client
 from ..errors import BusError
+from ..words import place_text
 from .settings import Settings
 
 SECONDS = 2.0
@@ -68,8 +69,7 @@ def places(client: Client, _incomplete: str) -> Iterable[str]:
     for entry in client.get("interface/"):
         namespace: Any = entry["item"].get("namespace")
         if namespace is not None:
-            value = next(str(part) for name, part in namespace.items() if name != "type")
-            found[value if namespace["type"] == "name" else f"{namespace['type']}:{value}"] = None
+            found[place_text(namespace)] = None
     return found
 
 

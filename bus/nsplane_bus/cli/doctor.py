@@ -10,8 +10,9 @@ from nsplane import machine_id
 
 from ..doctor import Agent, Finding, look
 from ..errors import BusError
+from ..printable import printable
 from .agent import checked_id, state_dir
-from .output import DONE, FAILED, PENDING, print_json, printable
+from .output import DONE, FAILED, PENDING, print_json
 from .settings import Settings, pass_settings, where
 
 COLOURS = {"ok": "green", "note": "blue", "warning": "yellow", "problem": "red"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ..errors import BusError
-from .output import printable
+from ..printable import printable
 
 Info = Mapping[str, Any]
 Sort = type[CounterMetricFamily] | type[GaugeMetricFamily]
@@ -235,10 +236,17 @@ def _sources(sources: Mapping[str, Any]) -> Iterator[Metric]:
         "nsplane_source_following", "Whether a source of microservices, such as docker, follows.", labels=["source"]
     )
     connects = CounterMetricFamily("nsplane_source_connects", "How often it began to follow, or did again.", labels=["source"])
-    for name, source in sources.items():
-        follows.add_metric([printable(name)], float(source["state"] == "following"))
+    following: dict[str, bool] = {}
+    begun: Counter[str] = Counter()
+    for name, source in sources.items():  # peers choose these names: two may be shown alike, and no series may come twice
+        shown = printable(name)
+        following[shown] = following.get(shown, False) or source["state"] == "following"
         if "connects" in source:
-            connects.add_metric([printable(name)], source["connects"])
+            begun[shown] += source["connects"]
+    for shown, follows_now in following.items():
+        follows.add_metric([shown], float(follows_now))
+    for shown, count in begun.items():
+        connects.add_metric([shown], count)
     yield follows
     yield connects
 

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from .output import json_line, printable
+from ..printable import printable
+from .output import json_line
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from ..printable import printable as printable
+from ..printable import printable
 from ..words import Entry, age, container, gist, link_of, place_of, place_text, reason
 
 DONE = 0

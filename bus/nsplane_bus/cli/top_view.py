@@ -11,7 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from .output import COLOURS, printable
+from ..printable import printable
+from .output import COLOURS
 
 STATES = ("configured", "pending", "retrying", "failed")
 ROWS = 10

@@ -15,13 +15,14 @@ from nsplane.journal import InUse, NotRecorded
 
 from ..errors import Unreachable
 from ..past import last_groups, outcome, revisions_of, took
+from ..printable import printable
 from ..privileges import ALL, require
 from ..result import Result
 from ..words import counted
 from .agent import checked_id, state_dir
 from .completion import asked, files_of_items, revisions
 from .completion import keys as keys_
-from .output import DONE, FAILED, PENDING, print_entries, print_json, print_table, printable, say
+from .output import DONE, FAILED, PENDING, print_entries, print_json, print_table, say
 from .publish import finish
 from .settings import Settings, pass_settings, where
 from .wanted import wanted

@@ -6,9 +6,10 @@ import time
 import click
 
 from ..event import AgentBack, AgentGone, AgentRestarted, Event, EventsLost
+from ..printable import printable
 from ..words import drift, reason
 from .completion import asked, topics
-from .output import COLOURS, print_json, printable, say
+from .output import COLOURS, print_json, say
 from .settings import Settings, pass_settings, where
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import msgpack
 
@@ -12,7 +12,8 @@ from nsplane.kinds import KINDS, decode
 from nsplane.kinds.pair import PairKind, peer_of
 from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Interface, Namespace, interface_key
 
-Entry = Mapping[str, Any]
+from ..words import Entry, container
+
 State = Literal["configured", "pending", "failed", "absent"]
 """As in entries, `failed` with what is tried again. `absent`, of nodes only: an item names it, and nobody has put it."""
 Relation = Literal["peer", "master", "lower"]
@@ -163,8 +164,7 @@ def _run(boxes: dict[str, Box], entry: Entry) -> None:
     if entry["state"] == "awaited":
         boxes[box.id] = Box(box.id, box.kind, box.name, "pending", "awaited: nothing runs under this label")
     elif entry["current"]:
-        container = str(entry.get("container") or "")[:12]
-        runs = f"container {entry.get('name') or container}" if container else f"process {entry['pid']}"
+        runs = f"container {entry.get('name') or container(entry)}" if entry.get("container") else f"process {entry['pid']}"
         boxes[box.id] = Box(box.id, box.kind, box.name, "configured", runs)
 
 

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import zmq
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -41,9 +42,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Pages:
-    """One agent's pages. `routes` are served beside them."""
+    """One agent's pages."""
 
-    def __init__(self, where: Endpoints, names: Collection[str] = (), routes: Sequence[BaseRoute] = ()) -> None:
+    def __init__(self, where: Endpoints, names: Collection[str] = ()) -> None:
         self._where = where
         self.browsers: Browsers | None = None
         pages = Starlette(
@@ -57,9 +58,8 @@ class Pages:
                 Route("/api/picture", self._picture),
                 Route("/graph.css", self._colours),
                 Mount("/static", StaticFiles(directory=STATIC)),
-                *routes,
             ],
-            exception_handlers={BusError: unavailable},
+            exception_handlers={BusError: unavailable, zmq.ZMQError: unavailable, OSError: unavailable},
             lifespan=self._life,
         )
         self.app = Guard(pages, names)
@@ -109,12 +109,14 @@ class Pages:
             entry = client.entry(key)
             if entry is None:
                 return {"entry": None, "chain": [], "requests": []}
-            of_source = [one for one in last_requests(client) if one["source"] == entry["source"]]
+            source = entry.get("source")  # what is waited for and is nobody's has none
+            of_source = [one for one in last_requests(client) if one["source"] == source] if source is not None else []
             groups = [request_row(group) for group in grouped(of_source)[:20]]
             return {"entry": entry, "chain": chain_rows(list(chain(client, entry))), "requests": groups}
 
         answer = await self._questions.ask(found)
-        return json(answer | {"past": self._follower.past(key), "since": self._follower.status.get("since")})
+        # First what was heard, then since when all was heard: meanwhile the latter can only become later.
+        return json(answer | {"past": self._follower.past(key), "since": self._follower.heard_since()})
 
     async def _past(self, _request: Request) -> Response:
         return json({"events": self._follower.past(limit=EVENTS)})
@@ -181,5 +183,5 @@ def json(value: object) -> Response:
     return Response(_encode(value), media_type="application/json")
 
 
-def unavailable(_request: Request, error: Exception) -> Response:
+async def unavailable(_request: Request, error: Exception) -> Response:
     return Response(_encode({"error": str(error)}), 503, media_type="application/json")

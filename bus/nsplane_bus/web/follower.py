@@ -1,5 +1,6 @@
 """Follows the agent, in a thread: what happens is kept for a while, and told to the browsers ten times a second at most."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from .browsers import Browsers
 from .links import PREFIXES, Links
 from .rows import Row, event_row, row_of
 
+log = logging.getLogger(__name__)
+
 BATCH_SECONDS = 0.1
 STORM = 5_000
 """So many events in one batch are not followed one by one: the subscription is ended for a second, so that neither the agent
@@ -27,6 +30,8 @@ LOOK_SHARE = 20
 """How often to look what no event tells (counts, and items that are another without being in another state), while somebody
 watches: at most each second, and not for more than a twentieth of the time."""
 AGAIN_SECONDS = 0.25
+FAULT_SECONDS = 2.0
+"""How long to wait after what is no answer of an agent and nobody expects: no descriptors, an agent of another version."""
 ANSWER_SECONDS = 5
 KEPT = 5_000
 """Events that are kept for the timeline."""
@@ -45,6 +50,8 @@ class Follower:
         self._revision: int | None = None
         self._is_stale = False
         self._since: float | None = None
+        """Since when every event was heard; None where none are."""
+        self._heard = 0
         self.links = Links()
         self._past: deque[Row] = deque(maxlen=KEPT)
         self._past_lock = threading.Lock()
@@ -65,15 +72,32 @@ class Follower:
             rows = reversed(list(self._past))
         return list(islice((row for row in rows if key is None or row["key"] == key), limit))
 
+    def heard_since(self) -> float:
+        """Since when all that happened is among `past`: seconds since the epoch."""
+        with self._past_lock:
+            oldest = self._past[0]["time"] if len(self._past) == KEPT else 0.0
+        since = self._since
+        return max(time.time() if since is None else since, oldest)
+
     def _run(self) -> None:
         while not self._closing.is_set():
             pause = AGAIN_SECONDS
             try:
                 pause = self._follow()
             except BusError as error:
-                self._revision = None
-                self._say(agent="gone", why=str(error))
+                self._gone(str(error))
+            except Exception as error:
+                pause = FAULT_SECONDS
+                why = f"it cannot be followed: {type(error).__name__}: {error}"
+                if why != self.status.get("why"):
+                    log.exception("the agent cannot be followed; it is tried again")
+                self._gone(why)
+            self._since = None
             self._closing.wait(pause)
+
+    def _gone(self, why: str) -> None:
+        self._revision = None
+        self._say(agent="gone", why=why)
 
     def _follow(self) -> float:
         """Until this process ends, or a storm begins: then it returns how long to wait. BusError when the agent has gone."""
@@ -101,12 +125,11 @@ class Follower:
 
     def _survey(self, client: Client) -> None:
         """Begins anew: of what happened meanwhile nothing is known."""
+        self._since = time.time()
         info = client.info()
         self.links.replace(entries_of(client))
         self._revision = info["revision"]
-        if self._since is None or self.status.get("instance") != info["instance"]:
-            self._since = time.time()
-        self._say(**told_of(info), since=self._since)
+        self._say(**told_of(info))
         self._browsers.tell("reload", {"why": "anew"})
 
     def _look(self, client: Client) -> None:
@@ -116,7 +139,7 @@ class Follower:
             self._revision, self._is_stale = info["revision"], False
             changed, gone = self.links.replace(entries_of(client))
             self._tell_changes([row_of(one) for one in changed], gone, ())
-        self._say(**told_of(info), since=self._since)
+        self._say(**told_of(info))
         ended = time.monotonic()
         self._next_look = ended + max(LOOK_SECONDS, LOOK_SHARE * (ended - began))
 
@@ -139,7 +162,8 @@ class Follower:
             elif sort == "microservice":
                 self._next_look = 0.0
         self.links.take(links)
-        happened = [event_row(event, heard) for event in batch]
+        happened = [event_row(event, heard) | {"number": number} for number, event in enumerate(batch, self._heard + 1)]
+        self._heard += len(batch)
         with self._past_lock:
             self._past.extend(happened)
         gone = [key for key, row in rows.items() if row is None]

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from nsplane.errors import ItemError
+
 from ..graph import Graph, NoLayout, graph_of, to_svg
 from ..graph.labels import title
 from .links import Links
@@ -50,7 +52,10 @@ class Picture:
 
     def _draw(self, place: str) -> Drawn:
         version, entries = self._links.entries()
-        graph = graph_of(entries)
+        try:
+            graph = graph_of(entries)
+        except ItemError as error:  # of an agent of another version
+            return Drawn(version, [], 0, None, "", str(error))
         places = places_of(graph)
         if place:
             graph = graph.around(node.key for node in graph.nodes if node.box == place)

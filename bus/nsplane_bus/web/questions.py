@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import zmq
+
 from ..client import Client
 from ..errors import BusError
 from ..protocol import Endpoints
@@ -22,7 +24,8 @@ class Questions:
         self._thread = ThreadPoolExecutor(1, "questions")
 
     async def ask(self, question: Callable[[Client], T]) -> T:
-        """What the question, which is put to a client, comes to. BusError where there is no agent, or no answer."""
+        """What the question, which is put to a client, comes to. BusError where there is no agent, or no answer; ZMQError or
+        OSError where nothing can be asked, for want of descriptors."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, question)
 
     def _ask(self, question: Callable[[Client], T]) -> T:
@@ -30,7 +33,7 @@ class Questions:
             self._client = Client(self._where.bus, events=self._where.events, timeout=SECONDS)
         try:
             return question(self._client)
-        except BusError:
+        except (BusError, zmq.ZMQError, OSError):
             self._close()
             raise
 

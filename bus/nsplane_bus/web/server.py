@@ -1,11 +1,9 @@
 """Where the pages are served: the address, and the server behind it."""
 
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Collection
 from types import FrameType
-from typing import NamedTuple
 
 import uvicorn
 
@@ -17,34 +15,9 @@ SEND_BUFFER = 256 << 10
 """Bytes that the kernel keeps for one browser that does not read."""
 
 
-class Address(NamedTuple):
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        return ipaddress.ip_address(self.host).is_loopback
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def address_of(text: str) -> Address:
-    """The address and port that a text such as `127.0.0.1:8480` or `[::1]:8480` names. ValueError where it names none."""
-    host, _, port = text.rpartition(":")
-    if host.startswith("[") == (":" in host) and port.isascii() and port.isdigit() and int(port) < 1 << 16:
-        try:
-            return Address(str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))), int(port))
-        except ValueError:
-            pass
-    raise ValueError(f"{text!r} is no ADDRESS:PORT, such as 127.0.0.1:8480 or [::1]:8480")
-
-
-def listen(address: Address) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0 is any that is free. OSError where it cannot be."""
-    made = socket.create_server(
-        (address.host, address.port), family=socket.AF_INET6 if ":" in address.host else socket.AF_INET, backlog=CONNECTIONS
-    )
+    made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=CONNECTIONS)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # those that are accepted have it from this one
     return made
 

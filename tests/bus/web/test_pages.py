@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from ...engine.conftest import SLOWNESS
-from ..conftest import RunningAgent, start_agent
+from ..conftest import RunningAgent, eventually, start_agent
 from .conftest import Looking
 
 PAGES = ("#/picture", "#/items", "#/timeline", "#/item/interface%2Fbr0")
@@ -59,6 +60,95 @@ def test_what_is_put_anew_is_shown_though_its_state_is_as_it_was(looking: Lookin
     expect(page.locator(".sizer .line .what")).to_have_text("10.0.0.1/24")
     agent.client().put([bridge | {"addresses": ["10.0.0.7/24"]}])
     expect(page.locator(".sizer .line .what")).to_have_text("10.0.0.7/24")
+
+
+def test_a_route_that_is_put_anew_is_shown_after_a_while(looking: Looking) -> None:
+    agent = looking.served.agent
+    route = lab(agent)[3]
+    agent.client().put([route])
+    page = looking.open("#/items")
+    what = page.locator('[data-key="route/web0/10.9.0.0/16"] .what')
+    expect(what).to_have_text("via 10.0.0.1")
+    agent.client().put([route | {"gateway": "10.0.0.9"}])
+    expect(what).to_have_text("via 10.0.0.9")
+
+
+def test_a_tab_that_nobody_looks_at_has_no_connection(looking: Looking) -> None:
+    """Chromium without a window shows all of its tabs; so this one is told what a browser tells those behind others."""
+    agent = looking.served.agent
+    agent.client().put(lab(agent)[:1])
+    page = looking.open("#/items")
+    expect(page.locator(".sizer .line")).to_have_count(1)
+    turn = """is => {
+        Object.defineProperty(document, "hidden", { value: is, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/stream")):
+        page.evaluate(turn, True)
+    agent.client().put(lab(agent)[1:])
+    with page.expect_request("**/api/stream"):
+        page.evaluate(turn, False)
+    expect(page.locator(".sizer .line")).to_have_count(5)
+    agent.client().delete(["route/web0/10.9.0.0/16"])
+    expect(page.locator(".sizer .line")).to_have_count(4)
+
+
+def test_events_are_listed_once(looking: Looking) -> None:
+    """Those that are heard while the events so far are loaded come with these too."""
+    agent = looking.served.agent
+    page = looking.page
+    waits = {"kind": "route", "interface": "none", "dst": "10.77.0.0/16"}
+    put: list[object] = []
+
+    def late(route: Route) -> None:
+        if not put:
+            put.append(agent.client().put([waits]))
+            eventually(lambda: b"10.77.0.0/16" in looking.served.ask("/api/past").read())
+        route.continue_()
+
+    page.route("**/api/past*", late)
+    page.goto(looking.served.address + "#/timeline")
+    happened = page.locator('.happenings [data-sort="item"]').filter(has_text="10.77.0.0/16")
+    expect(happened).to_have_count(1)
+    agent.client().delete(["route/none/10.77.0.0/16"])
+    expect(happened.filter(has_text="removed")).to_have_count(1)
+    expect(happened).to_have_count(2)
+
+
+def test_a_browser_takes_no_more_items_than_it_may_have(looking: Looking) -> None:
+    agent = looking.served.agent
+    route = {"kind": "route", "interface": "none"}
+    agent.client().put([route | {"dst": f"10.{n >> 8}.{n & 255}.0/24"} for n in range(20_000)])
+    page = looking.open("#/items")
+    expect(page.locator(".count")).to_have_text("20,000 items")
+    expect(page.get_by_text("There are more items than a browser is given.")).to_be_hidden()
+    agent.client().put([route | {"dst": f"172.16.{n}.0/24"} for n in range(10)])
+    expect(page.get_by_text("There are more items than a browser is given.")).to_be_visible()
+    expect(page.locator(".count")).to_have_text("20,000 items")
+
+
+def test_the_page_of_a_key_that_is_too_long_says_so(looking: Looking) -> None:
+    page = looking.open("#/item/interface%2F" + "x" * 4_000)
+    expect(page.get_by_text("Nobody wants an item of this key.")).to_be_visible()
+    page = looking.open("#/item/interface%2F" + "x" * 70_000)
+    expect(page.get_by_text("No item's key is so long.")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_pages_say_why_an_agent_does_not_answer(looking: Looking) -> None:
+    """It is there and takes nobody in, as one that has no descriptors left."""
+    agent = looking.served.agent
+    page = looking.open("#/item/interface%2Fbr0")
+    expect(page.locator("#why")).to_be_hidden()
+    agent.process.send_signal(signal.SIGSTOP)
+    try:
+        expect(page.locator("#agent")).to_have_text("agent gone")
+        expect(page.locator("#why")).to_contain_text(f"no answer from {agent.bus} within 5 s")
+    finally:
+        agent.process.send_signal(signal.SIGCONT)
+    expect(page.locator("#agent")).to_contain_text("agent here")
+    expect(page.locator("#why")).to_be_hidden()
+    looking.complaints.clear()  # a question may have been under way
 
 
 def test_the_table_is_searched_and_narrowed(looking: Looking) -> None:
@@ -173,20 +263,26 @@ def test_pages_fit_narrow_and_wide(looking: Looking) -> None:
 
 def test_names_are_text_and_never_markup(looking: Looking) -> None:
     agent = looking.served.agent
-    name, label = "<img/src=x/onerror=document.title=1>".replace("/", "&"), "<script>document.title='seen'</script>\u202egpj"
+    name, label = "<b>x", "<script>document.title='seen'</script>\u202egpj"
     agent.client().put(
         [
-            {"kind": "bridge", "name": name, "host_name": "a<b>\"'&", "namespace": agent.namespace},
+            {"kind": "bridge", "name": name, "host_name": "a<b>\"'&", "addresses": ["10.0.0.1/24"], "namespace": agent.namespace},
             {"kind": "loopback", "name": "lo-of-it", "namespace": {"type": "microservice", "microservice": label}},
         ]
     )
     page = looking.open()
     expect(page.locator(".canvas")).to_contain_text("a<b>\"'&")
     expect(page.get_by_label("Namespace")).to_contain_text("<script>")
+    markup = page.locator("#view b, #view script, #view img")
+    assert markup.count() == 0
     for place in ("#/items", "#/timeline", "#/item/interface%2Flo-of-it"):
         looking.open(place)
         expect(page.get_by_text("\\u{202e}gpj").first).to_be_visible()
-    assert page.locator("img, body script").count() == 0
+        assert markup.count() == 0, place
+    for place in ("#/items", "#/timeline", "#/item/interface%2F%3Cb%3Ex"):
+        looking.open(place)
+        expect(page.get_by_text("interface/<b>x").first).to_be_visible()
+        assert markup.count() == 0, place
 
 
 def test_the_agents_restart_is_followed(looking: Looking) -> None:

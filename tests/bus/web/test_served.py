@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
+import zmq
+from msgspec import msgpack
 
-from nsplane_bus.web.browsers import QUEUE_BYTES, Browser, message
+from nsplane_bus.protocol import SYNC, Endpoints, endpoints
+from nsplane_bus.web.browsers import QUEUE_BYTES, Browser, Browsers, message
+from nsplane_bus.web.follower import Follower
 from nsplane_bus.web.links import Links
+from nsplane_bus.web.picture import Picture
 
-from ..conftest import RunningAgent, directory, eventually  # noqa: F401 - a fixture
+from ..conftest import RunningAgent, directory, eventually, start_agent  # noqa: F401 - a fixture
 from .conftest import Served
 
 ASKED = ("/", "/static/main.js", "/graph.css", "/api/items", "/api/item?key=x", "/api/past", "/api/requests", "/api/picture")
@@ -96,6 +106,116 @@ def heard_of(served: Served, count: int, state: str) -> None:
     eventually(are_all)
 
 
+def test_what_is_not_there_has_a_page_too(served: Served) -> None:
+    """The namespace of a process that has ended is nobody's item: it has no source."""
+    item = {"kind": "loopback", "name": "lo-of-it"}
+    with subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE) as ended:
+        eventually(lambda: os.readlink(f"/proc/{ended.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
+        served.agent.client().put([item | {"namespace": {"type": "pid", "pid": ended.pid}}])
+    key = f"pid/{ended.pid}"
+
+    def asked() -> dict[str, Any]:
+        answer = served.ask(f"/api/item?key={key}")
+        assert answer.status == 200
+        found: dict[str, Any] = json.loads(answer.read())
+        return found
+
+    eventually(lambda: asked()["entry"] is not None)
+    found = asked()
+    assert found["entry"] == {"key": key, "state": "missing", "message": "the process has ended: put the item again"}
+    assert found["requests"] == []
+    assert [link["state"] for link in found["chain"]] == ["missing"]
+
+
+def since(served: Served, key: str) -> float:
+    found: float = json.loads(served.ask(f"/api/item?key={key}").read())["since"]
+    return found
+
+
+def test_since_when_all_was_heard_is_later_after_what_was_not(served: Served) -> None:
+    known(served)
+    client = served.agent.client()
+    first = since(served, "x")
+    assert first == since(served, "x") < time.time()
+    routes = [{"kind": "route", "interface": "none", "dst": f"10.{n >> 8}.{n & 255}.0/24"} for n in range(3_000)]
+    for _ in range(3):  # 9,000 in all, of which 5,000 are kept; no storm, for what is put is heard before the next
+        client.put(routes)
+        heard_of(served, 3_000, "pending")
+        client.replace([])
+        heard_of(served, 3_000, "removed")
+    second = since(served, "x")
+    assert first < second < time.time()
+    before = time.time()
+    client.put([{"kind": "route", "interface": "none", "dst": f"10.{n >> 8}.{n & 255}.0/24"} for n in range(60_000)])
+    eventually(lambda: second < since(served, "x") == since(served, "x") > before)
+
+
+class StrangeAgent:
+    """Answers every request alike, and with less than this version's agents do."""
+
+    def __init__(self, where: Endpoints) -> None:
+        self._ending = threading.Event()
+        self._sockets: list[zmq.Socket[bytes]] = [zmq.Context.instance().socket(kind) for kind in (zmq.ROUTER, zmq.XPUB)]
+        for made, endpoint in zip(self._sockets, where, strict=True):
+            made.setsockopt(zmq.LINGER, 0)
+            made.bind(endpoint)
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        bus, events = self._sockets
+        while not self._ending.is_set():
+            if bus.poll(20):
+                peer, request = bus.recv_multipart()
+                answer = {"id": msgpack.decode(request)["id"], "ok": True, "items": []}
+                bus.send_multipart([peer, msgpack.encode(answer)])
+            while events.poll(0):
+                topic = events.recv()[1:]
+                if topic.startswith(SYNC):
+                    events.send_multipart([topic, b""])
+
+    def close(self) -> None:
+        self._ending.set()
+        self._thread.join()
+        for made in self._sockets:
+            made.close()
+
+
+def test_what_nobody_expects_is_said_and_tried_again(directory: Path, caplog: pytest.LogCaptureFixture) -> None:  # noqa: F811
+    """An agent that answers in a way of its own, as one of another version may; then a real one."""
+    where = endpoints(directory)
+    follower: list[Follower] = []
+
+    async def follow() -> None:
+        follower.append(Follower(where, Browsers()))
+        follower[0].start()
+
+    def why() -> str:
+        return str(follower[0].status.get("why"))
+
+    strange = StrangeAgent(where)
+    asyncio.run(follow())
+    try:
+        eventually(lambda: "it cannot be followed: KeyError: 'revision'" in why())
+        strange.close()
+        agent = start_agent(directory, "strange", "--no-docker")
+        try:
+            eventually(lambda: follower[0].status["agent"] == "here")
+        finally:
+            assert agent.stop() == 0
+    finally:
+        follower[0].close()
+    assert [record.exc_info is not None for record in caplog.records if "cannot be followed" in record.getMessage()] == [True]
+
+
+def test_a_picture_of_what_this_version_does_not_know_says_so() -> None:
+    links = Links()
+    links.replace([{"key": "interface/x", "state": "configured", "source": "s", "item": {"kind": "of-tomorrow", "name": "x"}}])
+    drawn = asyncio.run(Picture(links).draw())
+    assert drawn.svg is None
+    assert "of-tomorrow" in drawn.why
+
+
 def test_a_queue_does_not_grow_and_says_what_it_lost() -> None:
     async def fill() -> bytes:
         browser = Browser()
@@ -128,7 +248,7 @@ def test_without_an_agent_pages_are_served_and_say_so(directory: object) -> None
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--listen", "0.0.0.0:0"], 2, "0.0.0.0 is not an address of loopback: --public serves the pages there all the same."),
+        (["--listen", "0.0.0.0:0"], 2, "0.0.0.0 is not an address of loopback: --public listens there all the same."),
         (["--listen", "[::]:0"], 2, ":: is not an address of loopback"),
         (["--listen", "localhost:80"], 2, "is no ADDRESS:PORT, such as 127.0.0.1:8480 or [::1]:8480"),
         (["--listen", "127.0.0.1:99999"], 2, "is no ADDRESS:PORT"),

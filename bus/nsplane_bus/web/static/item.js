@@ -6,6 +6,7 @@ import { requestLine } from "./timeline.js";
 
 const ASK_MS = 300;
 const AGAIN_MS = 10_000;
+const LONGEST = 14_000; // of a key in an address, which the server takes: no key that there can be is so long
 
 export class ItemPage {
   #live;
@@ -38,12 +39,16 @@ export class ItemPage {
   async #ask() {
     const key = this.#key;
     if (key === null || this.#live.status.agent === "gone") return;
+    if (encodeURIComponent(key).length > LONGEST) {
+      this.body.replaceChildren(h("p", { class: "empty" }, "No item's key is so long."));
+      return;
+    }
     try {
       const found = await ask("item", { key });
       if (this.#key !== null) this.#show(found);
     } catch (error) {
       if (!(error instanceof GoneError || error instanceof TypeError)) throw error;
-      if (this.#key !== null && !this.#about.size) this.body.replaceChildren(h("p", { class: "empty" }, "There is no agent to ask."));
+      if (this.#key !== null && !this.#about.size) this.body.replaceChildren(h("p", { class: "empty" }, error instanceof GoneError ? error.message : "nsplane web does not answer"));
     }
   }
 
@@ -52,7 +57,7 @@ export class ItemPage {
     this.state.replaceChildren(badge(entry ? entry.state : "not there"));
     const drift = past.filter((event) => event.sort === "drift");
     const states = past.filter((event) => event.sort !== "drift");
-    const heard = since ? ` since ${stamp(since)}` : "";
+    const heard = ` since ${stamp(since)}`;
     const cards = [
       card("Why", entry ? chainList(chain, this.#key) : h("p", {}, "Nobody wants an item of this key.")),
       entry && card("As it is wanted", fields(entry.item ?? entry, entry)),

@@ -1,6 +1,6 @@
 // Which page is shown, what stands above all of them, and the keys that work everywhere.
 
-import { h, readable } from "./dom.js";
+import { h, readable, write } from "./dom.js";
 import { ItemPage } from "./item.js";
 import { Live } from "./live.js";
 import { PicturePage } from "./picture.js";
@@ -50,6 +50,9 @@ function showStatus() {
   agent.replaceChildren(
     h("span", { class: "dot" }), AGENT[status.agent], status.agent === "here" ? h("span", { class: "id" }, status.id) : "",
   );
+  const why = document.getElementById("why");
+  why.hidden = status.agent === "here" || !status.why;
+  write(why, status.why);
   document.body.classList.toggle("gone", status.agent !== "here");
   const counts = {};
   for (const states of Object.values(status.items ?? {})) {

@@ -28,18 +28,22 @@ export class TablePage {
     this.#read(query);
     this.arrangeSoon = soon(() => this.#arrange(), ARRANGE_MS);
     this.drawSoon = soon(() => this.#draw(), 0);
-    this.onRows = () => this.arrangeSoon();
+    this.onStatus = () => live.refresh();
+    this.onRows = () => { this.arrangeSoon(); live.refresh(); };
     live.addEventListener("rows", this.onRows);
+    live.addEventListener("status", this.onStatus);
     addEventListener("resize", this.drawSoon);
     this.timer = setInterval(this.drawSoon, 5000); // what was 5 s ago is 10 s ago
   }
 
   opened() {
     this.#arrange();
+    this.#live.refresh();
   }
 
   close() {
     this.#live.removeEventListener("rows", this.onRows);
+    this.#live.removeEventListener("status", this.onStatus);
     removeEventListener("resize", this.drawSoon);
     clearInterval(this.timer);
   }
