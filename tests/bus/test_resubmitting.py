@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import msgpack
 
 from nsplane_bus import BusError, Client, Closed, Interrupted, TimedOut, Unreachable
-from nsplane_bus.exchange import Exchange, InFlight
+from nsplane_bus.exchange import KEPT_MOST, Exchange, InFlight
 
 from .conftest import RunningAgent, start_agent
 from .test_reconnecting import LONG, again, stopped
@@ -178,7 +179,7 @@ def added(about: Exchange[InFlight], op: str = "put", wait: Any = "applied", **f
 
 
 def reply(about: Exchange[InFlight], ticket: InFlight, ok: bool = True) -> None:
-    about.receive(b"\x82\xa2id" + bytes((ticket.id,)) + b"\xa2ok" + (b"\xc3" if ok else b"\xc2"))
+    about.receive(msgpack.encode({"id": ticket.id, "ok": ok}))
 
 
 def again_sent(about: Exchange[InFlight]) -> list[int]:
@@ -195,10 +196,39 @@ def test_what_was_answered_goes_again_only_behind_something_older_that_was_not()
     reply(about, second)
     assert again_sent(about) == [1, 2, 3]
     reply(about, first)
+    assert again_sent(about) == [2, 3], "the new agent may not have come to the second one yet"
+    reply(about, third)
+    assert again_sent(about) == [2, 3], "and not to either when it ended in its turn"
+    reply(about, second)
     assert again_sent(about) == [3]
     reply(about, third)
     assert again_sent(about) == []
     assert about.has_room(1000)
+
+
+def test_where_the_agent_is_given_up_no_reply_to_a_repetition_is_waited_for() -> None:
+    about = exchange(window=2)
+    first, second = added(about), added(about)
+    reply(about, second)
+    assert again_sent(about) == [1, 2]
+    reply(about, first)
+    assert about.has_room(10)
+    added(about)
+    assert not about.has_room(10), "the reply to the second one is to come again"
+    about.give_up(list(about.in_flight.values()), BusError("timeout", ""))
+    assert about.has_room(1000)
+    assert again_sent(about) == []
+
+
+def test_what_is_kept_is_so_many_at_most() -> None:
+    about = exchange(window_bytes=1 << 30)
+    first = added(about)
+    for _ in range(KEPT_MOST - 1):
+        assert about.has_room(10)
+        reply(about, added(about))
+    assert not about.has_room(10)
+    reply(about, first)
+    assert about.has_room(10)
 
 
 def test_what_was_refused_or_asked_or_given_up_goes_no_more() -> None:
@@ -249,3 +279,11 @@ def test_a_closed_one_takes_nothing_up() -> None:
     about.close()
     with pytest.raises(Closed):
         added(about)
+
+
+def test_what_is_gathered_when_it_is_closed_is_not_sent_any_more() -> None:
+    about = exchange(window=100)
+    with about.gathering():
+        about.queue(added(about), b"\x80")
+        about.close()
+    assert about.first_message() is None
