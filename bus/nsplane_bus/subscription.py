@@ -77,6 +77,9 @@ class Feed:
         known, count = self._counts[prefix], said["seq"] if self._complete else said["count"]
         if said["instance"] != self.instance:
             if self.instance is not None:
+                if self._gone:  # The news of its connection has not been looked at.
+                    self._gone, self.connected = False, True
+                    self._find(AgentBack())
                 self._find(AgentRestarted(instance=said["instance"]))
             self.instance = said["instance"]
             self._counts = dict.fromkeys(self._counts)
