@@ -297,8 +297,9 @@ def test_a_cancelled_wait_for_an_item_ends_its_subscription(agent: RunningAgent)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await asked.wait("interface/none")
-            while (await asked.info())["bus"]["publisher"]["subscriptions"]:
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20 * SLOWNESS):
+                while (await asked.info())["bus"]["publisher"]["subscriptions"]:
+                    await asyncio.sleep(0.01)
 
     run(main)
 
