@@ -7,13 +7,14 @@ import os
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import msgpack
 
-from nsplane_bus import BusError, Client, Closed, Interrupted, TimedOut, Unreachable
+from nsplane_bus import BusError, Client, Closed, Interrupted, ItemChanged, TimedOut, Unreachable
 from nsplane_bus.exchange import KEPT_MOST, Exchange, InFlight
 
 from .conftest import RunningAgent, start_agent
@@ -99,6 +100,25 @@ def test_a_client_that_resubmits_waits_for_its_time_and_no_longer(agent: Running
     assert after.stop() == 0
 
 
+def test_an_agent_that_is_gone_is_waited_for_by_who_waits_for_an_item_or_subscribes(agent: RunningAgent) -> None:
+    client = agent.client(timeout=LONG, resubmit=True)
+    client.info()
+    agent.kill()
+    with client.subscribe("item/") as events, ThreadPoolExecutor() as other:
+        with pytest.raises(Unreachable, match="Connection refused"):
+            client.wait("route/none/10.0.1.0/24", timeout=0.1)
+        starting = other.submit(again, agent)
+        assert client.wait("route/none/10.0.1.0/24", "removed", timeout=LONG) is None
+        after = starting.result()
+        events.ready(20)
+        client.put([route(1)])
+        event = events.next(20)
+        assert isinstance(event, ItemChanged)
+        assert event.key == "route/none/10.0.1.0/24"
+    client.replace([])
+    assert after.stop() == 0
+
+
 def test_a_small_window_holds_while_nobody_is_there(agent: RunningAgent) -> None:
     client = agent.client(timeout=0.7, window=4, resubmit=True)
     client.info()
@@ -147,21 +167,28 @@ def test_the_child_of_a_fork_has_a_closed_copy(agent: RunningAgent) -> None:
     program = """
 import os, sys
 from nsplane_bus import Client, Closed
-with Client(sys.argv[1], timeout=20) as client:
-    client.info()
-    child = os.fork()
+with Client(sys.argv[1], events=sys.argv[2], timeout=20) as client, client.subscribe() as events:
+    events.ready()
+    with client.gather():
+        ticket = client.submit("put", items=[])
+        child = os.fork()
     if not child:
-        try:
-            client.info()
-        except Closed:
-            with Client(sys.argv[1], timeout=20) as own:
-                own.info()
-            os._exit(7)
-        os._exit(8)
+        for use in (client.info, events.ready, events.next):
+            try:
+                use()
+            except Closed:
+                continue
+            os._exit(8)
+        events.close()
+        with Client(sys.argv[1], timeout=20) as own:
+            own.info()
+        os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    client.info()
+    ticket.reply()
+    assert client.info()["bus"]["router"]["requests"] == 3
+    events.ready()
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", program, agent.bus], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", program, agent.bus, agent.events], check=True, timeout=60)
 
 
 # ---- what is kept, without an agent ----
