@@ -10,24 +10,23 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import zmq
 
-from nsplane.errors import Closed
-
 from . import blocks, operations
-from .errors import BusError, TimedOut, Unreachable
-from .exchange import Exchange, InFlight, Item, Wait, listed
+from .connection import Connection, raise_first
+from .errors import BusError, TimedOut
+from .exchange import InFlight, Item, Wait, listed
 from .operations import LOOK_AGAIN_SECONDS, WAITED_FOR, Await, Hear, Listen, Page, Requester, Steps, Submit, decode_result, shown_as
-from .protocol import REQUEST_LIMIT, endpoints, is_ipv6, why_unreachable
+from .protocol import REQUEST_LIMIT, endpoints, why_unreachable
+from .reach import refuse_unreachable, timed_out
 from .result import Entry, Result
 from .subscription import Subscription
 
 __all__ = ["PAGE", "WAITED_FOR", "Client", "Item", "Page", "Ticket", "Wait"]
 
 PAGE = 1_000
-LINGER_MS = 2_000
 LOOK_FOR_LOSS_SECONDS = 0.001
 """How often, at most, those who send look whether the connection was lost: it takes about as long as sending does."""
 
@@ -59,7 +58,7 @@ def blocking(operation: Callable[Concatenate[Requester, P], Steps[R]]) -> "Calla
     return method
 
 
-class Client(Requester):
+class Client(Connection[Ticket]):
     """A connection to an agent.
 
     `source` is whose the items are. `timeout` is how many seconds one call waits for the agent. `window` and
@@ -80,19 +79,22 @@ class Client(Requester):
         check: bool = True,
         resubmit: bool = False,
     ) -> None:
-        self.endpoint = endpoint or endpoints().bus
-        self.source = source
-        self.timeout = timeout
-        self.window = window
-        self.window_bytes = window_bytes
-        self.check = check
-        self._events = events
-        self._exchange = Exchange(self, Ticket, self.endpoint, window, window_bytes, resubmit)
-        self._socket, self._monitor = connect(self.endpoint, window)
+        super().__init__(
+            Ticket,
+            endpoint,
+            source,
+            events=events,
+            timeout=timeout,
+            window=window,
+            window_bytes=window_bytes,
+            check=check,
+            resubmit=resubmit,
+        )
+        refuse_unreachable(self.endpoint)
+        self._connect()
         self._socket.setsockopt(zmq.SNDTIMEO, int(timeout * 1000))
         self._polled: list[Any] = [(self._socket, zmq.POLLIN), (self._monitor, zmq.POLLIN)]
         self._looked = 0.0
-        self._linger = LINGER_MS
 
     put = blocking(operations.put)
     delete = blocking(operations.delete)
@@ -134,8 +136,9 @@ class Client(Requester):
                 return
 
     def subscribe(self, *prefixes: str, complete: bool = False, health: bool = False) -> Subscription:
-        """Events of this agent; see Subscription."""
-        return Subscription(*prefixes, endpoint=self._events_endpoint(), complete=complete, health=health)
+        """Events of this agent; see Subscription. With `resubmit`, an agent that is gone is waited for."""
+        endpoint = self._events_endpoint()
+        return Subscription(*prefixes, endpoint=endpoint, complete=complete, health=health, waits=self._exchange.resubmit)
 
     # Many requests in flight
 
@@ -171,13 +174,10 @@ class Client(Requester):
 
     def drain(self, timeout: float | None = None) -> None:
         """Waits for the replies of all that is in flight. Raises the first error among them, when all are here."""
-        waiting = list(self._exchange.in_flight.values())
+        waiting = self._in_flight()
         for ticket in waiting:
             self.await_reply(ticket, timeout)
-        for ticket in waiting:
-            error = ticket._failure()
-            if error is not None:
-                raise error
+        raise_first(waiting)
 
     def await_reply(self, ticket: Ticket, timeout: float | None = None) -> None:
         """Receives until the ticket's reply is here. TimedOut gives it up: a reply that comes later is
@@ -187,22 +187,15 @@ class Client(Requester):
         end = time.monotonic() + seconds
         while ticket.id in exchange.in_flight:
             if not self._receive(end):
-                self._give_up([ticket], seconds)
-        if ticket._error is None and ticket._reply is None:
-            self._refuse_closed()
-            raise BusError("no-reply", f"request {ticket.id} gets no reply")
+                error = self._timed_out(seconds)
+                exchange.drop(ticket, error)
+                raise error
+        self._refuse_unanswered(ticket)
 
     def close(self) -> None:
         """Sends what is still to be sent, for two seconds at most, in the background."""
-        exchange = self._exchange
-        if not exchange.closed:
-            exchange.close_message()
-            exchange.connected()
-            self._send_queued()
-            exchange.close()
-            self._socket.disable_monitor()
-            self._monitor.close()
-            self._socket.close(linger=self._linger)
+        if not self._exchange.closed:
+            self._disconnect()
 
     def __enter__(self) -> Self:
         return self
@@ -230,10 +223,11 @@ class Client(Requester):
         match step:
             case Submit(request, wait, check):
                 return self._send(request, wait, check)
-            case Await(ticket):
-                return ticket.reply()
+            case Await(ticket, seconds):
+                return ticket.reply(seconds)
             case Listen(topic, seconds):
-                events = self.subscribe(topic)
+                endpoint = self._events_endpoint(seconds)
+                events = Subscription(topic, endpoint=endpoint, waits=self._exchange.resubmit)
                 try:
                     return events.ready(seconds)
                 except BaseException:
@@ -241,10 +235,6 @@ class Client(Requester):
                     raise
             case Hear(events, seconds):
                 return events.next(seconds)
-
-    def _refuse_closed(self) -> None:
-        if self._exchange.closed:
-            raise Closed("the client is closed")
 
     def _send(self, request: dict[str, object], wait: Wait, check: bool) -> Ticket:
         """`request` becomes the client's."""
@@ -256,6 +246,7 @@ class Client(Requester):
             if int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
                 self._take_replies()
                 self._take_news()  # about those before this one
+                self._send_queued()
         if not exchange.has_room(len(frame)):
             self._make_room(len(frame))
         ticket = exchange.add(request, frame, wait)
@@ -291,10 +282,15 @@ class Client(Requester):
 
     def _make_room(self, size: int) -> None:
         exchange = self._exchange
-        end = time.monotonic() + self.timeout
+        began = time.monotonic()
+        end = began + self.timeout
         while not (exchange.has_much_room and exchange.has_room(size)):
             if not self._receive(end):
-                self._give_up(list(exchange.in_flight.values()), self.timeout)
+                error = self._timed_out(self.timeout)
+                if isinstance(error, TimedOut) and self._answered >= began:
+                    raise self._no_room()
+                exchange.give_up(self._in_flight(), error)
+                raise error
 
     def _receive(self, end: float) -> bool:
         """Takes in every reply that is here, or that there will be none, and waits until `end` for the first. False where none
@@ -309,63 +305,26 @@ class Client(Requester):
                 self._take_replies()
                 if any(one is self._monitor for one, _ in ready):
                     self._take_news()
+                    self._send_queued()
                 return True
             if time.monotonic() >= end or (not exchange.resubmit and why_unreachable(self.endpoint)):
                 return False
 
     def _take_replies(self) -> None:
+        receive, recv = self._exchange.receive, self._socket.recv
         with contextlib.suppress(zmq.Again):
+            receive(recv(zmq.DONTWAIT))
+            self._hear(time.monotonic())
             while True:
-                self._exchange.receive(self._socket.recv(zmq.DONTWAIT))
-
-    def _take_news(self) -> None:
-        """Whether the connection was lost, or is there again."""
-        take_news(self._monitor, self._exchange)
-        self._send_queued()
-
-    def _give_up(self, tickets: Iterable[Ticket], seconds: float) -> NoReturn:
-        error = self._timed_out(seconds)
-        for ticket in tickets:
-            self._exchange.drop(ticket, error)
-        raise error
+                receive(recv(zmq.DONTWAIT))
 
     def _timed_out(self, seconds: float) -> BusError:
         self._linger = 0
         return timed_out(self.endpoint, seconds)
 
-    def _events_endpoint(self) -> str:
+    def _events_endpoint(self, seconds: float | None = None) -> str:
         if self._events is None:
             here = endpoints()
-            self._events = here.events if self.endpoint == here.bus else str(self.info()["bus"]["events"])
+            known = here.events if self.endpoint == here.bus else None
+            self._events = known or self._take_steps(operations.events_endpoint(self, seconds))
         return self._events
-
-
-def connect(endpoint: str, window: int) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
-    """A socket for requests, and the one that tells when its connection comes and goes. Unreachable where nobody listens."""
-    why = why_unreachable(endpoint)
-    if why:
-        raise Unreachable(endpoint, why)
-    made: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-    made.setsockopt(zmq.SNDHWM, max(window, 1_000))
-    made.setsockopt(zmq.RCVHWM, max(window, 1_000))
-    made.setsockopt(zmq.RECONNECT_IVL, 50)
-    made.setsockopt(zmq.IPV6, is_ipv6(endpoint))
-    monitor: zmq.Socket[bytes] = made.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-    made.connect(endpoint)
-    return made, monitor
-
-
-def take_news(monitor: "zmq.Socket[bytes]", exchange: Exchange[Any]) -> None:
-    """Hands in what a monitor tells. The replies that have come are to be taken in before."""
-    with contextlib.suppress(zmq.Again):
-        while True:
-            head, _ = monitor.recv_multipart(zmq.DONTWAIT)
-            if int.from_bytes(head[:2], "little") == zmq.EVENT_DISCONNECTED:
-                exchange.lost()
-            else:
-                exchange.connected()
-
-
-def timed_out(endpoint: str, seconds: float) -> BusError:
-    why = why_unreachable(endpoint)
-    return Unreachable(endpoint, why) if why else TimedOut(f"no answer from {endpoint} within {seconds:g} s")

@@ -40,6 +40,9 @@ another source has put since."""
 GATHERED_BYTES = 64 << 10
 """What is gathered is sent when it is so much."""
 
+KEPT_MOST = 8_192
+"""Requests that are kept to be submitted again, at most: what the agent holds for one peer that does not read is 10,000 replies."""
+
 
 class _Head(msgspec.Struct, gc=False):
     id: int | str | None = None
@@ -140,7 +143,8 @@ class Exchange(Generic[T]):
         """Messages that are to be sent, and the requests in each: nothing may be sent before them."""
         self.held = False
         """They have to wait until there is a connection again."""
-        self.gathers = False
+        self.gathers = 0
+        """How many have what is queued go in messages of many requests."""
         self._client = client
         self._ticket = ticket
         self._endpoint = endpoint
@@ -153,6 +157,9 @@ class Exchange(Generic[T]):
         self._gathered_most = min(GATHERED_MAX, max(1, window // 4))
         self._log: deque[T] = deque()
         """With `resubmit`: all since the oldest request that has no reply yet."""
+        self._kept_most = max(window, KEPT_MOST)
+        self._repeated: set[int] = set()
+        """Those that had their reply and were submitted again all the same, until the reply to that comes."""
         _exchanges.add(self)
 
     # What goes out
@@ -178,6 +185,10 @@ class Exchange(Generic[T]):
     def has_room(self, size: int, beside: int = 0) -> bool:
         """Is there room for a request of `size` bytes, `beside` so many for which there is to be some too?"""
         others = len(self.in_flight) + beside
+        if self.resubmit:
+            if len(self._log) + beside >= self._kept_most:
+                return False
+            others += len(self._repeated)
         fits = not others or (others < self.window and self._bytes + size <= self.window_bytes)
         return fits and (not self.outgoing or len(self.outgoing) < self.window)
 
@@ -230,12 +241,12 @@ class Exchange(Generic[T]):
     @contextlib.contextmanager
     def gathering(self) -> Iterator[None]:
         """What is queued in it goes in messages of many requests."""
-        former, self.gathers = self.gathers, True
+        self.gathers += 1
         try:
             yield
         finally:
-            self.gathers = former
-            if not former:
+            self.gathers -= 1
+            if not self.gathers:
                 self.close_message()
 
     # What comes in
@@ -254,6 +265,8 @@ class Exchange(Generic[T]):
     def _take_reply(self, head: _Head, reply: bytes | _Replies, number: int = 0) -> None:
         ticket = self.in_flight.pop(head.id, None) if isinstance(head.id, int) else None
         if ticket is None:
+            if isinstance(head.id, int):
+                self._repeated.discard(head.id)
             return  # Of a request that nobody waits for any more.
         ticket._reply, ticket._number = reply, number
         if not head.ok:
@@ -268,18 +281,24 @@ class Exchange(Generic[T]):
     def lost(self) -> None:
         """The connection was lost, and with it all replies that have not come. With `resubmit`, nothing is sent until
         `connected`."""
-        unsent = {ticket.id for _, tickets in self.outgoing for ticket in tickets}
-        unsent.update(ticket.id for _, ticket in self._gathered)
+        unsent = self._unsent()
         again: list[tuple[bytes, tuple[T, ...]]] = []
         for ticket in list(self._log if self.resubmit else self.in_flight.values()):
             if ticket.id in unsent:
                 continue
             if ticket._again is not None:
                 again.append((ticket._again, (ticket,)))
+                if ticket._reply is not None:
+                    self._repeated.add(ticket.id)
             elif ticket.id in self.in_flight:
                 self.drop(ticket, Interrupted(self._endpoint))
         self.outgoing.extendleft(reversed(again))
         self.held = self.resubmit
+
+    def _unsent(self) -> set[int]:
+        unsent = {ticket.id for _, tickets in self.outgoing for ticket in tickets}
+        unsent.update(ticket.id for _, ticket in self._gathered)
+        return unsent
 
     def connected(self) -> None:
         """There is a connection."""
@@ -288,6 +307,7 @@ class Exchange(Generic[T]):
     def drop(self, ticket: T, error: BusError) -> None:
         """It gets no reply, and is not submitted again."""
         ticket._again = None
+        self._repeated.discard(ticket.id)
         if self.in_flight.pop(ticket.id, None) is None:
             return
         ticket._error = error
@@ -297,6 +317,13 @@ class Exchange(Generic[T]):
             self.outgoing = deque(message for message in self.outgoing if message[1] != (ticket,))
         if self._settled is not None:
             self._settled(ticket)
+
+    def give_up(self, tickets: Iterable[T], error: BusError) -> None:
+        """Nothing is heard of the agent any more: these get no reply, and no reply to what was submitted again is waited for."""
+        for ticket in tickets:
+            self.drop(ticket, error)
+        self._repeated &= self._unsent()
+        self.forget()
 
     def drop_unsent(self, tickets: Iterable[T], error: BusError) -> None:
         """These could not be sent, and so nothing behind them is."""
@@ -308,11 +335,11 @@ class Exchange(Generic[T]):
         self.forget()
 
     def forget(self) -> None:
-        """What was answered, with nothing older that was not, will not be needed again."""
+        """What was answered, as often as it was submitted, with nothing older that was not, will not be needed again."""
         if self.held or self.outgoing:
             return
-        log, in_flight = self._log, self.in_flight
-        while log and log[0].id not in in_flight:
+        log, in_flight, repeated = self._log, self.in_flight, self._repeated
+        while log and log[0].id not in in_flight and log[0].id not in repeated:
             ticket = log.popleft()
             ticket._again = None
             self._bytes -= ticket.size
@@ -321,7 +348,9 @@ class Exchange(Generic[T]):
         self.closed = True
         self.in_flight.clear()  # tickets hold the client
         self._log.clear()
+        self._repeated.clear()
         self.outgoing.clear()
+        self._gathered, self._gathered_bytes = [], 0
 
 
 def listed(items: Iterable[Item]) -> Sequence[Item]:

@@ -22,6 +22,9 @@ WAITED_FOR = ("configured", "pending", "failed", "retrying", "removed")
 LOOK_AGAIN_SECONDS = 0.5
 """How often to look whether the agent is still there, and what it has, while nothing is heard of it."""
 
+ANSWER_SECONDS = 1
+"""How long the agent may take to answer, at least, when somebody waits for an item for a shorter time."""
+
 R = TypeVar("R")
 
 
@@ -34,9 +37,10 @@ class Submit(NamedTuple):
 
 
 class Await(NamedTuple):
-    """Wait for a ticket's reply: bytes."""
+    """Wait for a ticket's reply, bytes, for so many seconds: as the client waits where it is not said."""
 
     ticket: Any
+    seconds: float | None = None
 
 
 class Listen(NamedTuple):
@@ -99,14 +103,14 @@ def shown_as(operation: Callable[..., Steps[Any]]) -> Callable[[F], F]:
     return decorate
 
 
-def ask(request: dict[str, object], *, check: bool = False) -> Steps[bytes]:
+def ask(request: dict[str, object], *, check: bool = False, seconds: float | None = None) -> Steps[bytes]:
     ticket = yield Submit(request, check=check)
-    reply: bytes = yield Await(ticket)
+    reply: bytes = yield Await(ticket, seconds)
     return reply
 
 
-def _answer(request: dict[str, object]) -> Steps[dict[str, Any]]:
-    reply = yield from ask(request)
+def _answer(request: dict[str, object], seconds: float | None = None) -> Steps[dict[str, Any]]:
+    reply = yield from ask(request, seconds=seconds)
     return {name: value for name, value in _decode(reply).items() if name not in ("id", "ok")}
 
 
@@ -204,7 +208,11 @@ def page(self: Requester, /, **asked: object) -> Steps[Page]:
 
 def entry(self: Requester, /, key: str) -> Steps[Entry | None]:
     """The entry of one key; None where it is not there."""
-    found = (yield from page(self, key=key)).items
+    return (yield from _entry(key))
+
+
+def _entry(key: str, seconds: float | None = None) -> Steps[Entry | None]:
+    found = _decode_page((yield from ask({"op": "get", "key": key}, seconds=seconds))).items
     return found[0] if found else None
 
 
@@ -213,20 +221,30 @@ def info(self: Requester, /) -> Steps[dict[str, Any]]:
     return (yield from _answer({"op": "info"}))
 
 
+def events_endpoint(self: Requester, /, seconds: float | None = None) -> Steps[str]:
+    """Where its events are."""
+    return str((yield from _answer({"op": "info"}, seconds))["bus"]["events"])
+
+
 def wait(self: Requester, /, key: str, state: str = "configured", timeout: float | None = None) -> Steps[Entry | None]:
     """Waits until an item is in a state, and returns its entry (None for the state `removed`: it is not there).
 
-    TimedOut carries the last entry seen; ValueError where it is no state of an item.
+    TimedOut carries the last entry seen; ValueError where it is no state of an item. However short the time is, the agent has a
+    second to say what there is.
     """
     if state not in WAITED_FOR:
         raise ValueError(f"{state!r} is none of {', '.join(WAITED_FOR)}")
     seconds = self.timeout if timeout is None else timeout
     end = time.monotonic() + seconds
     topic = f"item/{key}"
-    events = yield Listen(topic, max(seconds, 1))
+    events = yield Listen(topic, max(seconds, ANSWER_SECONDS))
+    known: Entry | None = None
     try:
         while True:
-            known = yield from entry(self, key)
+            try:
+                known = yield from _entry(key, max(end - time.monotonic(), ANSWER_SECONDS))
+            except TimedOut as silence:
+                raise TimedOut(silence.message, known) from None
             again = time.monotonic() + LOOK_AGAIN_SECONDS
             while True:
                 found = "removed" if known is None else known["state"]

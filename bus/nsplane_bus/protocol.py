@@ -62,6 +62,11 @@ def ipc_path(endpoint: str) -> str | None:
     return None if path == endpoint or path.startswith("@") else path
 
 
+def is_ipc(endpoint: str) -> bool:
+    """Is it one at which it shows at once whether somebody listens?"""
+    return endpoint.startswith("ipc://")
+
+
 class NoEndpoint(ValueError):
     """A text that is no endpoint of the bus."""
 
@@ -83,7 +88,7 @@ def why_unreachable(endpoint: str) -> str | None:
     """Why nobody can be reached at an endpoint; None where somebody listens, or is just busy."""
     path = ipc_path(endpoint)
     try:
-        if path is None and not endpoint.startswith("ipc://"):
+        if not is_ipc(endpoint):
             with socket.create_connection(tcp_address(endpoint), timeout=TCP_SECONDS):
                 return None
         with socket.socket(socket.AF_UNIX) as probe:

@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Self
@@ -14,11 +15,23 @@ from msgspec import msgpack
 
 from nsplane.errors import Closed
 
-from .errors import TimedOut, Unreachable
 from .event import AgentBack, AgentGone, AgentRestarted, Event, EventsLost, event_of
-from .protocol import HEARTBEAT, SYNC, endpoints, is_ipv6, why_unreachable
+from .protocol import HEARTBEAT, SYNC, endpoints, is_ipv6
+from .reach import refuse_unreachable, timed_out
 
 __all__ = ["Event", "Feed", "Subscription"]
+
+
+_feeds: "weakref.WeakSet[Feed]" = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    """A socket works in the process that made it: the child of a fork has none."""
+    for feed in list(_feeds):
+        feed._closed = True
+
+
+os.register_at_fork(after_in_child=_close_all)
 
 
 class Feed:
@@ -41,6 +54,12 @@ class Feed:
         """How many events of a prefix there were, as far as they have been received; None where that is not known yet."""
         self._held: deque[Event] = deque()
         """What has come and was not handed out yet."""
+        self._closed = False
+        _feeds.add(self)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise Closed("the subscription is closed")
 
     def _topics(self) -> Iterator[bytes]:
         for prefix in self._counts:
@@ -77,6 +96,9 @@ class Feed:
         known, count = self._counts[prefix], said["seq"] if self._complete else said["count"]
         if said["instance"] != self.instance:
             if self.instance is not None:
+                if self._gone:  # The news of its connection has not been looked at.
+                    self._gone, self.connected = False, True
+                    self._find(AgentBack())
                 self._find(AgentRestarted(instance=said["instance"]))
             self.instance = said["instance"]
             self._counts = dict.fromkeys(self._counts)
@@ -106,20 +128,30 @@ class Subscription(Feed):
     ZeroMQ drops what a subscriber is too slow for, and what happens while there is no connection nobody hears of: `missed` counts
     the events that were lost, `connected` says whether there is one now, and `instance` of which agent. All of it becomes known
     while events are waited for: of a loss within a second of the agent's time, with `complete`, where everything is received and
-    filtered here, at the next event. With `health` it comes as events too: EventsLost, AgentGone, AgentBack, AgentRestarted. Not
-    thread-safe.
+    filtered here, at the next event. With `health` it comes as events too: EventsLost, AgentGone, AgentBack, AgentRestarted. Where
+    nobody listens it is Unreachable, or with `waits` in force when an agent comes. Not thread-safe.
     """
 
-    def __init__(self, *prefixes: str, endpoint: str | None = None, complete: bool = False, health: bool = False) -> None:
+    def __init__(
+        self,
+        *prefixes: str,
+        endpoint: str | None = None,
+        complete: bool = False,
+        health: bool = False,
+        waits: bool = False,
+    ) -> None:
         super().__init__(prefixes, complete, health)
         self.endpoint = endpoint or endpoints().events
+        if not waits:
+            refuse_unreachable(self.endpoint)
         self._socket, self._monitor = connect(self.endpoint, self._topics())
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
 
     def ready(self, timeout: float = 10) -> Self:
-        """Returns when the subscription is in force: what happens from now on is received."""
+        """Returns when the subscription is in force: what happens from now on is received. TimedOut where it is not in time, and
+        Unreachable where that is because nobody listens."""
         self._refuse_closed()
         topic = self._sync_topic()
         end = time.monotonic() + timeout
@@ -128,7 +160,7 @@ class Subscription(Feed):
             while True:
                 left = end - time.monotonic()
                 if left <= 0 or not self._wait(left):
-                    raise TimedOut(f"no answer from {self.endpoint} within {timeout:g} s")
+                    raise timed_out(self.endpoint, timeout)
                 with contextlib.suppress(zmq.Again):
                     got, body = self._socket.recv_multipart(zmq.DONTWAIT)
                     if got == topic:
@@ -159,7 +191,8 @@ class Subscription(Feed):
                 yield event
 
     def close(self) -> None:
-        if not self._socket.closed:
+        if not self._closed:
+            self._closed = True
             self._socket.disable_monitor()
             self._monitor.close()
             self._socket.close()
@@ -169,10 +202,6 @@ class Subscription(Feed):
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def _refuse_closed(self) -> None:
-        if self._socket.closed:
-            raise Closed("the subscription is closed")
 
     def _wait(self, seconds: float | None) -> bool:
         """Until there is an event, or news of the connection. False where nothing came."""
@@ -184,11 +213,7 @@ class Subscription(Feed):
 
 
 def connect(endpoint: str, topics: Iterator[bytes]) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
-    """A socket that is subscribed to these, and the one that tells when its connection comes and goes. Unreachable where nobody
-    listens."""
-    why = why_unreachable(endpoint)
-    if why:
-        raise Unreachable(endpoint, why)
+    """A socket that is subscribed to these, and the one that tells when its connection comes and goes."""
     made: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
     made.setsockopt(zmq.LINGER, 0)
     made.setsockopt(zmq.RCVHWM, 100_000)

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import inspect
 import os
+import signal
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Coroutine
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
+from msgspec import msgpack
 
 import nsplane_bus
 from nsplane_bus import BusError, Closed, Interrupted, InvalidItems, ItemChanged, TimedOut, Unreachable, aio
@@ -146,6 +150,73 @@ def test_nobody_there_is_said_at_once(agent: RunningAgent) -> None:
     run(main)
 
 
+def test_over_tcp_nobody_there_is_said_when_it_is_entered_or_waited_for(agent: RunningAgent) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+
+    async def main() -> None:
+        with pytest.raises(Unreachable, match="Connection refused"):
+            async with Client(endpoint):
+                pass
+        asked = Client(endpoint, timeout=LONG)
+        with pytest.raises(Unreachable, match="Connection refused"):
+            await asked.info()
+        asked.close()
+        events = Subscription(endpoint=endpoint)
+        with pytest.raises(Unreachable, match="Connection refused"):
+            await events.next()
+        events.close()
+
+    run(main)
+
+
+def test_the_loop_goes_on_while_it_is_seen_over_tcp_whether_somebody_is_there(agent: RunningAgent) -> None:
+    """One that listens and takes up nobody: its queue is full, and further ones hear nothing."""
+    turns = 0
+
+    async def main() -> None:
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0.01)
+                turns += 1
+
+        counting = asyncio.create_task(count())
+        with pytest.raises(Unreachable, match="nothing is heard from there"):
+            async with Client(endpoint):
+                pass
+        with pytest.raises(Unreachable, match="nothing is heard from there"):
+            async with Subscription(endpoint=endpoint):
+                pass
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.socket() as first, socket.socket() as second:
+        endpoint = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        for one in (first, second):
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+        run(main)
+    assert turns > 50
+
+
+def test_it_is_seen_once_for_all_who_time_out_together(agent: RunningAgent) -> None:
+    async def main() -> None:
+        async with Client(f"tcp://127.0.0.1:{server.getsockname()[1]}", timeout=0.3) as asked:
+            for error in await asyncio.gather(*(asked.info() for _ in range(50)), return_exceptions=True):
+                assert isinstance(error, TimedOut)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        run(main)
+        server.setblocking(False)
+        for _ in range(10):
+            try:
+                server.accept()[0].close()
+            except BlockingIOError:
+                return
+    pytest.fail("it was looked again and again")
+
+
 def test_who_is_closed_says_so_to_those_who_wait_too(deaf: str) -> None:
     async def main() -> None:
         asked = Client(deaf, window=1, timeout=LONG)
@@ -213,6 +284,79 @@ def test_what_waits_for_room_goes_in_its_order(agent: RunningAgent) -> None:
             entry = await asked.entry("route/none/10.0.0.1/32")
             assert entry is not None
             assert entry["item"]["gateway"] == "10.0.0.100"
+
+    run(main)
+
+
+def test_a_newcomer_does_not_overtake_those_whose_turn_it_is(agent: RunningAgent) -> None:
+    async def main() -> None:
+        async with client(agent, window=4) as asked, asyncio.timeout(20 * SLOWNESS):
+            agent.process.send_signal(signal.SIGSTOP)
+            others = [await asked.submit("put", items=[route(n)]) for n in range(2, 6)]
+            former = asyncio.create_task(asked.put([route(1, gateway="10.0.0.1")]))
+            await asyncio.sleep(0)
+            assert asked._turns
+            agent.process.send_signal(signal.SIGCONT)
+            while asked._exchange.in_flight:
+                asked._look()  # it has its turn, and does not run yet
+            last = await asked.put([route(1, gateway="10.0.0.2")])
+            assert (await former).revision < last.revision
+            entry = await asked.entry("route/none/10.0.0.1/32")
+            assert entry is not None
+            assert entry["item"]["gateway"] == "10.0.0.2"
+            assert all(other.done for other in others)
+
+    run(main)
+
+
+def test_no_turn_in_time_takes_nothing_from_those_whose_replies_come(directory: Path) -> None:
+    endpoint = f"ipc://{directory / 'slow.sock'}"
+
+    async def main() -> None:
+        async def answer_slowly() -> None:
+            while True:
+                await asyncio.sleep(0.02)
+                if router.poll(0):
+                    peer, request = router.recv_multipart()
+                    held.append(peer)
+                    if (number := msgpack.decode(request)["id"]) != 1:
+                        router.send_multipart([peer, msgpack.encode({"id": number, "ok": True})])
+
+        async with Client(endpoint, timeout=SLOWNESS, window=2) as asked:
+            held: list[bytes] = []
+            answering = asyncio.create_task(answer_slowly())
+            kept = await asked.submit("info")
+
+            async def ask() -> bytes:
+                return await (await asked.submit("get")).reply()
+
+            late = await asyncio.gather(*(ask() for _ in range(200 * SLOWNESS)), return_exceptions=True)
+            assert {str(one) for one in late if isinstance(one, TimedOut)} == {
+                f"no room in the window of 2 requests within {SLOWNESS:g} s: replies come too slowly"
+            }
+            router.send_multipart([held[0], msgpack.encode({"id": 1, "ok": True})])
+            assert await kept.reply()
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.setsockopt(zmq.LINGER, 0)
+        router.bind(endpoint)
+        run(main)
+
+
+def test_two_tasks_may_gather_at_once(agent: RunningAgent) -> None:
+    async def main() -> None:
+        async with client(agent) as asked, client(agent) as other, asyncio.timeout(20 * SLOWNESS):
+            with asked.gather():
+                overlapping = asked.gather()
+                overlapping.__enter__()
+                await asked.submit("put", items=[route(1)], wait="none")
+            await asked.submit("put", items=[route(2)], wait="none")
+            overlapping.__exit__(None, None, None)
+            await asked.submit("put", items=[route(3)], wait="none")
+            while len([entry async for entry in other.get()]) < 3:
+                await asyncio.sleep(0.01)
 
     run(main)
 
@@ -297,8 +441,9 @@ def test_a_cancelled_wait_for_an_item_ends_its_subscription(agent: RunningAgent)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await asked.wait("interface/none")
-            while (await asked.info())["bus"]["publisher"]["subscriptions"]:
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20 * SLOWNESS):
+                while (await asked.info())["bus"]["publisher"]["subscriptions"]:
+                    await asyncio.sleep(0.01)
 
     run(main)
 
@@ -345,6 +490,38 @@ def test_nobody_is_waited_for_who_is_not_there(agent: RunningAgent) -> None:
             puts = [asked.put([route(n)]) for n in range(1_000)]  # most of them wait for room
             for error in await asyncio.gather(*puts, return_exceptions=True):
                 assert isinstance(error, Unreachable)
+
+    run(main)
+
+
+def test_an_agent_that_is_gone_is_waited_for_by_who_waits_for_an_item_or_subscribes(agent: RunningAgent) -> None:
+    async def main() -> None:
+        async with client(agent, timeout=LONG, resubmit=True) as asked:
+            await asked.info()
+            agent.kill()
+            async with asked.subscribe("item/") as events:
+                with pytest.raises(Unreachable, match="Connection refused"):
+                    await asked.wait("route/none/10.0.0.1/32", timeout=0.1)
+                starting = asyncio.create_task(asyncio.to_thread(again, agent))
+                assert await asked.wait("route/none/10.0.0.1/32", "removed", timeout=LONG) is None
+                lives.append(await starting)
+                await events.ready(20)
+                await asked.put([route(1)])
+                event = await events.next(20)
+                assert isinstance(event, ItemChanged)
+                assert event.key == "route/none/10.0.0.1/32"
+            await asked.replace([])
+
+    lives: list[RunningAgent] = []
+    run(main)
+    assert lives[0].stop() == 0
+
+
+def test_an_item_is_waited_for_as_long_as_is_said_though_the_client_waits_longer(deaf: str, agent: RunningAgent) -> None:
+    async def main() -> None:
+        async with Client(deaf, events=agent.events, timeout=LONG) as asked:
+            with pytest.raises(TimedOut, match=f"no answer from {deaf}"):
+                await asked.wait("interface/br", timeout=0.1)
 
     run(main)
 

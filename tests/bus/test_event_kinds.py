@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import zmq
 from msgspec import msgpack
 
 from nsplane_bus import (
@@ -26,6 +27,7 @@ from nsplane_bus import (
     TakenBack,
 )
 from nsplane_bus.event import event_of
+from nsplane_bus.protocol import HEARTBEAT
 from nsplane_bus.subscription import Feed
 
 from .conftest import RunningAgent, eventually
@@ -121,6 +123,18 @@ def test_what_the_subscription_finds_out_by_itself(agent: RunningAgent) -> None:
         assert anew.instance == after.client().info()["instance"]
         eventually(lambda: quiet.next(0.01) is None and quiet.instance == anew.instance)
     assert after.stop() == 0
+
+
+def test_the_agent_is_back_before_it_is_another_one_whichever_is_received_first() -> None:
+    feed = Feed(("item/",), False, True)
+    connected, disconnected = (kind.to_bytes(2, "little") for kind in (zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_DISCONNECTED))
+    feed._take_news(connected)
+    feed._take(HEARTBEAT + b"item/", msgpack.encode({"instance": "a", "count": 0}))
+    feed._take_news(disconnected)
+    feed._take(HEARTBEAT + b"item/", msgpack.encode({"instance": "b", "count": 0}))
+    assert feed.connected
+    feed._take_news(connected)
+    assert [type(event) for event in feed._held] == [AgentGone, AgentBack, AgentRestarted]
 
 
 @pytest.mark.parametrize("complete", [False, True])

@@ -1,13 +1,18 @@
 """A publisher keeps many requests in flight; each verdict finds its request."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
+import zmq
+from msgspec import msgpack
 
 from nsplane_bus import BusError, Client, InvalidItems, ItemsFailed, TimedOut, Unreachable
 
-from .conftest import RunningAgent, start_agent
+from .conftest import RunningAgent, eventually, start_agent
+from .test_reconnecting import LONG
 
 
 def routes(first: int, count: int) -> list[dict[str, str]]:
@@ -116,6 +121,60 @@ def test_a_full_window_that_nobody_empties_is_a_timeout_and_not_for_ever(deaf: s
             with pytest.raises(TimedOut):
                 lost.reply()
         client.submit("info")
+
+
+def test_no_room_in_time_takes_nothing_from_those_whose_replies_come(directory: Path) -> None:
+    endpoint = f"ipc://{directory / 'slow.sock'}"
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.setsockopt(zmq.LINGER, 0)
+        router.bind(endpoint)
+        with Client(endpoint, timeout=1, window=8) as client:
+            tickets = [client.submit("info") for _ in range(8)]
+            asked = [router.recv_multipart() for _ in tickets]
+            for number, (peer, request) in enumerate(asked):
+                router.send_multipart([peer, msgpack.encode({"id": msgpack.decode(request)["id"], "ok": True})])
+                if number == 0:
+                    with pytest.raises(TimedOut, match="no room in the window of 8 requests within 1 s"):
+                        client.submit("info")
+            client.drain()
+            assert all(ticket.done for ticket in tickets)
+
+
+def test_an_item_is_waited_for_as_long_as_is_said_though_the_client_waits_longer(deaf: str, agent: RunningAgent) -> None:
+    with Client(deaf, events=agent.events, timeout=LONG) as client, pytest.raises(TimedOut, match=f"no answer from {deaf}"):
+        client.wait("interface/br", timeout=0.1)
+
+
+def test_a_client_that_nothing_can_be_sent_by_is_closed_all_the_same(deaf: str) -> None:
+    client = Client(deaf, timeout=0.2)
+
+    def fill() -> None:
+        for _ in range(100_000):
+            client.submit("put", items=[], wait="none", check=False)
+
+    with pytest.raises(TimedOut):
+        fill()
+    gathering = client.gather()
+    gathering.__enter__()
+    client.submit("put", items=[], wait="none")
+    client.close()
+    assert client._socket.closed
+    assert client._monitor.closed
+
+
+def test_after_a_timeout_and_a_reply_what_is_left_is_sent_when_it_is_closed(agent: RunningAgent) -> None:
+    client, other = agent.client(timeout=0.2), agent.client()
+    os.kill(agent.process.pid, signal.SIGSTOP)
+    with pytest.raises(TimedOut):
+        client.info()
+    os.kill(agent.process.pid, signal.SIGCONT)
+    client.timeout = LONG
+    client.info()
+    os.kill(agent.process.pid, signal.SIGSTOP)
+    client.submit("put", items=routes(0, 30_000), wait="none")  # more than the sockets hold
+    client.close()
+    os.kill(agent.process.pid, signal.SIGCONT)
+    eventually(lambda: other.entry("route/none/10.0.0.1/32"))
 
 
 def test_nobody_there_is_said_at_once(directory: Path) -> None:

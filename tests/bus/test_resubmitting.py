@@ -7,13 +7,15 @@ import os
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import msgpack
 
-from nsplane_bus import BusError, Client, Closed, Interrupted, TimedOut, Unreachable
-from nsplane_bus.exchange import Exchange, InFlight
+from nsplane_bus import BusError, Client, Closed, Interrupted, ItemChanged, TimedOut, Unreachable
+from nsplane_bus.exchange import KEPT_MOST, Exchange, InFlight
 
 from .conftest import RunningAgent, start_agent
 from .test_reconnecting import LONG, again, stopped
@@ -98,6 +100,25 @@ def test_a_client_that_resubmits_waits_for_its_time_and_no_longer(agent: Running
     assert after.stop() == 0
 
 
+def test_an_agent_that_is_gone_is_waited_for_by_who_waits_for_an_item_or_subscribes(agent: RunningAgent) -> None:
+    client = agent.client(timeout=LONG, resubmit=True)
+    client.info()
+    agent.kill()
+    with client.subscribe("item/") as events, ThreadPoolExecutor() as other:
+        with pytest.raises(Unreachable, match="Connection refused"):
+            client.wait("route/none/10.0.1.0/24", timeout=0.1)
+        starting = other.submit(again, agent)
+        assert client.wait("route/none/10.0.1.0/24", "removed", timeout=LONG) is None
+        after = starting.result()
+        events.ready(20)
+        client.put([route(1)])
+        event = events.next(20)
+        assert isinstance(event, ItemChanged)
+        assert event.key == "route/none/10.0.1.0/24"
+    client.replace([])
+    assert after.stop() == 0
+
+
 def test_a_small_window_holds_while_nobody_is_there(agent: RunningAgent) -> None:
     client = agent.client(timeout=0.7, window=4, resubmit=True)
     client.info()
@@ -146,21 +167,28 @@ def test_the_child_of_a_fork_has_a_closed_copy(agent: RunningAgent) -> None:
     program = """
 import os, sys
 from nsplane_bus import Client, Closed
-with Client(sys.argv[1], timeout=20) as client:
-    client.info()
-    child = os.fork()
+with Client(sys.argv[1], events=sys.argv[2], timeout=20) as client, client.subscribe() as events:
+    events.ready()
+    with client.gather():
+        ticket = client.submit("put", items=[])
+        child = os.fork()
     if not child:
-        try:
-            client.info()
-        except Closed:
-            with Client(sys.argv[1], timeout=20) as own:
-                own.info()
-            os._exit(7)
-        os._exit(8)
+        for use in (client.info, events.ready, events.next):
+            try:
+                use()
+            except Closed:
+                continue
+            os._exit(8)
+        events.close()
+        with Client(sys.argv[1], timeout=20) as own:
+            own.info()
+        os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    client.info()
+    ticket.reply()
+    assert client.info()["bus"]["router"]["requests"] == 3
+    events.ready()
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", program, agent.bus], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", program, agent.bus, agent.events], check=True, timeout=60)
 
 
 # ---- what is kept, without an agent ----
@@ -178,7 +206,7 @@ def added(about: Exchange[InFlight], op: str = "put", wait: Any = "applied", **f
 
 
 def reply(about: Exchange[InFlight], ticket: InFlight, ok: bool = True) -> None:
-    about.receive(b"\x82\xa2id" + bytes((ticket.id,)) + b"\xa2ok" + (b"\xc3" if ok else b"\xc2"))
+    about.receive(msgpack.encode({"id": ticket.id, "ok": ok}))
 
 
 def again_sent(about: Exchange[InFlight]) -> list[int]:
@@ -195,10 +223,39 @@ def test_what_was_answered_goes_again_only_behind_something_older_that_was_not()
     reply(about, second)
     assert again_sent(about) == [1, 2, 3]
     reply(about, first)
+    assert again_sent(about) == [2, 3], "the new agent may not have come to the second one yet"
+    reply(about, third)
+    assert again_sent(about) == [2, 3], "and not to either when it ended in its turn"
+    reply(about, second)
     assert again_sent(about) == [3]
     reply(about, third)
     assert again_sent(about) == []
     assert about.has_room(1000)
+
+
+def test_where_the_agent_is_given_up_no_reply_to_a_repetition_is_waited_for() -> None:
+    about = exchange(window=2)
+    first, second = added(about), added(about)
+    reply(about, second)
+    assert again_sent(about) == [1, 2]
+    reply(about, first)
+    assert about.has_room(10)
+    added(about)
+    assert not about.has_room(10), "the reply to the second one is to come again"
+    about.give_up(list(about.in_flight.values()), BusError("timeout", ""))
+    assert about.has_room(1000)
+    assert again_sent(about) == []
+
+
+def test_what_is_kept_is_so_many_at_most() -> None:
+    about = exchange(window_bytes=1 << 30)
+    first = added(about)
+    for _ in range(KEPT_MOST - 1):
+        assert about.has_room(10)
+        reply(about, added(about))
+    assert not about.has_room(10)
+    reply(about, first)
+    assert about.has_room(10)
 
 
 def test_what_was_refused_or_asked_or_given_up_goes_no_more() -> None:
@@ -249,3 +306,11 @@ def test_a_closed_one_takes_nothing_up() -> None:
     about.close()
     with pytest.raises(Closed):
         added(about)
+
+
+def test_what_is_gathered_when_it_is_closed_is_not_sent_any_more() -> None:
+    about = exchange(window=100)
+    with about.gathering():
+        about.queue(added(about), b"\x80")
+        about.close()
+    assert about.first_message() is None

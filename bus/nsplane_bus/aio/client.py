@@ -6,21 +6,23 @@ it. So nothing runs where nothing happens, and nothing is left when it is closed
 
 import asyncio
 import contextlib
+import functools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import zmq
 
-from nsplane.errors import Closed
-
 from .. import blocks, operations
-from ..client import LINGER_MS, PAGE, connect, take_news, timed_out
-from ..errors import BusError, Unreachable
-from ..exchange import Exchange, InFlight, Item, Wait, listed
+from ..client import PAGE
+from ..connection import Connection, raise_first
+from ..errors import Unreachable
+from ..exchange import InFlight, Item, Wait, listed
 from ..operations import LOOK_AGAIN_SECONDS, Await, Hear, Listen, Requester, Steps, Submit, decode_result, shown_as
-from ..protocol import REQUEST_LIMIT, endpoints, why_unreachable
+from ..protocol import REQUEST_LIMIT, endpoints, is_ipc
+from ..reach import no_answer, refuse_unreachable
 from ..result import Entry, Result
+from .probe import Probe
 from .readiness import Readiness, is_ready
 from .subscription import Subscription
 
@@ -55,12 +57,13 @@ def awaited(operation: Callable[Concatenate[Requester, P], Steps[R]]) -> "Callab
     return method
 
 
-class Client(Requester):
+class Client(Connection[Ticket]):
     """A connection to an agent, for the tasks of one event loop: the one that runs when it is made.
 
     What its arguments, methods, results and errors are is said at nsplane_bus.Client. Any number of tasks may use it at once; where
     the window is full they wait for their turn, in order. Whoever cancels a call stops waiting for it: a request that had its turn
-    is carried out all the same, and its place in the window is free when its reply is here.
+    is carried out all the same, and its place in the window is free when its reply is here. Over tcp, that nobody listens is said
+    by `async with`, or by the first call, for to look takes time.
     """
 
     def __init__(
@@ -76,14 +79,18 @@ class Client(Requester):
         resubmit: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.endpoint = endpoint or endpoints().bus
-        self.source = source
-        self.timeout = timeout
-        self.window = window
-        self.window_bytes = window_bytes
-        self.check = check
-        self._events = events
-        self._exchange = Exchange(self, Ticket, self.endpoint, window, window_bytes, resubmit, self._settled)
+        super().__init__(
+            Ticket,
+            endpoint,
+            source,
+            events=events,
+            timeout=timeout,
+            window=window,
+            window_bytes=window_bytes,
+            check=check,
+            resubmit=resubmit,
+            settled=self._settled,
+        )
         self._replies: dict[int, list[asyncio.Future[None]]] = {}
         """Who waits for the reply to a request."""
         self._turns: deque[tuple[asyncio.Future[None], int]] = deque()
@@ -91,10 +98,13 @@ class Client(Requester):
         self._granted = self._granted_bytes = 0
         """How many of them may go on, and have not yet."""
         self._look_is_due: asyncio.Handle | None = None
-        self._look_again: asyncio.TimerHandle | None = None
+        self._probe = Probe()
+        self._probe_is_due: asyncio.TimerHandle | None = None
         self._heard = 0.0
-        self._linger = LINGER_MS
-        self._socket, self._monitor = connect(self.endpoint, window)
+        """When the last reply came, or news of the connection."""
+        if is_ipc(self.endpoint):
+            refuse_unreachable(self.endpoint)
+        self._connect()
         self._readiness = Readiness(self._socket, self._monitor, changed=self._look)
 
     put = awaited(operations.put)
@@ -140,10 +150,9 @@ class Client(Requester):
                 return
 
     def subscribe(self, *prefixes: str, complete: bool = False, health: bool = False) -> Subscription:
-        """Events of this agent; see Subscription."""
-        here = endpoints()
-        known = self._events or (here.events if self.endpoint == here.bus else None)
-        return Subscription(*prefixes, endpoint=known or self._ask_for_events, complete=complete, health=health)
+        """Events of this agent; see Subscription. With `resubmit`, an agent that is gone is waited for."""
+        endpoint = self._events_endpoint()
+        return Subscription(*prefixes, endpoint=endpoint, complete=complete, health=health, waits=self._exchange.resubmit)
 
     # Many requests in flight
 
@@ -176,18 +185,15 @@ class Client(Requester):
             with self._exchange.gathering():
                 yield
         finally:
-            self._send_queued()
+            self._send_at_once()
             self._look_soon()
 
     async def drain(self, timeout: float | None = None) -> None:
         """Waits for the replies of all that is in flight. Raises the first error among them, when all are here."""
-        waiting = list(self._exchange.in_flight.values())
+        waiting = self._in_flight()
         for ticket in waiting:
             await self.await_reply(ticket, timeout)
-        for ticket in waiting:
-            error = ticket._failure()
-            if error is not None:
-                raise error
+        raise_first(waiting)
 
     async def await_reply(self, ticket: Ticket, timeout: float | None = None) -> None:
         """Waits until the ticket's reply is here. TimedOut gives it up: a reply that comes later is ignored."""
@@ -198,42 +204,35 @@ class Client(Requester):
             reply = self._loop.create_future()
             self._replies.setdefault(ticket.id, []).append(reply)
             self._look_soon()
-            self._look_again_later()
+            self._probe_later()
             try:
                 async with asyncio.timeout(seconds):
                     await reply
             except TimeoutError:
                 if ticket.id in exchange.in_flight:
-                    error = self._timed_out(seconds)
-                    exchange.drop(ticket, error)
+                    self._linger = 0
+                    exchange.drop(ticket, no_answer(self.endpoint, seconds, None))
                     self._look_soon()
-                    raise error from None
+                    ticket._error = await self._probe.timed_out(self.endpoint, seconds)
+                    raise ticket._error from None
             finally:
                 waiting = self._replies.get(ticket.id)
                 if waiting is not None and reply in waiting:
                     waiting.remove(reply)
                     if not waiting:
                         del self._replies[ticket.id]
-        if ticket._error is None and ticket._reply is None:
-            self._refuse_closed()
-            raise BusError("no-reply", f"request {ticket.id} gets no reply")
+        self._refuse_unanswered(ticket)
 
     def close(self) -> None:
         """Sends what is still to be sent, for two seconds at most, in the background. Tasks that wait get Closed."""
-        exchange = self._exchange
-        if exchange.closed:
+        if self._exchange.closed:
             return
-        exchange.close_message()
-        exchange.connected()
-        self._send_queued()
-        exchange.close()
-        for handle in (self._look_is_due, self._look_again):
+        for handle in (self._look_is_due, self._probe_is_due):
             if handle is not None:
                 handle.cancel()
         self._readiness.close()
-        self._socket.disable_monitor()
-        self._monitor.close()
-        self._socket.close(linger=self._linger)
+        self._disconnect()
+        self._probe.close()
         waiting = [reply for replies in self._replies.values() for reply in replies]
         waiting += [turn for turn, _ in self._turns]
         self._replies.clear()
@@ -243,6 +242,10 @@ class Client(Requester):
                 wake(one)
 
     async def __aenter__(self) -> Self:
+        why = None if is_ipc(self.endpoint) else await self._probe.why_unreachable(self.endpoint)
+        if why:
+            self.close()
+            raise Unreachable(self.endpoint, why)
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -268,10 +271,10 @@ class Client(Requester):
         match step:
             case Submit(request, wait, check):
                 return await self._send(request, wait, check)
-            case Await(ticket):
-                return await ticket.reply()
+            case Await(ticket, seconds):
+                return await ticket.reply(seconds)
             case Listen(topic, seconds):
-                events = self.subscribe(topic)
+                events = Subscription(topic, endpoint=self._events_endpoint(seconds), waits=self._exchange.resubmit)
                 try:
                     return await events.ready(seconds)
                 except BaseException:
@@ -279,10 +282,6 @@ class Client(Requester):
                     raise
             case Hear(events, seconds):
                 return await events.next(seconds)
-
-    def _refuse_closed(self) -> None:
-        if self._exchange.closed:
-            raise Closed("the client is closed")
 
     def _refuse_others(self) -> None:
         if asyncio.get_running_loop() is not self._loop:
@@ -294,29 +293,30 @@ class Client(Requester):
         exchange = self._exchange
         frame = exchange.encode(request, wait, check)
         size = len(frame)
-        if self._turns or not exchange.has_room(self._granted_bytes + size, self._granted):
+        if self._turns or self._granted or not exchange.has_room(size):
             await self._turn(size)
         ticket = exchange.add(request, frame, wait)
         exchange.queue(ticket, frame)
-        self._send_queued()
+        self._send_at_once()
         self._look_soon()  # sending may have taken the word of the descriptor that something has come
         return ticket
 
     async def _turn(self, size: int) -> None:
         """Waits for room in the window."""
-        turn = self._loop.create_future()
+        turn, began = self._loop.create_future(), self._loop.time()
         self._turns.append((turn, size))
         self._look_soon()
-        self._look_again_later()
+        self._probe_later()
         try:
             async with asyncio.timeout(self.timeout):
                 await turn
         except TimeoutError:
-            error = self._timed_out(self.timeout)
-            for ticket in list(self._exchange.in_flight.values()):
-                if ticket.id not in self._replies:
-                    self._exchange.drop(ticket, error)
-            raise error from None
+            if self._answered >= began:
+                raise self._no_room() from None
+            self._linger = 0
+            lost = [ticket for ticket in self._in_flight() if ticket.id not in self._replies]
+            self._exchange.give_up(lost, no_answer(self.endpoint, self.timeout, None))
+            raise await self._probe.timed_out(self.endpoint, self.timeout) from None
         finally:
             if turn.done() and not turn.cancelled() and not turn.exception():
                 self._granted -= 1
@@ -337,17 +337,6 @@ class Client(Requester):
                 self._granted_bytes += size
             self._turns.popleft()
 
-    def _send_queued(self) -> None:
-        """Sends what can be sent at once. The rest goes when ZeroMQ has room."""
-        exchange = self._exchange
-        while message := exchange.first_message():
-            try:
-                self._socket.send(message[0], zmq.DONTWAIT)
-            except zmq.Again:
-                break
-            exchange.outgoing.popleft()
-        exchange.forget()
-
     def _look_soon(self) -> None:
         if self._look_is_due is None and not self._exchange.closed:
             self._look_is_due = self._loop.call_soon(self._look)
@@ -365,10 +354,11 @@ class Client(Requester):
                 while True:
                     exchange.receive(self._socket.recv(zmq.DONTWAIT))
                     self._heard = self._loop.time()
+                    self._hear(self._heard)
             if is_ready(self._monitor):
-                take_news(self._monitor, exchange)
+                self._take_news()
                 self._heard = self._loop.time()
-            self._send_queued()
+            self._send_at_once()
             if not is_ready(self._socket, zmq.POLLIN | zmq.POLLOUT if exchange.first_message() else zmq.POLLIN):
                 break
         self._grant()
@@ -377,31 +367,44 @@ class Client(Requester):
         for reply in self._replies.pop(ticket.id, ()):
             wake(reply)
 
-    def _look_again_later(self) -> None:
-        if self._look_again is None and (self._replies or self._turns) and not self._exchange.resubmit:
-            self._look_again = self._loop.call_later(LOOK_AGAIN_SECONDS, self._look_for_agent)
+    def _probe_later(self) -> None:
+        if self._probe_is_due is None and (self._replies or self._turns) and not self._exchange.resubmit:
+            self._probe_is_due = self._loop.call_later(LOOK_AGAIN_SECONDS, self._probe_agent)
 
-    def _look_for_agent(self) -> None:
+    def _probe_agent(self) -> None:
         """Where nothing was heard for a while, it may be that nobody is there."""
-        self._look_again = None
-        if self._loop.time() - self._heard >= LOOK_AGAIN_SECONDS:
-            why = why_unreachable(self.endpoint)
-            if why:
-                self._linger = 0
-                for ticket in list(self._exchange.in_flight.values()):
-                    self._exchange.drop(ticket, Unreachable(self.endpoint, why))
-                for turn, _ in self._turns:
-                    if not turn.done():
-                        turn.set_exception(Unreachable(self.endpoint, why))
-                self._turns.clear()
-        self._look_again_later()
+        if self._is_silent():
+            self._probe.start(self.endpoint).add_done_callback(self._probed)
+        else:
+            self._probe_is_due = None
+            self._probe_later()
 
-    def _timed_out(self, seconds: float) -> BusError:
-        self._linger = 0
-        return timed_out(self.endpoint, seconds)
+    def _probed(self, look: "asyncio.Future[str | None]") -> None:
+        if self._exchange.closed:
+            return
+        why = look.result()
+        if why and self._is_silent():
+            self._linger = 0
+            for ticket in self._in_flight():
+                self._exchange.drop(ticket, Unreachable(self.endpoint, why))
+            for turn, _ in self._turns:
+                if not turn.done():
+                    turn.set_exception(Unreachable(self.endpoint, why))
+            self._turns.clear()
+        self._probe_is_due = None
+        self._probe_later()
 
-    async def _ask_for_events(self) -> str:
-        self._events = str((await self.info())["bus"]["events"])
+    def _is_silent(self) -> bool:
+        return self._loop.time() - self._heard >= LOOK_AGAIN_SECONDS
+
+    def _events_endpoint(self, seconds: float | None = None) -> str | Callable[[], Coroutine[Any, Any, str]]:
+        """Where the events are, or how to ask the agent for it, for so many seconds."""
+        here = endpoints()
+        known = self._events or (here.events if self.endpoint == here.bus else None)
+        return known or functools.partial(self._ask_for_events, seconds)
+
+    async def _ask_for_events(self, seconds: float | None) -> str:
+        self._events = await self._take_steps(operations.events_endpoint(self, seconds))
         return self._events
 
 

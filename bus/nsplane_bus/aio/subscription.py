@@ -8,12 +8,12 @@ from typing import Self
 
 import zmq
 
-from nsplane.errors import Closed
-
-from ..errors import TimedOut
+from ..errors import Unreachable
 from ..event import Event
-from ..protocol import endpoints
+from ..protocol import endpoints, is_ipc
+from ..reach import refuse_unreachable
 from ..subscription import Feed, connect
+from .probe import Probe
 from .readiness import Readiness, is_ready
 
 IN_A_ROW = 64
@@ -24,7 +24,8 @@ class Subscription(Feed):
     """What nsplane_bus.Subscription is, with `await` and `async for`.
 
     One task waits at a time. Where a wait is cancelled no event is lost: the next one gets it. Between waits the events queue up in
-    ZeroMQ, as far as they fit: `missed` counts the others. Where it is closed, the task that waits gets Closed.
+    ZeroMQ, as far as they fit: `missed` counts the others. Where it is closed, the task that waits gets Closed. Over tcp, that
+    nobody listens is said when it is first waited for.
     """
 
     def __init__(
@@ -33,9 +34,12 @@ class Subscription(Feed):
         endpoint: str | Callable[[], Awaitable[str]] | None = None,
         complete: bool = False,
         health: bool = False,
+        waits: bool = False,
     ) -> None:
         super().__init__(prefixes, complete, health)
-        self._closed = False
+        self._probe = Probe()
+        self._reached = waits
+        """Somebody listens there, or is waited for."""
         self._sockets: tuple[zmq.Socket[bytes], zmq.Socket[bytes]] | None = None
         """Of the events, and of news of the connection."""
         self._readiness: Readiness | None = None
@@ -46,10 +50,14 @@ class Subscription(Feed):
             self._find_endpoint = endpoint
         else:
             self.endpoint = endpoint or endpoints().events
+            if not waits and is_ipc(self.endpoint):
+                refuse_unreachable(self.endpoint)
+                self._reached = True
             self._sockets = connect(self.endpoint, self._topics())
 
     async def ready(self, timeout: float = 10) -> Self:
-        """Returns when the subscription is in force: what happens from now on is received."""
+        """Returns when the subscription is in force: what happens from now on is received. TimedOut where it is not in time, and
+        Unreachable where that is because nobody listens."""
         end = time.monotonic() + timeout
         socket = await self._opened()
         topic = self._sync_topic()
@@ -58,7 +66,7 @@ class Subscription(Feed):
             while True:
                 left = end - time.monotonic()
                 if left <= 0 or not await self._wait(left):
-                    raise TimedOut(f"no answer from {self.endpoint} within {timeout:g} s")
+                    raise await self._probe.timed_out(self.endpoint, timeout)
                 with contextlib.suppress(zmq.Again):
                     got, body = socket.recv_multipart(zmq.DONTWAIT)
                     if got == topic:
@@ -98,7 +106,10 @@ class Subscription(Feed):
                 return event
 
     def close(self) -> None:
+        if self._closed:
+            return
         self._closed = True
+        self._probe.close()
         if self._readiness is not None:
             self._readiness.close()
         if self._sockets is not None:
@@ -110,7 +121,11 @@ class Subscription(Feed):
         self._wake()
 
     async def __aenter__(self) -> Self:
-        await self._opened()
+        try:
+            await self._opened()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -124,11 +139,13 @@ class Subscription(Feed):
             if self._sockets is None:
                 self._sockets = connect(endpoint, self._topics())
                 self.endpoint = endpoint
+        if not self._reached:
+            why = await self._probe.why_unreachable(self.endpoint)
+            self._refuse_closed()
+            if why:
+                raise Unreachable(self.endpoint, why)
+            self._reached = True
         return self._sockets[0]
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise Closed("the subscription is closed")
 
     async def _wait(self, seconds: float | None) -> bool:
         """Until there may be an event, or news of the connection. False where nothing came."""
