@@ -11,6 +11,7 @@ from .address import Address, address_of, refuse_unless_public
 from .output import say
 from .settings import Settings, pass_settings, where
 
+ENDS = {signal.SIGTERM, signal.SIGINT}
 SECONDS = 5.0
 """How long the agent is waited for at a scrape: Prometheus itself waits for ten."""
 
@@ -48,17 +49,14 @@ def metrics(settings: Settings, listen: Address | None, public: bool) -> None:
         click.echo(generate_latest(registry_of(lambda: info)).decode(), nl=False)
         return
     refuse_unless_public(listen, public, "all figures of the agent")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)  # whenever one comes, it is waited for below
     try:
         server, thread = start_http_server(listen.port, listen.host, registry_of(ask))
     except OSError as error:
         raise click.ClickException(f"cannot listen at {listen}: {error.strerror}") from None
     try:
         say(f"listening at http://{listen._replace(port=server.server_port)}/metrics", err=True)
-        while True:
-            signal.pause()
-    except KeyboardInterrupt:
-        pass
+        signal.sigwait(ENDS)
     finally:
         server.shutdown()
         server.server_close()

@@ -48,7 +48,8 @@ def serve(made: socket.socket, where: Endpoints, names: Collection[str] = ()) ->
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=5,
     )
-    # When it has ended it raises the signal again, for whoever handled that before.
+    server = Server(config, pages.end_streams)
+    # It takes these itself only later, and when it has ended it raises them again, for whoever handled them before.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    Server(config, pages.end_streams).run([made])
+        signal.signal(number, server.handle_exit)
+    server.run([made])

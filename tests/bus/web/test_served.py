@@ -23,6 +23,7 @@ from nsplane_bus.web.follower import Follower
 from nsplane_bus.web.links import Links
 from nsplane_bus.web.picture import Picture
 
+from ...engine.conftest import SLOWNESS
 from ..conftest import RunningAgent, directory, eventually, start_agent  # noqa: F401 - a fixture
 from .conftest import Served
 
@@ -49,6 +50,24 @@ def known(served: Served) -> None:
         heard = b""
         while b'"agent":"here"' not in heard:
             heard += stream.recv(65536)
+
+
+def test_a_signal_that_comes_before_the_server_takes_signals_ends_it(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys, uvicorn
+from nsplane_bus.cli import main
+
+def told(server, sockets):
+    os.kill(os.getpid(), signal.SIGTERM)
+    run(server, sockets)
+
+run, uvicorn.Server.run = uvicorn.Server.run, told
+sys.argv = ["nsplane", "web", "--listen", "127.0.0.1:0"]
+main()
+"""
+    environment = os.environ | {"NSPLANE_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=20 * SLOWNESS)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
 def test_nothing_can_be_changed(served: Served) -> None:
