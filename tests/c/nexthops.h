@@ -5,6 +5,7 @@
 
 #include "listener.h"
 
+/* What it found is in rig->op; what follows from it has been done. */
 static inline void read_back(struct rig *rig)
 {
 	struct nsp_op *op = nsp_op_new(1);
@@ -16,6 +17,10 @@ static inline void read_back(struct rig *rig)
 	while (rig_next(rig))
 		;
 	CHECK_EQ(rig->op->failed, 0);
+	struct nsp_op found = *rig->op;
+	rig_quiet(rig);
+	rig_quiet(rig);
+	*rig->op = found;
 }
 
 #endif
