@@ -18,7 +18,7 @@ import pytest
 from nsplane import Engine
 from nsplane.kernel.attributes import ALONE, DOWN, decode, differences, encode, table_of
 from nsplane.kernel.codecs import U8, U32, split
-from nsplane.kinds import KINDS
+from nsplane.kinds import all_kinds
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.pair import PairKind
 from nsplane.kinds.tun import A as TunAttribute
@@ -31,7 +31,7 @@ from .rtnetlink import link_info, set_link
 from .tuntap import IFF_NO_PI, IFF_TAP, IFF_TUN, give
 
 Item = dict[str, Any]
-MADE = {str(item.__struct_config__.tag): kind for item, kind in KINDS.items() if isinstance(kind, CreatedKind)}
+MADE = {name: kind for name, kind in all_kinds().items() if isinstance(kind, CreatedKind)}
 REQUIRED: dict[str, Item] = {
     "bareudp": {"dstport": 6635, "ethertype": "mpls_uc"},
     "geneve": {"id": 7, "remote": "10.0.0.2"},

@@ -34,7 +34,7 @@ BY_SPEED = frozenset((2, 4, 5, 19, 100))
 """What a port's cost is by the speed of its link."""
 _IFINFO = struct.Struct("=BxHiII")
 
-MADE = [kind for kind in kinds.KINDS.values() if isinstance(kind, CreatedKind)]
+MADE = [kind for kind in kinds.all_kinds().values() if isinstance(kind, CreatedKind)]
 BY_KERNEL_NAME = {kind.kind: kind for kind in MADE if kind.is_told_whole}
 """The kinds whose links are made and known whole by what is told of links, by the kernel's names."""
 NOT_WHOLE = {kind.kind for kind in MADE} - BY_KERNEL_NAME.keys()
