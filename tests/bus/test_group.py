@@ -7,6 +7,7 @@ import errno
 import stat
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def modes(directory: Path) -> dict[str, tuple[int, int]]:
 def refused(agent: RunningAgent) -> dict[str, int]:
     counted = agent.client().info()["bus"]
     return {name: counted[name]["refused"] for name in ("router", "publisher")}
+
+
+def was_refused_twice(agent: RunningAgent, sockets: int) -> bool:
+    return list(refused(agent).values()).count(2) == sockets
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ def test_what_the_kernel_says_of_who_connects_goes_before_a_sockets_mode(open_ag
         assert greeting(path, NOBODY, NOBODY) == b""
         # Who has the group besides its own is a member where the machine's list says so, and this one has no entry there.
         assert greeting(path, NOBODY, NOBODY, [GROUP]) == b""
-        eventually(lambda count=count: list(refused(open_agent).values()).count(2) == count)
+        eventually(partial(was_refused_twice, open_agent, count))
     assert "a user is refused" in open_agent.log
     assert greeting(directory / "bus.sock", MEMBER, GROUP) == GREETING
 
