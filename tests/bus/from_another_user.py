@@ -42,8 +42,9 @@ def greeting(path: Path, user: int, group: int, more: Sequence[int] = ()) -> byt
     return came[1:] if came.startswith(b"+") else int(came[1:])
 
 
-def nsplane(agent: RunningAgent, user: int, group: int, *command: str) -> subprocess.CompletedProcess[str]:
-    """Runs `nsplane COMMAND...` as such a user, to its end."""
-    as_user = ("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups")
+def nsplane(agent: RunningAgent, user: int, group: int, *command: str, has: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs `nsplane COMMAND...` as such a user, to its end; it may have a capability."""
+    capabilities = (f"--inh-caps=+{has}", f"--ambient-caps=+{has}") if has else ()
+    as_user = ("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *capabilities)
     environment = os.environ | {"NSPLANE_RUNTIME_DIR": str(agent.directory), "HOME": "/nonexistent"}
     return subprocess.run([*as_user, *NSPLANE, *command], capture_output=True, text=True, timeout=60, env=environment, cwd="/")

@@ -75,15 +75,11 @@ def test_what_the_kernel_says_of_who_connects_goes_before_a_sockets_mode(open_ag
 
 
 def test_who_is_refused_is_told_so(open_agent: RunningAgent) -> None:
-    open_agent.directory.chmod(0o711)
-    with open_agent.client() as client:
-        client.info()
-    (open_agent.directory / "bus.sock").chmod(0o666)
-    # The first connection finds this socket, those behind it find another, which is closed to them by its mode.
-    done = nsplane(open_agent, NOBODY, NOBODY, "info")
+    """A process to which no file's mode applies, and which is nobody here for all that."""
+    done = nsplane(open_agent, NOBODY, NOBODY, "info", has="dac_override")
     assert done.returncode == 1
-    assert "permission denied" in done.stderr or f"the agent refuses user {NOBODY}" in done.stderr
-    assert refused(open_agent)["router"] == 1
+    assert f"the agent refuses user {NOBODY}, who is not root there, nor its own, nor in its group (sudo, newgrp?)" in done.stderr
+    assert refused(open_agent)["router"] > 0
 
 
 def test_without_a_group_only_its_own_user_and_root_are_let_in(agent: RunningAgent) -> None:
