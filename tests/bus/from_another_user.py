@@ -46,5 +46,5 @@ def nsplane(agent: RunningAgent, user: int, group: int, *command: str, has: str 
     """Runs `nsplane COMMAND...` as such a user, to its end; it may have a capability."""
     capabilities = (f"--inh-caps=+{has}", f"--ambient-caps=+{has}") if has else ()
     as_user = ("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *capabilities)
-    environment = os.environ | {"NSPLANE_RUNTIME_DIR": str(agent.directory), "HOME": "/nonexistent"}
+    environment = os.environ | {"NSPLANE_RUNTIME_DIR": str(agent.directory)}
     return subprocess.run([*as_user, *NSPLANE, *command], capture_output=True, text=True, timeout=60, env=environment, cwd="/")
