@@ -1,9 +1,11 @@
 """nsplane agent."""
 
 import re
+import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from nsplane.journal import InUse, Lost, NotRecorded
 
@@ -11,6 +13,7 @@ from ..agent import State, serve
 from ..door import CannotListen
 from ..lock import NotOurOwn, Taken
 from ..privileges import ALL, require
+from ..protocol import RUNTIME_DIR
 from .logs import log_options, passed_on
 from .settings import Settings, pass_settings, where
 from .watch_docker import watcher_options
@@ -49,6 +52,7 @@ state_dir = click.option(
 )
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
+@click.option("--print-unit", is_flag=True, help="Print a unit for systemd that runs the agent with the other options given, and end.")
 @watcher_options
 @log_options
 @where()
@@ -64,12 +68,16 @@ def agent(
     nexthop_objects: str,
     no_docker: bool,
     docker_host: str | None,
+    print_unit: bool,
     environment_key: str,
     label_key: str,
     docker_silence: int,
 ) -> None:
     """Run the agent: the bus, the engine behind it, and the docker watcher, until SIGTERM or SIGINT. The network is left as it is
     then."""
+    if print_unit:
+        click.echo(the_unit(context, settings, state_directory), nl=False)
+        return
     keys = ["--environment-key", environment_key, "--label-key", label_key]
     options = [*passed_on(), *keys, "--docker-silence", str(docker_silence)]
     watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
@@ -79,3 +87,16 @@ def agent(
         serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto")
     except (Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def the_unit(context: click.Context, settings: Settings, state_directory: str) -> str:
+    """By what stands in the command line alone: a unit does not have this shell's environment."""
+    from ..unit import unit
+
+    given = context.get_parameter_source("state_directory") is ParameterSource.COMMANDLINE
+    state = (None if state_directory == "none" else Path(state_directory)) if given else State().directory
+    runtime = settings.runtime_dir or RUNTIME_DIR
+    for option, path in (("--state-dir", state), ("--runtime-dir", runtime)):
+        if path is not None and not path.is_absolute():
+            raise click.BadParameter(f"{str(path)!r} is not absolute, as paths in a unit have to be.", param_hint=option)
+    return unit([argument for argument in sys.argv[1:] if argument != "--print-unit"], runtime, state)
