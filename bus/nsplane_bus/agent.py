@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +22,9 @@ from .docker.child import WatcherProcess
 from .docker.containers import SOURCE
 from .door import Reserve
 from .events import Publisher
-from .lock import Lock, refuse_open, refuse_taken
+from .lock import Lock, join, refuse_open, refuse_taken
 from .notify import ServiceManager
+from .privileges import EVERYTHING, KEPT, confine
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
 from .router import Router
 
@@ -43,7 +44,8 @@ class State(NamedTuple):
 
 
 class Agent:
-    """An agent on a runtime directory, which it holds for itself. Raises lock.Taken where another has it."""
+    """An agent on a runtime directory, which it holds for itself: raises lock.Taken where another has it. Its sockets are for its
+    own user and a `group`, of which this process is a member."""
 
     def __init__(
         self,
@@ -52,15 +54,16 @@ class Agent:
         agent_id: str | None = None,
         state: State | None = None,
         nexthop_objects: bool = False,
+        group: int | None = None,
     ) -> None:
         self.endpoints = endpoints
         self._stopping = False
         with contextlib.ExitStack() as undo:
-            # What is made here is for the agent's own user: an ipc socket's mode follows the umask.
+            # What is made here is for the agent's own user, but where the door says otherwise.
             undo.callback(os.umask, os.umask(0o077))
             for endpoint in endpoints:
                 refuse_open(endpoint)
-            lock = Lock(directory)
+            lock = Lock(directory, group)
             with contextlib.ExitStack() as owned:
                 owned.callback(lock.release)
                 for endpoint in endpoints:
@@ -83,9 +86,9 @@ class Agent:
                 owned.callback(context.destroy, linger=0)  # with all its sockets: one that is left open is waited for, for ever
                 self.reserve = Reserve()
                 owned.callback(self.reserve.close)
-                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve)
+                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve, group)
                 owned.callback(self.publisher.close)
-                self.router = Router(context, endpoints.bus, self.engine, self.reserve)
+                self.router = Router(context, endpoints.bus, self.engine, self.reserve, group)
                 owned.callback(self.router.close)
                 self.reserve.refill()
                 self._owned = owned.pop_all()
@@ -99,8 +102,8 @@ class Agent:
         }
 
     def run(self, manager: ServiceManager | None = None) -> None:
-        """Serves until stop() is called. Signs of life come from here and from no thread of their own: there are none when this does
-        not turn any more."""
+        """Serves until stop() is called. Signs of life come from here, and not from a thread of their own: there are none when this
+        does not turn any more."""
         manager = manager or ServiceManager({})
         router, publisher, engine = self.router, self.publisher, self.engine
         doors = router.door, publisher.door
@@ -183,14 +186,24 @@ def serve(
     state: State | None = None,
     watcher: Sequence[str] | None = None,
     nexthop_objects: bool = False,
+    group: int | None = None,
+    keep: Iterable[str] = (),
 ) -> None:
-    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
+    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none).
+
+    Of its privileges it has only those that it needs from then on (privileges.KEPT), and those to `keep`. For a process without
+    other threads.
+    """
+    if group is not None:
+        join(group)
+    if EVERYTHING not in keep:
+        confine((*KEPT, *keep))
     gc.collect()
     gc.freeze()  # what was imported stays: no need to go through it again and again
     with contextlib.ExitStack() as owned:
         manager = owned.enter_context(contextlib.closing(ServiceManager()))
         manager.tell("STATUS=carrying out the journal")
-        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects)))
+        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, group)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         if watcher is not None:

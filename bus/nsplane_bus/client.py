@@ -19,7 +19,7 @@ from .connection import Connection, raise_first
 from .errors import BusError, TimedOut
 from .exchange import InFlight, Item, Wait, listed
 from .operations import LOOK_AGAIN_SECONDS, WAITED_FOR, Await, Hear, Listen, Page, Requester, Steps, Submit, decode_result, shown_as
-from .protocol import REQUEST_LIMIT, endpoints, why_unreachable
+from .protocol import REQUEST_LIMIT, endpoints, is_refused, why_unreachable
 from .reach import refuse_unreachable, timed_out
 from .result import Entry, Result
 from .subscription import Subscription
@@ -307,7 +307,10 @@ class Client(Connection[Ticket]):
                     self._take_news()
                     self._send_queued()
                 return True
-            if time.monotonic() >= end or (not exchange.resubmit and why_unreachable(self.endpoint)):
+            left = end - time.monotonic()
+            if left <= 0 or (not exchange.resubmit and why_unreachable(self.endpoint)):
+                return False
+            if not self._let_in and is_refused(self.endpoint, min(LOOK_AGAIN_SECONDS, left)):
                 return False
 
     def _take_replies(self) -> None:

@@ -13,8 +13,8 @@ SHARE = 4
 
 
 class ServiceManager:
-    """The one that has started this process; without one (there is no NOTIFY_SOCKET) nothing is told. The variables are taken out of
-    `environment`, so that no child takes them for its own."""
+    """The one that has started this process; without one (there is no NOTIFY_SOCKET) nothing is told. The variables are taken out
+    of `environment`, so that no child takes them for its own."""
 
     def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
         path = environment.pop("NOTIFY_SOCKET", "")

@@ -107,6 +107,22 @@ def why_unreachable(endpoint: str) -> str | None:
     return None
 
 
+def is_refused(endpoint: str, seconds: float = 1) -> bool:
+    """Is a connection to an ipc endpoint closed as soon as it is accepted? Otherwise ZeroMQ's greeting comes, sooner or later."""
+    path = ipc_path(endpoint)
+    if path is None:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(seconds)
+        try:
+            probe.connect(path)
+            return not probe.recv(1)
+        except (ConnectionResetError, BrokenPipeError):
+            return True
+        except OSError:  # nobody listens, or nothing is heard for now
+            return False
+
+
 def error_reply(request_id: object, code: str, message: str, path: str = "") -> bytes:
     error = {"code": code, "message": message, "path": path}
     return msgpack.encode({"id": request_id, "ok": False, "error": error})

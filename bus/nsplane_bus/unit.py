@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .privileges import CAPABILITIES
+from .privileges import EVERYTHING, KEPT
 
 OPTIONS_FILE = "/etc/default/nsplane"
 
@@ -37,14 +37,14 @@ TimeoutAbortSec=10s
 Environment=PYTHONFAULTHANDLER=1
 # The agent ends its children by itself.
 KillMode=mixed
-{directories}UMask=0077
+{directories}{groups}UMask=0077
 
 # Each namespace takes descriptors.
 LimitNOFILE=1048576
 OOMScoreAdjust=-500
 OOMPolicy=continue
 
-# What each is for stands in the agent's own list of them.
+# What the agent itself does not give up.
 CapabilityBoundingSet={capabilities}
 NoNewPrivileges=yes
 RestrictNamespaces=net
@@ -57,26 +57,30 @@ MemoryDenyWriteExecute=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 KeyringMode=private
+ProtectClock=yes
+ProtectHostname=yes
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw
 
-# Left out on purpose. In a mount namespace of the unit's own, names of network namespaces (mounts in /run/netns) would never come to be seen
-# outside, nor those of others inside: so nothing that makes one, which is ProtectSystem=, ProtectHome=, ProtectProc=, ProtectKernel...=,
-# ProtectControlGroups=, Private...=, ReadOnlyPaths= and the like, and MountFlags=. PrivateNetwork= and PrivateUsers= would take away what
-# is to be configured. IPAddressDeny= would also hold for the sockets of tunnels, which the kernel opens in the agent's name.
+# Left out on purpose: whatever gives the unit a mount namespace of its own, for names of network namespaces (mounts in
+# /run/netns) would not be seen outside then, nor those of others inside. That is ProtectSystem=, ProtectHome=, ProtectProc=,
+# ProtectControlGroups=, ProtectKernelTunables= and the like, ReadOnlyPaths=, PrivateTmp=, PrivateDevices=, PrivateMounts= and
+# MountFlags=. PrivateNetwork= and PrivateUsers= would take away what is to be configured.
 
 [Install]
 WantedBy=multi-user.target
 """
 
 
-def unit(arguments: Sequence[str], runtime: Path, state: Path | None) -> str:
-    """A unit that runs this program with these arguments, on these directories: those below /run and /var/lib are systemd's to make."""
+def unit(arguments: Sequence[str], runtime: Path, state: Path | None, group: int | None, keep: Sequence[str]) -> str:
+    """A unit that runs this program with these arguments, on these directories (systemd makes those below /run and /var/lib),
+    with privileges to `keep` beside those of privileges.KEPT, for a `group` to which the bus is open."""
     return UNIT.format(
         options_file=OPTIONS_FILE,
         command=" ".join(map(quoted, [*program(), *arguments])),
         directories="".join(directories(runtime, state)),
-        capabilities=" ".join(CAPABILITIES),
+        groups="" if group is None else f"SupplementaryGroups={group}\n",
+        capabilities="~" if EVERYTHING in keep else " ".join((*KEPT, *keep)),
     )
 
 
@@ -84,7 +88,11 @@ def directories(runtime: Path, state: Path | None) -> list[str]:
     """That of the sockets stays over a stop: containers may have it mounted."""
     lines = []
     if runtime.is_relative_to("/run"):
-        lines += [f"RuntimeDirectory={runtime.relative_to('/run')}\n", "RuntimeDirectoryMode=0700\n", "RuntimeDirectoryPreserve=yes\n"]
+        lines += [
+            f"RuntimeDirectory={runtime.relative_to('/run')}\n",
+            "RuntimeDirectoryMode=0700\n",
+            "RuntimeDirectoryPreserve=yes\n",
+        ]
     if state is not None and state.is_relative_to("/var/lib"):
         lines += [f"StateDirectory={state.relative_to('/var/lib')}\n", "StateDirectoryMode=0700\n"]
     return lines

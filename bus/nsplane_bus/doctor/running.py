@@ -13,7 +13,7 @@ from pathlib import Path
 import nsplane
 from nsplane.kernel import KernelError, Monitor, list_netns, open_netns_name
 
-from ..privileges import CAPABILITIES
+from ..privileges import KEPT, NEEDED, NUMBERS, effective
 from .finding import Agent, Findings
 
 NETNS = "/run/netns"
@@ -21,14 +21,8 @@ FEW_DESCRIPTORS = 4096
 PER_NAMESPACE = 3
 """Descriptors, about, with the quarter that is for command sockets."""
 LITTLE_ROOM = 256 << 20
-GIVES = {
-    "CAP_NET_ADMIN": "links, addresses, routes and neighbours are changed by it",
-    "CAP_SYS_ADMIN": "namespaces are made and entered by it",
-    "CAP_NET_BROADCAST": "all namespaces are heard of on one socket by it",
-    "CAP_SYS_PTRACE": "the namespaces of other users' processes are opened by it",
-    "CAP_DAC_OVERRIDE": "names under /run/netns, where that is another user's, want it",
-}
-NUMBERS = {**CAPABILITIES, "CAP_DAC_OVERRIDE": 1, "CAP_SYS_PTRACE": 19}
+MANY = 10
+"""Names, and more, are no list that anybody reads."""
 
 
 def look_at_agent(agent: Agent, found: Findings) -> None:
@@ -54,17 +48,19 @@ def look_at_agent(agent: Agent, found: Findings) -> None:
 
 def look_at_privileges(agent: Agent, found: Findings) -> None:
     """Those of the agent or, without one, of this command, which could be it."""
-    status = (agent.process / "status").read_text()
-    effective = int(re.search(r"^CapEff:\s*(\w+)", status, re.MULTILINE)[1], 16)  # type: ignore[index]
-    missing = [name for name in GIVES if not effective >> NUMBERS[name] & 1]
+    has = effective(agent.process / "status")
+    missing = [name for name in KEPT if not has >> NUMBERS[name] & 1]
     whose = "the agent" if agent.info else "this command"
     for name in missing:
         option = f"docker run --cap-add {name.removeprefix('CAP_')} ... (in a container), or AmbientCapabilities={name} (systemd)"
         mend = option if agent.info else f"sudo nsplane agent; {option}"
-        state = "problem" if name in CAPABILITIES else "note"
-        found.add("privileges", state, f"{whose} has no {name}: {GIVES[name]}", mend)  # type: ignore[arg-type]
+        found.add("privileges", "problem" if name in NEEDED else "note", f"{whose} has no {name}: {KEPT[name]}", mend)
+    more = [name for name, number in NUMBERS.items() if has >> number & 1 and name not in KEPT]
+    if agent.info and more:
+        text = f"{whose} has more than it needs (--keep): {', '.join(more) if len(more) < MANY else 'all, or nearly all'}"
+        found.add("privileges", "note", text, "systemctl restart nsplane (without --keep)")
     if not missing:
-        found.add("privileges", "ok", f"{whose} has {', '.join(GIVES)}")
+        found.add("privileges", "ok", f"{whose} has {', '.join(KEPT)}")
 
 
 def look_at_mounts(agent: Agent, found: Findings) -> None:
