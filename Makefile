@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench screenshots docs man stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm test-deb bench screenshots docs man deb stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -149,6 +149,18 @@ man: .venv/.installed
 	@rm -rf build/man
 	python docs/man.py build/man
 	@mkdir -p .venv/share/man && cp -r build/man/. .venv/share/man
+
+# A package for the Debian that this is: build/deb/nsplane_VERSION_ARCHITECTURE.deb. It has all that nsplane needs of Python's in it, as
+# wheels, which are fetched here. They are for Debian's own interpreter.
+deb: build/deb/.built
+build/deb/.built: .venv/.installed $(wildcard debian/* debian/source/* docs/*.md docs/man.py) README.md
+	@.ci/need debhelper dpkg-dev python3-venv
+	@rm -rf build/deb && mkdir -p build/deb/nsplane
+	@test .venv/bin/python3 -ef /usr/bin/python3 || { echo "needed: a .venv with Debian's own interpreter, PYTHON=/usr/bin/python3"; exit 1; }
+	pip wheel -q --no-build-isolation -C build-dir=build/python -w build/deb/wheels '.[metrics,web]'
+	cp -r debian docs LICENSE README.md build/deb/nsplane
+	cd build/deb/nsplane && dpkg-buildpackage --build=binary --no-sign >../log 2>&1 || { cat ../log; exit 1; }
+	@touch $@
 
 # After a change to csrc/include/nsplane/.
 stubs: .venv/.tools
