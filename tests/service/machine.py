@@ -1,0 +1,125 @@
+"""A machine of its own whose process 1 is systemd: namespaces of every kind, a control group, and a root of which what is written
+is thrown away."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ..bus.conftest import eventually
+
+SECONDS = 120
+"""After so long a command is taken to be stuck, or the machine not to come up."""
+
+BOOT = r"""
+set -e
+root=$1 lower=$2
+echo $$ >"$root/cgroups/$3/cgroup.procs"
+mount -t tmpfs tmpfs "$root/over"
+mkdir "$root/over/upper" "$root/over/work"
+mount -t overlay -o "lowerdir=$lower,upperdir=$root/over/upper,workdir=$root/over/work" overlay "$root/machine"
+exec unshare --cgroup --pid --net --uts --ipc --fork --kill-child bash -c '
+	set -e
+	cd "$1"
+	ip link set lo up
+	hostname machine
+	mount -t proc proc proc
+	# What is not of a network namespace is the real machine: systemd would set it.
+	mount --bind proc/sys/net proc/sys/net
+	mount --bind proc/sys proc/sys
+	mount -o remount,bind,ro proc/sys
+	mount -t sysfs -o ro sysfs sys
+	mount -t cgroup2 cgroup sys/fs/cgroup
+	mount -t tmpfs -o mode=755 tmpfs dev
+	mkdir dev/net
+	for device in null zero full random urandom tty net/tun; do
+		[ ! -e "/dev/$device" ] || { touch "dev/$device" && mount --bind "/dev/$device" "dev/$device"; }
+	done
+	mkdir dev/shm dev/pts
+	ln -s /proc/self/fd dev/fd
+	mount -t tmpfs -o mode=755 tmpfs run
+	mkdir -p run/lock
+	mount -t tmpfs -o mode=1777 tmpfs tmp
+	# Where it is Debian in a container, this says that no service may be started.
+	rm -f usr/sbin/policy-rc.d
+	# Nothing of what the root would mount and start by itself.
+	: >etc/fstab
+	printf "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nAllowIsolate=yes\n" >etc/systemd/system/bare.target
+	exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --system --unit=bare.target
+' boot "$root/machine"
+"""
+
+
+class Machine:
+    """One that runs from start to close(). `lower` is what its root looks like."""
+
+    def __init__(self, lower: Path) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="nspm-"))
+        self.name = self.directory.name
+        for folder in ("cgroups", "over", "machine"):
+            (self.directory / folder).mkdir()
+        subprocess.run(["mount", "-t", "cgroup2", "cgroup", self.directory / "cgroups"], check=True)
+        self._cgroup = self.directory / "cgroups" / self.name
+        self._cgroup.mkdir()
+        self._log = (self.directory / "log").open("wb")
+        boot = ("bash", "-c", BOOT, "boot", self.directory, lower, self.name)
+        private = ("unshare", "--mount", "--propagation", "private")
+        self._process = subprocess.Popen([*private, *boot], stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT)
+        try:
+            eventually(self._is_booting, SECONDS)
+            (self.pid,) = self._children()
+            eventually(lambda: self("systemctl", "is-system-running", check=False) in ("running", "degraded"), SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    def _is_booting(self) -> bool:
+        """Whether process 1 is systemd by now."""
+        return any(Path(f"/proc/{pid}/comm").read_text() == "systemd\n" for pid in self._children())
+
+    def _children(self) -> list[int]:
+        assert self._process.poll() is None, (self.directory / "log").read_text()
+        return [int(pid) for pid in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()]
+
+    @property
+    def root(self) -> Path:
+        """Its root, as seen from outside."""
+        return Path(f"/proc/{self.pid}/root")
+
+    def inside(self, *command: str) -> list[str]:
+        """A command that is carried out in it, for Popen."""
+        names = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
+        environment = (
+            "env",
+            "-i",
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=/root",
+            "LANG=C.UTF-8",
+            "DEBIAN_FRONTEND=noninteractive",
+        )
+        return ["nsenter", f"--target={self.pid}", *names, *environment, *command]
+
+    def __call__(self, *command: str, check: bool = True) -> str:
+        """Carries a command out and returns what it printed; with `check` it has to succeed."""
+        done = subprocess.run(self.inside(*command), check=False, capture_output=True, text=True, timeout=SECONDS)
+        assert done.returncode == 0 or not check, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def shown(self, property: str, unit: str = "nsplane.service") -> str:
+        """What systemd says of a unit."""
+        return self("systemctl", "show", "--value", f"--property={property}", unit)
+
+    def close(self) -> None:
+        """Ends everything in it, and takes away what it was made of."""
+        self._process.kill()  # and so process 1, and so all others
+        self._process.wait()
+        self._log.close()
+        eventually(lambda: "populated 0" in (self._cgroup / "cgroup.events").read_text(), SECONDS)
+        for group in sorted(self._cgroup.glob("**/"), reverse=True):
+            group.rmdir()
+        subprocess.run(["umount", self.directory / "cgroups"], check=True)
+        for folder in ("cgroups", "over", "machine"):
+            (self.directory / folder).rmdir()
+        (self.directory / "log").unlink()
+        self.directory.rmdir()
