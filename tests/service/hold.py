@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
-__WALL = 0x40000000
+WALL = 0x40000000  # children of every kind (waitpid(2))
 
 
 @contextmanager
-def held(thread: int) -> Iterator[None]:
-    """To be left by the thread that has entered it. The process may end meanwhile."""
+def held(thread: int) -> Iterator[Callable[[], bool]]:
+    """To be left by the thread that has entered it. What it gives is to be called by it, too, and tells whether the process has
+    ended: who else waits for that hears of it only then."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def ptrace(request: int) -> None:
@@ -22,9 +23,14 @@ def held(thread: int) -> Iterator[None]:
 
     ptrace(PTRACE_SEIZE)
     ptrace(PTRACE_INTERRUPT)
-    os.waitpid(thread, __WALL)
-    try:
-        yield
-    finally:
-        if os.path.exists(f"/proc/{thread}"):
-            ptrace(PTRACE_DETACH)
+    os.waitpid(thread, WALL)
+    over = False
+
+    def ended() -> bool:
+        nonlocal over
+        over = over or os.waitpid(thread, WALL | os.WNOHANG) != (0, 0)
+        return over
+
+    yield ended
+    if not ended():
+        ptrace(PTRACE_DETACH)

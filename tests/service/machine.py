@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from ..bus.conftest import eventually
@@ -76,7 +77,10 @@ class Machine:
 
     def _is_booting(self) -> bool:
         """Whether process 1 is systemd by now."""
-        return any(Path(f"/proc/{pid}/comm").read_text() == "systemd\n" for pid in self._children())
+        for pid in self._children():
+            with suppress(FileNotFoundError, ProcessLookupError):  # It has ended meanwhile: it was a step on the way.
+                return Path(f"/proc/{pid}/comm").read_text() == "systemd\n"
+        return False
 
     def _children(self) -> list[int]:
         assert self._process.poll() is None, (self.directory / "log").read_text()
@@ -110,9 +114,13 @@ class Machine:
         """What systemd says of a unit."""
         return self("systemctl", "show", "--value", f"--property={property}", unit)
 
+    def processes(self, unit: str) -> list[int]:
+        """What runs of a unit, by the numbers that it has outside; the first is the oldest."""
+        return [int(pid) for pid in (self._cgroup / "system.slice" / unit / "cgroup.procs").read_text().split()]
+
     def close(self) -> None:
         """Ends everything in it, and takes away what it was made of."""
-        self._process.kill()  # and so process 1, and so all others
+        (self._cgroup / "cgroup.kill").write_text("1")
         self._process.wait()
         self._log.close()
         eventually(lambda: "populated 0" in (self._cgroup / "cgroup.events").read_text(), SECONDS)
