@@ -65,7 +65,7 @@ format: .venv/.dev
 # Of Debian, for the tests.
 packages:
 	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static chromium docker.io fish fonts-liberation graphviz groff-base \
-		mandoc zsh
+		mandoc systemd zsh
 
 # For the example in Node, where there is one.
 npm: build/npm/node_modules/zeromq
@@ -114,7 +114,7 @@ fuzz: build/fuzz/build.ninja
 
 # Two workers a processor, for tests wait as long as they compute; each in namespaces of its own: what a test makes goes with its
 # worker, also when that is killed.
-test-py: packages npm peers emulator build .venv/.dev
+test-py: packages npm peers emulator build deb .venv/.dev
 	tests/box pytest --tx "$$((2 * $$(nproc)))*popen//python=tests/box python" --dist worksteal
 
 # All tests of the engine and of the C library on the kernels of Debian 12, the oldest that is supported and a newer one, in an
@@ -126,6 +126,20 @@ test-vm: packages emulator build .venv/.dev build/c/build.ninja
 		tests/vm/run-in-vm -k $$kernel -t 14400 sh -c \
 			'meson test -C build/c --no-rebuild --print-errorlogs --timeout-multiplier 20 && pytest --timeout 3600 tests/engine tests/vm' || exit 1; \
 	done
+
+# The package once more, on a Debian that has nothing but what it depends on, from where apt-get gets it. `make test` does it on this
+# machine's own root.
+test-deb: packages deb build/root/.made .venv/.dev
+	@.ci/need lintian
+	lintian --fail-on error,warning build/deb/*.deb
+	NSPLANE_LOWER=$(CURDIR)/build/root tests/box pytest tests/service/test_package.py
+
+build/root/.made: Makefile
+	@.ci/need debootstrap
+	@rm -rf build/root
+	debootstrap --variant=minbase --include=iproute2,libstdc++6,python3,systemd-sysv \
+		"$$(. /etc/os-release && echo $$VERSION_CODENAME)" build/root "$$(apt-get indextargets --format '$$(REPO_URI)' | head -n 1)" >build/root.log
+	@touch $@
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
 bench: peers build .venv/.bench

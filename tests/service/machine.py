@@ -23,6 +23,8 @@ mount -t overlay -o "lowerdir=$lower,upperdir=$root/over/upper,workdir=$root/ove
 exec unshare --cgroup --pid --net --uts --ipc --fork --kill-child bash -c '
 	set -e
 	cd "$1"
+	# As systemd has it where it is not in a container.
+	mount --make-shared .
 	ip link set lo up
 	hostname machine
 	mount -t proc proc proc
@@ -56,6 +58,7 @@ class Machine:
     """One that runs from start to close(). `lower` is what its root looks like."""
 
     def __init__(self, lower: Path) -> None:
+        self.lower = lower
         self.directory = Path(tempfile.mkdtemp(prefix="nspm-"))
         self.name = self.directory.name
         for folder in ("cgroups", "over", "machine"):
@@ -90,6 +93,11 @@ class Machine:
     def root(self) -> Path:
         """Its root, as seen from outside."""
         return Path(f"/proc/{self.pid}/root")
+
+    def written(self) -> set[str]:
+        """What has been written of its root, folders in which something was included."""
+        upper = Path(f"/proc/{self._process.pid}/root") / self.directory.relative_to("/") / "over/upper"
+        return {str(path.relative_to(upper)) for path in upper.rglob("*")}
 
     def inside(self, *command: str) -> list[str]:
         """A command that is carried out in it, for Popen."""

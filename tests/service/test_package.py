@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,10 @@ from .machine import SECONDS, Machine
 ROOT = Path(__file__).parents[2]
 LOWER = Path(os.environ.get("NSPLANE_LOWER", "/"))
 """What the machine's root looks like: this machine's, or a fresh one (`make test-deb`)."""
-FILES = ("/usr", "/etc", "/lib", "/var/lib/nsplane", "/var/cache", "/var/lib/systemd", "/run/nsplane", "/run/systemd/system")
-"""Where packages may put something."""
 OTHERS = re.compile(
-    r"/var/cache/(ldconfig|man|debconf)/|/etc/(passwd|shadow|group|gshadow|subuid|subgid)-?$|/var/lib/systemd/random-seed"
+    r"var/(log|cache|lib/dpkg)(/|$)|etc/(passwd|shadow|group|gshadow|subuid|subgid)-?$|var/lib/systemd/random-seed$"
 )
-"""What comes of any package's installation, or of a user's."""
+"""What comes of any package's installation, of a user's, or of systemd."""
 LAB = """
 - {kind: veth, name: port, namespace: {type: name, name: lab}, peer: web0, addresses: [10.0.0.1/24]}
 - {kind: veth, name: web0, namespace: {type: microservice, microservice: web}, peer: port,
@@ -86,11 +85,6 @@ def machine() -> Iterator[Machine]:
     made.close()
 
 
-def files(machine: Machine) -> set[str]:
-    found = machine("find", *(path for path in FILES if (machine.root / path[1:]).exists()), "-xdev")
-    return {path for path in found.splitlines() if not OTHERS.search(path)}
-
-
 def install(machine: Machine, package: Path) -> None:
     shutil.copy(package, machine.root / "tmp/nsplane.deb")
     machine("dpkg", "--install", "/tmp/nsplane.deb")
@@ -146,32 +140,46 @@ def it_is_confined(machine: Machine) -> None:
     assert (process / "ns/mnt").readlink() == (machine.root / "proc/1/ns/mnt").readlink()
 
 
-def it_is_started_anew_when_it_hangs(machine: Machine) -> None:
-    """Its main thread does, and all others go on."""
-    sooner = machine.root / "run/systemd/system/nsplane.service.d/sooner.conf"
-    sooner.parent.mkdir()
-    sooner.write_text("[Service]\nWatchdogSec=4s\n")
+@contextmanager
+def with_setting(machine: Machine, setting: str) -> Iterator[None]:
+    """Starts it anew with another setting of its unit. It keeps that until the next start."""
+    file = machine.root / "run/systemd/system/nsplane.service.d/setting.conf"
+    file.parent.mkdir()
+    file.write_text(f"[Service]\n{setting}\n")
     machine("systemctl", "daemon-reload")
     machine("systemctl", "restart", "nsplane.service")
+    yield
+    shutil.rmtree(file.parent)
+    machine("systemctl", "daemon-reload")
+
+
+def it_is_started_anew_when_it_hangs(machine: Machine) -> None:
+    """Its main thread does, and all others go on."""
     agent, *_ = machine.processes("nsplane.service")
     with held(agent) as ended:
         eventually(ended, SECONDS)
     eventually(lambda: machine.shown("NRestarts") != "0" and machine.shown("ActiveState") == "active", SECONDS)
+    machine("journalctl", "--sync")
     log = machine("journalctl", "--unit=nsplane.service", "--output=cat")
     assert "Watchdog timeout" in log
-    assert re.search(r'agent\.py", line \d+ in run$', log, re.MULTILINE), "it says where it hung"
-    shutil.rmtree(sooner.parent)
-    machine("systemctl", "daemon-reload")
+    assert re.search(r'agent\.py", line \d+ in run$', log, re.MULTILINE), f"it says where it hung: {log[-4000:]}"
+
+
+def it_is_not_to_be_apart(machine: Machine) -> None:
+    """What gives it a mount namespace of its own is noticed."""
+    (said,) = (line for line in machine("nsplane", "doctor", check=False).splitlines() if line.startswith("warning: mounts:"))
+    assert "names that it makes are not seen outside" in said
 
 
 def test_its_life_on_a_machine(package: Path, machine: Machine, tmp_path: Path) -> None:
-    before = files(machine)
+    before = machine.written()
     install(machine, package)
     assert machine.shown("ActiveState") == "active"
     assert machine("systemctl", "is-enabled", "nsplane.service") == "enabled"
     assert "docker.service" in machine.shown("Before").split()
     assert machine.shown("StatusText") == "no items; 1 namespaces, 0 microservices"
     it_is_confined(machine)
+    assert "mounts:" not in machine("nsplane", "doctor", check=False)
 
     (machine.root / "run/systemd/system/web.service").write_text(WEB)
     machine("systemctl", "start", "web.service")
@@ -196,7 +204,8 @@ def test_its_life_on_a_machine(package: Path, machine: Machine, tmp_path: Path) 
         pids += [machine.shown("MainPID")]
         assert "--log-level\0debug" in (machine.root / "proc" / pids[1] / "cmdline").read_text()
         machine("nsplane", "wait", ROUTE)
-        it_is_started_anew_when_it_hangs(machine)
+        with with_setting(machine, "WatchdogSec=4s"):
+            it_is_started_anew_when_it_hangs(machine)
         pids += [machine.shown("MainPID")]
         machine("nsplane", "wait", ROUTE)
     assert heard.close() == "", "nothing was to be written"
@@ -206,10 +215,13 @@ def test_its_life_on_a_machine(package: Path, machine: Machine, tmp_path: Path) 
     assert machine("dpkg-query", "--show", "--showformat=${Version}", "nsplane").endswith("+1")
     assert options.read_text() == "OPTIONS=--log-level debug\n"
 
+    with with_setting(machine, "ProtectSystem=full"):
+        it_is_not_to_be_apart(machine)
     machine("systemctl", "stop", "web.service")
     (machine.root / "run/systemd/system/web.service").unlink()
     machine("nsplane", "clear")
     machine("dpkg", "--purge", "nsplane")
-    assert files(machine) - before == set()
+    assert [path for path in machine.written() - before if not OTHERS.match(path) and not (LOWER / path).exists()] == []
+    assert not (machine.root / "run/nsplane").exists()
     assert machine("getent", "group", "nsplane", check=False) == ""
     assert machine("systemctl", "list-units", "--all", "--no-legend", "nsplane*") == ""
