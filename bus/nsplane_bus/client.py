@@ -306,11 +306,8 @@ class Client(Connection[Ticket]):
                 if any(one is self._monitor for one, _ in ready):
                     self._take_news()
                     self._send_queued()
-                return True
-            left = end - time.monotonic()
-            if left <= 0 or (not exchange.resubmit and why_unreachable(self.endpoint)):
-                return False
-            if not self._let_in and is_refused(self.endpoint, min(LOOK_AGAIN_SECONDS, left)):
+                return self._let_in or not is_refused(self.endpoint)
+            if time.monotonic() >= end or (not exchange.resubmit and why_unreachable(self.endpoint)):
                 return False
 
     def _take_replies(self) -> None:

@@ -70,6 +70,7 @@ class Connection(Requester, Generic[T]):
     def _hear(self, now: float) -> None:
         """A reply came."""
         self._answered = now
+        self._let_in = True
         self._linger = LINGER_MS
 
     def _no_room(self) -> TimedOut:

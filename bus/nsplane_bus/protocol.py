@@ -107,13 +107,15 @@ def why_unreachable(endpoint: str) -> str | None:
     return None
 
 
-def is_refused(endpoint: str, seconds: float = 1) -> bool:
-    """Is a connection to an ipc endpoint closed as soon as it is accepted? Otherwise ZeroMQ's greeting comes, sooner or later."""
+def is_refused(endpoint: str) -> bool:
+    """Is a connection to an ipc endpoint closed as soon as it is accepted, every time? Otherwise ZeroMQ's greeting comes."""
     path = ipc_path(endpoint)
-    if path is None:
-        return False
+    return path is not None and _is_closed_at_once(path) and _is_closed_at_once(path)
+
+
+def _is_closed_at_once(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(seconds)
+        probe.settimeout(1)
         try:
             probe.connect(path)
             return not probe.recv(1)

@@ -3,7 +3,7 @@
 import os
 
 from .errors import BusError, TimedOut, Unreachable
-from .protocol import is_refused, why_unreachable
+from .protocol import ipc_path, is_refused, why_unreachable
 
 
 def refuse_unreachable(endpoint: str) -> None:
@@ -17,7 +17,10 @@ def timed_out(endpoint: str, seconds: float) -> BusError:
     """What to raise where nothing came within so many seconds: Unreachable where nobody listens, else TimedOut."""
     why = why_unreachable(endpoint)
     if why is None and is_refused(endpoint):
-        why = f"the agent refuses user {os.geteuid()}, who is not root, nor its own, nor in its group (sudo, newgrp?)"
+        user, hint = os.geteuid(), "sudo, newgrp?"
+        if user == 0:  # root of another user namespace than the agent's
+            hint = f"it is a user's own: sudo -u '#{os.stat(str(ipc_path(endpoint))).st_uid}'"
+        why = f"the agent refuses user {user}, who is not root there, nor its own, nor in its group ({hint})"
     return no_answer(endpoint, seconds, why)
 
 

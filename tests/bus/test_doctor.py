@@ -14,6 +14,7 @@ from nsplane_bus.doctor.finding import Agent, Findings
 from nsplane_bus.doctor.look import LOOKS
 from nsplane_bus.doctor.machine import look_at_kinds, look_at_networkd
 from nsplane_bus.doctor.running import look_at_descriptors, look_at_journal
+from nsplane_bus.privileges import KEPT
 
 from .conftest import NSPLANE, RunningAgent
 
@@ -47,7 +48,7 @@ def test_a_capability_that_is_missing_is_named_and_what_gives_it(directory: Path
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    said = "problem: privileges: this command has no CAP_NET_BROADCAST: all namespaces are heard of on one socket by it"
+    said = f"problem: privileges: this command has no CAP_NET_BROADCAST: {KEPT['CAP_NET_BROADCAST']}"
     assert said in lines
     assert "--cap-add NET_BROADCAST" in lines[lines.index(said) + 1]
     assert any(line.startswith("note: agent: no agent at ") for line in lines)

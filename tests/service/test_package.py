@@ -162,7 +162,7 @@ def it_is_started_anew_when_it_hangs(machine: Machine) -> None:
     machine("journalctl", "--sync")
     log = machine("journalctl", "--unit=nsplane.service", "--output=cat")
     assert "Watchdog timeout" in log
-    assert re.search(r'agent\.py", line \d+ in run$', log, re.MULTILINE), f"it says where it hung: {log[-4000:]}"
+    assert re.search(r'agent\.py", line \d+ in serve$', log, re.MULTILINE), f"it says where it hung: {log[-4000:]}"
 
 
 def it_is_not_to_be_apart(machine: Machine) -> None:
