@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Folders are in it too: one changes when a file in it is removed.
 sources := $(shell find csrc engine bus -name __pycache__ -prune -o -print) meson.build meson.options pyproject.toml
 c_files := $(wildcard csrc/*/*.[ch] csrc/include/*/*.h tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*/*.[ch] benchmarks/*/*/*.[ch] examples/c/*.[ch])
-typed := $(wildcard csrc engine bus tests benchmarks docs examples)
+typed := $(wildcard csrc engine bus tests benchmarks debian docs examples)
 
 # What the tests run is a plain install, not an editable one: tests that change privileges and namespaces must not start a
 # compiler on import.
@@ -64,8 +64,8 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static chromium docker.io fish fonts-liberation graphviz groff-base \
-		mandoc systemd zsh
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static chromium debhelper docker.io fish fonts-liberation graphviz \
+		groff-base mandoc systemd zsh
 
 # For the example in Node, where there is one.
 npm: build/npm/node_modules/zeromq
@@ -114,7 +114,8 @@ fuzz: build/fuzz/build.ninja
 
 # Two workers a processor, for tests wait as long as they compute; each in namespaces of its own: what a test makes goes with its
 # worker, also when that is killed.
-test-py: packages npm peers emulator build deb .venv/.dev
+test-py: packages npm peers emulator build .venv/.dev
+	@if command -v dh >/dev/null; then $(MAKE) --no-print-directory deb; else echo 'skipped: the package: there is no debhelper'; fi
 	tests/box pytest --tx "$$((2 * $$(nproc)))*popen//python=tests/box python" --dist worksteal
 
 # All tests of the engine and of the C library on the kernels of Debian 12, the oldest that is supported and a newer one, in an
@@ -134,11 +135,11 @@ test-deb: packages deb build/root/.made .venv/.dev
 	lintian --fail-on error,warning build/deb/*.deb
 	NSPLANE_LOWER=$(CURDIR)/build/root tests/box pytest tests/service/test_package.py
 
-build/root/.made: Makefile
+build/root/.made:
 	@.ci/need debootstrap
 	@rm -rf build/root
-	debootstrap --variant=minbase --include=iproute2,libstdc++6,python3,systemd-sysv \
-		"$$(. /etc/os-release && echo $$VERSION_CODENAME)" build/root "$$(apt-get indextargets --format '$$(REPO_URI)' | head -n 1)" >build/root.log
+	debootstrap --variant=minbase --include=libstdc++6,python3,systemd-sysv "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(@D) \
+		"$$(apt-get indextargets --format '$$(REPO_URI)' | head -n 1)" >build/root.log
 	@touch $@
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
