@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from .docker.containers import SOURCE
 from .door import Reserve
 from .events import Publisher
 from .lock import Lock, join, refuse_open, refuse_taken
+from .notify import ServiceManager
 from .privileges import EVERYTHING, KEPT, confine
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
 from .router import Router
@@ -99,8 +101,10 @@ class Agent:
             "descriptors": self.reserve.counters,
         }
 
-    def run(self) -> None:
-        """Serves until stop() is called."""
+    def run(self, manager: ServiceManager | None = None) -> None:
+        """Serves until stop() is called. Signs of life come from here, and not from a thread of their own: there are none when this
+        does not turn any more."""
+        manager = manager or ServiceManager({})
         router, publisher, engine = self.router, self.publisher, self.engine
         doors = router.door, publisher.door
         always = [router.door.monitor, publisher.door.monitor, publisher.socket, engine.fileno(), self._woken.fileno()]
@@ -111,7 +115,7 @@ class Agent:
             polled: list[Any] = [
                 (one, zmq.POLLIN) for one in (*always, *waited_for, None if held else router.socket) if one is not None
             ]
-            pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms]
+            pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms, manager.pause_ms]
             pauses += [door.pause_ms for door in doors]
             # A zmq.Poller does the same, and takes several times as long to say so.
             ready: list[Any] = [one for one, _ in zmq.zmq_poll(polled, min((ms for ms in pauses if ms is not None), default=-1))]
@@ -127,6 +131,18 @@ class Agent:
             more = router.socket in ready and self._guarded(router.read)
             self._guarded(self._answer)
             more = self._guarded(publisher.publish) or more
+            if manager.due:
+                manager.alive()
+                self._guarded(lambda: manager.status(self.status()))
+
+    def status(self) -> str:
+        """What there is, in a line."""
+        info = self.engine.info()
+        states: Counter[str] = Counter()
+        for counts in info["items"].values():  # type: ignore[attr-defined]
+            states.update(counts)
+        shown = ", ".join(f"{count} {state}" for state, count in states.items() if count and state != "none")
+        return f"{shown or 'no items'}; {info['namespaces']} namespaces, {info['microservices']} microservices"
 
     def _answer(self) -> None:
         self.router.answer(self.engine.process())
@@ -185,6 +201,8 @@ def serve(
     gc.collect()
     gc.freeze()  # what was imported stays: no need to go through it again and again
     with contextlib.ExitStack() as owned:
+        manager = owned.enter_context(contextlib.closing(ServiceManager()))
+        manager.tell("STATUS=carrying out the journal")
         agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, group)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
@@ -192,7 +210,9 @@ def serve(
             where = ("--bus", endpoints.bus, "--events", endpoints.events)
             arguments = (*where, *watcher)
             owned.enter_context(contextlib.closing(WatcherProcess(arguments, lambda: Client(endpoints.bus, SOURCE, timeout=10))))
-        agent.run()
+        manager.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS={agent.status()}")
+        agent.run(manager)
+        manager.tell("STOPPING=1", "STATUS=stopping; the network is left as it is")
     log.info("stopped; the network is left as it is")
 
 

@@ -3,9 +3,11 @@
 import logging
 import os
 import re
+import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from nsplane.journal import InUse, Lost, NotRecorded
 
@@ -84,6 +86,7 @@ def checked_capabilities(_context: click.Context, _option: click.Parameter, name
 @click.option("--rootless", is_flag=True, help="Be root in namespaces of this user's own, and configure what is in them.")
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
+@click.option("--print-unit", is_flag=True, help="Print a unit of systemd that runs the agent with the other options, and end.")
 @watcher_options
 @log_options
 @where()
@@ -102,12 +105,16 @@ def agent(
     rootless: bool,
     no_docker: bool,
     docker_host: str | None,
+    print_unit: bool,
     environment_key: str,
     label_key: str,
     docker_silence: int,
 ) -> None:
     """Run the agent: the bus, the engine behind it, and the docker watcher, until SIGTERM or SIGINT. The network is left as it is
     then."""
+    if print_unit:
+        click.echo(the_unit(context, settings), nl=False)
+        return
     keys = ["--environment-key", environment_key, "--label-key", label_key]
     options = [*passed_on(), *keys, "--docker-silence", str(docker_silence)]
     watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
@@ -120,6 +127,24 @@ def agent(
         serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto", group, keep)
     except (Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def the_unit(context: click.Context, settings: Settings) -> str:
+    """By what stands in the command line alone: a unit does not have this shell's environment."""
+    from ..unit import unit
+
+    given = context.params
+    if given["rootless"]:
+        raise click.UsageError("--print-unit is for an agent of the machine, and --rootless is not.")
+    state: Path | None = State().directory
+    if context.get_parameter_source("state_directory") is ParameterSource.COMMANDLINE:
+        state = None if given["state_directory"] == "none" else Path(given["state_directory"])
+    runtime = settings.runtime_dir or RUNTIME_DIR
+    for option, path in (("--state-dir", state), ("--runtime-dir", runtime)):
+        if path is not None and not path.is_absolute():
+            raise click.BadParameter(f"{str(path)!r} is not absolute, as paths in a unit have to be.", param_hint=option)
+    arguments = [argument for argument in sys.argv[1:] if argument != "--print-unit"]
+    return unit(arguments, runtime, state, given["group"], given["keep"])
 
 
 def begin_rootless(context: click.Context, settings: Settings, state_directory: str) -> str:

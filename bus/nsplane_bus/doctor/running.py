@@ -64,23 +64,37 @@ def look_at_privileges(agent: Agent, found: Findings) -> None:
 
 
 def look_at_mounts(agent: Agent, found: Findings) -> None:
-    """Names are seen elsewhere where the mounts under /run/netns are passed on."""
-    mounts = [line.split() for line in (agent.process / "mountinfo").read_text().splitlines()]
-    covering = [mount for mount in mounts if mount[4] == "/" or f"{NETNS}/".startswith(f"{mount[4]}/")]
-    place = max(covering, key=lambda mount: len(mount[4]), default=None)
-    is_apart = _mount_namespace(agent.process) != _mount_namespace(Path("/proc/1"))
-    is_shared = place is not None and any(option.startswith("shared:") for option in place[6 : place.index("-")])
+    """Names are seen elsewhere where the mounts under /run/netns are passed on; from a mount namespace of the agent's own, where
+    these have the peer group that they have in the machine's (mount_namespaces(7))."""
+    place = _mount_of_names(agent.process)
+    groups = _peer_groups(place)
+    machine = _mount_namespace(Path("/proc/1"))
+    is_apart = machine is not None and _mount_namespace(agent.process) != machine
+    if is_apart:
+        groups &= _peer_groups(_mount_of_names(Path("/proc/1")))
     mend = f"mkdir -p {NETNS} && mount --bind {NETNS} {NETNS} && mount --make-shared {NETNS}"
-    if is_shared:
+    if groups:
         found.add("mounts", "ok", f"names under {NETNS} are passed on to other mount namespaces")
     elif is_apart:
         text = (
             f"the agent is in a mount namespace of its own, and {NETNS} in it is private: names that it makes are not seen outside"
         )
-        found.add("mounts", "warning", text, f"docker run -v {NETNS}:{NETNS}:shared ... (in a container), or: {mend}")
+        service = "no ProtectSystem=, PrivateTmp= and the like (in a service)"
+        found.add("mounts", "warning", text, f"docker run -v {NETNS}:{NETNS}:shared ... (in a container), {service}, or: {mend}")
     else:
         text = f"{NETNS} is private: names that are made now are not seen in mount namespaces of containers and services"
         found.add("mounts", "note", text, mend)
+
+
+def _mount_of_names(process: Path) -> list[str]:
+    """The fields of what is mounted where a process has the names of namespaces (proc_pid_mountinfo(5))."""
+    mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
+    covering = [mount for mount in mounts if mount[4] == "/" or f"{NETNS}/".startswith(f"{mount[4]}/")]
+    return max(covering, key=lambda mount: len(mount[4]), default=[])
+
+
+def _peer_groups(mount: list[str]) -> set[str]:
+    return {option for option in mount[6:] if option.startswith("shared:")}
 
 
 def _mount_namespace(process: Path) -> str | None:
