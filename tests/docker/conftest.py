@@ -48,11 +48,16 @@ def finish(agent: RunningAgent) -> None:
 
 def watchers(agent: RunningAgent) -> list[int]:
     """The processes of its docker watcher: one, or none while it is being started anew."""
+    return children(agent, "watch-docker")
+
+
+def children(agent: RunningAgent, command: str) -> list[int]:
+    """The agent's own processes that run this command."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):  # It has ended meanwhile.
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == agent.process.pid and "watch-docker" in (process / "cmdline").read_text():
+            if parent == agent.process.pid and command in (process / "cmdline").read_text().split("\0"):
                 found.append(int(process.name))
     return found
 

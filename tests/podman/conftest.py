@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ..bus.conftest import NSPLANE, RunningAgent, directory, eventually, start_agent
-from ..docker.conftest import finish, follows, new_name
+from ..docker.conftest import children, finish, follows, new_name
 from ..docker.dockerd import PATIENCE
 from ..docker.truth import lab
 from .engine import Podman
@@ -44,6 +44,13 @@ def wired(podman: Podman, directory: Path, *options: str, **environment: str) ->
     yield agent
     podman.remove_all()
     finish(agent)
+
+
+def gate_of(agent: RunningAgent) -> int:
+    """The process of the agent's gate."""
+    eventually(lambda: children(agent, "gate"))
+    (found,) = children(agent, "gate")
+    return found
 
 
 @pytest.fixture

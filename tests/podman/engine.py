@@ -28,6 +28,7 @@ log_driver = "k8s-file"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 hooks_dir = ["{0}/hooks"]
+infra_image = "{2}"
 lock_type = "file"
 tmp_dir = "{0}/tmp"
 [network]
@@ -57,12 +58,13 @@ class Podman:
         for folder in (self.hooks, self.networks, self.plugins):
             folder.mkdir()
         found = ", ".join(json.dumps(str(path)) for path in (self.plugins, PLUGINS))
-        (self.directory / "containers.conf").write_text(SETTINGS.format(self.directory, found))
+        (self.directory / "containers.conf").write_text(SETTINGS.format(self.directory, found, IMAGE))
         (self.directory / "storage.conf").write_text(STORAGE.format(self.directory))
         self.environment = {
             "CONTAINERS_CONF": f"{self.directory}/containers.conf",
             "CONTAINERS_STORAGE_CONF": f"{self.directory}/storage.conf",
         }
+        self._pods: list[str] = []
         self._service: subprocess.Popen[bytes] | None = None
         self._make_namespaces()
         self._import_image()
@@ -108,6 +110,7 @@ class Podman:
 
     def remove_all(self) -> None:
         """`podman rm -f` of every pod and container."""
+        self._pods += self.podman("pod", "ps", "--quiet", "--no-trunc").split()
         self.podman("pod", "rm", "--all", "--force", "--time=0")
         self.podman("rm", "--all", "--force", "--time=0", "--volumes")
 
@@ -137,6 +140,9 @@ class Podman:
             for group in sorted((hierarchy / self.name).glob("**/"), reverse=True):
                 with suppress(FileNotFoundError):  # It has gone already, by the hierarchy's other name.
                     group.rmdir()
+            # Of what cannot be told where to be. What stands around it may be another podman's too.
+            for left in (*self._pods, "conmon", ""):
+                run("rmdir", str(hierarchy / "libpod_parent" / left), check=False)
         shutil.rmtree(self.directory)
 
     def processes(self) -> dict[int, str]:
@@ -174,4 +180,4 @@ class Podman:
         tree = self.directory / "image"
         install_busybox(tree)
         run("tar", "--directory", str(tree), "--create", "--file", f"{tree}.tar", ".")
-        self.podman("import", f"{tree}.tar", IMAGE)
+        self.podman("import", "--change=CMD sleep 600", "--change=ENV PATH=/bin", f"{tree}.tar", IMAGE)
