@@ -60,6 +60,14 @@ def program(name: str) -> str:
     return path
 
 
+def install_busybox(tree: Path) -> None:
+    """Makes a folder that is a container's root: of busybox alone."""
+    for folder in ("bin", "etc", "proc", "sys", "tmp"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copy(program("busybox"), tree / "bin/busybox")
+    run("chroot", str(tree), "/bin/busybox", "--install", "-s", "/bin")
+
+
 @dataclass(frozen=True)
 class Container:
     """A container that was started; it may have ended since."""
@@ -293,10 +301,7 @@ class Dockerd:
     def _import_image(self) -> None:
         """Makes the image of busybox alone: nothing can be pulled where there is no registry."""
         tree = self.directory / "image"
-        for folder in ("bin", "etc", "proc", "sys", "tmp"):
-            (tree / folder).mkdir(parents=True)
-        shutil.copy(program("busybox"), tree / "bin/busybox")
-        run("chroot", str(tree), "/bin/busybox", "--install", "-s", "/bin")
+        install_busybox(tree)
         run("tar", "--directory", str(tree), "--create", "--file", f"{tree}.tar", ".")
         self.docker("import", f"{tree}.tar", IMAGE)
 
