@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ..bus.conftest import NSPLANE, RunningAgent, directory, start_agent
+from ..bus.conftest import RunningAgent, directory, start_agent
 from ..docker.conftest import finish, new_name
-from ..docker.dockerd import PATIENCE, run
+from ..docker.dockerd import run
 from ..docker.truth import lab
+from ..podman.conftest import printed_by
 from .cnitool import DEBIANS, Attachment, Json, Network
 
 __all__ = ["directory"]
@@ -56,9 +55,7 @@ class Site:
 
     def plugin(self, **settings: object) -> Json:
         """What belongs into a chain for it."""
-        command = [*NSPLANE, "--runtime-dir", str(self.agent.directory), "gate", "--install", "cni"]
-        made: Json = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=PATIENCE).stdout)
-        return made | settings
+        return printed_by(self.agent.directory, "cni") | settings
 
     def in_pod(self, attachment: Attachment, *command: str) -> str:
         """What a process prints that is the container's first one."""

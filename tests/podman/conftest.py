@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,13 +71,19 @@ def following_agent(podman: Podman, directory: Path) -> Iterator[RunningAgent]:
         podman.end_service()
 
 
+def printed_by(directory: Path, engine: str) -> dict[str, Any]:
+    """What `nsplane gate --install` prints for this engine and the agent in this directory."""
+    command = [*NSPLANE, "--runtime-dir", str(directory), "gate", "--install", engine]
+    made: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=PATIENCE).stdout)
+    return made
+
+
 @pytest.fixture
 def install(podman: Podman, directory: Path) -> Iterator[Install]:
     hook = podman.hooks / "nsplane.json"
 
     def installed(**settings: str) -> None:
-        command = [*NSPLANE, "--runtime-dir", str(directory), "gate", "--install", "podman"]
-        made = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=PATIENCE).stdout)
+        made = printed_by(directory, "podman")
         made["hook"].setdefault("env", []).extend(f"NSPLANE_GATE_{name.upper()}={value}" for name, value in settings.items())
         hook.write_text(json.dumps(made))
 
