@@ -9,8 +9,10 @@ const char *const cni_versions[5] = { "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0
 static const struct {
 	const char *name, *setting;
 } settings[CNI_SETTINGS] = {
-	{ "gate", "socket" },	     { "policy", "policy" }, { "deadline", "deadline" }, { "environmentKey", "environment-key" },
-	{ "labelKey", "label-key" },
+	{ "gate", "socket" },
+	{ "policy", "policy" },
+	{ "deadline", "deadline" },
+	{ "environmentKey", "environment-key" },
 };
 
 static bool read_version(struct cni *cni)
@@ -68,7 +70,8 @@ bool cni_names_label(const struct cni *cni, const struct gate *gate)
 {
 	const char *args = cni->args ? cni->args : "";
 	const char *found = strstr(args, gate->environment_key);
+	struct json label;
 
 	return (found && found[strlen(gate->environment_key)] == '=') || strstr(args, "K8S_POD_NAME=") ||
-	       gate_finds_label(gate, cni->config.at, cni->config.len);
+	       json_member(cni->config, "label", &label) || gate_finds_label(gate, cni->config.at, cni->config.len);
 }
