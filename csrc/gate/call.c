@@ -33,9 +33,10 @@ static const char *value_of(const char *option, const char *name, char **argv, s
 static void set_own(struct call *call, const char *option, char **argv, size_t *at)
 {
 	static const char *const names[][2] = {
-		{ "nsplane-gate", "socket" },	      { "nsplane-policy", "policy" },
-		{ "nsplane-deadline", "deadline" },   { "nsplane-environment-key", "environment-key" },
-		{ "nsplane-label-key", "label-key" },
+		{ "nsplane-gate", "socket" },
+		{ "nsplane-policy", "policy" },
+		{ "nsplane-deadline", "deadline" },
+		{ "nsplane-environment-key", "environment-key" },
 	};
 	const char *value = value_of(option, "nsplane-runtime", argv, at);
 	char whose[64];

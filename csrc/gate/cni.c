@@ -9,8 +9,10 @@ const char *const cni_versions[5] = { "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0
 static const struct {
 	const char *name, *setting;
 } settings[CNI_SETTINGS] = {
-	{ "gate", "socket" },	     { "policy", "policy" }, { "deadline", "deadline" }, { "environmentKey", "environment-key" },
-	{ "labelKey", "label-key" },
+	{ "gate", "socket" },
+	{ "policy", "policy" },
+	{ "deadline", "deadline" },
+	{ "environmentKey", "environment-key" },
 };
 
 static bool read_version(struct cni *cni)

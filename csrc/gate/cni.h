@@ -30,7 +30,7 @@ enum cni_read cni_read(struct cni *cni, const char *text, size_t len);
 
 /* The settings, those of the environment and those of the configuration, for a plugin has hardly an environment of its own. `texts` is
  * room for them. False where one cannot be used; `reason` says which. */
-#define CNI_SETTINGS 5
+#define CNI_SETTINGS 4
 bool cni_settings(const struct cni *cni, struct gate *gate, char texts[CNI_SETTINGS][256], char *reason);
 
 /* Does anything that came from the runtime name a label, or make one: an argument, an annotation, a pod's name? */

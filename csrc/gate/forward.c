@@ -72,7 +72,7 @@ bool gate_set(struct gate *gate, const char *name, const char *value, const char
 	} else {
 		if (!value[0] || strlen(value) > 200)
 			wanted = "a key of 1 to 200 bytes";
-		*(strcmp(name, "label-key") == 0 ? &gate->label_key : &gate->environment_key) = value;
+		gate->environment_key = value;
 	}
 	if (!wanted)
 		return true;
@@ -87,11 +87,10 @@ bool gate_settings(struct gate *gate, char *reason)
 		{ "policy", "NSPLANE_GATE_POLICY" },
 		{ "deadline", "NSPLANE_GATE_DEADLINE" },
 		{ "environment-key", "NSPLANE_GATE_ENVIRONMENT_KEY" },
-		{ "label-key", "NSPLANE_GATE_LABEL_KEY" },
 	};
 	const char *value;
 
-	*gate = (struct gate){ GATE_SOCKET, 10 * 1000, false, "MICROSERVICE_LABEL", "nsplane.microservice" };
+	*gate = (struct gate){ GATE_SOCKET, 10 * 1000, false, "MICROSERVICE_LABEL" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if ((value = getenv(names[i][1])) && value[0] && !gate_set(gate, names[i][0], value, names[i][1], reason))
 			return false;
@@ -300,17 +299,13 @@ enum gate_answer gate_ask(const struct gate *gate, struct gate_request *request,
 	return answer;
 }
 
-static bool finds(const char *text, size_t len, const char *before, const char *key, const char *behind)
-{
-	char wanted[208];
-	int count = snprintf(wanted, sizeof(wanted), "%s%s%s", before, key, behind);
-
-	return memmem(text, len, wanted, (size_t)count) != NULL;
-}
-
 bool gate_finds_label(const struct gate *gate, const char *text, size_t len)
 {
-	return finds(text, len, "\"", gate->environment_key, "=") || finds(text, len, "\"", gate->label_key, "\"");
+	static const char annotation[] = "\"" GATE_ANNOTATION "\"";
+	char variable[208];
+	int count = snprintf(variable, sizeof(variable), "\"%s=", gate->environment_key);
+
+	return memmem(text, len, variable, (size_t)count) || memmem(text, len, annotation, strlen(annotation));
 }
 
 bool gate_bundle_has_label(const struct gate *gate, const char *bundle)

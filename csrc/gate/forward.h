@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define GATE_SOCKET "/run/nsplane/gate.sock"
+#define GATE_ANNOTATION "io.nsplane.label" /* of a container with a microservice's label */
 #define GATE_REQUEST_MAX (256 * 1024)
 #define GATE_REASON_MAX 1000
 #define GATE_ANSWER_MAX (GATE_REASON_MAX + 32)
@@ -24,7 +25,6 @@ struct gate {
 	int deadline_ms;
 	bool closed;		     /* without an answer a container that has a label does not start */
 	const char *environment_key; /* of the environment variable with a microservice's label */
-	const char *label_key;	     /* of the annotation with one */
 };
 
 enum gate_answer {
@@ -42,13 +42,12 @@ struct gate_request {
 };
 
 /*
- * The settings: defaults, and in their place NSPLANE_GATE, NSPLANE_GATE_POLICY, NSPLANE_GATE_DEADLINE, NSPLANE_GATE_ENVIRONMENT_KEY and
- * NSPLANE_GATE_LABEL_KEY of the environment. False where one of them cannot be used; `reason` (GATE_REASON_MAX + 1 bytes, as everywhere)
- * says which.
+ * The settings: defaults, and in their place NSPLANE_GATE, NSPLANE_GATE_POLICY, NSPLANE_GATE_DEADLINE and NSPLANE_GATE_ENVIRONMENT_KEY of
+ * the environment. False where one of them cannot be used; `reason` (GATE_REASON_MAX + 1 bytes, as everywhere) says which.
  */
 bool gate_settings(struct gate *gate, char *reason);
 
-/* One of them by its name: `socket`, `policy`, `deadline`, `environment-key` or `label-key`. `whose` is what a refusal calls it. */
+/* One of them by its name: `socket`, `policy`, `deadline` or `environment-key`. `whose` is what a refusal calls it. */
 bool gate_set(struct gate *gate, const char *name, const char *value, const char *whose, char *reason);
 
 void gate_request_begin(struct gate_request *request, const char *verb);
@@ -60,7 +59,7 @@ enum gate_answer gate_ask(const struct gate *gate, struct gate_request *request,
 /* Reads an answer; GATE_NONE where it is none. */
 enum gate_answer gate_answer_parse(const char *data, size_t len, char *reason);
 
-/* Does this text, a config.json or what CNI hands on, name a label under one of the keys? Looks for the names alone. */
+/* Does this text, a config.json or what CNI hands on, name a label in a variable or an annotation? Looks for their names alone. */
 bool gate_finds_label(const struct gate *gate, const char *text, size_t len);
 
 /* Does the bundle's config.json name one? One that cannot be read might. */

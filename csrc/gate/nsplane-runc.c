@@ -3,7 +3,7 @@
  * nsplane-runc - an OCI runtime in front of another one, which holds a container's start until its network is there.
  *
  *	nsplane-runc [--nsplane-runtime RUNTIME] [--nsplane-gate SOCKET] [--nsplane-policy open|closed] [--nsplane-deadline SECONDS]
- *		     [--nsplane-environment-key NAME] [--nsplane-label-key NAME] ARGUMENT...
+ *		     [--nsplane-environment-key NAME] ARGUMENT...
  *
  * Of `start` it asks the gate, and waits. All else it leaves to the runtime, which it becomes. Where the start is refused it ends the
  * container's process, which waits for it, and says why where the runtime would.

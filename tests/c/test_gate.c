@@ -182,13 +182,11 @@ static void test_settings(void)
 	CHECK_STR(reason, "NSPLANE_GATE_DEADLINE is seconds, from 0.001 to 3600, not '99999999999999999999'");
 	CHECK(!gate_set(&gate, "socket", "gate.sock", "s", reason));
 	CHECK(!gate_set(&gate, "policy", "opened", "p", reason));
-	CHECK(!gate_set(&gate, "label-key", "", "k", reason));
+	CHECK(!gate_set(&gate, "environment-key", "", "k", reason));
 
 	setenv("NSPLANE_GATE_POLICY", "closed", 1);
-	setenv("NSPLANE_GATE_LABEL_KEY", "org.label", 1);
 	CHECK(gate_settings(&gate, reason) && gate.closed);
-	CHECK_STR(gate.label_key, "org.label");
-	CHECK(gate_finds_label(&gate, "{\"org.label\":1}", 15));
+	CHECK(gate_finds_label(&gate, "{\"io.nsplane.label\":1}", 22));
 	CHECK(gate_finds_label(&gate, "[\"MICROSERVICE_LABEL=web\"]", 26));
 	CHECK(!gate_finds_label(&gate, "[\"MICROSERVICE_LABEL=web\"]", 20));
 	CHECK(!gate_finds_label(&gate, "[\"MY_MICROSERVICE_LABEL=web\"]", 29));
@@ -196,7 +194,6 @@ static void test_settings(void)
 	setenv("NSPLANE_GATE_POLICY", "shut", 1);
 	CHECK(!gate_settings(&gate, reason));
 	unsetenv("NSPLANE_GATE_POLICY");
-	unsetenv("NSPLANE_GATE_LABEL_KEY");
 }
 
 /* What stands in the arguments after they were read, with blanks between. */
@@ -313,6 +310,9 @@ static void test_cni(void)
 	CHECK(cni_names_label(&cni, &gate));
 	cni.args = "MICROSERVICE_LABEL=web";
 	CHECK(cni_names_label(&cni, &gate));
+	cni.args = NULL;
+	CHECK_EQ(cni_of(&cni, "{\"label\":\"web\"}"), CNI_READ);
+	CHECK(cni_names_label(&cni, &gate));
 
 	cni.args = "IgnoreUnknown=1;K8S_POD_NAME=web";
 	CHECK_EQ(cni_of(&cni, "{\"label\":\"{pod}\",\"prevResult\":null}"), CNI_READ);
@@ -321,7 +321,7 @@ static void test_cni(void)
 	cni.args = "K8S_POD_NAMESPACE=lab;K8S_POD_NAME=web";
 	CHECK_EQ(cni_of(&cni, "{\"label\":\"\"}"), CNI_READ);
 	CHECK(!cni_names_label(&cni, &gate));
-	CHECK_EQ(cni_of(&cni, "{\"label\":\"\",\"runtimeConfig\":{\"a\":{\"nsplane.microservice\":\"web\"}}}"), CNI_READ);
+	CHECK_EQ(cni_of(&cni, "{\"label\":\"\",\"runtimeConfig\":{\"a\":{\"io.nsplane.label\":\"web\"}}}"), CNI_READ);
 	CHECK(cni_names_label(&cni, &gate));
 
 	CHECK_EQ(cni_of(&cni, "{\"deadline\":\"never\"}"), CNI_READ);
@@ -368,7 +368,7 @@ static enum gate_answer asked(struct server *server, int deadline_ms, const char
 			      size_t size)
 {
 	static struct gate_request request;
-	struct gate gate = { server->socket, deadline_ms, false, "K", "L" };
+	struct gate gate = { server->socket, deadline_ms, false, "K" };
 	pid_t pid = fork();
 
 	if (pid == 0) {
@@ -408,7 +408,7 @@ static void test_asking(void)
 	CHECK_STR(told, "nsplane-gate/1|start|id=a=b|deadline_ms=25|");
 
 	/* Nobody takes connections: two fill the queue, the third waits for its turn, all to their deadline. */
-	struct gate gate = { server.socket, 30, false, "K", "L" };
+	struct gate gate = { server.socket, 30, false, "K" };
 	for (int i = 0; i < 3; i++) {
 		gate_request_begin(&request, "status");
 		CHECK_EQ(gate_ask(&gate, &request, reason), GATE_NONE);
@@ -424,7 +424,7 @@ static void test_requests(void)
 {
 	static struct gate_request request;
 	static char large[GATE_REQUEST_MAX];
-	struct gate gate = { "/nonexistent", 30, false, "K", "L" };
+	struct gate gate = { "/nonexistent", 30, false, "K" };
 
 	memset(large, 'x', sizeof(large));
 	for (size_t len = GATE_REQUEST_MAX - 60; len <= GATE_REQUEST_MAX; len++) {

@@ -42,7 +42,7 @@ class Site:
         number = len(self.pods)
         self.pods.append(f"{self.name}-pod{number}")
         run("ip", "netns", "add", self.pods[-1])
-        given = annotations | ({"nsplane.microservice": label} if label is not None else {})
+        given = annotations | ({"io.nsplane.label": label} if label is not None else {})
         kubelets = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=pod{number};K8S_POD_INFRA_CONTAINER_ID=c{number}"
         return Attachment(f"c{number}", f"/run/netns/{self.pods[-1]}", "eth0", args or kubelets, {ANNOTATIONS: given})
 

@@ -118,7 +118,7 @@ def test_status_says_whether_there_is_an_agent(site: Site) -> None:
 
 
 def test_who_waits_for_what_never_comes_is_added_or_refused_as_the_policy_says(site: Site) -> None:
-    pod = site.pod("m1", **{"nsplane.wait": "interface/never"})
+    pod = site.pod("m1", **{"io.nsplane.wait": "interface/never"})
     with pytest.raises(PluginError, match="interface/never") as failed:
         site.network(policy="closed", deadline=1).add(pod)
     assert failed.value.code == 11  # to be tried again later

@@ -61,7 +61,7 @@ def test_what_is_wrong_is_said(site: Site) -> None:
 
 def test_what_the_gate_cannot_take_is_refused_with_the_reason(site: Site) -> None:
     network = site.network(bridged=False, policy="closed", deadline=5)
-    labelled = {"runtimeConfig": {ANNOTATIONS: {"nsplane.microservice": "m1"}}}
+    labelled = {"runtimeConfig": {ANNOTATIONS: {"io.nsplane.label": "m1"}}}
     file = site.directory / "file"
     file.write_text("no namespace")
     for netns in (
@@ -78,10 +78,10 @@ def test_what_the_gate_cannot_take_is_refused_with_the_reason(site: Site) -> Non
         assert error is not None, f"{netns} was taken for a namespace"
     pod = site.pod()
     wrong: list[dict[str, object]] = [
-        {"runtimeConfig": {ANNOTATIONS: {"nsplane.microservice": label}}}
+        {"runtimeConfig": {ANNOTATIONS: {"io.nsplane.label": label}}}
         for label in ("a" * 256, "new\nline", "\u0007", 7, None, ["m1"])
     ]
-    wrong += [{"runtimeConfig": "text"}, {"runtimeConfig": {ANNOTATIONS: ["nsplane.microservice"]}}]
+    wrong += [{"runtimeConfig": "text"}, {"runtimeConfig": {ANNOTATIONS: ["io.nsplane.label"]}}]
     wrong += [labelled | {"huge": "a" * 1_000_000}]
     told = [judged(network.called("ADD", "nsplane-hook", configuration(site, **one, policy="closed"), pod)) for one in wrong]
     # An annotation that is null, or stands in a list, is none; all others name a label that cannot be one.
@@ -96,7 +96,7 @@ def test_bytes_at_random(site: Site) -> None:
     """A configuration of which bytes are lost, doubled or others; the seed is the same at each run."""
     chance = random.Random(17)
     network, pod = site.network(bridged=False), site.pod("m1")
-    good = configuration(site, runtimeConfig={ANNOTATIONS: {"nsplane.microservice": "m1"}}, deadline=2)
+    good = configuration(site, runtimeConfig={ANNOTATIONS: {"io.nsplane.label": "m1"}}, deadline=2)
     for _ in range(MUTATIONS):
         text = [*good]
         for _ in range(chance.randint(1, 4)):

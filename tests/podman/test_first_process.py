@@ -70,7 +70,7 @@ def test_what_the_gate_and_the_events_tell_is_one_start(podman: Podman, followin
     client = following_agent.client()
     started = podman.started("m1")
     assert [entry["state"] for entry in client.get("interface/m1") if entry["key"] == "interface/m1"] == ["configured"]
-    podman.started(None, "--label=nsplane.microservice=m2")  # the gate is not told of such a label: the events are
+    podman.started(None, "--label=io.nsplane.label=m2")  # the gate is not told of such a label: the events are
     client.wait("interface/m2", timeout=PATIENCE)
     (one,) = [entry for entry in client.get("microservice/") if entry["label"] == "m1"]
     assert (one["state"], one["container"], one["pid"]) == ("running", started, podman.inspect(started)["State"]["Pid"])
