@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ..bus.conftest import RunningAgent, directory, start_agent
-from ..docker.conftest import finish, new_name
+from ..bus.conftest import RunningAgent
 from ..docker.dockerd import run
-from ..docker.truth import lab
-from ..podman.conftest import printed_by
+from ..podman.conftest import as_at_first, lasting_agent, printed_by
 from .cnitool import DEBIANS, Attachment, Json, Network
 
-__all__ = ["directory"]
+__all__ = ["lasting_agent"]
 
 OURS = Path(sys.executable).parent
 ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
@@ -55,7 +53,7 @@ class Site:
 
     def plugin(self, **settings: object) -> Json:
         """What belongs into a chain for it."""
-        return printed_by(self.agent.directory, "cni") | settings
+        return printed_by(self.agent, "cni") | settings
 
     def in_pod(self, attachment: Attachment, *command: str) -> str:
         """What a process prints that is the container's first one."""
@@ -69,14 +67,12 @@ def _needs_root() -> None:
 
 
 @pytest.fixture
-def site(directory: Path, tmp_path: Path) -> Iterator[Site]:
-    """An agent that knows the wiring of all labels, and a host without containers."""
-    agent = start_agent(directory, new_name(), "--no-docker")
-    agent.client().put(lab(agent.name))
-    made = Site(f"{agent.name}-cni", agent, tmp_path, [])
+def site(lasting_agent: RunningAgent, tmp_path: Path) -> Iterator[Site]:
+    """A host without containers, and an agent that knows the wiring of all labels."""
+    made = Site(f"{lasting_agent.name}-cni", lasting_agent, tmp_path, [])
     run("ip", "netns", "add", made.host)
     yield made
     for name in (made.host, *made.pods):
         if Path("/run/netns", name).exists():
             run("ip", "netns", "delete", name)
-    finish(agent)
+    as_at_first(lasting_agent)

@@ -21,7 +21,7 @@ GATEWAY = "10.67.0.1"
 
 
 @pytest.fixture
-def network(podman: Podman, directory: Path, tmp_path: Path) -> Iterator[str]:
+def network(podman: Podman, lasting_agent: RunningAgent, tmp_path: Path) -> Iterator[str]:
     """A network of podman's: a bridge, and the plugin as `nsplane gate --install cni` says."""
     bridge = {
         "type": "bridge",
@@ -34,7 +34,7 @@ def network(podman: Podman, directory: Path, tmp_path: Path) -> Iterator[str]:
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    ours = printed_by(directory, "cni") | {"label": "{pod}", "policy": "closed"}
+    ours = printed_by(lasting_agent, "cni") | {"label": "{pod}", "policy": "closed"}
     file = podman.networks / "lab.conflist"
     file.write_text(json.dumps({"cniVersion": "0.4.0", "name": NETWORK, "plugins": [bridge, ours]}))
     plugin = podman.plugins / "nsplane-hook"
@@ -67,7 +67,7 @@ def test_a_refusal_is_podmans_message(podman: Podman, gated_agent: RunningAgent,
 
 def test_hook_and_plugin_may_tell_of_one_start(podman: Podman, gated_agent: RunningAgent, install: Install, network: str) -> None:
     """By its namespace's path and by its process: nothing is made twice, and nothing goes before both have ended."""
-    install()
+    install(gated_agent)
     client = gated_agent.client()
     shows = ("sh", "-c", f"{' '.join(SHOWS)}; sleep 600")
     done = podman.run("m1", "--name=m1", "--detach", network, command=shows)

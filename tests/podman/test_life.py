@@ -38,7 +38,7 @@ def test_every_start_of_a_container_sees_all_of_it(
     runtime: str, podman: Podman, gated_agent: RunningAgent, install: Install
 ) -> None:
     """Also those that podman's restart policy makes, when nobody has called podman."""
-    install()
+    install(gated_agent)
     fails = ("sh", "-c", f"{' '.join(SHOWS)}; exit 3")
     made = podman.run("m1", "--detach", "--restart=on-failure:2", command=fails, runtime=runtime)
     assert made.returncode == 0, made.stderr
@@ -51,7 +51,7 @@ def test_every_start_of_a_container_sees_all_of_it(
 
 def test_a_container_of_a_pod_has_it_in_the_pods_namespace(podman: Podman, gated_agent: RunningAgent, install: Install) -> None:
     """The infra container has no label, and is not held; each of the others may have one."""
-    install()
+    install(gated_agent)
     podman.podman("pod", "create", "--name=pod", f"--cgroup-parent=/{podman.name}", f"--network={NETWORK}")
     first = podman.run("m1", "--pod=pod", command=SHOWS)
     assert (first.returncode, lacks(first.stdout, "m1")) == (0, set()), first.stderr
@@ -66,7 +66,7 @@ def test_a_container_of_a_pod_has_it_in_the_pods_namespace(podman: Podman, gated
 
 def test_the_pods_of_the_kubernetes_example(podman: Podman, gated_agent: RunningAgent, install: Install) -> None:
     """The one that has its label in its environment, from the pod's label. (podman gives annotations to no container.)"""
-    install()
+    install(gated_agent)
     gated_agent.client().put([{"kind": "loopback", "name": "lo", "namespace": by_label("db"), "addresses": ["10.2.2.2/32"]}])
     podman.podman("tag", IMAGE, "docker.io/library/busybox")
     podman.podman("kube", "play", f"--network={NETWORK}", str(EXAMPLES / "pods.yaml"))
@@ -77,7 +77,7 @@ def test_the_pods_of_the_kubernetes_example(podman: Podman, gated_agent: Running
 
 
 def test_exec_waits_for_nobody(podman: Podman, gated_agent: RunningAgent, install: Install) -> None:
-    install(policy="closed")
+    install(gated_agent, policy="closed")
     started = podman.started("m1")
     gate = gate_of(gated_agent)
     os.kill(gate, signal.SIGSTOP)
@@ -88,7 +88,7 @@ def test_exec_waits_for_nobody(podman: Podman, gated_agent: RunningAgent, instal
 @pytest.mark.parametrize("runtime", ["runc", "crun"])
 def test_one_that_is_removed_while_it_is_held(runtime: str, podman: Podman, gated_agent: RunningAgent, install: Install) -> None:
     """podman waits with it until the start is done, and it was held no longer than it may be."""
-    install(deadline="2")
+    install(gated_agent, deadline="2")
     run = [
         *podman.command("run", "--name=held", "--env=MICROSERVICE_LABEL=m1", "--env=NSPLANE_WAIT=interface/never", runtime=runtime)
     ]
