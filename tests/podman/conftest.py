@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from ..bus.conftest import RunningAgent, directory, eventually, start_agent
+from ..bus.conftest import NSPLANE, RunningAgent, eventually, start_agent
 from ..docker.conftest import children, finish, follows, new_name
 from ..docker.dockerd import PATIENCE
 from ..docker.truth import lab
 from .engine import Podman
-
-__all__ = ["directory"]
 
 Install = Callable[..., None]
 """Puts the hook for this agent into podman's folder, with these settings in its environment."""
@@ -103,10 +103,14 @@ def following_agent(podman: Podman) -> Iterator[RunningAgent]:
 
 def printed_by(agent: RunningAgent, engine: str) -> dict[str, Any]:
     """What `nsplane gate --install` prints for this engine."""
-    done = agent.nsplane("gate", "--install", engine)
-    assert done.returncode == 0, done.stderr
-    made: dict[str, Any] = json.loads(done.stdout)
+    made: dict[str, Any] = json.loads(_printed(agent.directory, engine))
     return made
+
+
+@cache
+def _printed(directory: Path, engine: str) -> bytes:
+    command = [*NSPLANE, "--runtime-dir", str(directory), "gate", "--install", engine]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=PATIENCE).stdout
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ from ..docker.dockerd import CGROUPS, IMAGE, PATIENCE, STUCK, install_busybox, p
 
 PLUGINS = Path("/usr/lib/cni")
 """Debian's CNI plugins."""
+CNI_STATE = "/var/lib/cni"
 NETWORK = "podman"
+"""The one that podman makes by itself."""
 
 # As it is beside no system service: no systemd, no journal; its locks are files of its own.
 SETTINGS = """\
@@ -170,6 +172,8 @@ class Podman:
         inside = Path(f"/proc/{self._holder.pid}")
         eventually(lambda: (inside / "comm").read_text() == "sleep\n")
         run(*self._enter, "ip", "link", "set", "lo", "up")
+        # Where plugins keep which addresses are taken.
+        run(*self._enter, "sh", "-ec", f"mount --make-private /; mkdir -p {CNI_STATE}; mount -t tmpfs tmpfs {CNI_STATE}")
         # crun wants no control group of version 2 that has controllers beside those of version 1.
         if (CGROUPS / "unified/cgroup.controllers").exists():
             run(*self._enter, "mount", "--make-rprivate", "/sys")
