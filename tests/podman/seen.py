@@ -37,7 +37,12 @@ def lacks(shown: str, label: str) -> set[object]:
         ("neighbour", f"10.77.{number}.9", MAC),
     }
     found = {("address", address) for address in addresses(shown)}
-    return {*wanted} - found - {("route", *route) for route in routes(shown)} - {("neighbour", *one) for one in _NEIGHBOUR.findall(shown)}
+    return (
+        {*wanted}
+        - found
+        - {("route", *route) for route in routes(shown)}
+        - {("neighbour", *one) for one in _NEIGHBOUR.findall(shown)}
+    )
 
 
 def _address(text: str) -> str:
