@@ -45,8 +45,9 @@ class Bus:
         """Announces a container and waits until what it waits for has been applied, or until `end` (of the event loop's time). What
         is still under way then, in words. Raises BusError."""
         assert container.label is not None
+        about = container.announced()
         waiting: list[str] = await self._asked(
-            lambda client, seconds: client.hold_start(seconds=seconds, wait_for=container.wait_for, **container.announced()), end
+            lambda client, seconds: client.hold_start(seconds=_earlier(seconds), wait_for=container.wait_for, **about), end
         )
         self._remember(container)
         return waiting
@@ -161,9 +162,15 @@ class Bus:
             self._client.close()
 
 
+EARLIER = 0.2
+"""Seconds before the end at which the agent is to say what is still under way: on a busy machine its answer takes a while."""
 SLACK = 0.05
 """Seconds beyond its end in which an answer that the agent gives at that very moment may come: a forwarder waits a tenth of a
 second longer than it says."""
+
+
+def _earlier(seconds: float) -> float:
+    return max(seconds - EARLIER, seconds / 2)
 
 
 def _runs(container: Container) -> bool:
