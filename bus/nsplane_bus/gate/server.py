@@ -150,9 +150,11 @@ class Gate:
         pod = self._pod(question)
         if pod.label is None:
             return Answer("ignored")
-        if any((entry["label"], entry["container"]) == (pod.label, pod.id) for entry in await self._bus.of_paths(end)):
-            return Answer("ok")
-        return Answer("refused", f"the agent does not know container {pod.id} as {pod.label}")
+        if not any((entry["label"], entry["container"]) == (pod.label, pod.id) for entry in await self._bus.of_paths(end)):
+            return Answer("refused", f"the agent does not know container {pod.id} as {pod.label}")
+        lacking = [f"{key} is not configured" for key in pod.wait_for or () if not await self._bus.is_configured(key, end)]
+        wrong = lacking + await self._bus.failed(pod.label, end)
+        return Answer("refused", f"{pod.label}: {'; '.join(wrong)}") if wrong else Answer("ok")
 
 
 async def unless_gone(reader: asyncio.StreamReader, answering: Coroutine[Any, Any, Answer]) -> Answer | None:
