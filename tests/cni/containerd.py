@@ -1,11 +1,12 @@
 """A containerd as a kubelet has it, in a network namespace of its own, and what a kubelet asks it for.
 
-What is asked is the container runtime interface (k8s.io/cri-api, runtime.v1), of which only the fields are written that are needed here.
+That is the container runtime interface (k8s.io/cri-api, runtime.v1), of which only those fields are written that are needed here.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import platform
 import shutil
@@ -21,7 +22,7 @@ from typing import Any
 import grpc
 
 from ..bus.conftest import eventually
-from ..docker.dockerd import CGROUPS, PATIENCE, SHIM_SOCKETS, install_busybox, program, run
+from ..docker.dockerd import CGROUPS, PATIENCE, install_busybox, program, run
 from .cnitool import DEBIANS
 
 IMAGE = "docker.io/library/busybox:latest"
@@ -61,11 +62,12 @@ class Sandbox:
 
 
 class Containerd:
-    """One containerd; close() takes all of it away. `ours` is the folder with nsplane's programs, `conflist` the network of pods."""
+    """One containerd; close() takes all of it away. `ours` is the folder with nsplane's programs, `conflist` the pods' network."""
 
     def __init__(self, ours: Path, conflist: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="nspk-"))
         self.name = self.directory.name
+        self._numbers = itertools.count(1)
         self._sandboxes: list[Sandbox] = []
         for folder in ("plugins", "networks", "logs"):
             (self.directory / folder).mkdir()
@@ -83,8 +85,9 @@ class Containerd:
         self._import_image()
 
     @property
-    def log(self) -> str:
-        return (self.directory / "log").read_text()
+    def sandboxes(self) -> list[Sandbox]:
+        """Those that were made, and not removed."""
+        return [*self._sandboxes]
 
     def run_pod(self, name: str, annotations: Mapping[str, str], handler: str = "") -> Sandbox:
         """Makes the sandbox of a pod in the namespace `lab`; grpc.RpcError where it is refused."""
@@ -92,23 +95,24 @@ class Containerd:
         logs.mkdir(exist_ok=True)
         linux = encoded([(1, f"/{self.name}")])
         metadata = encoded([(1, name), (2, f"uid-{name}"), (3, "lab")])
-        fields = [(1, metadata), (3, str(logs)), *((7, encoded([(1, key), (2, text)])) for key, text in annotations.items()), (8, linux)]
-        message = encoded(fields)
+        told = [(7, encoded([(1, key), (2, text)])) for key, text in annotations.items()]
+        message = encoded([(1, metadata), (3, str(logs)), *told, (8, linux)])
         sandbox = Sandbox(text_of(self.ask("RunPodSandbox", [(1, message), (2, handler)])), message, logs)
         self._sandboxes.append(sandbox)
         return sandbox
 
     def run_in(self, sandbox: Sandbox, command: Sequence[str], **environment: str) -> str:
         """Starts a container of a pod, and returns what it has printed when it has ended."""
-        variables = [(6, encoded([(1, name), (2, value)])) for name, value in environment.items()]
-        image = encoded([(1, IMAGE)])
-        fields = [(1, encoded([(1, "one")])), (2, image), *((3, word) for word in command), *variables, (11, "one")]
-        asked = [(1, sandbox.id), (2, encoded(fields)), (3, sandbox.message)]
-        container = text_of(self.ask("CreateContainer", asked))
+        name = f"c{next(self._numbers)}"
+        config = encoded([(1, encoded([(1, name)])), (2, encoded([(1, IMAGE)]))])
+        config += encoded([(3, word) for word in command])
+        config += encoded([(6, encoded([(1, variable), (2, value)])) for variable, value in environment.items()])
+        config += encoded([(11, name)])
+        container = text_of(self.ask("CreateContainer", [(1, sandbox.id), (2, config), (3, sandbox.message)]))
         self.ask("StartContainer", [(1, container)])
         # Its state is CONTAINER_EXITED, 2, when it has ended: the third field of the status, which is the first of the answer.
         eventually(lambda: b"\x18\x02" in self.ask("ContainerStatus", [(1, container)])[:400], PATIENCE)
-        lines = (sandbox.logs / "one").read_text().splitlines(keepends=True)
+        lines = (sandbox.logs / name).read_text().splitlines(keepends=True)
         return "".join(line.split(" ", 3)[3] for line in lines)
 
     def remove(self, sandbox: Sandbox) -> None:
@@ -124,7 +128,7 @@ class Containerd:
         return answer
 
     def close(self) -> None:
-        for sandbox in [*self._sandboxes]:
+        for sandbox in self.sandboxes:
             self.remove(sandbox)
         self._channel.close()
         self._process.send_signal(signal.SIGTERM)
@@ -162,7 +166,7 @@ class Containerd:
 
 
 def encoded(fields: Fields) -> bytes:
-    """A message of protocol buffers: texts, other messages and whole numbers by their numbers. Empty ones are left out, as there."""
+    """A message of protocol buffers: texts, other messages and whole numbers by their numbers. Empty ones are left out."""
     made = b""
     for number, value in fields:
         if isinstance(value, int):

@@ -94,7 +94,7 @@ def test_the_init_container_installs_the_plugin_and_leaves_the_nodes_chain(site:
         subprocess.run([shell, flags, script], check=True, env=environment, timeout=60)
         written = json.loads(file.read_text())
         assert written["plugins"][:-1] == of_the_node["plugins"]
-        assert written["plugins"][-1].items() >= {"type": ours["type"], "capabilities": ours["capabilities"]}.items()
+        assert written["plugins"][-1] | {"deadline": 10} == ours
     assert json.loads((tmp_path / "networks/20-other.conflist").read_text()) == of_the_node
     assert run(str(tmp_path / "plugins/nsplane-hook"), check=False) == ""
     network = chain(site, file)

@@ -110,8 +110,8 @@ class Container:
 class Dockerd:
     """One engine. start() and stop() or kill() may be called again and again; close() takes all of it away.
 
-    It is Debian's, or that of a folder of programs; `settings` are more of dockerd's configuration. Its runtimes `open`, `closed` and so on
-    ask a gate at `gate`, where there need not be one.
+    It is Debian's, or that of a folder of programs; `settings` are more of dockerd's configuration. Its runtimes `open`, `closed`
+    and so on ask a gate at `gate`, where there need not be one.
     """
 
     def __init__(self, programs: Path | None = None, **settings: object) -> None:
