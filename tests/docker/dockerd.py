@@ -68,7 +68,7 @@ def runtimes(gate: Path) -> dict[str, object]:
         for name, deadline in ((policy, PATIENCE), (f"{policy}-hasty", 1)):
             arguments = [f"--nsplane-gate={gate}", f"--nsplane-policy={policy}", f"--nsplane-deadline={deadline}"]
             made[name] = {"path": str(Path(sysconfig.get_path("scripts"), "nsplane-runc")), "runtimeArgs": arguments}
-    return made
+    return made | {"nsplane": made["open"]}
 
 
 def install_busybox(tree: Path) -> None:
