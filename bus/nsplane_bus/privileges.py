@@ -24,8 +24,8 @@ KEPT = {
 }
 """What the agent keeps, and what each is for."""
 
-WATCHER_GIVES_UP = ("CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_NET_BROADCAST")
-"""The agent's docker watcher reads /proc, where processes may be hidden (hidepid), and needs nothing else."""
+CHILDREN_GIVE_UP = ("CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_NET_BROADCAST")
+"""Commands that the agent keeps running (watch-docker) read /proc, where processes may be hidden (hidepid), and need no more."""
 
 NEEDED = ("CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_NET_BROADCAST")
 """Without these no agent starts."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nsplane_bus.privileges import KEPT, NUMBERS, WATCHER_GIVES_UP, effective
+from nsplane_bus.privileges import CHILDREN_GIVE_UP, KEPT, NUMBERS, effective
 from nsplane_bus.seccomp import CALLS, NETWORK_ONLY
 
 from ..engine.conftest import ip, run
@@ -68,7 +68,7 @@ def test_the_agent_and_its_children_keep_what_they_need(watched: RunningAgent) -
         assert status(thread) == confined(*KEPT)
     eventually(lambda: children(pid))
     (watcher,) = children(pid)
-    less = confined(*(name for name in KEPT if name not in WATCHER_GIVES_UP), bounding=bits(*KEPT))
+    less = confined(*(name for name in KEPT if name not in CHILDREN_GIVE_UP), bounding=bits(*KEPT))
     eventually(lambda: status(Path(f"/proc/{watcher}")) == less)
     eventually(lambda: [status(thread) == less for thread in threads(watcher)] == [True] * len(threads(watcher)))
 

@@ -140,11 +140,9 @@ def begin_rootless(context: click.Context, settings: Settings, state_directory: 
     """Where the state is then: in a directory of the user's own."""
     from ..rootless import NotRootless, begin
 
-    if context.params["group"] is not None or context.params["docker_host"] is not None:
-        option = "--group" if context.params["group"] is not None else "--docker-host"
-        raise click.UsageError(
-            f"{option} is not for an agent that is --rootless: its namespaces have neither other users nor docker."
-        )
+    for name, option in (("group", "--group"), ("docker_host", "--docker-host")):
+        if context.params[name] is not None:
+            raise click.UsageError(f"{option} is not for an agent that is --rootless: it sees neither other users nor docker.")
     if settings.directory == RUNTIME_DIR:
         own = os.environ.get("XDG_RUNTIME_DIR") or Path("~").expanduser()
         raise click.UsageError(f"--rootless wants a directory of your own: export NSPLANE_RUNTIME_DIR={own}/nsplane")
