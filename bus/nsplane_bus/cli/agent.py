@@ -140,7 +140,7 @@ def begin_rootless(context: click.Context, settings: Settings, state_directory: 
     """Where the state is then: in a directory of the user's own."""
     from ..rootless import NotRootless, begin
 
-    for name, option in (("group", "--group"), ("docker_host", "--docker-host")):
+    for name, option in (("group", "--group"), ("docker_host", "--docker-host"), ("gate_socket", "--gate")):
         if context.params[name] is not None:
             raise click.UsageError(f"{option} is not for an agent that is --rootless: it sees neither other users nor docker.")
     if settings.directory == RUNTIME_DIR:

@@ -15,6 +15,7 @@ import click
 from ..docker.containers import ENVIRONMENT_KEY, LABEL_KEY
 from ..errors import BusError
 from ..gate import SOCKET, SOURCE
+from ..privileges import CHILDREN_GIVE_UP, give_up
 from .logs import log_options
 from .output import say
 from .settings import Settings, pass_settings, where
@@ -109,6 +110,7 @@ def gate(
     from ..gate.server import CannotListen, Gate
 
     if until_input_ends:
+        give_up(CHILDREN_GIVE_UP)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the agent has it too
         threading.Thread(target=end_with_input, daemon=True).start()
     endpoints = settings.endpoints
