@@ -1,6 +1,7 @@
 """The agent: the engine, its bus, and the loop that turns both."""
 
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -18,10 +19,11 @@ import zmq
 from nsplane import Engine, Journal, machine_id
 
 from .client import Client
-from .docker.child import WatcherProcess
-from .docker.containers import SOURCE
+from .docker.containers import SOURCE as DOCKER
 from .door import Reserve
 from .events import Publisher
+from .gate import SOURCE as GATE
+from .kept import KeptProcess
 from .lock import Lock, join, refuse_open, refuse_taken
 from .notify import ServiceManager
 from .privileges import EVERYTHING, KEPT, confine
@@ -186,6 +188,7 @@ def serve(
     state: State | None = None,
     watcher: Sequence[str] | None = None,
     nexthop_objects: bool = False,
+    gate: Sequence[str] | None = None,
     group: int | None = None,
     keep: Iterable[str] = (),
 ) -> None:
@@ -206,10 +209,14 @@ def serve(
         agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, group)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
-        if watcher is not None:
-            where = ("--bus", endpoints.bus, "--events", endpoints.events)
-            arguments = (*where, *watcher)
-            owned.enter_context(contextlib.closing(WatcherProcess(arguments, lambda: Client(endpoints.bus, SOURCE, timeout=10))))
+        where = ("--bus", endpoints.bus, "--events", endpoints.events)
+        for command, called, source, arguments in (
+            ("gate", "gate", GATE, gate),  # first: a container's start waits for it, and not for the watcher
+            ("watch-docker", "watcher", DOCKER, watcher),
+        ):
+            if arguments is not None:
+                connect = functools.partial(Client, endpoints.bus, source, timeout=10)
+                owned.enter_context(contextlib.closing(KeptProcess(command, called, (*where, *arguments), connect)))
         manager.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS={agent.status()}")
         agent.run(manager)
         manager.tell("STOPPING=1", "STATUS=stopping; the network is left as it is")

@@ -25,7 +25,7 @@ KEPT = {
 """What the agent keeps, and what each is for."""
 
 CHILDREN_GIVE_UP = ("CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_NET_BROADCAST")
-"""Commands that the agent keeps running (watch-docker) read /proc, where processes may be hidden (hidepid), and need no more."""
+"""Commands that the agent keeps running (watch-docker, gate) read /proc, where some processes may be hidden (hidepid): no more."""
 
 NEEDED = ("CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_NET_BROADCAST")
 """Without these no agent starts."""

@@ -13,6 +13,7 @@ from nsplane.journal import InUse, Lost, NotRecorded
 
 from ..agent import State, serve
 from ..door import CannotListen
+from ..gate import SOCKET
 from ..lock import NotOurOwn, Taken
 from ..privileges import EVERYTHING, NEEDED, NUMBERS, require
 from ..protocol import RUNTIME_DIR
@@ -88,6 +89,14 @@ def checked_capabilities(_context: click.Context, _option: click.Parameter, name
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @click.option("--print-unit", is_flag=True, help="Print a unit of systemd that runs the agent with the other options, and end.")
 @watcher_options
+@click.option(
+    "--gate",
+    "gate_socket",
+    metavar="[PATH]",
+    is_flag=False,
+    flag_value="",
+    help="Hold the starts of containers at this socket [default: gate.sock in the agent's directory].",
+)
 @log_options
 @where()
 @pass_settings
@@ -109,22 +118,27 @@ def agent(
     environment_key: str,
     label_key: str,
     docker_silence: int,
+    gate_socket: str | None,
 ) -> None:
-    """Run the agent: the bus, the engine behind it, and the docker watcher, until SIGTERM or SIGINT. The network is left as it is
-    then."""
+    """Run the agent: the bus, the engine behind it, the docker watcher and, with --gate, the gate, until SIGTERM or SIGINT. The
+    network is left as it is then."""
     if print_unit:
         click.echo(the_unit(context, settings), nl=False)
         return
-    keys = ["--environment-key", environment_key, "--label-key", label_key]
-    options = [*passed_on(), *keys, "--docker-silence", str(docker_silence)]
-    watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
+    options = [*passed_on(), "--environment-key", environment_key, "--label-key", label_key]
+    host = [docker_host] if docker_host else []
+    watcher = None if no_docker else [*options, "--docker-silence", str(docker_silence), *(["--host", *host] if host else [])]
+    gate = None
+    if gate_socket is not None:
+        path = Path(gate_socket or os.environ.get("NSPLANE_GATE") or settings.directory / SOCKET).absolute()
+        gate = [*options, "--socket", str(path), *(["--no-docker"] if no_docker else ["--docker-host", *host] if host else [])]
     if rootless:
         state_directory = begin_rootless(context, settings, state_directory)
         watcher = None
     require("agent", *NEEDED)
     try:
         state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable, accept_loss)
-        serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto", group, keep)
+        serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto", gate, group, keep)
     except (Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -151,7 +165,7 @@ def begin_rootless(context: click.Context, settings: Settings, state_directory: 
     """Where the state is then: in a directory of the user's own."""
     from ..rootless import NotRootless, begin
 
-    for name, option in (("group", "--group"), ("docker_host", "--docker-host")):
+    for name, option in (("group", "--group"), ("docker_host", "--docker-host"), ("gate_socket", "--gate")):
         if context.params[name] is not None:
             raise click.UsageError(f"{option} is not for an agent that is --rootless: it sees neither other users nor docker.")
     if settings.directory == RUNTIME_DIR:
