@@ -94,11 +94,7 @@ static bool fills_template(const struct cni *cni, const char *args)
 bool cni_names_label(const struct cni *cni, const struct gate *gate)
 {
 	const char *args = cni->args ? cni->args : "";
-	const char *found = strstr(args, gate->environment_key);
-	struct json label;
 
-	if ((found && found[strlen(gate->environment_key)] == '=') || gate_finds_label(gate, cni->config.at, cni->config.len))
-		return true;
-	/* Without one of its own it gets that of the configuration, which is made of the pod's names where nothing else is said. */
-	return json_member(cni->config, "label", &label) ? label.len > 2 : strstr(args, "K8S_POD_NAME=") != NULL;
+	return given(args, gate->environment_key) || fills_template(cni, args) ||
+	       gate_finds_label(gate, cni->config.at, cni->config.len);
 }
