@@ -156,6 +156,7 @@ class Held:
 
 @contextmanager
 def held(dockerd: Dockerd, client: Client, *options: str, runtime: str = "closed", label: str = "m1") -> Iterator[Held]:
+    """The wiring of its label is there already."""
     wishes = ",".join([*keys(label), LATE])
     given = [f"--runtime={runtime}", f"--env=NSPLANE_WAIT={wishes}", *options]
     container = dockerd.create(label, *given, command=SHOWS_AND_SLEEPS)
@@ -163,6 +164,8 @@ def held(dockerd: Dockerd, client: Client, *options: str, runtime: str = "closed
         start = pool.submit(dockerd.asked, "start", container.id)
         eventually(lambda: holds(client) or start.done(), PATIENCE)
         assert not start.done(), start.result().stderr
+        for key in keys(label):
+            client.wait(key, "configured", PATIENCE)
         yield Held(container, start)
 
 
