@@ -40,8 +40,8 @@ trap 'code=$?; ((code == 3)) || exit $code' ERR
 trap 'code=$?; kill $(jobs -p) 2>/dev/null || :; wait; exit $code' EXIT
 """
 BEGUN = {
+    "nsplane agent --gate": "until [ -S ${NSPLANE_GATE-$NSPLANE_RUNTIME_DIR/gate.sock} ]; do sleep 0.05; done\n",
     "nsplane agent": "until nsplane info >/dev/null 2>&1; do sleep 0.05; done\n",
-    "nsplane agent --gate": "until [[ -S $NSPLANE_GATE ]]; do sleep 0.05; done\n",
     "nsplane metrics ": "until (: </dev/tcp/127.0.0.1/9464) 2>/dev/null; do sleep 0.05; done\n",
     "nsplane web": "until (exec 3<>/dev/tcp/127.0.0.1/8480) 2>/dev/null; do sleep 0.05; done\n",
     "nsplane watch ": """until nsplane info --json | grep -q '"subscriptions":[1-9]'; do sleep 0.05; done\n""",
@@ -125,7 +125,8 @@ def left_of(page: Path) -> list[str]:
 def with_docker(dockerd: Dockerd, environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """An environment that leads to a docker engine, which has what a page runs."""
     dockerd.docker("tag", IMAGE, "busybox")
-    yield environment | {"DOCKER_HOST": dockerd.host, "DOCKER_CONFIG": environment["TMPDIR"]}
+    more = {"DOCKER_HOST": dockerd.host, "DOCKER_CONFIG": environment["TMPDIR"], "NSPLANE_GATE": str(dockerd.gate)}
+    yield environment | more
     left = dockerd.containers("--all")
     dockerd.remove_all()
     dockerd.docker("rmi", "busybox")

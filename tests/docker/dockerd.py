@@ -68,7 +68,7 @@ def runtimes(gate: Path) -> dict[str, object]:
         for name, deadline in ((policy, PATIENCE), (f"{policy}-hasty", 1)):
             arguments = [f"--nsplane-gate={gate}", f"--nsplane-policy={policy}", f"--nsplane-deadline={deadline}"]
             made[name] = {"path": str(Path(sysconfig.get_path("scripts"), "nsplane-runc")), "runtimeArgs": arguments}
-    return made
+    return made | {"nsplane": made["open"]}
 
 
 def install_busybox(tree: Path) -> None:
@@ -110,8 +110,8 @@ class Container:
 class Dockerd:
     """One engine. start() and stop() or kill() may be called again and again; close() takes all of it away.
 
-    It is Debian's, or that of a folder of programs; `settings` are more of dockerd's configuration. Its runtimes `open`, `closed` and so on
-    ask a gate at `gate`, where there need not be one.
+    It is Debian's, or that of a folder of programs; `settings` are more of dockerd's configuration. Its runtimes `open`, `closed`
+    and so on ask a gate at `gate`, where there need not be one.
     """
 
     def __init__(self, programs: Path | None = None, **settings: object) -> None:

@@ -62,9 +62,9 @@ def test_a_label_of_dockers_own(dockerd: Dockerd, gated_agent: RunningAgent) -> 
 @contextmanager
 def subordinate_ids(folder: Path) -> Iterator[None]:
     """The user nobody gets some, for as long."""
-    files = {"subuid": "nobody", "subgid": "nogroup"}
-    for name, user in files.items():
-        (folder / name).write_text(f"{user}:200000:65536\n")
+    files = "subuid", "subgid"
+    for name in files:
+        (folder / name).write_text("nobody:200000:65536\n")
         run("mount", "--bind", str(folder / name), f"/etc/{name}")
     try:
         yield

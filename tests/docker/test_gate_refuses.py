@@ -1,4 +1,4 @@
-"""A start that is refused leaves nothing; one that nobody can judge is decided by the policy; who has no label is none of its business."""
+"""A start that is refused leaves nothing, and one that nobody can judge is decided by the policy. Who has no label just starts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """nsplane agent."""
 
+import os
 import re
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def agent(
     watcher = None if no_docker else [*options, "--docker-silence", str(docker_silence), *(["--host", *host] if host else [])]
     gate = None
     if gate_socket is not None:
-        path = Path(gate_socket).absolute() if gate_socket else settings.directory / SOCKET
+        path = Path(gate_socket or os.environ.get("NSPLANE_GATE") or settings.directory / SOCKET).absolute()
         gate = [*options, "--socket", str(path), *(["--no-docker"] if no_docker else ["--docker-host", *host] if host else [])]
     require("agent", *ALL)
     try:

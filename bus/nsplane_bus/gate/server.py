@@ -54,6 +54,8 @@ class Gate:
         identity = os.stat(path)
         server = await asyncio.start_unix_server(self._meet, sock=listener, limit=REQUEST_LIMIT)
         log.info("holding starts of containers at %s", path)
+        if self._labels is not None:
+            self._labels.prepare()
         beat = asyncio.create_task(self._bus.beat(f"listening at {path}"))
         try:
             async with server:
