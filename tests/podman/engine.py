@@ -166,7 +166,8 @@ class Podman:
         command = self.directory / "bin/podman"
         command.parent.mkdir()
         settings = [f"{name}={value}" for name, value in self.environment.items()]
-        command.write_text(f'#!/bin/sh\nexec env {" ".join(settings)} {" ".join(self.command())} "$@"\n')
+        # It would want a file of docker's where that is set.
+        command.write_text(f'#!/bin/sh\nexec env -u DOCKER_CONFIG {" ".join(settings)} {" ".join(self.command())} "$@"\n')
         command.chmod(0o755)
 
     @property
