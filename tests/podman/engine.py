@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bus.conftest import eventually
-from ..docker.dockerd import CGROUPS, IMAGE, PATIENCE, STUCK, install_busybox, printed, run
+from ..docker.dockerd import CGROUPS, IMAGE, PATIENCE, STUCK, install_busybox, printed, program, run
 
 PLUGINS = Path("/usr/lib/cni")
 """Debian's CNI plugins."""
@@ -56,6 +56,7 @@ class Podman:
         self.runtime = runtime
         self.directory = Path(tempfile.mkdtemp(prefix="nspp-"))
         self.name = self.directory.name
+        self._program = program("podman")
         self.hooks, self.networks, self.plugins = (self.directory / name for name in ("hooks", "networks", "plugins"))
         for folder in (self.hooks, self.networks, self.plugins):
             folder.mkdir()
@@ -69,6 +70,7 @@ class Podman:
         self._pods: list[str] = []
         self._service: subprocess.Popen[bytes] | None = None
         self._make_namespaces()
+        self._write_command()
         self._import_image()
 
     def podman(self, *arguments: str, check: bool = True) -> str:
@@ -84,7 +86,7 @@ class Podman:
 
     def command(self, *arguments: str, runtime: str | None = None) -> list[str]:
         """How podman is called, in the environment that `environment` adds to."""
-        return [*self._enter, "podman", "--runtime", runtime or self.runtime, *arguments]
+        return [*self._enter, self._program, "--runtime", runtime or self.runtime, *arguments]
 
     def run(
         self, label: str | None, *options: str, command: Sequence[str] = ("sleep", "600"), runtime: str | None = None
@@ -158,6 +160,15 @@ class Podman:
             if str(self.directory) in called or self.name in group:
                 found[int(process.name)] = called
         return found
+
+    def _write_command(self) -> None:
+        """For who calls it by its name: `podman` in the folder `bin`."""
+        command = self.directory / "bin/podman"
+        command.parent.mkdir()
+        settings = [f"{name}={value}" for name, value in self.environment.items()]
+        # It would want a file of docker's where that is set.
+        command.write_text(f'#!/bin/sh\nexec env -u DOCKER_CONFIG {" ".join(settings)} {" ".join(self.command())} "$@"\n')
+        command.chmod(0o755)
 
     @property
     def _enter(self) -> list[str]:
