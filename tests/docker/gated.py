@@ -93,8 +93,8 @@ def missing_beside_docker(shown: str, options: Iterable[str]) -> set[object]:
     """What of that and of docker's own is not there, where the options have docker make a network."""
     if "--network=bridge" not in options:
         return set()
-    found = {(interface, to) for interface, to, _ in routes(shown)}
-    return {("eth0", "172.17.0.0"), ("eth0", "0.0.0.0"), ("eth0", "10.9.0.0"), ("eth1", "0.0.0.0")} - found
+    wanted: set[object] = {("eth0", "172.17.0.0"), ("eth0", "0.0.0.0"), ("eth0", "10.9.0.0"), ("eth1", "0.0.0.0")}
+    return wanted - {(interface, to) for interface, to, _ in routes(shown)}
 
 
 def starts_are_complete(dockerd: Dockerd, agent: RunningAgent, network: str, rounds: int) -> None:

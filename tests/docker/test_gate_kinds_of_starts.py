@@ -76,7 +76,7 @@ def subordinate_ids(folder: Path) -> Iterator[None]:
 def test_processes_of_other_users(directory: Path, tmp_path: Path) -> None:
     """An engine that gives each container a user namespace."""
     with subordinate_ids(tmp_path):
-        dockerd = Dockerd(**{"userns-remap": "nobody:nogroup"})
+        dockerd = Dockerd(settings={"userns-remap": "nobody:nogroup"})
         dockerd.directory.chmod(0o711)
         dockerd.start()
         with gated(dockerd, directory):

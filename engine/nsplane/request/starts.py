@@ -77,6 +77,7 @@ class Starts:
     def hold(self, envelope: Microservice, request: Request, instance: Instance, body: dict[str, object]) -> None:
         """Holds a start for as long as it has to be; `body` is the answer but for what it waited for."""
         start = self._held[request] = Start(envelope, request, instance, body)
+        request.op = "start"  # how long it is held is not how long an announcement takes
         self._of_sources[start.source] += 1
         seconds = SECONDS if envelope.timeout is None else envelope.timeout
 
