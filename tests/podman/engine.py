@@ -18,7 +18,8 @@ from ..docker.dockerd import CGROUPS, IMAGE, PATIENCE, STUCK, install_busybox, p
 
 PLUGINS = Path("/usr/lib/cni")
 """Debian's CNI plugins."""
-CNI_STATE = "/var/lib/cni"
+KEPT = ("/var/lib/cni", "/var/lib/containers")
+"""Where plugins keep which addresses are taken, and podman which images it has seen, whatever it is told."""
 NETWORK = "podman"
 """The one that podman makes by itself."""
 
@@ -183,8 +184,10 @@ class Podman:
         inside = Path(f"/proc/{self._holder.pid}")
         eventually(lambda: (inside / "comm").read_text() == "sleep\n")
         run(*self._enter, "ip", "link", "set", "lo", "up")
-        # Where plugins keep which addresses are taken.
-        run(*self._enter, "sh", "-ec", f"mount --make-private /; mkdir -p {CNI_STATE}; mount -t tmpfs tmpfs {CNI_STATE}")
+        run(*self._enter, "mount", "--make-private", "/")
+        for folder in KEPT:
+            run(*self._enter, "mkdir", "--parents", folder)
+            run(*self._enter, "mount", "-t", "tmpfs", "tmpfs", folder)
         # crun wants no control group of version 2 that has controllers beside those of version 1.
         if (CGROUPS / "unified/cgroup.controllers").exists():
             run(*self._enter, "mount", "--make-rprivate", "/sys")
