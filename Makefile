@@ -1,5 +1,6 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm test-deb bench screenshots docs man deb stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator newer-docker test-c fuzz test-py test-vm test-deb bench \
+	screenshots docs man deb stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -75,6 +76,11 @@ build/npm/node_modules/zeromq:
 # For the tests on other kernels.
 emulator:
 	@.ci/need qemu-system-x86 busybox-static kmod xz-utils
+
+# A docker newer than Debian 12's, beside it: where it is, `make test` tests the gate with it too. 70 MB.
+newer-docker: build/newer-docker/dockerd
+build/newer-docker/dockerd: tests/docker/newer-docker .venv/.tools
+	$< $(@D)
 
 # What the benchmarks compare with. (pyroute2 is in .venv.)
 peers:

@@ -227,7 +227,7 @@ def test_what_a_container_cannot_be(site: Site) -> None:
     assert refused.word == "refused"
     assert "label" in refused.reason
     lost = site.start(process, site.folder / "nowhere")
-    assert lost == ("late", f"{site.folder}/nowhere/config.json: No such file or directory")
+    assert lost == ("late", f"{site.folder}/nowhere/config.json is not to be seen from here")
     broken = site.bundle("web")
     (broken / "config.json").write_text("[" * 100_000)
     for text in ("{", "[]", '"text"', "[" * 100_000, ""):

@@ -313,6 +313,9 @@ static void test_cni(void)
 	cni.args = NULL;
 	CHECK_EQ(cni_of(&cni, "{\"label\":\"web\"}"), CNI_READ);
 	CHECK(cni_names_label(&cni, &gate));
+	cni.args = "K8S_POD_NAME=web";
+	CHECK_EQ(cni_of(&cni, "{\"label\":\"\"}"), CNI_READ);
+	CHECK(!cni_names_label(&cni, &gate));
 
 	cni.args = "IgnoreUnknown=1;K8S_POD_NAME=web";
 	CHECK_EQ(cni_of(&cni, "{\"label\":\"{pod}\",\"prevResult\":null}"), CNI_READ);

@@ -141,6 +141,8 @@ class Containerd:
             for group in sorted((hierarchy / self.name).glob("**/"), reverse=True):
                 with suppress(FileNotFoundError):  # It has gone already, by the hierarchy's other name.
                     group.rmdir()
+        # Where it keeps what plugins have told, as long as there is a pod.
+        run("rmdir", "--ignore-fail-on-non-empty", "/var/lib/cni/results")
         shutil.rmtree(self.directory)
 
     def _import_image(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -144,3 +145,7 @@ def test_a_label_may_be_in_the_arguments_or_made_of_the_pods_name(site: Site) ->
     site.network(label="{namespace}/{pod}").add(pod := site.pod())
     (one,) = microservices(site, "lab/pod1")
     assert (one["state"], one["container"], one["name"]) == ("running", "c1", "lab/pod1")
+    shown = site.agent.nsplane("get", "microservices").stdout
+    assert re.search(r"^lab/pod1 +- +lab/pod1 \(c1\) +gate", shown, re.MULTILINE), shown
+    done = site.agent.nsplane("exec", "lab/pod1", "--", "ip", "-brief", "address")
+    assert "eth0" in done.stdout, done.stderr

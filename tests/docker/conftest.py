@@ -16,6 +16,8 @@ from .dockerd import PATIENCE, Dockerd
 from .proxy import Proxy
 
 __all__ = ["directory"]
+
+# What is not there is not skipped: `make newer-docker` downloads it.
 NEWER_DOCKER = Path(__file__).parents[2] / "build/newer-docker"
 if not NEWER_DOCKER.exists():
     collect_ignore = ["test_gate_newer_docker.py"]

@@ -93,8 +93,8 @@ def missing_beside_docker(shown: str, options: Iterable[str]) -> set[object]:
     """What of that and of docker's own is not there, where the options have docker make a network."""
     if "--network=bridge" not in options:
         return set()
-    found = {(interface, to) for interface, to, _ in routes(shown)}
-    return {("eth0", "172.17.0.0"), ("eth0", "0.0.0.0"), ("eth0", "10.9.0.0"), ("eth1", "0.0.0.0")} - found
+    wanted: set[object] = {("eth0", "172.17.0.0"), ("eth0", "0.0.0.0"), ("eth0", "10.9.0.0"), ("eth1", "0.0.0.0")}
+    return wanted - {(interface, to) for interface, to, _ in routes(shown)}
 
 
 def starts_are_complete(dockerd: Dockerd, agent: RunningAgent, network: str, rounds: int) -> None:
@@ -156,6 +156,7 @@ class Held:
 
 @contextmanager
 def held(dockerd: Dockerd, client: Client, *options: str, runtime: str = "closed", label: str = "m1") -> Iterator[Held]:
+    """The wiring of its label is there already."""
     wishes = ",".join([*keys(label), LATE])
     given = [f"--runtime={runtime}", f"--env=NSPLANE_WAIT={wishes}", *options]
     container = dockerd.create(label, *given, command=SHOWS_AND_SLEEPS)
@@ -163,6 +164,8 @@ def held(dockerd: Dockerd, client: Client, *options: str, runtime: str = "closed
         start = pool.submit(dockerd.asked, "start", container.id)
         eventually(lambda: holds(client) or start.done(), PATIENCE)
         assert not start.done(), start.result().stderr
+        for key in keys(label):
+            client.wait(key, "configured", PATIENCE)
         yield Held(container, start)
 
 

@@ -24,14 +24,18 @@ def test_restarts_of_every_sort(dockerd: Dockerd, gated_agent: RunningAgent) -> 
     # By hand, and as docker itself ends and begins.
     other = dockerd.run("m2", "--runtime=closed", "--restart=always", command=SHOWS_AND_SLEEPS)
     unlabelled = dockerd.run(None, "--runtime=closed", "--restart=always", command=SHOWS_AND_SLEEPS)
+    shown(other)
     dockerd.docker("exec", other.id, *PINGS)
     dockerd.docker("restart", other.id)
+    shown(other, 2)
     dockerd.docker("kill", other.id)
     dockerd.docker("start", other.id)
+    shown(other, 3)
     seen = shown(failing, 5)
     assert len(seen) == 5
     assert [lacks(one, "m1") for one in seen] == [set()] * 5
     eventually(lambda: not failing.state["Running"], PATIENCE)
+    shown(unlabelled)
     dockerd.stop()
     dockerd.start()
     assert [lacks(one, "m2") for one in shown(other, 4)] == [set()] * 4
@@ -76,7 +80,7 @@ def subordinate_ids(folder: Path) -> Iterator[None]:
 def test_processes_of_other_users(directory: Path, tmp_path: Path) -> None:
     """An engine that gives each container a user namespace."""
     with subordinate_ids(tmp_path):
-        dockerd = Dockerd(**{"userns-remap": "nobody:nogroup"})
+        dockerd = Dockerd(settings={"userns-remap": "nobody:nogroup"})
         dockerd.directory.chmod(0o711)
         dockerd.start()
         with gated(dockerd, directory):

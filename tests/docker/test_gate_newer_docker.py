@@ -26,7 +26,7 @@ def dockerd() -> Iterator[Dockerd]:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_first_process_sees_all_of_it(network: str, dockerd: Dockerd, gated_agent: RunningAgent) -> None:
-    starts_are_complete(dockerd, gated_agent, network, 4)
+    starts_are_complete(dockerd, gated_agent, network, 2)
 
 
 def test_twenty_refused_leave_nothing(dockerd: Dockerd, gated_agent: RunningAgent) -> None:

@@ -23,8 +23,8 @@ MANY = 20_000
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_thirty_two_of_thirty_two_see_all_of_it(network: str, dockerd: Dockerd, gated_agent: RunningAgent) -> None:
-    starts_are_complete(dockerd, gated_agent, network, 4)
+def test_sixteen_of_sixteen_see_all_of_it(network: str, dockerd: Dockerd, gated_agent: RunningAgent) -> None:
+    starts_are_complete(dockerd, gated_agent, network, 2)
 
 
 def test_who_takes_a_label_over_sees_all_of_it(dockerd: Dockerd, gated_agent: RunningAgent) -> None:
@@ -49,7 +49,7 @@ def test_who_takes_a_label_over_sees_all_of_it(dockerd: Dockerd, gated_agent: Ru
 def publisher(client: Client, namespace: str) -> Iterator[None]:
     """One that keeps putting and deleting routes, as many at a time as goes."""
     end = threading.Event()
-    items = [route("br", f"10.{64 + number // 256}.{number % 256}.0/24", gateway="10.77.1.9") for number in range(10_000)]
+    items = [route("br", f"10.{150 + number // 256}.{number % 256}.0/24", gateway="10.77.1.9") for number in range(10_000)]
 
     def publish() -> None:
         while not end.is_set():
@@ -58,9 +58,11 @@ def publisher(client: Client, namespace: str) -> Iterator[None]:
 
     with ThreadPoolExecutor(1) as pool:
         publishing = pool.submit(publish)
-        yield
-        assert not publishing.done(), publishing.result()
-        end.set()
+        try:
+            yield
+            assert not publishing.done(), publishing.result()
+        finally:
+            end.set()
         publishing.result()
 
 
@@ -71,4 +73,4 @@ def test_many_routes_are_there_beside_a_publisher(dockerd: Dockerd, gated_agent:
         done = first(dockerd, "m1", command=("grep", "-c", "^eth1", "/proc/net/route"))
         assert at_once(dockerd, LABELS) == COMPLETE
     # That of its subnet, and two of the wiring.
-    assert (done.returncode, done.stdout.strip()) == (0, str(MANY + 3)), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, str(MANY + 3)), (done.stderr, gated_agent.log[-2000:])

@@ -30,13 +30,6 @@ def _needs_root() -> None:
         pytest.skip("not root: podman and an agent need network namespaces")
 
 
-@pytest.fixture(scope="session")
-def podman() -> Iterator[Podman]:
-    made = Podman()
-    yield made
-    made.close()
-
-
 def gate_listens(agent: RunningAgent) -> None:
     """Waits until the agent's gate can be asked."""
     eventually((agent.directory / "gate.sock").is_socket, PATIENCE)

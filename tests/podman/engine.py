@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..bus.conftest import eventually
-from ..docker.dockerd import CGROUPS, IMAGE, PATIENCE, STUCK, install_busybox, printed, run
+from ..docker.dockerd import CGROUPS, IMAGE, PATIENCE, STUCK, install_busybox, printed, program, run
 
 PLUGINS = Path("/usr/lib/cni")
 """Debian's CNI plugins."""
-CNI_STATE = "/var/lib/cni"
+KEPT = ("/var/lib/cni", "/var/lib/containers")
+"""Where plugins keep which addresses are taken, and podman which images it has seen, whatever it is told."""
 NETWORK = "podman"
 """The one that podman makes by itself."""
 
@@ -56,6 +57,7 @@ class Podman:
         self.runtime = runtime
         self.directory = Path(tempfile.mkdtemp(prefix="nspp-"))
         self.name = self.directory.name
+        self._program = program("podman")
         self.hooks, self.networks, self.plugins = (self.directory / name for name in ("hooks", "networks", "plugins"))
         for folder in (self.hooks, self.networks, self.plugins):
             folder.mkdir()
@@ -69,6 +71,7 @@ class Podman:
         self._pods: list[str] = []
         self._service: subprocess.Popen[bytes] | None = None
         self._make_namespaces()
+        self._write_command()
         self._import_image()
 
     def podman(self, *arguments: str, check: bool = True) -> str:
@@ -84,7 +87,7 @@ class Podman:
 
     def command(self, *arguments: str, runtime: str | None = None) -> list[str]:
         """How podman is called, in the environment that `environment` adds to."""
-        return [*self._enter, "podman", "--runtime", runtime or self.runtime, *arguments]
+        return [*self._enter, self._program, "--runtime", runtime or self.runtime, *arguments]
 
     def run(
         self, label: str | None, *options: str, command: Sequence[str] = ("sleep", "600"), runtime: str | None = None
@@ -159,6 +162,15 @@ class Podman:
                 found[int(process.name)] = called
         return found
 
+    def _write_command(self) -> None:
+        """For who calls it by its name: `podman` in the folder `bin`."""
+        command = self.directory / "bin/podman"
+        command.parent.mkdir()
+        settings = [f"{name}={value}" for name, value in self.environment.items()]
+        # It would want a file of docker's where that is set.
+        command.write_text(f'#!/bin/sh\nexec env -u DOCKER_CONFIG {" ".join(settings)} {" ".join(self.command())} "$@"\n')
+        command.chmod(0o755)
+
     @property
     def _enter(self) -> list[str]:
         return ["nsenter", f"--target={self._holder.pid}", "--net", "--mount"]
@@ -172,8 +184,10 @@ class Podman:
         inside = Path(f"/proc/{self._holder.pid}")
         eventually(lambda: (inside / "comm").read_text() == "sleep\n")
         run(*self._enter, "ip", "link", "set", "lo", "up")
-        # Where plugins keep which addresses are taken.
-        run(*self._enter, "sh", "-ec", f"mount --make-private /; mkdir -p {CNI_STATE}; mount -t tmpfs tmpfs {CNI_STATE}")
+        run(*self._enter, "mount", "--make-private", "/")
+        for folder in KEPT:
+            run(*self._enter, "mkdir", "--parents", folder)
+            run(*self._enter, "mount", "-t", "tmpfs", "tmpfs", folder)
         # crun wants no control group of version 2 that has controllers beside those of version 1.
         if (CGROUPS / "unified/cgroup.controllers").exists():
             run(*self._enter, "mount", "--make-rprivate", "/sys")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,17 @@ def test_without_a_gate_the_policy_decides_of_those_with_a_label(
     os.kill(gate, signal.SIGCONT)
     assert gated_agent.stop() == 0
     judged()
+
+
+def test_what_is_said_is_no_missing_command_to_podman(gated_agent: RunningAgent) -> None:
+    """Of a bundle that the gate does not see: in another container, say."""
+    state = {"id": "one", "pid": os.getpid(), "bundle": "/nonexistent", "annotations": {"io.nsplane.label": "m1"}}
+    environment = {"NSPLANE_GATE": f"{gated_agent.directory}/gate.sock", "NSPLANE_GATE_POLICY": "closed"}
+    command = Path(sys.executable).parent / "nsplane-hook"
+    done = subprocess.run([command], input=json.dumps(state), env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "/nonexistent/config.json" in done.stderr
+    assert "No such file" not in done.stderr
 
 
 def test_nobody_waits_who_has_no_label(podman: Podman, gated_agent: RunningAgent, install: Install) -> None:

@@ -149,6 +149,8 @@ def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
             data = opened.read(CONFIG_LIMIT + 1)
+    except FileNotFoundError:  # in the kernel's words podman would take it for the container's command that is missing
+        raise CannotRead(f"{file} is not to be seen from here") from None
     except OSError as error:
         raise CannotRead(f"{file}: {error.strerror}") from None
     if len(data) > CONFIG_LIMIT:
