@@ -10,7 +10,19 @@ from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parent.parent
 NAVIGATION = {
-    "Use": ("first-hour", "install", "items", "command-line", "web", "docker", "gate", "kubernetes", "privileges", "keeping", "metrics"),
+    "Use": (
+        "first-hour",
+        "install",
+        "items",
+        "command-line",
+        "web",
+        "docker",
+        "gate",
+        "kubernetes",
+        "privileges",
+        "keeping",
+        "metrics",
+    ),
     "Programs": ("client", "protocol", "engine", "c-library"),
     "Inside": ("architecture", "performance", "../SECURITY"),
 }

@@ -15,7 +15,7 @@ import msgspec
 
 from nsplane.errors import BadRequest
 from nsplane.kernel import Core
-from nsplane.kinds import KINDS
+from nsplane.kinds import kind_of
 from nsplane.kinds.pair import PairKind, peer_of
 from nsplane.model.items import interface_key
 from nsplane.model.requests import Microservice, Request
@@ -172,7 +172,7 @@ class Starts:
 
     def _other_ends(self, node: Node, seen: set[object], look: list[str]) -> Iterator[Node]:
         """The other end of a pair depends on this one, though it needs no fact of it."""
-        kind = KINDS[type(node.item)]
+        kind = kind_of(node.item)
         peer = self._planner.nodes.get(interface_key(peer_of(node.item))) if isinstance(kind, PairKind) else None
         if peer is not None and peer not in seen:
             seen.add(peer)
