@@ -1,6 +1,7 @@
 """The agent: the engine, its bus, and the loop that turns both."""
 
 import contextlib
+import errno
 import functools
 import gc
 import logging
@@ -133,6 +134,7 @@ class Agent:
             more = router.socket in ready and self._guarded(router.read)
             self._guarded(self._answer)
             more = self._guarded(publisher.publish) or more
+            self._guarded(manager.look)
             if manager.due:
                 manager.alive()
                 self._guarded(lambda: manager.status(self.status()))
@@ -181,6 +183,13 @@ class Agent:
                 signal.signal(number, handler)
 
 
+def is_listened_at(path: Path) -> bool:
+    """Does somebody take connections at this unix socket, or will he when he has the time?"""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
+        error = connection.connect_ex(str(path))
+    return error in (0, errno.EAGAIN)
+
+
 def serve(
     directory: Path,
     endpoints: Endpoints,
@@ -188,11 +197,12 @@ def serve(
     state: State | None = None,
     watcher: Sequence[str] | None = None,
     nexthop_objects: bool = False,
-    gate: Sequence[str] | None = None,
+    gate: tuple[Path, Sequence[str]] | None = None,
     group: int | None = None,
     keep: Iterable[str] = (),
 ) -> None:
-    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none).
+    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none), and with a
+    gate where that has a socket and arguments.
 
     Of its privileges it has only those that it needs from then on (privileges.KEPT), and those to `keep`. For a process without
     other threads.
@@ -210,14 +220,17 @@ def serve(
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         where = ("--bus", endpoints.bus, "--events", endpoints.events)
+        at_gate = None if gate is None else ["--socket", str(gate[0]), *gate[1]]
         for command, called, source, arguments in (
-            ("gate", "gate", GATE, gate),  # first: a container's start waits for it, and not for the watcher
+            ("gate", "gate", GATE, at_gate),  # first: a container's start waits for it, and not for the watcher
             ("watch-docker", "watcher", DOCKER, watcher),
         ):
             if arguments is not None:
                 connect = functools.partial(Client, endpoints.bus, source, timeout=10)
                 owned.enter_context(contextlib.closing(KeptProcess(command, called, (*where, *arguments), connect)))
-        manager.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS={agent.status()}")
+        # Whoever starts containers after the agent is to find the gate.
+        ready = (lambda: True) if gate is None else functools.partial(is_listened_at, gate[0])
+        manager.tell_when(ready, "READY=1", f"MAINPID={os.getpid()}", f"STATUS={agent.status()}")
         agent.run(manager)
         manager.tell("STOPPING=1", "STATUS=stopping; the network is left as it is")
     log.info("stopped; the network is left as it is")

@@ -4,12 +4,14 @@ import logging
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 log = logging.getLogger("nsplane.agent")
 
 SHARE = 4
 """Signs of life within the time after which the service manager takes the agent for hung."""
+ASKED_AGAIN_MS = 50
+"""How often it is looked whether the agent is ready."""
 
 
 class ServiceManager:
@@ -28,6 +30,8 @@ class ServiceManager:
             self._pause = int(microseconds) / 1e6 / SHARE
         self._next = 0.0
         self._status = ""
+        self._is_ready: Callable[[], bool] | None = None
+        self._when_ready: tuple[str, ...] = ()
 
     def tell(self, *lines: str) -> None:
         """Sends `NAME=VALUE` lines. Never waits: a service manager that does not read is not to hold up the agent."""
@@ -38,10 +42,26 @@ class ServiceManager:
         except OSError as error:
             log.warning("the service manager was not told %s: %s", lines[0], error.strerror)
 
+    def tell_when(self, is_ready: Callable[[], bool], *lines: str) -> None:
+        """Sends them as soon as `is_ready` says so, which look() asks."""
+        if self._socket is not None:
+            self._is_ready, self._when_ready = is_ready, lines
+            self.look()
+
+    def look(self) -> None:
+        """Tells what was to be told when the agent is ready, if that is so."""
+        if self._is_ready is not None and self._is_ready():
+            self._is_ready = None
+            self.tell(*self._when_ready)
+
     @property
     def pause_ms(self) -> int | None:
-        """For how long nothing has to be told."""
-        return None if self._pause is None else max(0, int((self._next - time.monotonic()) * 1000) + 1)
+        """For how long nothing has to be told, nor looked at."""
+        look = None if self._is_ready is None else ASKED_AGAIN_MS
+        if self._pause is None:
+            return look
+        sign = max(0, int((self._next - time.monotonic()) * 1000) + 1)
+        return sign if look is None else min(sign, look)
 
     @property
     def due(self) -> bool:

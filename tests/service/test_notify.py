@@ -122,3 +122,15 @@ def watcher_of(pid: int) -> str:
             if b"watch-docker" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return child
     return ""
+
+
+def test_with_a_gate_it_is_ready_when_a_start_can_be_held(directory: Path, manager: Manager) -> None:
+    gate = directory / "gate.sock"
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(gate))  # of an earlier life: nobody listens there
+    stale.close()
+    agent = start_agent(directory, directory.name, "--no-docker", "--gate", NOTIFY_SOCKET=manager.address)
+    eventually(lambda: "READY=1" in manager.heard)
+    with socket.socket(socket.AF_UNIX) as forwarder:
+        forwarder.connect(str(gate))
+    assert agent.stop() == 0

@@ -131,7 +131,7 @@ def agent(
     gate = None
     if gate_socket is not None:
         path = Path(gate_socket or os.environ.get("NSPLANE_GATE") or settings.directory / SOCKET).absolute()
-        gate = [*options, "--socket", str(path), *(["--no-docker"] if no_docker else ["--docker-host", *host] if host else [])]
+        gate = path, [*options, *(["--no-docker"] if no_docker else ["--docker-host", *host] if host else [])]
     if rootless:
         state_directory = begin_rootless(context, settings, state_directory)
         watcher = None
