@@ -9,8 +9,9 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
 
@@ -22,8 +23,11 @@ from .docker.containers import SOURCE
 from .door import Reserve
 from .events import Publisher
 from .lock import Lock, refuse_open, refuse_taken
-from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
+from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, Tcp, ipc_path
 from .router import Router
+
+if TYPE_CHECKING:
+    from .keys.keyring import Keyring
 
 log = logging.getLogger("nsplane.agent")
 
@@ -41,7 +45,8 @@ class State(NamedTuple):
 
 
 class Agent:
-    """An agent on a runtime directory, which it holds for itself. Raises lock.Taken where another has it."""
+    """An agent on a runtime directory, which it holds for itself. Raises lock.Taken where another has it. With `tcp` it
+    also listens there for those who have a key."""
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class Agent:
         agent_id: str | None = None,
         state: State | None = None,
         nexthop_objects: bool = False,
+        tcp: Tcp | None = None,
     ) -> None:
         self.endpoints = endpoints
         self._stopping = False
@@ -81,9 +87,12 @@ class Agent:
                 owned.callback(context.destroy, linger=0)  # with all its sockets: one that is left open is waited for, for ever
                 self.reserve = Reserve()
                 owned.callback(self.reserve.close)
-                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve)
+                self.keyring = keyring_of(context, tcp, self.reserve)
+                if self.keyring is not None:
+                    owned.callback(self.keyring.close)
+                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve, self.keyring)
                 owned.callback(self.publisher.close)
-                self.router = Router(context, endpoints.bus, self.engine, self.reserve)
+                self.router = Router(context, endpoints.bus, self.engine, self.reserve, self.keyring)
                 owned.callback(self.router.close)
                 self.reserve.refill()
                 self._owned = owned.pop_all()
@@ -95,21 +104,24 @@ class Agent:
             "publisher": self.publisher.counters,
             "descriptors": self.reserve.counters,
         }
+        if self.keyring is not None:
+            self.engine.bus_info["tcp"] = self.keyring.info
 
     def run(self) -> None:
         """Serves until stop() is called."""
-        router, publisher, engine = self.router, self.publisher, self.engine
-        doors = router.door, publisher.door
-        always = [router.door.monitor, publisher.door.monitor, publisher.socket, engine.fileno(), self._woken.fileno()]
+        router, publisher, engine, keyring = self.router, self.publisher, self.engine, self.keyring
+        doors = [*router.doors, *publisher.doors]
+        always = [*(door.monitor for door in doors), *publisher.sockets, engine.fileno(), self._woken.fileno()]
+        always += [] if keyring is None else keyring.polled
+        sockets = [peers.socket for peers in router.peers]
         more: object = False
         while not self._stopping:
             held = router.hold()
             waited_for = [door.waited_for for door in doors]
-            polled: list[Any] = [
-                (one, zmq.POLLIN) for one in (*always, *waited_for, None if held else router.socket) if one is not None
-            ]
+            polled: list[Any] = [(one, zmq.POLLIN) for one in (*always, *waited_for, *([] if held else sockets)) if one is not None]
             pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms]
             pauses += [door.pause_ms for door in doors]
+            pauses += [] if keyring is None else [keyring.pause_ms]
             # A zmq.Poller does the same, and takes several times as long to say so.
             ready: list[Any] = [one for one, _ in zmq.zmq_poll(polled, min((ms for ms in pauses if ms is not None), default=-1))]
             if self._woken.fileno() in ready:
@@ -119,9 +131,13 @@ class Agent:
                 if door.pause_ms is not None or door.monitor in ready or listener in ready:
                     self._guarded(door.turn)
             self._guarded(self.reserve.refill)
-            if publisher.socket in ready:
+            if keyring is not None:
+                self._guarded(partial(keyring.turn, ready))
+            if any(socket in ready for socket in publisher.sockets):
                 self._guarded(publisher.take_subscriptions)
-            more = router.socket in ready and self._guarded(router.read)
+            more = False
+            for peers in router.peers:
+                more = (peers.socket in ready and self._guarded(partial(router.read, peers))) or more
             self._guarded(self._answer)
             more = self._guarded(publisher.publish) or more
 
@@ -167,13 +183,16 @@ def serve(
     state: State | None = None,
     watcher: Sequence[str] | None = None,
     nexthop_objects: bool = False,
+    tcp: Tcp | None = None,
 ) -> None:
     """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
     gc.collect()
     gc.freeze()  # what was imported stays: no need to go through it again and again
     with contextlib.ExitStack() as owned:
-        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects)))
+        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, tcp)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
+        if tcp is not None:
+            log.info("those with a key are let in at %s, events at %s", tcp.bus, tcp.events)
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         if watcher is not None:
             where = ("--bus", endpoints.bus, "--events", endpoints.events)
@@ -181,6 +200,15 @@ def serve(
             owned.enter_context(contextlib.closing(WatcherProcess(arguments, lambda: Client(endpoints.bus, SOURCE, timeout=10))))
         agent.run()
     log.info("stopped; the network is left as it is")
+
+
+def keyring_of(context: zmq.Context[zmq.Socket[bytes]], tcp: Tcp | None, reserve: Reserve) -> "Keyring | None":
+    """What is needed to listen by TCP: most agents do not. BadKey."""
+    if tcp is None:
+        return None
+    from .keys.keyring import Keyring
+
+    return Keyring(context, tcp, reserve)
 
 
 def remove_sockets(endpoints: Endpoints) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import zmq
 
-from .protocol import ipc_path, is_ipv6
+from .protocol import is_ipv6
 
 log = logging.getLogger("nsplane.agent")
 
@@ -135,13 +135,13 @@ class Door:
     """The connections to a socket, as its monitor tells of them. `counters` gets `connections` (those there are) and
     `disconnects`."""
 
+    events = zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
+
     def __init__(self, to: zmq.Socket[bytes], reserve: Reserve, counters: dict[str, int], ended: Ended) -> None:
         self.socket = to
         self.reserve = reserve
         self._ended = ended
-        self.monitor: zmq.Socket[bytes] = to.get_monitor_socket(
-            zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
-        )
+        self.monitor: zmq.Socket[bytes] = to.get_monitor_socket(self.events)
         self._counters = counters
         counters |= {"connections": 0, "disconnects": 0}
 
@@ -167,9 +167,14 @@ class Door:
                     if change < 0:
                         self._counters["disconnects"] += 1
                         self._ended(value)
+                    else:
+                        self.accepted(value)
                     self.counted(endpoint.decode(), change)
                 else:
                     self.heard(event, value)
+
+    def accepted(self, descriptor: int) -> None:
+        """Somebody has come."""
 
     def counted(self, endpoint: str, change: int) -> None:
         """One more connection, or one less."""
@@ -341,12 +346,21 @@ class TcpDoor(Door):
 def open_door(
     to: zmq.Socket[bytes], endpoint: str, reserve: Reserve, counters: dict[str, int], ended: Ended = lambda _: None
 ) -> Door:
-    """Binds a socket. `ended` is called with the descriptor of each connection that has ended. Raises CannotListen."""
-    path = ipc_path(endpoint)
+    """Binds a socket to an ipc endpoint. `ended` is called with the descriptor of each connection that has ended. Raises
+    CannotListen."""
     try:
-        return TcpDoor(to, endpoint, reserve, counters, ended) if path is None else IpcDoor(to, path, reserve, counters, ended)
+        return IpcDoor(to, endpoint.removeprefix("ipc://"), reserve, counters, ended)
     except (OSError, zmq.ZMQError) as error:
         raise CannotListen(endpoint, error.strerror or str(error)) from None
+
+
+def end_connection(descriptor: int) -> None:
+    """Has libzmq see the end of a connection of its. OSError where it has gone."""
+    connection = socket.socket(fileno=descriptor)
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    finally:
+        connection.detach()
 
 
 def readable(fd: int) -> bool:

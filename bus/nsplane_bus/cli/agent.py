@@ -9,8 +9,12 @@ from nsplane.journal import InUse, Lost, NotRecorded
 
 from ..agent import State, serve
 from ..door import CannotListen
+from ..errors import BadKey
 from ..lock import NotOurOwn, Taken
 from ..privileges import ALL, require
+from ..protocol import Tcp
+from .address import Address, address_of
+from .key_options import KEYS, keys_dir, keys_directory
 from .logs import log_options, passed_on
 from .settings import Settings, pass_settings, where
 from .watch_docker import watcher_options
@@ -20,7 +24,17 @@ def checked_id(_context: click.Context, _option: click.Parameter, agent_id: str 
     """An id is a folder's name and part of the mark on links."""
     if agent_id is not None and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", agent_id):
         raise click.BadParameter(f"{agent_id!r} is not 1 to 64 letters, digits, '_', '-' and '.', the last not at the beginning.")
+    if agent_id == KEYS:
+        raise click.BadParameter(f"{KEYS!r} is the folder of the keys.")
     return agent_id
+
+
+def tcp_address(context: click.Context, option: click.Parameter, value: str | None) -> Address | None:
+    """An address that has a next port."""
+    address = address_of(context, option, value)
+    if address is not None and not 0 < address.port < (1 << 16) - 1:
+        raise click.BadParameter(f"{value!r} is no port from 1 to {(1 << 16) - 2}: the events are at the next one.")
+    return address
 
 
 state_dir = click.option(
@@ -47,11 +61,18 @@ state_dir = click.option(
     show_default=True,
     help="Whether routes that share their next hops go by nexthop objects, where the kernel has them.",
 )
+@click.option(
+    "--tcp",
+    metavar="[ADDRESS:]PORT",
+    callback=tcp_address,
+    help="Listen for those who have a key, too; the events are at the next port [default: nowhere].",
+)
+@keys_dir
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @watcher_options
 @log_options
-@where()
+@where(key=False)
 @pass_settings
 @click.pass_context
 def agent(
@@ -62,6 +83,8 @@ def agent(
     durable: bool,
     accept_loss: bool,
     nexthop_objects: str,
+    tcp: Address | None,
+    keys: Path | None,
     no_docker: bool,
     docker_host: str | None,
     environment_key: str,
@@ -70,12 +93,13 @@ def agent(
 ) -> None:
     """Run the agent: the bus, the engine behind it, and the docker watcher, until SIGTERM or SIGINT. The network is left as it is
     then."""
-    keys = ["--environment-key", environment_key, "--label-key", label_key]
-    options = [*passed_on(), *keys, "--docker-silence", str(docker_silence)]
+    names = ["--environment-key", environment_key, "--label-key", label_key]
+    options = [*passed_on(), *names, "--docker-silence", str(docker_silence)]
     watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
     require("agent", *ALL)
     try:
         state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable, accept_loss)
-        serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto")
-    except (Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
+        listened = None if tcp is None else Tcp(f"tcp://{tcp}", keys_directory(keys, state_directory))
+        serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto", listened)
+    except (BadKey, Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None
