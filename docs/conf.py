@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parent.parent
 NAVIGATION = {
-    "Use": ("first-hour", "items", "command-line", "web", "docker", "keeping", "metrics"),
+    "Use": ("first-hour", "items", "command-line", "web", "docker", "keeping", "metrics", "keys"),
     "Programs": ("client", "protocol", "engine", "c-library"),
     "Inside": ("architecture", "performance"),
 }

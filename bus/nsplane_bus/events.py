@@ -61,8 +61,8 @@ class Publisher:
         self.counters = {"subscriptions": 0, "events": 0, "events_dropped": 0, "subscribers_refused": 0}
         self._counts: dict[bytes, int] = {}
         """What is subscribed to, and how many events there were of it since."""
-        self._subscribed: dict[bytes, set[zmq.Socket[bytes]]] = {}
-        """At which sockets."""
+        self._topics: list[set[bytes]] = []
+        """Where there are two sockets: what is subscribed to at each."""
         self._lengths: list[int] = []
         self._beats: set[bytes] = set()
         self._next_beat = 0.0
@@ -75,6 +75,7 @@ class Publisher:
         self._keyed: KeyedDoor | None = None
         if keyring is not None:
             self.sockets.append(self._opened(context))
+            self._topics = [set(), set()]
             self._keyed = keyring.open_events(self.sockets[1], TOPIC_LIMIT, self._has_gone)
             self.doors.append(self._keyed)
         engine.watch(False)
@@ -117,7 +118,8 @@ class Publisher:
 
     def _begins(self, topic: bytes, at: zmq.Socket[bytes]) -> bool:
         """Somebody subscribes. Has what is wanted of the engine changed?"""
-        self._subscribed.setdefault(topic, set()).add(at)
+        if self._topics:
+            self._topics[self.sockets.index(at)].add(topic)
         if topic.startswith(HEARTBEAT):
             self._beats.add(topic)
             return False
@@ -127,11 +129,10 @@ class Publisher:
 
     def _ends(self, topic: bytes, at: zmq.Socket[bytes]) -> bool:
         """Nobody subscribes any more at this socket."""
-        left = self._subscribed.get(topic, set())
-        left.discard(at)
-        if left:
-            return False
-        self._subscribed.pop(topic, None)
+        if self._topics:
+            self._topics[self.sockets.index(at)].discard(topic)
+            if any(topic in one for one in self._topics):
+                return False
         self._beats.discard(topic)
         return self._counts.pop(topic, None) is not None
 
