@@ -282,11 +282,13 @@ class Client(Connection[Ticket]):
         end = time.monotonic() + self.timeout
         polled: list[Any] = [(self._socket, zmq.POLLOUT), (self._monitor, zmq.POLLIN)]
         while (left := end - time.monotonic()) > 0:
-            ready = zmq.zmq_poll(polled, math.ceil(left * 1000))
+            if self._refusals.why and not self._exchange.resubmit:
+                raise Unreachable(self.endpoint, self._refusals.why)
+            self._refusals.come_again(self._socket, self.endpoint)
+            pause = self._refusals.pause
+            ready = zmq.zmq_poll(polled, math.ceil((left if pause is None else min(left, pause)) * 1000))
             if any(one is self._monitor for one, _ in ready):
                 self._take_news()
-                if self._refusals.why:
-                    raise Unreachable(self.endpoint, self._refusals.why)
             with contextlib.suppress(zmq.Again):
                 self._socket.send(frame, zmq.DONTWAIT)
                 return True

@@ -40,8 +40,9 @@ class KeyedDoor(TcpDoor):
         counters |= dict.fromkeys(("accepted", "refused", "unfinished", "ended", "turned_away"), 0)
         self._most = min(CONNECTIONS, reserve.limit // 4)
         self._open: set[int] = set()
-        self._keys: dict[int, str] = {}
-        """Public keys by the descriptors of connections through which something has come."""
+        self._keys: dict[int, set[str]] = {}
+        """Public keys by the descriptors of connections through which something has come: more than one where a descriptor is
+        another connection's by now, and something of the former one came late."""
         self._young: dict[int, float] = {}
         """Connections that may not have shown a key yet, and since when they are there, the oldest first."""
         self._proven: deque[float] = deque()
@@ -55,8 +56,9 @@ class KeyedDoor(TcpDoor):
             public, descriptor = str(frame.get("User-Id")), int(frame.get(zmq.SRCFD))
         except zmq.ZMQError:
             return ""
-        if self._keys.get(descriptor) != public:
-            self._keys[descriptor] = public
+        known = self._keys.setdefault(descriptor, set())
+        if public not in known:
+            known.add(public)
             if self._young.pop(descriptor, None) is not None and self._proven:
                 self._proven.popleft()
         return public
@@ -65,8 +67,8 @@ class KeyedDoor(TcpDoor):
         """Ends the connections of these keys, and those of which it is not known whose they are."""
         self.turn()  # who has come, up to now
         for descriptor in self._open:
-            public = self._keys.get(descriptor)
-            if public is None or public in publics:
+            known = self._keys.get(descriptor)
+            if not known or not known.isdisjoint(publics):
                 self._counters["ended"] += 1
                 self._end(descriptor)
 

@@ -70,9 +70,9 @@ class Keyring:
             raise
         self.polled = (self.zap.socket, self._directories.fd)
 
-    def open_bus(self, to: zmq.Socket[bytes]) -> KeyedDoor:
-        """Has the socket of the bus listen for who has a key. CannotListen."""
-        return self._open(to, BUS, self.tcp.bus, TCP_FRAME_LIMIT, "router", lambda _: None)
+    def open_bus(self, to: zmq.Socket[bytes], ended: Ended = lambda _: None) -> KeyedDoor:
+        """Has the socket of the bus listen for who has a key. `ended` is as of a door. CannotListen."""
+        return self._open(to, BUS, self.tcp.bus, TCP_FRAME_LIMIT, "router", ended)
 
     def open_events(self, to: zmq.Socket[bytes], limit: int, ended: Ended) -> KeyedDoor:
         """The same of the events, for who may read. `limit`: bytes of a topic. CannotListen."""

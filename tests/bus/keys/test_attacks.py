@@ -47,11 +47,14 @@ def rose(keyed: Keyed, name: str, before: dict[str, Any], door: str = "router") 
 
 def test_an_unknown_key_is_not_let_in(keyed: Keyed) -> None:
     before = keyed.info
-    with (
-        Client(keyed.bus, "lab", timeout=20, key=keyed.a_key()) as client,
-        pytest.raises(Unreachable, match=r"it does not let this key in"),
-    ):
-        client.put(ITEMS)
+    for known in (False, True):  # to the client, when it begins to ask
+        so_far = keyed.info
+        with Client(keyed.bus, "lab", timeout=20, key=keyed.a_key()) as client:
+            if known:
+                rose(keyed, "refused", so_far)
+            for _ in range(2):
+                with pytest.raises(Unreachable, match=r"it does not let this key in"):
+                    client.put(ITEMS)
     with (
         Subscription(endpoint=keyed.events, key=keyed.a_key()) as events,
         pytest.raises(Unreachable, match=r"it does not let this key in"),
