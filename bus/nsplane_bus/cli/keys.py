@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import click
 from ..client import Client
 from ..errors import BadKey, BusError
 from ..keys.allow_list import NAME, Allowed, ListFile, read_list
-from ..keys.pair import ServerPair, new_pair, public_of, read_private, write_private
+from ..keys.pair import ServerPair, new_pair, public_of, read_private, refuse_shared, write_private
 from ..keys.rights import NoRight, rights_of
 from ..keys.text import is_key
 from ..protocol import is_ipc
@@ -128,9 +127,7 @@ def public_key(text: str) -> str:
 def made_private(directory: Path) -> None:
     """A directory for secrets, where there is none yet. BadKey where others could put something there."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = stat.S_IMODE(directory.stat().st_mode)
-    if mode & 0o022:
-        raise BadKey(f"{directory}: others can write there (mode {mode:04o}): chmod 700 {directory}")
+    refuse_shared(directory)
 
 
 def taken_in(settings: Settings, listed: ListFile) -> None:

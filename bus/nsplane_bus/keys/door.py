@@ -75,6 +75,7 @@ class KeyedDoor(TcpDoor):
     def accepted(self, descriptor: int) -> None:
         now = time.monotonic()
         self._open.add(descriptor)
+        self._keys.pop(descriptor, None)
         self._young[descriptor] = now
         before = now - HANDSHAKE_MS / 1000 - 1
         while self._young and self._young[oldest := next(iter(self._young))] < before:

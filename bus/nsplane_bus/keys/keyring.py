@@ -18,7 +18,7 @@ from ..errors import BadKey
 from ..protocol import TCP_FRAME_LIMIT, TCP_REQUEST_LIMIT, Tcp, is_ipv6
 from .allow_list import FILE, Allowed, Contents, read_list, stamp_of
 from .door import HANDSHAKE_MS, KeyedDoor
-from .pair import ServerPair
+from .pair import ServerPair, refuse_shared
 from .zap import Zap
 
 log = logging.getLogger("nsplane.agent")
@@ -40,6 +40,7 @@ class Keyring:
         server = ServerPair(tcp.keys)
         if not server.path.exists():
             raise BadKey(f"nothing listens by TCP without a key of the agent's own: `nsplane keys server` makes {server.path}")
+        refuse_shared(tcp.keys)
         public, self._secret = server.read()
         self._path = tcp.keys / FILE
         self._contents = read_list(self._path)
@@ -48,6 +49,8 @@ class Keyring:
         self._allowed = by_key(self._contents)
         self._permits: dict[str, Permit] = {}
         self._doors: list[KeyedDoor] = []
+        self._put_out: set[str] = set()
+        """Keys whose connections are to end: also after a fault of ours."""
         self._look_at = 0.0
         self.info: dict[str, Any] = {
             "bus": tcp.bus,
@@ -157,9 +160,11 @@ class Keyring:
         before, self._allowed = self._allowed, by_key(contents)
         self._permits.clear()
         changed = {public for public, one in before.items() if self._allowed.get(public) != one}
-        if changed:
+        self._put_out |= changed
+        if self._put_out:
             for door in self._doors:
-                door.end(changed)
+                door.end(self._put_out)
+            self._put_out.clear()
         self._contents = contents
         self.info |= {"list": contents.stamp, "keys": len(self._allowed), "faults": len(contents.faults)}
         log.info("%d keys are allowed by TCP; %d of before are not, or have other rights", len(self._allowed), len(changed))

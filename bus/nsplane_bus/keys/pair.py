@@ -120,6 +120,14 @@ def write_private(path: Path, fields: dict[str, str], title: str) -> None:
         raise BadKey(f"{path}: {error.strerror}") from None
 
 
+def refuse_shared(directory: Path) -> None:
+    """BadKey where others could put something into a directory."""
+    found = directory.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid not in (os.geteuid(), 0) or mode & 0o022:
+        raise BadKey(f"{directory}: others can write there (user {found.st_uid}, mode {mode:04o}): chmod 700 {directory}")
+
+
 def new_pair() -> tuple[str, str]:
     """A public key and its secret."""
     public, secret = zmq.curve_keypair()

@@ -54,6 +54,7 @@ def test_nothing_listens_without_a_key_of_the_agents_own(directory: Path, tmp_pa
         (lambda keys: (keys / "server.key").chmod(0o640), r"server.key: is open to others \(mode 0640\): chmod 600"),
         (lambda keys: (keys / "server.key").write_text("# no secret\n"), "it has no secret with the public key"),
         (lambda keys: (keys / "allowed").write_text("# nobody\nlab nokey read\n"), r"allowed, line 2: lab: its key is none \(40"),
+        (lambda keys: keys.chmod(0o770), r"others can write there \(user 0, mode 0770\): chmod 700"),
         (lambda keys: (keys / "allowed").chmod(0o622), "allowed: others can write it"),
         (lambda keys: (keys / "allowed").write_bytes(bytes((8 << 20) + 1)), "allowed: is longer than 8 MiB"),
     ],
