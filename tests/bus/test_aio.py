@@ -455,10 +455,12 @@ def test_a_cancelled_wait_for_an_item_ends_its_subscription(agent: RunningAgent)
 def test_two_may_wait_for_one_reply_and_one_of_them_give_up(agent: RunningAgent) -> None:
     async def main() -> None:
         async with client(agent) as asked:
+            agent.process.send_signal(signal.SIGSTOP)  # else the reply may be here before they wait for it
             ticket = await asked.submit("put", items=[route(1)])
             one, other = (asyncio.create_task(ticket.result()) for _ in range(2))
             await asyncio.sleep(0)
             one.cancel()
+            agent.process.send_signal(signal.SIGCONT)
             assert (await other).counts == (await ticket).counts == {"pending": 1}
             assert one.cancelled()
 
