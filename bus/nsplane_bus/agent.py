@@ -8,7 +8,8 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +23,9 @@ from .docker.child import WatcherProcess
 from .docker.containers import SOURCE
 from .door import Reserve
 from .events import Publisher
-from .lock import Lock, refuse_open, refuse_taken
+from .lock import Lock, join, refuse_open, refuse_taken
+from .notify import ServiceManager
+from .privileges import EVERYTHING, KEPT, confine
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, Tcp, ipc_path
 from .router import Router
 
@@ -45,8 +48,8 @@ class State(NamedTuple):
 
 
 class Agent:
-    """An agent on a runtime directory, which it holds for itself. Raises lock.Taken where another has it. With `tcp` it
-    also listens there for those who have a key."""
+    """An agent on a runtime directory, which it holds for itself: raises lock.Taken where another has it. Its sockets are for its
+    own user and a `group`, of which this process is a member. With `tcp` it also listens there for those who have a key."""
 
     def __init__(
         self,
@@ -55,16 +58,17 @@ class Agent:
         agent_id: str | None = None,
         state: State | None = None,
         nexthop_objects: bool = False,
+        group: int | None = None,
         tcp: Tcp | None = None,
     ) -> None:
         self.endpoints = endpoints
         self._stopping = False
         with contextlib.ExitStack() as undo:
-            # What is made here is for the agent's own user: an ipc socket's mode follows the umask.
+            # What is made here is for the agent's own user, but where the door says otherwise.
             undo.callback(os.umask, os.umask(0o077))
             for endpoint in endpoints:
                 refuse_open(endpoint)
-            lock = Lock(directory)
+            lock = Lock(directory, group)
             with contextlib.ExitStack() as owned:
                 owned.callback(lock.release)
                 for endpoint in endpoints:
@@ -90,9 +94,9 @@ class Agent:
                 self.keyring = keyring_of(context, tcp, self.reserve)
                 if self.keyring is not None:
                     owned.callback(self.keyring.close)
-                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve, self.keyring)
+                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve, group, self.keyring)
                 owned.callback(self.publisher.close)
-                self.router = Router(context, endpoints.bus, self.engine, self.reserve, self.keyring)
+                self.router = Router(context, endpoints.bus, self.engine, self.reserve, group, self.keyring)
                 owned.callback(self.router.close)
                 self.reserve.refill()
                 self._owned = owned.pop_all()
@@ -107,8 +111,10 @@ class Agent:
         if self.keyring is not None:
             self.engine.bus_info["tcp"] = self.keyring.info
 
-    def run(self) -> None:
-        """Serves until stop() is called."""
+    def run(self, manager: ServiceManager | None = None) -> None:
+        """Serves until stop() is called. Signs of life come from here, and not from a thread of their own: there are none when this
+        does not turn any more."""
+        manager = manager or ServiceManager({})
         router, publisher, engine, keyring = self.router, self.publisher, self.engine, self.keyring
         doors = [*router.doors, *publisher.doors]
         always = [*(door.monitor for door in doors), *publisher.sockets, engine.fileno(), self._woken.fileno()]
@@ -119,7 +125,7 @@ class Agent:
             held = router.hold()
             waited_for = [door.waited_for for door in doors]
             polled: list[Any] = [(one, zmq.POLLIN) for one in (*always, *waited_for, *([] if held else sockets)) if one is not None]
-            pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms]
+            pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms, manager.pause_ms]
             pauses += [door.pause_ms for door in doors]
             pauses += [] if keyring is None else [keyring.pause_ms]
             # A zmq.Poller does the same, and takes several times as long to say so.
@@ -140,6 +146,18 @@ class Agent:
                 more = (peers.socket in ready and self._guarded(partial(router.read, peers))) or more
             self._guarded(self._answer)
             more = self._guarded(publisher.publish) or more
+            if manager.due:
+                manager.alive()
+                self._guarded(lambda: manager.status(self.status()))
+
+    def status(self) -> str:
+        """What there is, in a line."""
+        info = self.engine.info()
+        states: Counter[str] = Counter()
+        for counts in info["items"].values():  # type: ignore[attr-defined]
+            states.update(counts)
+        shown = ", ".join(f"{count} {state}" for state, count in states.items() if count and state != "none")
+        return f"{shown or 'no items'}; {info['namespaces']} namespaces, {info['microservices']} microservices"
 
     def _answer(self) -> None:
         self.router.answer(self.engine.process())
@@ -183,13 +201,25 @@ def serve(
     state: State | None = None,
     watcher: Sequence[str] | None = None,
     nexthop_objects: bool = False,
+    group: int | None = None,
+    keep: Iterable[str] = (),
     tcp: Tcp | None = None,
 ) -> None:
-    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
+    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none).
+
+    Of its privileges it has only those that it needs from then on (privileges.KEPT), and those to `keep`. For a process without
+    other threads.
+    """
+    if group is not None:
+        join(group)
+    if EVERYTHING not in keep:
+        confine((*KEPT, *keep))
     gc.collect()
     gc.freeze()  # what was imported stays: no need to go through it again and again
     with contextlib.ExitStack() as owned:
-        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, tcp)))
+        manager = owned.enter_context(contextlib.closing(ServiceManager()))
+        manager.tell("STATUS=carrying out the journal")
+        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, group, tcp)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         if tcp is not None:
             log.info("those with a key are let in at %s, events at %s", tcp.bus, tcp.events)
@@ -198,7 +228,9 @@ def serve(
             where = ("--bus", endpoints.bus, "--events", endpoints.events)
             arguments = (*where, *watcher)
             owned.enter_context(contextlib.closing(WatcherProcess(arguments, lambda: Client(endpoints.bus, SOURCE, timeout=10))))
-        agent.run()
+        manager.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS={agent.status()}")
+        agent.run(manager)
+        manager.tell("STOPPING=1", "STATUS=stopping; the network is left as it is")
     log.info("stopped; the network is left as it is")
 
 

@@ -21,7 +21,7 @@ from .errors import BusError, TimedOut, Unreachable
 from .exchange import InFlight, Item, Wait, listed
 from .keys.pair import Key
 from .operations import LOOK_AGAIN_SECONDS, WAITED_FOR, Await, Hear, Listen, Page, Requester, Steps, Submit, decode_result, shown_as
-from .protocol import REQUEST_LIMIT, beside, endpoints, is_ipc, why_unreachable
+from .protocol import REQUEST_LIMIT, beside, endpoints, is_ipc, is_refused, why_unreachable
 from .reach import refuse_unreachable, timed_out
 from .result import Entry, Result
 from .subscription import Subscription
@@ -333,7 +333,7 @@ class Client(Connection[Ticket]):
                 if any(one is self._monitor for one, _ in ready):
                     self._take_news()
                     self._send_queued()
-                return True
+                return self._let_in or not is_refused(self.endpoint)
             if time.monotonic() >= end or (not exchange.resubmit and why_unreachable(self.endpoint)):
                 return False
 

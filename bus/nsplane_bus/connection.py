@@ -54,6 +54,8 @@ class Connection(Requester, Generic[T]):
         self._answered = -math.inf
         """When the last reply came."""
         self._refusals = Refusals()
+        self._let_in = False
+        """Whether an agent has ever greeted it."""
 
     def _connect(self) -> None:
         self._socket, self._monitor = connect(self.endpoint, self.window, self.key)
@@ -74,6 +76,7 @@ class Connection(Requester, Generic[T]):
     def _hear(self, now: float) -> None:
         """A reply came."""
         self._answered = now
+        self._let_in = True
         self._linger = LINGER_MS
 
     def _no_room(self) -> TimedOut:
@@ -98,6 +101,7 @@ class Connection(Requester, Generic[T]):
                 event = self._refusals.take(head)
                 if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                     self._exchange.connected()
+                    self._let_in = True
                     self._linger = LINGER_MS
                 elif self._refusals.why and not self._exchange.resubmit:
                     self._exchange.give_up(self._in_flight(), Unreachable(self.endpoint, self._refusals.why))

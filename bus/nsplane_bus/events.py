@@ -53,6 +53,7 @@ class Publisher:
         endpoint: str,
         engine: Engine,
         reserve: Reserve,
+        group: int | None = None,
         keyring: Keyring | None = None,
     ) -> None:
         self.engine = engine
@@ -71,12 +72,12 @@ class Publisher:
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._seq = 0
         self._lost = 0
-        self.doors: list[Door] = [open_door(self.sockets[0], endpoint, reserve, self.counters, self._has_gone)]
+        self.doors: list[Door] = [open_door(self.sockets[0], endpoint, reserve, self.counters, self._forget, group)]
         self._keyed: KeyedDoor | None = None
         if keyring is not None:
             self.sockets.append(self._opened(context))
             self._topics = [set(), set()]
-            self._keyed = keyring.open_events(self.sockets[1], TOPIC_LIMIT, self._has_gone)
+            self._keyed = keyring.open_events(self.sockets[1], TOPIC_LIMIT, self._forget)
             self.doors.append(self._keyed)
         engine.watch(False)
 
@@ -136,9 +137,6 @@ class Publisher:
         self._beats.discard(topic)
         return self._counts.pop(topic, None) is not None
 
-    def _has_gone(self, peer: int) -> None:
-        self._taken_up.pop(peer, None)
-
     def _watch(self) -> None:
         self.counters["subscriptions"] = len(self._counts)
         self._lengths = sorted({len(topic) for topic in self._counts})
@@ -163,6 +161,9 @@ class Publisher:
         with contextlib.suppress(OSError):  # it has gone
             end_connection(peer)
         return False
+
+    def _forget(self, peer: int) -> None:
+        self._taken_up.pop(peer, None)
 
     @property
     def pause_ms(self) -> int | None:

@@ -121,6 +121,7 @@ class Router:
         endpoint: str,
         engine: Engine,
         reserve: Reserve,
+        group: int | None = None,
         keyring: Keyring | None = None,
     ) -> None:
         self.engine = engine
@@ -147,7 +148,7 @@ class Router:
         self._ready: set[int] = set()
         """Messages with `replies` to be sent."""
         # ZeroMQ closes a connection whose frame is over the limit in silence: the disconnects tell.
-        self.doors: list[Door] = [open_door(here, endpoint, reserve, self.counters)]
+        self.doors: list[Door] = [open_door(here, endpoint, reserve, self.counters, group=group)]
         if keyring is not None:
             there = opened(context)
             self._keyed = keyring.open_bus(there)

@@ -34,10 +34,12 @@ Item = dict[str, Any]
 MADE = {name: kind for name, kind in all_kinds().items() if isinstance(kind, CreatedKind)}
 REQUIRED: dict[str, Item] = {
     "bareudp": {"dstport": 6635, "ethertype": "mpls_uc"},
+    "erspan": {"local": "10.0.0.1", "key": 7},
     "geneve": {"id": 7, "remote": "10.0.0.2"},
     "gre": {"local": "10.0.0.1"},
     "gretap": {"local": "10.0.0.1"},
     "hsr": {"slave1": LOWER, "slave2": LOWERS[1]},
+    "ip6erspan": {"local": "fd00::1", "key": 7},
     "ip6gre": {"local": "fd00::1"},
     "ip6gretap": {"local": "fd00::1"},
     "ip6tnl": {"local": "fd00::1"},
@@ -168,7 +170,7 @@ class Subject:
 
     def _fields(self, value: Any) -> Item:
         fields = self._base | {self._field: value}
-        return fields | dict.fromkeys(("id", "if_id", "local", "remote"), None) if fields.get("external") else fields
+        return fields | dict.fromkeys(("id", "if_id", "key", "local", "remote"), None) if fields.get("external") else fields
 
     def item(self, value: Any) -> Item:
         fields = self._fields(value)

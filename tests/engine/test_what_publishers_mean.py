@@ -42,6 +42,8 @@ WANTED: dict[str, Item] = {
     "geneve": {"id": 7, "remote": "10.0.0.9"},
     "host_device": {"device": "d", "namespace": {"type": "microservice", "microservice": "none"}},
     "vxlan": {"id": 7},
+    "erspan": {"key": 7},
+    "ip6erspan": {"key": 7},
     "xfrm": {"if_id": 7},
 }
 """What has to be given though a decoder does without."""

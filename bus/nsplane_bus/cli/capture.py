@@ -14,6 +14,7 @@ from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 
 from ..printable import printable
 from ..privileges import require
+from ..rootless import join
 from .completion import asked, captured
 from .output import print_json
 from .settings import Settings, pass_settings, where
@@ -32,6 +33,7 @@ def capture_command(settings: Settings, namespaces: tuple[str, ...], as_json: bo
     A NAMESPACE is a name below /run/netns, `.` for this one, or pid:PID, file:PATH, microservice:LABEL. What items cannot say is
     named in comments.
     """
+    join(settings.endpoints.bus)
     names = namespaces or (".", *list_netns())
     if names != (".",):
         require("capture", "CAP_SYS_ADMIN")

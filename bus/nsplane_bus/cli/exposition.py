@@ -134,6 +134,13 @@ SEVERALS = (
         "endpoint",
         {"bus": "bus.router.disconnects", "events": "bus.publisher.disconnects"},
     ),
+    Several(
+        COUNTER,
+        "nsplane_refused_connections",
+        "Connections of users who may not connect.",
+        "endpoint",
+        {"bus": "bus.router.refused", "events": "bus.publisher.refused"},
+    ),
 )
 
 NESTED = (

@@ -7,6 +7,7 @@ import click
 from .. import process
 from ..errors import Unreachable
 from ..privileges import require
+from ..rootless import join
 from .completion import asked, labels, labels_or_names
 from .settings import Settings, pass_settings, where
 
@@ -25,6 +26,7 @@ def run(context: click.Context, settings: Settings, label: str, command: tuple[s
 
     Signals are passed on to it. The exit code is the command's: 128 + N where signal N ended it.
     """
+    join(settings.endpoints.bus)
     require("run", "CAP_SYS_ADMIN")
     source = f"run/{os.getpid()}"
     context.exit(process.run(lambda: settings.client(source, timeout=10), label, own(command)))
@@ -38,6 +40,7 @@ def run(context: click.Context, settings: Settings, label: str, command: tuple[s
 def execute(settings: Settings, target: str, command: tuple[str, ...]) -> None:
     """Run COMMAND in the network namespace of a microservice, or else in the one of this name under /run/netns."""
     command = own(command)
+    join(settings.endpoints.bus)
     require("exec", "CAP_SYS_ADMIN")
     try:
         with settings.client() as client:

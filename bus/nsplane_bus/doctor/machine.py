@@ -62,8 +62,8 @@ def _named_in(file: Path) -> set[str]:
 def _loaded() -> set[str]:
     """Modules that are there have a folder; most are called as the kind is."""
     called = {
-        "ip_gre": ("gre", "gretap"),
-        "ip6_gre": ("ip6gre", "ip6gretap"),
+        "ip_gre": ("gre", "gretap", "erspan"),
+        "ip6_gre": ("ip6gre", "ip6gretap", "ip6erspan"),
         "ip6_tunnel": ("ip6tnl",),
         "xfrm_interface": ("xfrm",),
     }
