@@ -20,6 +20,7 @@ NAVIGATION = {
         "gate",
         "kubernetes",
         "privileges",
+        "keys",
         "keeping",
         "metrics",
     ),

@@ -54,7 +54,12 @@ needs_groff = pytest.mark.skipif(not shutil.which("groff"), reason="groff is not
 
 
 def test_each_command_has_a_page(pages: list[Path]) -> None:
-    assert {page.name for page in pages} == {"nsplane.1", *(f"nsplane-{name}.1" for name in COMMANDS)}
+    names = [f"nsplane-{name}" for name in COMMANDS]
+    for name in COMMANDS:
+        command = nsplane.get_command(WITHIN, name)
+        if isinstance(command, click.Group):
+            names += [f"nsplane-{name}-{one}" for one in command.commands]
+    assert {page.stem for page in pages} == {"nsplane", *names}
 
 
 @needs_groff

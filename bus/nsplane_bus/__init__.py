@@ -10,7 +10,7 @@ with Client(source="lab") as client:
 from nsplane.errors import Closed
 
 from .client import Client, Page, Ticket
-from .errors import BusError, Interrupted, InvalidItems, ItemsFailed, TimedOut, Unreachable
+from .errors import BadKey, BusError, Interrupted, InvalidItems, ItemsFailed, TimedOut, Unreachable
 from .event import (
     AgentBack,
     AgentGone,
@@ -37,6 +37,7 @@ __all__ = [
     "AgentGone",
     "AgentRestarted",
     "AnyEvent",
+    "BadKey",
     "BusError",
     "Client",
     "Closed",

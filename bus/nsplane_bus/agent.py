@@ -12,8 +12,9 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
 
@@ -28,8 +29,11 @@ from .kept import KeptProcess
 from .lock import Lock, join, refuse_open, refuse_taken
 from .notify import ServiceManager
 from .privileges import EVERYTHING, KEPT, confine
-from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
+from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, Tcp, ipc_path
 from .router import Router
+
+if TYPE_CHECKING:
+    from .keys.keyring import Keyring
 
 log = logging.getLogger("nsplane.agent")
 
@@ -48,7 +52,7 @@ class State(NamedTuple):
 
 class Agent:
     """An agent on a runtime directory, which it holds for itself: raises lock.Taken where another has it. Its sockets are for its
-    own user and a `group`, of which this process is a member."""
+    own user and a `group`, of which this process is a member. With `tcp` it also listens there for those who have a key."""
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Agent:
         state: State | None = None,
         nexthop_objects: bool = False,
         group: int | None = None,
+        tcp: Tcp | None = None,
     ) -> None:
         self.endpoints = endpoints
         self._stopping = False
@@ -89,9 +94,12 @@ class Agent:
                 owned.callback(context.destroy, linger=0)  # with all its sockets: one that is left open is waited for, for ever
                 self.reserve = Reserve()
                 owned.callback(self.reserve.close)
-                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve, group)
+                self.keyring = keyring_of(context, tcp, self.reserve)
+                if self.keyring is not None:
+                    owned.callback(self.keyring.close)
+                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve, group, self.keyring)
                 owned.callback(self.publisher.close)
-                self.router = Router(context, endpoints.bus, self.engine, self.reserve, group)
+                self.router = Router(context, endpoints.bus, self.engine, self.reserve, group, self.keyring)
                 owned.callback(self.router.close)
                 self.reserve.refill()
                 self._owned = owned.pop_all()
@@ -103,23 +111,26 @@ class Agent:
             "publisher": self.publisher.counters,
             "descriptors": self.reserve.counters,
         }
+        if self.keyring is not None:
+            self.engine.bus_info["tcp"] = self.keyring.info
 
     def run(self, manager: ServiceManager | None = None) -> None:
         """Serves until stop() is called. Signs of life come from here, and not from a thread of their own: there are none when this
         does not turn any more."""
         manager = manager or ServiceManager({})
-        router, publisher, engine = self.router, self.publisher, self.engine
-        doors = router.door, publisher.door
-        always = [router.door.monitor, publisher.door.monitor, publisher.socket, engine.fileno(), self._woken.fileno()]
+        router, publisher, engine, keyring = self.router, self.publisher, self.engine, self.keyring
+        doors = [*router.doors, *publisher.doors]
+        always = [*(door.monitor for door in doors), *publisher.sockets, engine.fileno(), self._woken.fileno()]
+        always += [] if keyring is None else keyring.polled
+        sockets = [peers.socket for peers in router.peers]
         more: object = False
         while not self._stopping:
             held = router.hold()
             waited_for = [door.waited_for for door in doors]
-            polled: list[Any] = [
-                (one, zmq.POLLIN) for one in (*always, *waited_for, None if held else router.socket) if one is not None
-            ]
+            polled: list[Any] = [(one, zmq.POLLIN) for one in (*always, *waited_for, *([] if held else sockets)) if one is not None]
             pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms, manager.pause_ms]
             pauses += [door.pause_ms for door in doors]
+            pauses += [] if keyring is None else [keyring.pause_ms]
             # A zmq.Poller does the same, and takes several times as long to say so.
             ready: list[Any] = [one for one, _ in zmq.zmq_poll(polled, min((ms for ms in pauses if ms is not None), default=-1))]
             if self._woken.fileno() in ready:
@@ -129,9 +140,13 @@ class Agent:
                 if door.pause_ms is not None or door.monitor in ready or listener in ready:
                     self._guarded(door.turn)
             self._guarded(self.reserve.refill)
-            if publisher.socket in ready:
+            if keyring is not None:
+                self._guarded(partial(keyring.turn, ready))
+            if any(socket in ready for socket in publisher.sockets):
                 self._guarded(publisher.take_subscriptions)
-            more = router.socket in ready and self._guarded(router.read)
+            more = False
+            for peers in router.peers:
+                more = (peers.socket in ready and self._guarded(partial(router.read, peers))) or more
             self._guarded(self._answer)
             more = self._guarded(publisher.publish) or more
             self._guarded(manager.look)
@@ -200,6 +215,7 @@ def serve(
     gate: tuple[Path, Sequence[str]] | None = None,
     group: int | None = None,
     keep: Iterable[str] = (),
+    tcp: Tcp | None = None,
 ) -> None:
     """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none), and with a
     gate where that has a socket and arguments.
@@ -216,8 +232,10 @@ def serve(
     with contextlib.ExitStack() as owned:
         manager = owned.enter_context(contextlib.closing(ServiceManager()))
         manager.tell("STATUS=carrying out the journal")
-        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, group)))
+        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, group, tcp)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
+        if tcp is not None:
+            log.info("those with a key are let in at %s, events at %s", tcp.bus, tcp.events)
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         where = ("--bus", endpoints.bus, "--events", endpoints.events)
         at_gate = None if gate is None else ["--socket", str(gate[0]), *gate[1]]
@@ -234,6 +252,15 @@ def serve(
         agent.run(manager)
         manager.tell("STOPPING=1", "STATUS=stopping; the network is left as it is")
     log.info("stopped; the network is left as it is")
+
+
+def keyring_of(context: zmq.Context[zmq.Socket[bytes]], tcp: Tcp | None, reserve: Reserve) -> "Keyring | None":
+    """What is needed to listen by TCP: most agents do not. BadKey."""
+    if tcp is None:
+        return None
+    from .keys.keyring import Keyring
+
+    return Keyring(context, tcp, reserve)
 
 
 def remove_sockets(endpoints: Endpoints) -> None:

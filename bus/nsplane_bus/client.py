@@ -10,16 +10,18 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import zmq
 
 from . import blocks, operations
 from .connection import Connection, raise_first
-from .errors import BusError, TimedOut
+from .errors import BusError, TimedOut, Unreachable
 from .exchange import InFlight, Item, Wait, listed
+from .keys.pair import Key
 from .operations import LOOK_AGAIN_SECONDS, WAITED_FOR, Await, Hear, Listen, Page, Requester, Steps, Submit, decode_result, shown_as
-from .protocol import REQUEST_LIMIT, endpoints, is_refused, why_unreachable
+from .protocol import REQUEST_LIMIT, beside, endpoints, is_ipc, is_refused, why_unreachable
 from .reach import refuse_unreachable, timed_out
 from .result import Entry, Result
 from .subscription import Subscription
@@ -64,7 +66,8 @@ class Client(Connection[Ticket]):
     `source` is whose the items are. `timeout` is how many seconds one call waits for the agent. `window` and
     `window_bytes` bound what is in flight. With `check`, items are checked here before they are sent. With `resubmit`, what can be
     said twice (put, delete, replace, sweep, resync; not with `confirm` or `force`) is submitted again where the connection is lost
-    before its reply is here, and calls wait their time for an agent that is gone. Unreachable where nobody listens.
+    before its reply is here, and calls wait their time for an agent that is gone. `key`, a Key or its file, is for an endpoint of
+    TCP; where left out it is that of the environment. Unreachable where nobody listens, or lets this key in; BadKey.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Client(Connection[Ticket]):
         window_bytes: int = REQUEST_LIMIT,
         check: bool = True,
         resubmit: bool = False,
+        key: Key | str | Path | None = None,
     ) -> None:
         super().__init__(
             Ticket,
@@ -89,6 +93,7 @@ class Client(Connection[Ticket]):
             window_bytes=window_bytes,
             check=check,
             resubmit=resubmit,
+            key=key,
         )
         refuse_unreachable(self.endpoint)
         self._connect()
@@ -139,7 +144,8 @@ class Client(Connection[Ticket]):
     def subscribe(self, *prefixes: str, complete: bool = False, health: bool = False) -> Subscription:
         """Events of this agent; see Subscription. With `resubmit`, an agent that is gone is waited for."""
         endpoint = self._events_endpoint()
-        return Subscription(*prefixes, endpoint=endpoint, complete=complete, health=health, waits=self._exchange.resubmit)
+        waits = self._exchange.resubmit
+        return Subscription(*prefixes, endpoint=endpoint, complete=complete, health=health, waits=waits, key=self.key)
 
     # Many requests in flight
 
@@ -228,7 +234,7 @@ class Client(Connection[Ticket]):
                 return ticket.reply(seconds)
             case Listen(topic, seconds):
                 endpoint = self._events_endpoint(seconds)
-                events = Subscription(topic, endpoint=endpoint, waits=self._exchange.resubmit)
+                events = Subscription(topic, endpoint=endpoint, waits=self._exchange.resubmit, key=self.key)
                 try:
                     return events.ready(seconds)
                 except BaseException:
@@ -241,6 +247,7 @@ class Client(Connection[Ticket]):
         """`request` becomes the client's."""
         exchange = self._exchange
         frame = exchange.encode(request, wait, check)
+        self._refusals.come_again(self._socket, self.endpoint, at_once=True)
         now = time.monotonic()
         if now > self._looked + LOOK_FOR_LOSS_SECONDS:
             self._looked = now
@@ -265,9 +272,28 @@ class Client(Connection[Ticket]):
 
     def _send_frame(self, frame: bytes) -> None:
         try:
-            self._socket.send(frame)
+            self._socket.send(frame, 0 if self.key is None else zmq.DONTWAIT)
         except zmq.Again:
-            raise self._timed_out(self.timeout) from None
+            if self.key is None or not self._sent_later(frame):
+                raise self._timed_out(self.timeout) from None
+
+    def _sent_later(self, frame: bytes) -> bool:
+        """Sends it within the client's time, when there is room. Unreachable where the agent does not let it in: there will be
+        none then."""
+        end = time.monotonic() + self.timeout
+        polled: list[Any] = [(self._socket, zmq.POLLOUT), (self._monitor, zmq.POLLIN)]
+        while (left := end - time.monotonic()) > 0:
+            if self._refusals.why and not self._exchange.resubmit:
+                raise Unreachable(self.endpoint, self._refusals.why)
+            self._refusals.come_again(self._socket, self.endpoint)
+            pause = self._refusals.pause
+            ready = zmq.zmq_poll(polled, math.ceil((left if pause is None else min(left, pause)) * 1000))
+            if any(one is self._monitor for one, _ in ready):
+                self._take_news()
+            with contextlib.suppress(zmq.Again):
+                self._socket.send(frame, zmq.DONTWAIT)
+                return True
+        return False
 
     def _send_queued(self) -> None:
         exchange = self._exchange
@@ -301,6 +327,7 @@ class Client(Connection[Ticket]):
         self._send_queued()
         while True:
             left = max(0.0, end - time.monotonic())
+            self._refusals.come_again(self._socket, self.endpoint)
             ready = zmq.zmq_poll(self._polled, math.ceil(min(LOOK_AGAIN_SECONDS, left) * 1000))
             if ready:
                 self._take_replies()
@@ -326,6 +353,6 @@ class Client(Connection[Ticket]):
     def _events_endpoint(self, seconds: float | None = None) -> str:
         if self._events is None:
             here = endpoints()
-            known = here.events if self.endpoint == here.bus else None
+            known = here.events if self.endpoint == here.bus else None if is_ipc(self.endpoint) else beside(self.endpoint)
             self._events = known or self._take_steps(operations.events_endpoint(self, seconds))
         return self._events

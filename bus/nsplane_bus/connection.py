@@ -3,16 +3,19 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import zmq
 
 from nsplane.errors import Closed
 
-from .errors import BusError, TimedOut
+from .errors import BusError, TimedOut, Unreachable
 from .exchange import Exchange, InFlight
+from .keys.pair import Key, key_for
 from .operations import Requester
 from .protocol import endpoints, is_ipv6
+from .refusals import Refusals, monitored
 
 LINGER_MS = 2_000
 
@@ -34,9 +37,11 @@ class Connection(Requester, Generic[T]):
         window_bytes: int,
         check: bool,
         resubmit: bool,
+        key: Key | str | Path | None,
         settled: Callable[[T], object] | None = None,
     ) -> None:
         self.endpoint = endpoint or endpoints().bus
+        self.key = key_for(self.endpoint, key)
         self.source = source
         self.timeout = timeout
         self.window = window
@@ -48,11 +53,12 @@ class Connection(Requester, Generic[T]):
         """Milliseconds for what is still to be sent when it is closed: none where nothing was heard of the agent lately."""
         self._answered = -math.inf
         """When the last reply came."""
+        self._refusals = Refusals()
         self._let_in = False
         """Whether an agent has ever greeted it."""
 
     def _connect(self) -> None:
-        self._socket, self._monitor = connect(self.endpoint, self.window)
+        self._socket, self._monitor = connect(self.endpoint, self.window, self.key)
 
     def _in_flight(self) -> list[T]:
         return list(self._exchange.in_flight.values())
@@ -92,12 +98,15 @@ class Connection(Requester, Generic[T]):
         with contextlib.suppress(zmq.Again):
             while True:
                 head, _ = self._monitor.recv_multipart(zmq.DONTWAIT)
-                if int.from_bytes(head[:2], "little") == zmq.EVENT_DISCONNECTED:
-                    self._exchange.lost()
-                else:
+                event = self._refusals.take(head)
+                if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                     self._exchange.connected()
                     self._let_in = True
                     self._linger = LINGER_MS
+                elif self._refusals.why and not self._exchange.resubmit:
+                    self._exchange.give_up(self._in_flight(), Unreachable(self.endpoint, self._refusals.why))
+                elif event == zmq.EVENT_DISCONNECTED and not self._refusals.outside:
+                    self._exchange.lost()
 
     def _disconnect(self) -> None:
         """Hands over what is still to be sent, and closes whatever comes of it."""
@@ -121,13 +130,13 @@ def raise_first(tickets: Iterable[InFlight]) -> None:
             raise error
 
 
-def connect(endpoint: str, window: int) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
+def connect(endpoint: str, window: int, key: Key | None) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
     """A socket for requests, and the one that tells when its connection comes and goes."""
     made: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     made.setsockopt(zmq.SNDHWM, max(window, 1_000))
     made.setsockopt(zmq.RCVHWM, max(window, 1_000))
     made.setsockopt(zmq.RECONNECT_IVL, 50)
     made.setsockopt(zmq.IPV6, is_ipv6(endpoint))
-    monitor: zmq.Socket[bytes] = made.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    monitor = monitored(made, key)
     made.connect(endpoint)
     return made, monitor

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import zmq
 
-from .protocol import ipc_path, is_ipv6
+from .protocol import is_ipv6
 
 log = logging.getLogger("nsplane.agent")
 
@@ -138,13 +138,13 @@ class Door:
     """The connections to a socket, as its monitor tells of them. `counters` gets `connections` (those there are),
     `disconnects`, and `refused` (those that were turned away, by who it was)."""
 
+    events = zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
+
     def __init__(self, to: zmq.Socket[bytes], reserve: Reserve, counters: dict[str, int], ended: Ended) -> None:
         self.socket = to
         self.reserve = reserve
         self._ended = ended
-        self.monitor: zmq.Socket[bytes] = to.get_monitor_socket(
-            zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
-        )
+        self.monitor: zmq.Socket[bytes] = to.get_monitor_socket(self.events)
         self._counters = counters
         counters |= {"connections": 0, "disconnects": 0, "refused": 0}
 
@@ -170,9 +170,14 @@ class Door:
                     if change < 0:
                         self._counters["disconnects"] += 1
                         self._ended(value)
+                    else:
+                        self.accepted(value)
                     self.counted(endpoint.decode(), change)
                 else:
                     self.heard(event, value)
+
+    def accepted(self, descriptor: int) -> None:
+        """Somebody has come."""
 
     def counted(self, endpoint: str, change: int) -> None:
         """One more connection, or one less."""
@@ -365,15 +370,21 @@ def open_door(
     ended: Ended = lambda _: None,
     group: int | None = None,
 ) -> Door:
-    """Binds a socket, one of a file for this user and a `group`. `ended` is called with the descriptor of each connection that has
+    """Binds a socket to a file, for this user and a `group`. `ended` is called with the descriptor of each connection that has
     ended. Raises CannotListen."""
-    path = ipc_path(endpoint)
     try:
-        if path is None:
-            return TcpDoor(to, endpoint, reserve, counters, ended)
-        return IpcDoor(to, path, reserve, counters, ended, group)
+        return IpcDoor(to, endpoint.removeprefix("ipc://"), reserve, counters, ended, group)
     except (OSError, zmq.ZMQError) as error:
         raise CannotListen(endpoint, error.strerror or str(error)) from None
+
+
+def end_connection(descriptor: int) -> None:
+    """Has libzmq see the end of a connection of its. OSError where it has gone."""
+    connection = socket.socket(fileno=descriptor)
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    finally:
+        connection.detach()
 
 
 def readable(fd: int) -> bool:

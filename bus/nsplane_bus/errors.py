@@ -46,6 +46,16 @@ class TimedOut(BusError):
         return self.message
 
 
+class BadKey(BusError):
+    """A key that is wanted and not there, or of which something is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("bad-key", message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class InvalidItems(BusError):
     """Items that the agent would call invalid, found before anything was sent: `faults` names each by its `index`."""
 

@@ -4,11 +4,13 @@ XPUB tells of every subscription and of the end of the last one to a topic, so t
 that is nothing, the engine notes nothing. A peer that does not read loses events and delays nobody; heartbeats tell it how many.
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
-import socket
 import time
 from collections import Counter, deque
+from typing import TYPE_CHECKING
 
 import zmq
 from msgspec import msgpack
@@ -16,8 +18,12 @@ from msgspec import msgpack
 from nsplane import Engine
 from nsplane.kernel import BULK_KINDS
 
-from .door import Reserve, open_door
+from .door import Door, Reserve, end_connection, open_door
 from .protocol import HEARTBEAT, PART, SYNC
+
+if TYPE_CHECKING:
+    from .keys.door import KeyedDoor
+    from .keys.keyring import Keyring
 
 log = logging.getLogger("nsplane.agent")
 
@@ -42,19 +48,22 @@ BEAT_SECONDS = 1.0
 
 class Publisher:
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine, reserve: Reserve, group: int | None = None
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        engine: Engine,
+        reserve: Reserve,
+        group: int | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self.engine = engine
-        self.socket = context.socket(zmq.XPUB)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.SNDHWM, QUEUE)
-        self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        # A full peer is then told by EAGAIN, and counted; the event goes to the others all the same.
-        self.socket.setsockopt(zmq.XPUB_NODROP, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, TOPIC_LIMIT)  # a subscription is a topic
+        self.sockets = [self._opened(context)]
+        self.sockets[0].setsockopt(zmq.MAXMSGSIZE, TOPIC_LIMIT)  # a subscription is a topic
         self.counters = {"subscriptions": 0, "events": 0, "events_dropped": 0, "subscribers_refused": 0}
         self._counts: dict[bytes, int] = {}
         """What is subscribed to, and how many events there were of it since."""
+        self._topics: list[set[bytes]] = []
+        """Where there are two sockets: what is subscribed to at each."""
         self._lengths: list[int] = []
         self._beats: set[bytes] = set()
         self._next_beat = 0.0
@@ -63,37 +72,70 @@ class Publisher:
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._seq = 0
         self._lost = 0
-        self.door = open_door(self.socket, endpoint, reserve, self.counters, self._forget, group)
+        self.doors: list[Door] = [open_door(self.sockets[0], endpoint, reserve, self.counters, self._forget, group)]
+        self._keyed: KeyedDoor | None = None
+        if keyring is not None:
+            self.sockets.append(self._opened(context))
+            self._topics = [set(), set()]
+            self._keyed = keyring.open_events(self.sockets[1], TOPIC_LIMIT, self._forget)
+            self.doors.append(self._keyed)
         engine.watch(False)
+
+    @staticmethod
+    def _opened(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+        made = context.socket(zmq.XPUB)
+        made.setsockopt(zmq.LINGER, 0)
+        made.setsockopt(zmq.SNDHWM, QUEUE)
+        made.setsockopt(zmq.XPUB_VERBOSE, 1)
+        # A full peer is then told by EAGAIN, and counted; the event goes to the others all the same.
+        made.setsockopt(zmq.XPUB_NODROP, 1)
+        return made
 
     def take_subscriptions(self) -> None:
         """Takes in what waits of subscriptions and their ends."""
         answered: list[bytes] = []
         changed = False
-        with contextlib.suppress(zmq.Again):
-            for _ in range(TURN):
-                frame = self.socket.recv(zmq.DONTWAIT, copy=False)
-                begins, topic = frame.bytes[:1] == b"\x01", frame.bytes[1:]
-                if not self._counted(frame, begins):
-                    continue
-                if topic.startswith((SYNC, HEARTBEAT)):
-                    if begins:
-                        answered.append(topic)
+        for socket in self.sockets:
+            with contextlib.suppress(zmq.Again):
+                for _ in range(TURN):
+                    frame = socket.recv(zmq.DONTWAIT, copy=False)
+                    begins, topic = frame.bytes[:1] == b"\x01", frame.bytes[1:]
+                    if not self._counted(frame, begins, socket):
+                        continue
+                    if topic.startswith(SYNC):
+                        answered += [topic] if begins else []
+                    elif begins:
+                        answered += [topic] if topic.startswith(HEARTBEAT) else []
+                        changed |= self._begins(topic, socket)
                     else:
-                        self._beats.discard(topic)
-                elif begins:
-                    changed |= topic not in self._counts
-                    self._counts.setdefault(topic, 0)
-                else:
-                    changed |= self._counts.pop(topic, None) is not None
+                        changed |= self._ends(topic, socket)
         if changed:
             self._watch()
         for topic in answered:
             if topic.startswith(SYNC):
                 self._send(topic, msgpack.encode({"synced": True}))
-            else:
-                self._beats.add(topic)
+            elif topic in self._beats:
                 self._beat(topic)
+
+    def _begins(self, topic: bytes, at: zmq.Socket[bytes]) -> bool:
+        """Somebody subscribes. Has what is wanted of the engine changed?"""
+        if self._topics:
+            self._topics[self.sockets.index(at)].add(topic)
+        if topic.startswith(HEARTBEAT):
+            self._beats.add(topic)
+            return False
+        is_new = topic not in self._counts
+        self._counts.setdefault(topic, 0)
+        return is_new
+
+    def _ends(self, topic: bytes, at: zmq.Socket[bytes]) -> bool:
+        """Nobody subscribes any more at this socket."""
+        if self._topics:
+            self._topics[self.sockets.index(at)].discard(topic)
+            if any(topic in one for one in self._topics):
+                return False
+        self._beats.discard(topic)
+        return self._counts.pop(topic, None) is not None
 
     def _watch(self) -> None:
         self.counters["subscriptions"] = len(self._counts)
@@ -102,12 +144,14 @@ class Publisher:
         if not self._counts:
             self._waiting.clear()
 
-    def _counted(self, frame: zmq.Frame, begins: bool) -> bool:
+    def _counted(self, frame: zmq.Frame, begins: bool, at: zmq.Socket[bytes]) -> bool:
         """May this peer have one more subscription? One that has too many loses its connection, and with it all of them."""
         try:
             peer = int(frame.get(zmq.SRCFD))
         except zmq.ZMQError:
             return True  # the end of what nobody is subscribed to any more, whose peer has gone
+        if self._keyed is not None and at is self._keyed.socket:
+            self._keyed.speaks(frame)
         self._taken_up[peer] += (len(frame) + TOPIC_COST) * (1 if begins else -1)
         if self._taken_up[peer] <= PEER_LIMIT:
             return True
@@ -115,11 +159,7 @@ class Publisher:
             log.warning("a peer that subscribes to more than %d bytes of topics is disconnected", PEER_LIMIT)
         self.counters["subscribers_refused"] += 1
         with contextlib.suppress(OSError):  # it has gone
-            connection = socket.socket(fileno=peer)
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            finally:
-                connection.detach()
+            end_connection(peer)
         return False
 
     def _forget(self, peer: int) -> None:
@@ -175,18 +215,21 @@ class Publisher:
         self._send(topic, msgpack.encode({"seq": self._seq, "count": count, "instance": self.engine.instance, "time": time.time()}))
 
     def _send(self, topic: bytes, event: bytes) -> None:
-        try:
-            self.socket.send(topic, PART)
-            self.socket.send(event, zmq.DONTWAIT)
-        except zmq.Again:
-            self.counters["events_dropped"] += 1
-            self.socket.setsockopt(zmq.XPUB_NODROP, 0)
-            self.socket.send_multipart((topic, event), zmq.DONTWAIT)
-            self.socket.setsockopt(zmq.XPUB_NODROP, 1)
+        for socket in self.sockets:
+            try:
+                socket.send(topic, PART)
+                socket.send(event, zmq.DONTWAIT)
+            except zmq.Again:
+                self.counters["events_dropped"] += 1
+                socket.setsockopt(zmq.XPUB_NODROP, 0)
+                socket.send_multipart((topic, event), zmq.DONTWAIT)
+                socket.setsockopt(zmq.XPUB_NODROP, 1)
 
     def close(self) -> None:
-        self.door.close()
-        self.socket.close()
+        for door in self.doors:
+            door.close()
+        for socket in self.sockets:
+            socket.close()
 
 
 def _of_rows(prefix: bytes) -> bool:

@@ -21,7 +21,7 @@ from nsplane.errors import Closed
 from nsplane.kernel import GATHERED_MAX, Frame
 
 from .errors import BusError, Interrupted, InvalidItems
-from .protocol import REQUEST_LIMIT
+from .protocol import REQUEST_LIMIT, TCP_REQUEST_LIMIT, is_ipc
 
 Wait = Literal["applied", "accepted", "none"]
 Item = Mapping[str, Any] | msgspec.Struct | msgspec.Raw
@@ -148,6 +148,7 @@ class Exchange(Generic[T]):
         self._client = client
         self._ticket = ticket
         self._endpoint = endpoint
+        self._limit = REQUEST_LIMIT if is_ipc(endpoint) else TCP_REQUEST_LIMIT
         self._settled = settled
         self._frames = Frame()
         self._last_id = 0
@@ -173,8 +174,8 @@ class Exchange(Generic[T]):
         if wait != "applied":
             request["wait"] = wait
         frame = _encode(request)
-        if len(frame) > REQUEST_LIMIT:
-            message = f"a request of {len(frame)} bytes is over the limit of {REQUEST_LIMIT}: send it in parts"
+        if len(frame) > self._limit:
+            message = f"a request of {len(frame)} bytes is over the limit of {self._limit}: send it in parts"
             raise BusError("too-large", message)
         if check and not self._frames.is_flawless(frame):
             faults = check_frame(frame, self._frames)

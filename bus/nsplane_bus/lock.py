@@ -1,13 +1,12 @@
 """Where an agent may listen: in a directory of its own, one agent a directory, and where nobody comes who may not."""
 
 import fcntl
-import ipaddress
 import os
 import stat
 from pathlib import Path
 
 from .door import CannotListen
-from .protocol import NoEndpoint, ipc_path, tcp_address, why_unreachable
+from .protocol import ipc_path, why_unreachable
 
 
 class Taken(Exception):
@@ -93,21 +92,12 @@ def refuse_open(endpoint: str) -> None:
     path = ipc_path(endpoint)
     if endpoint.startswith("ipc://@"):
         raise CannotListen(endpoint, "a socket that is no file has no owner: any user could configure this machine")
-    if path is not None:
-        if not path or (os.path.exists(path) and not stat.S_ISSOCK(os.stat(path).st_mode)):
-            raise CannotListen(endpoint, "there is something else than a socket" if path else "it has no path")
-        return
-    try:
-        host, _ = tcp_address(endpoint)
-    except NoEndpoint as error:
-        raise CannotListen(endpoint, str(error)) from None
-    try:
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        why = "whoever reaches this machine could configure it; until there are keys, tcp is for loopback addresses (127.0.0.1)"
-        raise CannotListen(endpoint, why)
+    if endpoint.startswith("tcp://"):
+        raise CannotListen(endpoint, "whoever reaches it could configure this machine: --tcp listens for those who have a key")
+    if path is None:
+        raise CannotListen(endpoint, "an agent's endpoint is ipc://PATH, beside which there is --tcp")
+    if not path or (os.path.exists(path) and not stat.S_ISSOCK(os.stat(path).st_mode)):
+        raise CannotListen(endpoint, "there is something else than a socket" if path else "it has no path")
 
 
 def refuse_taken(endpoint: str) -> None:

@@ -20,6 +20,10 @@ REQUEST_LIMIT = 64 << 20
 FRAME_LIMIT = 80 << 20
 """Bytes of the largest frame that the router reads at all: it closes the connection on a larger one."""
 
+TCP_REQUEST_LIMIT = 8 << 20
+TCP_FRAME_LIMIT = 10 << 20
+"""The same by TCP. As much of a frame is read of somebody who has not shown a key yet."""
+
 TCP_SECONDS = 4.0
 """How long a TCP connection may take: a second and a third packet are sent after one second and three."""
 
@@ -41,15 +45,27 @@ class Endpoints(NamedTuple):
     events: str
 
 
+class Tcp(NamedTuple):
+    """Where an agent listens for those who have a key, an endpoint of TCP, and the directory with the keys."""
+
+    bus: str
+    keys: Path
+
+    @property
+    def events(self) -> str:
+        return beside(self.bus)
+
+
 def endpoints(runtime_dir: str | Path | None = None, bus: str | None = None, events: str | None = None) -> Endpoints:
     """Where the bus is: as given, else in the runtime directory given, else as NSPLANE_BUS and NSPLANE_EVENTS say, else
-    in the runtime directory of the environment, else in /run/nsplane."""
+    in the runtime directory of the environment, else in /run/nsplane. Of a bus by TCP, the events are beside it."""
     named = runtime_directory(runtime_dir)
 
-    def choose(given: str | None, variable: str, file: str) -> str:
-        return given or (runtime_dir is None and os.environ.get(variable)) or f"ipc://{named / file}"
+    def choose(given: str | None, variable: str, otherwise: str) -> str:
+        return given or (runtime_dir is None and os.environ.get(variable)) or otherwise
 
-    return Endpoints(choose(bus, "NSPLANE_BUS", "bus.sock"), choose(events, "NSPLANE_EVENTS", "events.sock"))
+    found = choose(bus, "NSPLANE_BUS", f"ipc://{named / 'bus.sock'}")
+    return Endpoints(found, choose(events, "NSPLANE_EVENTS", f"ipc://{named / 'events.sock'}" if is_ipc(found) else beside(found)))
 
 
 def runtime_directory(given: str | Path | None = None) -> Path:
@@ -77,6 +93,15 @@ def tcp_address(endpoint: str) -> tuple[str, int]:
     if not endpoint.startswith("tcp://") or not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
         raise NoEndpoint("an endpoint is ipc://PATH or tcp://HOST:PORT")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def beside(bus: str) -> str:
+    """Where the events of a bus by TCP are: at the next port. What is no endpoint is its own."""
+    try:
+        _, port = tcp_address(bus)
+    except NoEndpoint:
+        return bus
+    return f"{bus.rpartition(':')[0]}:{port + 1}"
 
 
 def is_ipv6(endpoint: str) -> bool:

@@ -3,20 +3,28 @@
 It reads a bounded number of requests a turn, fairly among the peers (a ROUTER socket takes from each in turn), and
 sends replies without ever blocking: a peer that does not read loses its replies, counted. While the engine has more
 queued than it should, nothing is read, and ZeroMQ makes the publishers wait.
+
+Who comes by TCP has a socket of its own, and of each request it is looked whether the key may ask for it.
 """
 
+from __future__ import annotations
+
 import logging
+from typing import TYPE_CHECKING
 
 import msgpack
 import msgspec
 import zmq
 
 from nsplane import BadRequest, Engine, Request
-from nsplane.intake import Taken
+from nsplane.intake import Permit, Taken
 from nsplane.kernel import Message
 
-from .door import Reserve, open_door
-from .protocol import FRAME_LIMIT, PART, REQUEST_LIMIT, error_reply
+from .door import Door, Reserve, open_door
+from .protocol import FRAME_LIMIT, PART, REQUEST_LIMIT, TCP_REQUEST_LIMIT, error_reply
+
+if TYPE_CHECKING:
+    from .keys.keyring import Keyring
 
 log = logging.getLogger("nsplane.agent")
 
@@ -45,10 +53,11 @@ INTERNAL = BadRequest("internal", "the agent met an error of its own: its log ha
 
 
 class Peers:
-    """Where replies go: the ROUTER socket and what each peer has not taken yet."""
+    """Where replies go: a ROUTER socket and what each peer has not taken yet. Its requests have `limit` bytes at most."""
 
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], limit: int) -> None:
         self.socket = socket
+        self.limit = limit
         socket.copy_threshold = 0  # below it pyzmq copies what it was told not to, and calls it taken
         zmq.Frame(
             b"tracked", track=True, copy=False, copy_threshold=0
@@ -92,9 +101,10 @@ def not_taken(sent: list[tuple[zmq.MessageTracker, int]]) -> list[tuple[zmq.Mess
 class Sender:
     """Who is to be answered about a message: about so many requests of it."""
 
-    __slots__ = ("envelope", "gathered", "left", "replies")
+    __slots__ = ("envelope", "gathered", "left", "peers", "replies")
 
-    def __init__(self, envelope: list[bytes]) -> None:
+    def __init__(self, peers: Peers, envelope: list[bytes]) -> None:
+        self.peers = peers
         self.envelope = envelope
         self.gathered = False
         self.left = 1
@@ -103,22 +113,25 @@ class Sender:
 
 
 class Router:
-    """The ROUTER socket and the requests that are under way."""
+    """The ROUTER sockets and the requests that are under way."""
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine, reserve: Reserve, group: int | None = None
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        engine: Engine,
+        reserve: Reserve,
+        group: int | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self.engine = engine
-        self.socket = context.socket(zmq.ROUTER)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        here = opened(context)
         # A peer with a routing id of its own that was started anew is this one now: the connection before may not be known to have
-        # ended yet.
-        self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, FRAME_LIMIT)
-        self.socket.setsockopt(zmq.SNDHWM, REPLY_QUEUE)
-        self.socket.setsockopt(zmq.RCVHWM, 256)
-        self.peers = Peers(self.socket)
+        # ended yet. By TCP a key could take the place of another one by that.
+        here.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        here.setsockopt(zmq.MAXMSGSIZE, FRAME_LIMIT)
+        self.peers = [Peers(here, REQUEST_LIMIT)]
+        self._keyring = keyring
         self.held = False
         self.counters = {
             "requests": 0,
@@ -137,36 +150,51 @@ class Router:
         self._held: dict[int, set[Request]] = {}
         """Requests that are held for the one who asked, by the descriptor of its connection: they end with that."""
         # ZeroMQ closes a connection whose frame is over the limit in silence: the disconnects tell.
-        self.door = open_door(self.socket, endpoint, reserve, self.counters, self._gone, group)
+        self.doors: list[Door] = [open_door(here, endpoint, reserve, self.counters, self._gone, group)]
+        if keyring is not None:
+            there = opened(context)
+            self._keyed = keyring.open_bus(there, self._gone)
+            self.doors.append(self._keyed)
+            self.peers.append(Peers(there, TCP_REQUEST_LIMIT))
 
-    def read(self) -> bool:
-        """Hands what waits to the engine, up to a turn's worth. True where more may be waiting."""
+    def read(self, peers: Peers) -> bool:
+        """Hands what waits of these peers to the engine, up to a turn's worth. True where more may be waiting."""
+        socket, keyring = peers.socket, self._keyring if peers is not self.peers[0] else None
         waiting: list[tuple[int, memoryview]] = []
         frames: dict[int, zmq.Frame] = {}
-        size = 0
+        permit: Permit | None = None
+        taken = size = 0
         more = True
+        if keyring is not None:
+            keyring.look()
         try:
-            while len(waiting) < TURN_MESSAGES and size < TURN_BYTES:
-                envelope = [self.socket.recv(zmq.DONTWAIT)]
-                frame = self.socket.recv(copy=False)
+            while taken < TURN_MESSAGES and size < TURN_BYTES:
+                envelope = [socket.recv(zmq.DONTWAIT)]
+                frame = socket.recv(copy=False)
                 while frame.more:
                     envelope.append(frame.bytes)
-                    frame = self.socket.recv(copy=False)
+                    frame = socket.recv(copy=False)
+                taken += 1
                 size += len(frame)
-                if self._is_good(envelope, frame):
+                if keyring is not None:
+                    before, permit = permit, keyring.permit(self._keyed.speaks(frame))
+                    if before is not permit and waiting:  # what is taken together is of one key
+                        self._take(waiting, before, frames)
+                        waiting = []
+                if self._is_good(peers, envelope, frame):
                     self._last_number += 1
-                    self._senders[self._last_number] = Sender(envelope)
+                    self._senders[self._last_number] = Sender(peers, envelope)
                     waiting.append((self._last_number, frame.buffer))
                     frames[self._last_number] = frame
         except zmq.Again:
             more = False
         if waiting:
-            self._take(waiting, frames)
+            self._take(waiting, permit, frames)
         return more
 
-    def _take(self, waiting: list[tuple[int, memoryview]], frames: dict[int, zmq.Frame]) -> None:
+    def _take(self, waiting: list[tuple[int, memoryview]], permit: Permit | None, frames: dict[int, zmq.Frame]) -> None:
         try:
-            messages, taken = self.engine.take(waiting)
+            messages, taken = self.engine.take(waiting, permit)
         except Exception:
             # A fault of ours costs these requests and nobody else's.
             log.exception("%d messages met an error", len(waiting))
@@ -180,7 +208,8 @@ class Router:
         for one in taken:
             self._follow(one)
             if isinstance(one.request, Request) and one.request.abandoned is not None and not one.request.done:
-                self.door.turn()  # else it might not be known yet that another connection with this descriptor has ended
+                for door in self.doors:  # else it might not be known yet that another connection with this descriptor has ended
+                    door.turn()
                 self._held.setdefault(int(frames[one.message].get(zmq.SRCFD)), set()).add(one.request)
         self._send_ready()
 
@@ -207,7 +236,7 @@ class Router:
             self.counters["unanswered_errors"] += errors
             sender = self._senders[number]
             if data:
-                self._send(sender.envelope, data)
+                self._send(sender.peers, sender.envelope, data)
             self._ended(number, sender, requests)
         self._send_ready()
 
@@ -225,22 +254,24 @@ class Router:
         return self.held
 
     def close(self) -> None:
-        self.door.close()
-        self.socket.close()
+        for door in self.doors:
+            door.close()
+        for peers in self.peers:
+            peers.socket.close()
 
-    def _is_good(self, envelope: list[bytes], frame: zmq.Frame) -> bool:
+    def _is_good(self, peers: Peers, envelope: list[bytes], frame: zmq.Frame) -> bool:
         """Is it for the engine? Where not, it has been answered, if it can be."""
         if len(envelope) > ENVELOPE:
             self.counters["requests"] += 1
             self.counters["bad_requests"] += 1
             return False
-        if len(frame) > REQUEST_LIMIT:
+        if len(frame) > peers.limit:
             self.counters["requests"] += 1
             self.counters["too_large"] += 1
-            message = f"a request of {len(frame)} bytes is over the limit of {REQUEST_LIMIT}"
+            message = f"a request of {len(frame)} bytes is over the limit of {peers.limit}"
             reply = self._refusal(frame.buffer, BadRequest("too-large", message))
             if reply:
-                self._send(envelope, in_array([reply]) if is_array(frame.buffer) else reply)
+                self._send(peers, envelope, in_array([reply]) if is_array(frame.buffer) else reply)
             return False
         return True
 
@@ -273,7 +304,7 @@ class Router:
         sender = self._senders[number]
         if not sender.gathered:
             if reply:
-                self._send(sender.envelope, reply)
+                self._send(sender.peers, sender.envelope, reply)
         elif reply:
             sender.replies.append(reply)
             self._ready.add(number)
@@ -289,18 +320,27 @@ class Router:
         for number in self._ready:
             sender = self._senders[number]
             replies, sender.replies = sender.replies, []
-            self._send(sender.envelope, in_array(replies))
+            self._send(sender.peers, sender.envelope, in_array(replies))
             self._ended(number, sender, 0)
         self._ready.clear()
 
-    def _send(self, envelope: list[bytes], reply: bytes) -> None:
-        self.peers.send(envelope, reply)
-        self.counters["replies_dropped"] = self.peers.dropped
+    def _send(self, peers: Peers, envelope: list[bytes], reply: bytes) -> None:
+        peers.send(envelope, reply)
+        self.counters["replies_dropped"] = sum(one.dropped for one in self.peers)
 
     def _count_errors(self, request: Request) -> None:
         counts = request.totals()
         failures = sum(counts.get(state, 0) for state in ("failed", "invalid", "conflict"))
         self.counters["unanswered_errors"] += failures or request.error is not None
+
+
+def opened(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    made = context.socket(zmq.ROUTER)
+    made.setsockopt(zmq.LINGER, 0)
+    made.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    made.setsockopt(zmq.SNDHWM, REPLY_QUEUE)
+    made.setsockopt(zmq.RCVHWM, 256)
+    return made
 
 
 def is_array(data: memoryview) -> bool:

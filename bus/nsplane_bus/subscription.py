@@ -8,6 +8,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import zmq
@@ -15,9 +16,12 @@ from msgspec import msgpack
 
 from nsplane.errors import Closed
 
+from .errors import Unreachable
 from .event import AgentBack, AgentGone, AgentRestarted, Event, EventsLost, event_of
+from .keys.pair import Key, key_for
 from .protocol import HEARTBEAT, SYNC, endpoints, is_ipv6
 from .reach import refuse_unreachable, timed_out
+from .refusals import FAILED, Refusals, monitored
 
 __all__ = ["Event", "Feed", "Subscription"]
 
@@ -39,11 +43,14 @@ class Feed:
 
     _serial = itertools.count()
 
-    def __init__(self, prefixes: tuple[str, ...], complete: bool, health: bool) -> None:
+    def __init__(self, prefixes: tuple[str, ...], complete: bool, health: bool, waits: bool = False) -> None:
         self.missed = 0
         self.connected = False
         self.instance: str | None = None
         self._prefixes = prefixes or ("",)
+        self.endpoint = ""
+        self._waits = waits
+        self._refusals = Refusals()
         self._complete = complete or "" in self._prefixes
         self._health = health
         self._gone = False
@@ -107,8 +114,13 @@ class Feed:
         self._counts[prefix] = count
 
     def _take_news(self, head: bytes) -> None:
-        """What the socket's monitor tells of its connection."""
-        self.connected = int.from_bytes(head[:2], "little") == zmq.EVENT_HANDSHAKE_SUCCEEDED
+        """What the socket's monitor tells of its connection. Unreachable where the agent does not let it in."""
+        event = self._refusals.take(head)
+        if self._refusals.why and not self._waits:
+            raise Unreachable(self.endpoint, self._refusals.why)
+        if event & FAILED:
+            return
+        self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
         if self.connected == self._gone:
             self._gone = not self.connected
             self._find(AgentBack() if self.connected else AgentGone())
@@ -129,7 +141,7 @@ class Subscription(Feed):
     the events that were lost, `connected` says whether there is one now, and `instance` of which agent. All of it becomes known
     while events are waited for: of a loss within a second of the agent's time, with `complete`, where everything is received and
     filtered here, at the next event. With `health` it comes as events too: EventsLost, AgentGone, AgentBack, AgentRestarted. Where
-    nobody listens it is Unreachable, or with `waits` in force when an agent comes. Not thread-safe.
+    nobody listens it is Unreachable, or with `waits` in force when an agent comes. `key` is as of a Client. Not thread-safe.
     """
 
     def __init__(
@@ -139,12 +151,14 @@ class Subscription(Feed):
         complete: bool = False,
         health: bool = False,
         waits: bool = False,
+        key: Key | str | Path | None = None,
     ) -> None:
-        super().__init__(prefixes, complete, health)
+        super().__init__(prefixes, complete, health, waits)
         self.endpoint = endpoint or endpoints().events
+        named = key_for(self.endpoint, key)
         if not waits:
             refuse_unreachable(self.endpoint)
-        self._socket, self._monitor = connect(self.endpoint, self._topics())
+        self._socket, self._monitor = connect(self.endpoint, self._topics(), named)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
@@ -205,21 +219,27 @@ class Subscription(Feed):
 
     def _wait(self, seconds: float | None) -> bool:
         """Until there is an event, or news of the connection. False where nothing came."""
+        self._refusals.come_again(self._socket, self.endpoint, at_once=not self._waits)
+        pause = self._refusals.pause
+        if pause is not None and (seconds is None or pause < seconds):
+            seconds = pause
+        else:
+            pause = None
         ready = dict(self._poller.poll(None if seconds is None else math.ceil(seconds * 1000)))
         if self._monitor in ready:
             head, _ = self._monitor.recv_multipart()
             self._take_news(head)
-        return bool(ready)
+        return bool(ready) or pause is not None
 
 
-def connect(endpoint: str, topics: Iterator[bytes]) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
+def connect(endpoint: str, topics: Iterator[bytes], key: Key | None) -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
     """A socket that is subscribed to these, and the one that tells when its connection comes and goes."""
     made: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
     made.setsockopt(zmq.LINGER, 0)
     made.setsockopt(zmq.RCVHWM, 100_000)
     made.setsockopt(zmq.RECONNECT_IVL, 50)
     made.setsockopt(zmq.IPV6, is_ipv6(endpoint))
-    monitor: zmq.Socket[bytes] = made.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    monitor = monitored(made, key)
     for topic in topics:
         made.subscribe(topic)
     made.connect(endpoint)

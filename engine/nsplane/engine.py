@@ -22,7 +22,7 @@ import msgspec
 
 from nsplane import kernel
 from nsplane.errors import BadRequest, Closed, Lost
-from nsplane.intake import Intake, Taken
+from nsplane.intake import Intake, Permit, Taken
 from nsplane.journal import Journal
 from nsplane.journal.recorder import Recorder
 from nsplane.journal.replay import load
@@ -227,16 +227,20 @@ class Engine:
         _, taken = self._take(list(enumerate(frames)), only_one=True)
         return [one.request for one in taken]
 
-    def take(self, messages: Sequence[tuple[int, bytes | memoryview]]) -> tuple[list[Message], list[Taken]]:
+    def take(
+        self, messages: Sequence[tuple[int, bytes | memoryview]], permit: Permit | None = None
+    ) -> tuple[list[Message], list[Taken]]:
         """The same with messages of a bus, which bear numbers: each is a request, or an array of them. Plain ones are followed by
         the core alone, and answered by `answers`: returned are, of each message, how many requests it has, and those requests that
-        are followed one by one."""
-        return self._take(messages, only_one=False)
+        are followed one by one. What `permit` does not permit is refused."""
+        return self._take(messages, only_one=False, permit=permit)
 
-    def _take(self, messages: Sequence[tuple[int, bytes | memoryview]], only_one: bool) -> tuple[list[Message], list[Taken]]:
+    def _take(
+        self, messages: Sequence[tuple[int, bytes | memoryview]], only_one: bool, permit: Permit | None = None
+    ) -> tuple[list[Message], list[Taken]]:
         self._use()
         self._idle_trim.took(sum(len(data) for _, data in messages))
-        return self._intake.take(messages, self._note_next, only_one)
+        return self._intake.take(messages, self._note_next, only_one, permit)
 
     def answers(self) -> list[Answer]:
         """Answers to plain requests of `take` since the last call, as `process` has found them."""

@@ -6,7 +6,7 @@ Plain ones (csrc/core/envelope.c) stay in C from the first byte to the answer, i
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -14,7 +14,7 @@ from nsplane.errors import BadRequest, NotRecorded
 from nsplane.journal import INTERNAL
 from nsplane.journal.recorder import Recorder
 from nsplane.kernel import Core, Frame, FrameError, Message, Run, Turn
-from nsplane.model.requests import AnyEnvelope, Change, Request, decode_envelope, refuse_list
+from nsplane.model.requests import AnyEnvelope, Change, Confirm, Delete, Microservice, Request, decode_envelope, refuse_list
 from nsplane.request.checks import bad_frame
 from nsplane.request.transactions import Transactions
 
@@ -28,6 +28,19 @@ class Taken(NamedTuple):
     message: int
     data: memoryview | bytes
     request: Request | BadRequest
+
+
+class Asked(NamedTuple):
+    """What a request asks for, to whom it is to be permitted. `source`: as whom; of `confirm`, as whom what it confirms was done,
+    where that is known."""
+
+    op: str
+    source: str | None = None
+    force: bool = False
+
+
+Permit = Callable[[Asked], BadRequest | None]
+"""Why somebody may not ask for it."""
 
 
 class Host(Protocol):
@@ -67,13 +80,18 @@ class Intake:
         self._turn = Turn()
 
     def take(
-        self, messages: Sequence[tuple[int, bytes | memoryview]], note: str | None = None, only_one: bool = False
+        self,
+        messages: Sequence[tuple[int, bytes | memoryview]],
+        note: str | None = None,
+        only_one: bool = False,
+        permit: Permit | None = None,
     ) -> tuple[list[Message], list[Taken]]:
         """Takes numbered messages in, which have to stay as they are until then. Returns what each was, and those of their requests
-        that are followed one by one: with `only_one`, when each message is one request, all of them."""
+        that are followed one by one: with `only_one`, when each message is one request, all of them. What `permit` does not permit
+        is refused."""
         try:
             runs = self._turn.read(messages, only_one)
-            steps = [step for run in runs for step in self._steps(run)]
+            steps = [step for run in runs for step in self._steps(run, permit)]
             steps = self._recorded(steps, note)
             self._core.defer_wakeup(True)
             return self._turn.messages(), [taken for step in steps for taken in self._carry_out(step)]
@@ -81,17 +99,20 @@ class Intake:
             self._core.defer_wakeup(False)
             self._turn.release()
 
-    def _steps(self, run: Run) -> Iterator[Step]:
-        if run.plain:
+    def _steps(self, run: Run, permit: Permit | None) -> Iterator[Step]:
+        # Of a run that deletes it is not seen whether some of it do by force.
+        if run.plain and (permit is None or (run.op == "put" and permit(Asked("put", run.source)) is None)):
             yield Step(run, None)
         else:
-            yield from self._each(run)
+            yield from self._each(run, permit=permit)
 
-    def _each(self, run: Run, seq: int = 0) -> Iterator[Step]:
+    def _each(self, run: Run, seq: int = 0, permit: Permit | None = None) -> Iterator[Step]:
         """The requests of a run by themselves."""
         for number in range(run.first, run.first + run.requests):
             message, data, frame = self._turn.request(number)
             envelope = self.decode(frame)
+            if permit is not None and not isinstance(envelope, BadRequest):
+                envelope = self._permitted(envelope, permit)
             one = Run(number, 1, False, run.op, run.source)
             if isinstance(envelope, Change):
                 one = Run(number, 1, False, envelope.op, envelope.source)
@@ -109,6 +130,19 @@ class Intake:
         except BadRequest as error:
             return error
         return envelope
+
+    def _permitted(self, envelope: AnyEnvelope, permit: Permit) -> AnyEnvelope | BadRequest:
+        match envelope:
+            case Change() | Microservice():
+                asked = Asked(envelope.op, envelope.source, isinstance(envelope, Delete) and envelope.force)
+            case Confirm():
+                asked = Asked(envelope.op, self._transactions.source_unconfirmed(envelope.revision))
+            case _:
+                asked = Asked(envelope.op)
+        refusal = permit(asked)
+        if refusal is None:
+            return envelope
+        return BadRequest(refusal.code, refusal.message, refusal.path, envelope.id)
 
     def _recorded(self, steps: list[Step], note: str | None) -> list[Step]:
         """What changes something is in the journal, if there is one, before any of it is done; or it is refused."""

@@ -21,10 +21,14 @@ from msgspec import msgpack
 import nsplane_bus
 from nsplane_bus import BusError, Closed, Interrupted, InvalidItems, ItemChanged, TimedOut, Unreachable, aio
 from nsplane_bus.aio import Client, Subscription
+from nsplane_bus.keys.pair import Key, new_pair
 
 from ..engine.conftest import SLOWNESS
 from .conftest import RunningAgent, left_of, start_agent
 from .test_reconnecting import LONG, again, stopped
+
+KEY = Key(new_pair()[1], new_pair()[0])
+"""By TCP nobody is asked without one."""
 
 
 def route(n: int, **fields: Any) -> dict[str, Any]:
@@ -156,13 +160,13 @@ def test_over_tcp_nobody_there_is_said_when_it_is_entered_or_waited_for(agent: R
 
     async def main() -> None:
         with pytest.raises(Unreachable, match="Connection refused"):
-            async with Client(endpoint):
+            async with Client(endpoint, key=KEY):
                 pass
-        asked = Client(endpoint, timeout=LONG)
+        asked = Client(endpoint, timeout=LONG, key=KEY)
         with pytest.raises(Unreachable, match="Connection refused"):
             await asked.info()
         asked.close()
-        events = Subscription(endpoint=endpoint)
+        events = Subscription(endpoint=endpoint, key=KEY)
         with pytest.raises(Unreachable, match="Connection refused"):
             await events.next()
         events.close()
@@ -183,10 +187,10 @@ def test_the_loop_goes_on_while_it_is_seen_over_tcp_whether_somebody_is_there(ag
 
         counting = asyncio.create_task(count())
         with pytest.raises(Unreachable, match="nothing is heard from there"):
-            async with Client(endpoint):
+            async with Client(endpoint, key=KEY):
                 pass
         with pytest.raises(Unreachable, match="nothing is heard from there"):
-            async with Subscription(endpoint=endpoint):
+            async with Subscription(endpoint=endpoint, key=KEY):
                 pass
         counting.cancel()
         await asyncio.gather(counting, return_exceptions=True)
@@ -202,7 +206,7 @@ def test_the_loop_goes_on_while_it_is_seen_over_tcp_whether_somebody_is_there(ag
 
 def test_it_is_seen_once_for_all_who_time_out_together(agent: RunningAgent) -> None:
     async def main() -> None:
-        async with Client(f"tcp://127.0.0.1:{server.getsockname()[1]}", timeout=0.3) as asked:
+        async with Client(f"tcp://127.0.0.1:{server.getsockname()[1]}", timeout=0.3, key=KEY) as asked:
             for error in await asyncio.gather(*(asked.info() for _ in range(50)), return_exceptions=True):
                 assert isinstance(error, TimedOut)
 
@@ -451,10 +455,12 @@ def test_a_cancelled_wait_for_an_item_ends_its_subscription(agent: RunningAgent)
 def test_two_may_wait_for_one_reply_and_one_of_them_give_up(agent: RunningAgent) -> None:
     async def main() -> None:
         async with client(agent) as asked:
+            agent.process.send_signal(signal.SIGSTOP)  # else the reply may be here before they wait for it
             ticket = await asked.submit("put", items=[route(1)])
             one, other = (asyncio.create_task(ticket.result()) for _ in range(2))
             await asyncio.sleep(0)
             one.cancel()
+            agent.process.send_signal(signal.SIGCONT)
             assert (await other).counts == (await ticket).counts == {"pending": 1}
             assert one.cancelled()
 

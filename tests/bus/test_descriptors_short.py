@@ -2,17 +2,12 @@
 
 import contextlib
 import errno
-import socket
-from pathlib import Path
 
 import pytest
 import zmq
 from msgspec import msgpack
 
-from nsplane_bus import Client
-from nsplane_bus.protocol import why_unreachable
-
-from .conftest import RunningAgent, eventually, start_agent
+from .conftest import RunningAgent, eventually
 
 FEW = ("prlimit", "--nofile=256:256")
 few = pytest.mark.parametrize("agent", [FEW], indirect=True, ids=["256 descriptors"])
@@ -46,23 +41,3 @@ def test_namespaces_go_without_before_connections_do(agent: RunningAgent) -> Non
     assert {entry["errno"] for entry in result.failures} == {errno.errorcode[errno.EMFILE]}
     for _ in range(5):
         assert agent.client().info()["bus"]["descriptors"]["short"] is False
-
-
-def test_over_tcp_as_well(directory: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    agent = start_agent(directory, "unused", "--no-docker", "--bus", endpoint, before=FEW)
-    with contextlib.ExitStack() as opened:
-        opened.callback(agent.kill)
-        many = [opened.enter_context(socket.socket()) for _ in range(400)]
-        for one in many:
-            one.setblocking(False)
-            one.connect_ex(("127.0.0.1", int(endpoint.rpartition(":")[2])))
-        eventually(lambda: "no connection is accepted" in agent.log)
-        for one in many:
-            one.close()
-        eventually(lambda: "connections are accepted again" in agent.log)
-        eventually(lambda: why_unreachable(endpoint) is None)
-        with contextlib.closing(Client(endpoint, timeout=20)) as client:
-            assert client.info()["bus"]["descriptors"]["limit"] == 256
-        assert agent.stop() == 0

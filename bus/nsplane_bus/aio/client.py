@@ -9,6 +9,7 @@ import contextlib
 import functools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import zmq
@@ -18,8 +19,9 @@ from ..client import PAGE
 from ..connection import Connection, raise_first
 from ..errors import Unreachable
 from ..exchange import InFlight, Item, Wait, listed
+from ..keys.pair import Key
 from ..operations import LOOK_AGAIN_SECONDS, Await, Hear, Listen, Requester, Steps, Submit, decode_result, shown_as
-from ..protocol import REQUEST_LIMIT, endpoints, is_ipc
+from ..protocol import REQUEST_LIMIT, beside, endpoints, is_ipc
 from ..reach import no_answer, refuse_unreachable
 from ..result import Entry, Result
 from .probe import Probe
@@ -77,6 +79,7 @@ class Client(Connection[Ticket]):
         window_bytes: int = REQUEST_LIMIT,
         check: bool = True,
         resubmit: bool = False,
+        key: Key | str | Path | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         super().__init__(
@@ -89,6 +92,7 @@ class Client(Connection[Ticket]):
             window_bytes=window_bytes,
             check=check,
             resubmit=resubmit,
+            key=key,
             settled=self._settled,
         )
         self._replies: dict[int, list[asyncio.Future[None]]] = {}
@@ -153,7 +157,8 @@ class Client(Connection[Ticket]):
     def subscribe(self, *prefixes: str, complete: bool = False, health: bool = False) -> Subscription:
         """Events of this agent; see Subscription. With `resubmit`, an agent that is gone is waited for."""
         endpoint = self._events_endpoint()
-        return Subscription(*prefixes, endpoint=endpoint, complete=complete, health=health, waits=self._exchange.resubmit)
+        waits = self._exchange.resubmit
+        return Subscription(*prefixes, endpoint=endpoint, complete=complete, health=health, waits=waits, key=self.key)
 
     # Many requests in flight
 
@@ -275,7 +280,8 @@ class Client(Connection[Ticket]):
             case Await(ticket, seconds):
                 return await ticket.reply(seconds)
             case Listen(topic, seconds):
-                events = Subscription(topic, endpoint=self._events_endpoint(seconds), waits=self._exchange.resubmit)
+                endpoint = self._events_endpoint(seconds)
+                events = Subscription(topic, endpoint=endpoint, waits=self._exchange.resubmit, key=self.key)
                 try:
                     return await events.ready(seconds)
                 except BaseException:
@@ -293,6 +299,7 @@ class Client(Connection[Ticket]):
         self._refuse_others()
         exchange = self._exchange
         frame = exchange.encode(request, wait, check)
+        self._refusals.come_again(self._socket, self.endpoint, at_once=True)
         size = len(frame)
         if self._turns or self._granted or not exchange.has_room(size):
             await self._turn(size)
@@ -359,10 +366,16 @@ class Client(Connection[Ticket]):
             if is_ready(self._monitor):
                 self._take_news()
                 self._heard = self._loop.time()
+                if exchange.resubmit and self._refusals.pause is not None:
+                    self._loop.call_later(self._refusals.pause, self._come_again)
             self._send_at_once()
             if not is_ready(self._socket, zmq.POLLIN | zmq.POLLOUT if exchange.first_message() else zmq.POLLIN):
                 break
         self._grant()
+
+    def _come_again(self) -> None:
+        if not self._exchange.closed:
+            self._refusals.come_again(self._socket, self.endpoint, at_once=True)
 
     def _settled(self, ticket: Ticket) -> None:
         for reply in self._replies.pop(ticket.id, ()):
@@ -402,6 +415,8 @@ class Client(Connection[Ticket]):
         """Where the events are, or how to ask the agent for it, for so many seconds."""
         here = endpoints()
         known = self._events or (here.events if self.endpoint == here.bus else None)
+        if known is None and not is_ipc(self.endpoint):
+            known = beside(self.endpoint)
         return known or functools.partial(self._ask_for_events, seconds)
 
     async def _ask_for_events(self, seconds: float | None) -> str:

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Self
 
 import zmq
 
 from ..errors import Unreachable
 from ..event import Event
+from ..keys.pair import Key, key_for
 from ..protocol import endpoints, is_ipc
 from ..reach import refuse_unreachable
 from ..subscription import Feed, connect
@@ -35,8 +37,10 @@ class Subscription(Feed):
         complete: bool = False,
         health: bool = False,
         waits: bool = False,
+        key: Key | str | Path | None = None,
     ) -> None:
-        super().__init__(prefixes, complete, health)
+        super().__init__(prefixes, complete, health, waits)
+        self._key = key
         self._probe = Probe()
         self._reached = waits
         """Somebody listens there, or is waited for."""
@@ -46,14 +50,13 @@ class Subscription(Feed):
         self._waiter: asyncio.Future[None] | None = None
         self._in_a_row = 0
         if callable(endpoint):
-            self.endpoint = ""
             self._find_endpoint = endpoint
         else:
             self.endpoint = endpoint or endpoints().events
             if not waits and is_ipc(self.endpoint):
                 refuse_unreachable(self.endpoint)
                 self._reached = True
-            self._sockets = connect(self.endpoint, self._topics())
+            self._sockets = connect(self.endpoint, self._topics(), key_for(self.endpoint, key))
 
     async def ready(self, timeout: float = 10) -> Self:
         """Returns when the subscription is in force: what happens from now on is received. TimedOut where it is not in time, and
@@ -137,7 +140,7 @@ class Subscription(Feed):
             endpoint = await self._find_endpoint()
             self._refuse_closed()
             if self._sockets is None:
-                self._sockets = connect(endpoint, self._topics())
+                self._sockets = connect(endpoint, self._topics(), key_for(endpoint, self._key))
                 self.endpoint = endpoint
         if not self._reached:
             why = await self._probe.why_unreachable(self.endpoint)
@@ -153,6 +156,7 @@ class Subscription(Feed):
             raise RuntimeError("another task waits for this subscription")
         assert self._sockets is not None
         socket, monitor = self._sockets
+        self._refusals.come_again(socket, self.endpoint, at_once=not self._waits)
         if not (is_ready(socket) or is_ready(monitor)):
             self._in_a_row = 0
             self._waiter = asyncio.get_running_loop().create_future()
@@ -169,7 +173,13 @@ class Subscription(Feed):
         if is_ready(monitor):
             head, _ = monitor.recv_multipart()
             self._take_news(head)
+            if self._waits and self._refusals.pause is not None:
+                asyncio.get_running_loop().call_later(self._refusals.pause, self._come_again)
         return True
+
+    def _come_again(self) -> None:
+        if self._sockets is not None:
+            self._refusals.come_again(self._sockets[0], self.endpoint, at_once=True)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

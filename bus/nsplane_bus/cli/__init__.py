@@ -34,6 +34,7 @@ MODULES = {
     "history": "transactions:history",
     "import": "importing:import_command",
     "info": "query:info",
+    "keys": "keys:keys",
     "metrics": "metrics:metrics",
     "plan": "transactions:plan",
     "resync": "transactions:resync",

@@ -13,10 +13,13 @@ from nsplane.journal import InUse, Lost, NotRecorded
 
 from ..agent import State, serve
 from ..door import CannotListen
+from ..errors import BadKey
 from ..gate import SOCKET
 from ..lock import NotOurOwn, Taken
 from ..privileges import EVERYTHING, NEEDED, NUMBERS, require
-from ..protocol import RUNTIME_DIR
+from ..protocol import RUNTIME_DIR, Tcp
+from .address import Address, address_of
+from .key_options import KEYS, keys_dir, keys_directory
 from .logs import log_options, passed_on
 from .settings import Settings, pass_settings, where
 from .watch_docker import watcher_options
@@ -28,7 +31,17 @@ def checked_id(_context: click.Context, _option: click.Parameter, agent_id: str 
     """An id is a folder's name and part of the mark on links."""
     if agent_id is not None and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", agent_id):
         raise click.BadParameter(f"{agent_id!r} is not 1 to 64 letters, digits, '_', '-' and '.', the last not at the beginning.")
+    if agent_id == KEYS:
+        raise click.BadParameter(f"{KEYS!r} is the folder of the keys.")
     return agent_id
+
+
+def tcp_address(context: click.Context, option: click.Parameter, value: str | None) -> Address | None:
+    """An address that has a next port."""
+    address = address_of(context, option, value)
+    if address is not None and not 0 < address.port < (1 << 16) - 1:
+        raise click.BadParameter(f"{value!r} is no port from 1 to {(1 << 16) - 2}: the events are at the next one.")
+    return address
 
 
 state_dir = click.option(
@@ -85,6 +98,13 @@ def checked_capabilities(_context: click.Context, _option: click.Parameter, name
     help="Do not give up this privilege; `all`: none, and refuse no system call.",
 )
 @click.option("--rootless", is_flag=True, help="Be root in namespaces of this user's own, and configure what is in them.")
+@click.option(
+    "--tcp",
+    metavar="[ADDRESS:]PORT",
+    callback=tcp_address,
+    help="Listen for those who have a key, too; the events are at the next port [default: nowhere].",
+)
+@keys_dir
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @click.option("--print-unit", is_flag=True, help="Print a unit of systemd that runs the agent with the other options, and end.")
@@ -98,7 +118,7 @@ def checked_capabilities(_context: click.Context, _option: click.Parameter, name
     help="Hold the starts of containers at this socket [default: gate.sock in the agent's directory].",
 )
 @log_options
-@where()
+@where(key=False)
 @pass_settings
 @click.pass_context
 def agent(
@@ -112,6 +132,8 @@ def agent(
     group: int | None,
     keep: tuple[str, ...],
     rootless: bool,
+    tcp: Address | None,
+    keys: Path | None,
     no_docker: bool,
     docker_host: str | None,
     print_unit: bool,
@@ -138,8 +160,10 @@ def agent(
     require("agent", *NEEDED)
     try:
         state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable, accept_loss)
-        serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto", gate, group, keep)
-    except (Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
+        listened = None if tcp is None else Tcp(f"tcp://{tcp}", keys_directory(keys, state_directory))
+        objects = nexthop_objects == "auto"
+        serve(settings.directory, settings.endpoints, agent_id, state, watcher, objects, gate, group, keep, listened)
+    except (BadKey, Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -19,6 +19,7 @@ class Settings:
     runtime_dir: Path | None = None
     bus: str | None = None
     events: str | None = None
+    key_file: Path | None = None
     source: str | None = None
 
     @property
@@ -31,10 +32,10 @@ class Settings:
 
     def client(self, source: str | None = None, **more: Any) -> Client:
         where = self.endpoints
-        return Client(where.bus, source or self.source or "default", events=where.events, **more)
+        return Client(where.bus, source or self.source or "default", events=where.events, key=self.key_file, **more)
 
     def subscription(self, *prefixes: str, complete: bool = False, health: bool = False) -> Subscription:
-        return Subscription(*prefixes, endpoint=self.endpoints.events, complete=complete, health=health)
+        return Subscription(*prefixes, endpoint=self.endpoints.events, complete=complete, health=health, key=self.key_file)
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
@@ -49,15 +50,21 @@ OPTIONS = (
     ("--runtime-dir", click.Path(file_okay=False, path_type=Path), "The agent's directory [default: /run/nsplane]."),
     ("--bus", str, "The endpoint of the bus, where it is not in the runtime directory."),
     ("--events", str, "The endpoint of the events, where it is not in the runtime directory."),
+    (
+        "--key-file",
+        click.Path(dir_okay=False, path_type=Path),
+        "The key for a bus by TCP [default: the environment's].",
+    ),
     ("--source", str, "Whose items are meant [default: default]."),
 )
 
 
-def where(*, source: bool = False) -> Callable[[F], F]:
-    """The options that say where the agent is and, with `source`, whose items are meant."""
+def where(*, source: bool = False, key: bool = True) -> Callable[[F], F]:
+    """The options that say where the agent is, with `key` with which key it is reached, and with `source` whose items are meant."""
+    left_out = {*(() if source else ("--source",)), *(() if key else ("--key-file",))}
 
     def decorate(command: F) -> F:
-        for name, kind, text in reversed(OPTIONS if source else OPTIONS[:-1]):
+        for name, kind, text in reversed([option for option in OPTIONS if option[0] not in left_out]):
             command = click.option(name, type=kind, help=text, expose_value=False, callback=_keep)(command)
         return command
 

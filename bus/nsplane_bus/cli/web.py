@@ -43,4 +43,4 @@ def web(settings: Settings, address: Address, public: bool, names: tuple[str, ..
     refuse_unless_public(address, public, "all items")
     with listen(*address) as made:
         say(f"http://{address._replace(port=made.getsockname()[1])}/")
-        serve(made, settings.endpoints, names)
+        serve(made, settings.endpoints, names, settings.key_file)

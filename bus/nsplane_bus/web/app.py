@@ -44,8 +44,9 @@ _encode = msgspec.json.Encoder().encode
 class Pages:
     """One agent's pages."""
 
-    def __init__(self, where: Endpoints, names: Collection[str] = ()) -> None:
+    def __init__(self, where: Endpoints, names: Collection[str] = (), key: Path | None = None) -> None:
         self._where = where
+        self._key = key
         self.browsers: Browsers | None = None
         pages = Starlette(
             routes=[
@@ -67,8 +68,8 @@ class Pages:
     @contextlib.asynccontextmanager
     async def _life(self, _app: Starlette) -> AsyncIterator[None]:
         self.browsers = Browsers()
-        self._follower = Follower(self._where, self.browsers)
-        self._questions = Questions(self._where)
+        self._follower = Follower(self._where, self.browsers, self._key)
+        self._questions = Questions(self._where, self._key)
         self._drawing = Picture(self._follower.links)
         self._follower.start()
         try:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from ..client import Client
@@ -42,8 +43,9 @@ TOLD = 200
 class Follower:
     """`links` and `past` are what is known; `status` is how the agent is."""
 
-    def __init__(self, where: Endpoints, browsers: Browsers) -> None:
+    def __init__(self, where: Endpoints, browsers: Browsers, key: Path | None = None) -> None:
         self._where = where
+        self._key = key
         self._browsers = browsers
         self._closing = threading.Event()
         self._next_look = 0.0
@@ -102,8 +104,8 @@ class Follower:
     def _follow(self) -> float:
         """Until this process ends, or a storm begins: then it returns how long to wait. BusError when the agent has gone."""
         with (
-            Subscription("", endpoint=self._where.events) as events,
-            Client(self._where.bus, events=self._where.events, timeout=ANSWER_SECONDS) as client,
+            Subscription("", endpoint=self._where.events, key=self._key) as events,
+            Client(self._where.bus, events=self._where.events, timeout=ANSWER_SECONDS, key=self._key) as client,
         ):
             events.ready(ANSWER_SECONDS)
             self._survey(client)

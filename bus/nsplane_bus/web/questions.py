@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import zmq
@@ -18,8 +19,9 @@ SECONDS = 5
 
 
 class Questions:
-    def __init__(self, where: Endpoints) -> None:
+    def __init__(self, where: Endpoints, key: Path | None = None) -> None:
         self._where = where
+        self._key = key
         self._client: Client | None = None
         self._thread = ThreadPoolExecutor(1, "questions")
 
@@ -30,7 +32,7 @@ class Questions:
 
     def _ask(self, question: Callable[[Client], T]) -> T:
         if self._client is None:
-            self._client = Client(self._where.bus, events=self._where.events, timeout=SECONDS)
+            self._client = Client(self._where.bus, events=self._where.events, timeout=SECONDS, key=self._key)
         try:
             return question(self._client)
         except (BusError, zmq.ZMQError, OSError):

@@ -3,6 +3,7 @@
 import signal
 import socket
 from collections.abc import Callable, Collection
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -32,9 +33,9 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(made: socket.socket, where: Endpoints, names: Collection[str] = ()) -> None:
+def serve(made: socket.socket, where: Endpoints, names: Collection[str] = (), key: Path | None = None) -> None:
     """Serves the pages of an agent until SIGTERM or SIGINT."""
-    pages = Pages(where, names)
+    pages = Pages(where, names, key)
     config = uvicorn.Config(
         pages.app,
         http="h11",

@@ -95,16 +95,16 @@ class Recorder:
         ]
         # What is to be taken back unless it is confirmed is recorded with its deadline, or not at all.
         deadlines = [
-            (seq, envelope.confirm)
+            (seq, envelope.confirm, envelope.source)
             for seq, (_, _, envelope) in zip(numbers, changing, strict=True)
             if isinstance(envelope, Change) and envelope.confirm is not None
         ]
-        for seq, seconds in deadlines:
-            self._transactions.announce(seq, seconds)
+        for seq, seconds, source in deadlines:
+            self._transactions.announce(seq, seconds, source)
         try:
             journal.commit(ends=False)
         except NotRecorded:
-            for seq, _ in deadlines:
+            for seq, _, _ in deadlines:
                 self._transactions.drop(seq)
             raise
         return numbers

@@ -164,12 +164,16 @@ class Transactions:
             request.atomic = request.undecided = True
         if envelope.confirm is not None:
             if not request.seq:
-                self._unconfirmed.announce(request.revision, envelope.confirm)
+                self._unconfirmed.announce(request.revision, envelope.confirm, envelope.source)
             self._unconfirmed.note(request.revision, changes)
 
-    def announce(self, seq: int, seconds: float) -> None:
+    def announce(self, seq: int, seconds: float, source: str) -> None:
         """A request is about to be recorded which is to be taken back after so long unless it is confirmed."""
-        self._unconfirmed.announce(seq, seconds)
+        self._unconfirmed.announce(seq, seconds, source)
+
+    def source_unconfirmed(self, revision: int) -> str | None:
+        """Whose it is what waits to be confirmed; None where it does not wait, or that is not known."""
+        return self._unconfirmed.source(revision)
 
     def drop(self, revision: int) -> None:
         """Nothing of it is to be taken back any more."""

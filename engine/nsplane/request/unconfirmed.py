@@ -68,10 +68,10 @@ class Unconfirmed:
                 self.drop(revision)
         return len(self._waiting) < WAITING_MOST and self.items < ITEMS_MOST
 
-    def announce(self, revision: int, seconds: float) -> None:
+    def announce(self, revision: int, seconds: float, source: str) -> None:
         """From now on it waits; what it changes is yet to be noted."""
-        known = {"boot": self._boot, "at": boot_time() + seconds, "deadline": time.time() + seconds, "changes": None, "left": []}
-        self._state.save(KIND, str(revision), known)
+        known = {"boot": self._boot, "at": boot_time() + seconds, "deadline": time.time() + seconds, "source": source}
+        self._state.save(KIND, str(revision), known | {"changes": None, "left": []})
         self._wait(revision, seconds)
 
     def note(self, revision: int, changes: list[Change]) -> None:
@@ -156,6 +156,13 @@ class Unconfirmed:
         self._state.save(KIND, str(revision), known)
         self._wait(revision, known["at"] - boot_time())
         self._keep(revision, self.changes(revision), known["left"])
+
+    def source(self, revision: int) -> str | None:
+        """Whose it is; None of one that does not wait, or was made before that was noted."""
+        if revision not in self._waiting:
+            return None
+        source: str | None = self._state.saved(KIND)[str(revision)].get("source")
+        return source
 
     def deadline(self, revision: int) -> float | None:
         """When it will be taken back, in seconds since the epoch; None of one that does not wait."""
