@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm bench screenshots docs man stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c fuzz test-py test-vm soak bench screenshots docs man stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -126,6 +126,11 @@ test-vm: packages emulator build .venv/.dev build/c/build.ninja
 		tests/vm/run-in-vm -k $$kernel -t 14400 sh -c \
 			'meson test -C build/c --no-rebuild --print-errorlogs --timeout-multiplier 20 && pytest --timeout 3600 tests/engine tests/vm' || exit 1; \
 	done
+
+# A real agent under disturbances that are drawn at random, for SOAK_SECONDS (half an hour); SOAK_SEED=N draws what another one drew.
+# `make test` has four minutes of it.
+soak: packages build .venv/.dev
+	tests/box python -m tests.soak
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
 bench: peers build .venv/.bench

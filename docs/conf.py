@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 NAVIGATION = {
     "Use": ("first-hour", "items", "command-line", "web", "docker", "keeping", "metrics"),
     "Programs": ("client", "protocol", "engine", "c-library"),
-    "Inside": ("architecture", "performance"),
+    "Inside": ("architecture", "performance", "soak"),
 }
 """Pages by the headings that they stand under. One that stands under none fails the build."""
 
