@@ -151,6 +151,17 @@ def test_what_was_acknowledged_until_the_disk_was_full_is_wanted(begin: Callable
     assert agent.stop() == 0
 
 
+def test_the_log_of_many_small_requests_does_not_fill_a_small_disk(begin: Callable[[], RunningAgent], disk: Disk) -> None:
+    """Each takes whole pages of it, however little it says."""
+    disk.grow()
+    agent = begin()
+    client = agent.client()
+    for n in range(1000):
+        client.put([bridge(agent, "a", mtu=1300 + n % 100)]).expect()
+    client.clear()
+    assert agent.stop() == 0
+
+
 def key_of(item: Item) -> str:
     if item["kind"] == "route":
         return f"route/{item['interface']}/{item['dst']}"
