@@ -36,7 +36,7 @@ def main() -> int:
     began = time.monotonic()
     report = soak(given.seconds, seed, given.logs, lambda text: console.print(f"{time.monotonic() - began:6.0f} s  {text}"))
     if not report.held:
-        console.print(*report.story[-STORY:], sep="\n", markup=False, highlight=False)
+        console.print(*report.story[-STORY:], sep="\n", markup=False, highlight=False, soft_wrap=True)
     show(report, console)
     return 0 if report.held else 1
 

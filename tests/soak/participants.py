@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +33,8 @@ LEAVES = 10.0
 """Seconds for one that is ended. One that waits for an agent that is gone ends with the process."""
 REFUSALS = ("not-recorded", "undone", "no-resources")
 """What is said to a request, while disk or descriptors are short, of which nothing was done."""
+CANCELS = 0.2
+"""How often a task stops waiting for its request."""
 READS = 0.1
 """How often a publisher looks whether its word counts."""
 
@@ -140,13 +143,14 @@ class Publisher(Participant):
         except BusError as error:
             if not is_expected(error):
                 raise
-            self.wishes = self._settle([self.wishes, then])
+            if not ask.lapses:
+                self.wishes = self._settle([self.wishes, then])
         else:
-            if ask.lapses:
-                self._lapse()
-            elif self.dice.random() < READS:
+            if not ask.lapses and self.dice.random() < READS:
                 self._settle([then])
             self.wishes = then
+        if ask.lapses:
+            self._lapse()
 
     def leave(self) -> None:
         if self._client is not None:
@@ -189,7 +193,7 @@ def is_expected(error: BusError) -> bool:
 
 
 class AsyncPublishers(Participant):
-    """Several, as tasks of one event loop and on one client of asyncio each; some of their calls are cancelled on the way."""
+    """Several, as tasks of one event loop and on one client of asyncio each."""
 
     def __init__(self, authors: Sequence[AsksForEver], where: Where, seed: int, pause: float) -> None:
         super().__init__("aio", where, seed, pause)
@@ -223,22 +227,15 @@ class AsyncPublisher:
         ask = next(self._asks)
         then = self.wishes if ask.lapses else after(self.wishes, ask.meant)
         more = {field: value for field, value in ask.sent.items() if field not in ("op", "source")}
-        dice = self._among.dice
-        patience = dice.uniform(0, 0.02) if dice.random() < 0.1 else PATIENCE
         try:
-            async with asyncio.timeout(patience):
-                ticket = await (await self._connected()).submit(ask.sent["op"], **more)
-                await ticket
-        except TimeoutError:
-            # On this connection, whatever was asked before is done before what is asked now.
-            assert patience < PATIENCE, f"{self.source}: no answer"
-            self.wishes = await self._settle([self.wishes, then])
+            await self._ask(ask.sent["op"], more)
         except BusError as error:
             if not is_expected(error):
                 raise
-            self.wishes = await self._settle([self.wishes, then])
+            if not ask.lapses:
+                self.wishes = await self._settle([self.wishes, then])
         else:
-            if not ask.lapses and dice.random() < READS:
+            if not ask.lapses and self._among.dice.random() < READS:
                 await self._settle([then])
             self.wishes = then
         if ask.lapses:
@@ -248,6 +245,16 @@ class AsyncPublisher:
         if self._client is not None:
             self._client.close()
         self._client = None
+
+    async def _ask(self, op: str, more: dict[str, Any]) -> None:
+        """Perhaps it is cancelled on the way, and waited for once more: it goes on meanwhile."""
+        client = await self._connected()
+        ticket = await client.submit(op, **more)
+        if self._among.dice.random() < CANCELS:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._among.dice.uniform(0, 0.02)):
+                    await ticket
+        await ticket
 
     async def _connected(self) -> aio.Client:
         while self._client is None:

@@ -191,9 +191,12 @@ def _compare_with_a_fresh_one(world: World, report: Report) -> None:
 
 def _needs(world: World) -> Counter[str]:
     """An agent's descriptors, by what they are of, when nobody is there any more and nothing changes for three seconds."""
-    eventually(
-        lambda: world.ask(lambda client: client.info())["microservice_sources"].get("docker", {}).get("state") == "following"
-    )
+
+    def follows() -> bool:
+        sources = world.ask(lambda client: client.info())["microservice_sources"]
+        return bool(sources.get("docker", {}).get("state") == "following")
+
+    eventually(follows, SETTLES)
     _have_a_large_answer(world)
     before, calm = descriptors(world.agent.process.pid), time.monotonic()
     while time.monotonic() < calm + 3:

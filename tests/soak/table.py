@@ -12,7 +12,7 @@ from .soak import Report
 def show(report: Report, console: Console) -> None:
     console.print(Group(_figures(report), _disturbances(report)))
     for fault in report.faults:
-        console.print(fault, style="red", markup=False, highlight=False)
+        console.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
     verdict = "it held" if report.held else "it did not hold"
     console.print(
         f"{verdict}: {report.seconds:.0f} s, {report.lives} lives of the agent, {report.disturbances.total()} disturbances,"
