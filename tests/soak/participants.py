@@ -285,17 +285,20 @@ class AsyncPublisher:
 
 
 class Subscriber(Participant):
-    """Follows the states of all items, and reads them anew where events were lost: so it knows them at the end."""
+    """Follows the states of all items, and reads them anew where events were lost: so it knows them at the end. `complete`: how it
+    learns that they were."""
 
-    def __init__(self, where: Where, seed: int, pause: float) -> None:
-        super().__init__("subscriber", where, seed, pause)
+    def __init__(self, where: Where, seed: int, pause: float, complete: bool) -> None:
+        super().__init__(f"subscriber{'-to-all' if complete else ''}", where, seed, pause)
+        self._complete = complete
         self.states: dict[str, str] = {}
         self._events: Subscription | None = None
         self._stale = True
 
     def step(self) -> None:
         if self._events is None:
-            self._events = Subscription("item/", endpoint=self.where.events, health=True, waits=True)
+            endpoint = self.where.events
+            self._events = Subscription("item/", endpoint=endpoint, complete=self._complete, health=True, waits=True)
         while (event := self._events.next(0)) is not None:
             match event:
                 case ItemChanged(key=key, state="removed"):

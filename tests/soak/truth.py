@@ -57,8 +57,10 @@ class _Look:
         yield from self._kernel()
         yield from self._others()
         yield from self._borrowed()
-        if self.world.subscriber.states != (states := {key: entry["state"] for key, entry in self.entries.items()}):
-            yield f"a subscriber believes otherwise: {_unlike(states, self.world.subscriber.states)}"
+        states = {key: entry["state"] for key, entry in self.entries.items()}
+        for one in self.world.subscribers:
+            if one.states != states:
+                yield f"{one.name} believes otherwise: {_unlike(states, one.states)}"
 
     def _wanted(self) -> Iterator[str]:
         wanted = {key: (wish.item, wish.source) for key, wish in {**self.wiring, **self.borrowed}.items()}

@@ -100,8 +100,8 @@ class World:
             Publisher(borrower, self.where, self.seed, PAUSES["borrower"]),
         ]
         together = AsyncPublishers(tasks, self.where, self.seed, PAUSES["aio"])
-        self.subscriber = Subscriber(self.where, self.seed, PAUSES["subscriber"])
-        self.participants: list[Participant] = [*publishers, together, self.subscriber]
+        self.subscribers = [Subscriber(self.where, self.seed, PAUSES["subscriber"], complete) for complete in (False, True)]
+        self.participants: list[Participant] = [*publishers, together, *self.subscribers]
         self.wanting: list[Wanting] = [*publishers, *together.publishers]
         self.borrower, self.leaver = borrower.source, "leaver"
 
