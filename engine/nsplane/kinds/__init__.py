@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from threading import RLock
 from typing import Any, get_args
 
 import msgspec
@@ -87,10 +88,18 @@ class _OfKind(msgspec.Struct):
 _kind_decoder = msgspec.msgpack.Decoder(_OfKind)
 
 
-@cache
+_decoders: dict[str, msgspec.msgpack.Decoder[Interface]] = {}
+_one_at_a_time = RLock()
+"""msgspec has the fields of a class be found by others before it knows all their types: what is decoded then ends the process."""
+
+
 def _decoder(kind: str) -> msgspec.msgpack.Decoder[Interface]:
     """A kind's: what its fields are takes milliseconds to find out, and of most kinds an agent never sees an item."""
-    return msgspec.msgpack.Decoder(STRUCTS[kind])
+    known = _decoders.get(kind)
+    if known is None:
+        with _one_at_a_time:
+            known = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.msgpack.Decoder(STRUCTS[kind]))
+    return known
 
 
 @cache
