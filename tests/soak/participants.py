@@ -166,17 +166,18 @@ class Publisher(Participant):
         return self._client
 
     def _read(self) -> dict[str, Item]:
+        """What the agent wants of it. A request that was interrupted may still be on its way, on this connection, or wait behind
+        another's atomic one: behind a change of nothing it is done, or never will be."""
         while True:
             try:
+                self._connected().delete([])
                 return {entry["key"]: entry["item"] for entry in self._connected().get(source=self.source)}
-            except Unreachable:
-                self.leave()
-                self._client = None
-                if not self.waits():
+            except BusError as error:
+                if not is_expected(error) or not self.waits():
                     raise
 
     def _settle(self, possible: Sequence[Wishes]) -> Wishes:
-        """Which is so. A request that was lost with its agent is done now, or never will be."""
+        """Which is so."""
         return of_these(self.source, self._read(), possible)
 
     def _lapse(self) -> None:
@@ -268,10 +269,11 @@ class AsyncPublisher:
     async def _read(self) -> dict[str, Item]:
         while True:
             try:
-                return {entry["key"]: entry["item"] async for entry in (await self._connected()).get(source=self.source)}
-            except Unreachable:
-                self.close()
-                if not self._among.waits():
+                client = await self._connected()
+                await client.delete([])
+                return {entry["key"]: entry["item"] async for entry in client.get(source=self.source)}
+            except BusError as error:
+                if not is_expected(error) or not self._among.waits():
                     raise
 
     async def _settle(self, possible: Sequence[Wishes]) -> Wishes:
