@@ -29,7 +29,7 @@ class Figure:
 
 
 FIGURES = (
-    Figure("agent: memory", "MiB", 3, 0.05),
+    Figure("agent: memory", "MiB", 6, 0.05),
     Figure("agent: descriptors", "", 3, 0.05),
     Figure("agent: threads", "", 1),
     Figure("agent: namespaces held", "", 3, 0.05),
