@@ -1,5 +1,5 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator newer-docker test-c fuzz test-py test-vm test-deb bench \
+.PHONY: build demo test lint format pictures packages npm peers frr emulator newer-docker test-c fuzz test-py test-vm test-deb soak bench \
 	screenshots docs man deb stubs clean
 .NOTPARALLEL:
 
@@ -147,6 +147,11 @@ build/root/.made:
 	debootstrap --variant=minbase --include=libstdc++6,python3,systemd-sysv "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(@D) \
 		"$$(apt-get indextargets --format '$$(REPO_URI)' | head -n 1)" >build/root.log
 	@touch $@
+
+# A real agent under disturbances that are drawn at random, for SOAK_SECONDS (half an hour); SOAK_SEED=N draws what another one drew.
+# `make test` has four minutes of it.
+soak: packages build .venv/.dev
+	tests/box python -m tests.soak
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
 bench: peers build .venv/.bench

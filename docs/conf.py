@@ -25,7 +25,7 @@ NAVIGATION = {
         "metrics",
     ),
     "Programs": ("client", "protocol", "engine", "c-library"),
-    "Inside": ("architecture", "performance", "../SECURITY"),
+    "Inside": ("architecture", "performance", "soak", "../SECURITY"),
 }
 """Pages by the headings that they stand under. One that stands under none fails the build."""
 

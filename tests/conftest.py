@@ -33,3 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     half = len(machines) // 2
     first, second, third, last = (others[len(others) * quarter // 4 : len(others) * (quarter + 1) // 4] for quarter in range(4))
     items[:] = [*machines[:half], *first, *kills, *second, *machines[half:], *third, *last]
+    for item in [item for item in items if item.get_closest_marker("begins_a_worker")]:
+        items.remove(item)
+        items.insert(len(items) * 3 // 4 + 2, item)  # where the last of them begins, and nothing else that is long

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import zmq
 
 from . import blocks, operations
-from .connection import Connection, raise_first
+from .connection import Connection, close, raise_first
 from .errors import BusError, TimedOut, Unreachable
 from .exchange import InFlight, Item, Wait, listed
 from .keys.pair import Key
@@ -42,7 +42,8 @@ class Ticket(InFlight, gc=False, eq=False):
     def reply(self, timeout: float | None = None) -> bytes:
         """The reply as it came. Raises BusError where the request was refused, TimedOut where nothing came, Interrupted where the
         connection was lost."""
-        self._client.await_reply(self, timeout)
+        if not self._is_settled:
+            self._owner().await_reply(self, timeout)
         return self._taken()
 
     def result(self, timeout: float | None = None) -> Result:
@@ -98,6 +99,7 @@ class Client(Connection[Ticket]):
         refuse_unreachable(self.endpoint)
         self._connect()
         self._socket.setsockopt(zmq.SNDTIMEO, int(timeout * 1000))
+        self._close_when_dropped(close)
         self._polled: list[Any] = [(self._socket, zmq.POLLIN), (self._monitor, zmq.POLLIN)]
         self._looked = 0.0
 

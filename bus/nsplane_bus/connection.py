@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -48,7 +49,7 @@ class Connection(Requester, Generic[T]):
         self.window_bytes = window_bytes
         self.check = check
         self._events = events
-        self._exchange: Exchange[T] = Exchange(self, ticket, self.endpoint, window, window_bytes, resubmit, settled)
+        self._exchange: Exchange[T] = Exchange(weakref.ref(self), ticket, self.endpoint, window, window_bytes, resubmit, settled)
         self._linger = LINGER_MS
         """Milliseconds for what is still to be sent when it is closed: none where nothing was heard of the agent lately."""
         self._answered = -math.inf
@@ -59,6 +60,10 @@ class Connection(Requester, Generic[T]):
 
     def _connect(self) -> None:
         self._socket, self._monitor = connect(self.endpoint, self.window, self.key)
+
+    def _close_when_dropped(self, close: "Callable[[Exchange[T], zmq.Socket[bytes], zmq.Socket[bytes]], object]") -> None:
+        """Has its parts closed so when nobody holds it any more; what is open at the end of the process ends with that."""
+        weakref.finalize(self, close, self._exchange, self._socket, self._monitor).atexit = False
 
     def _in_flight(self) -> list[T]:
         return list(self._exchange.in_flight.values())
@@ -83,15 +88,7 @@ class Connection(Requester, Generic[T]):
         return TimedOut(f"no room in the window of {self.window} requests within {self.timeout:g} s: replies come too slowly")
 
     def _send_at_once(self) -> None:
-        """Sends what ZeroMQ has room for."""
-        exchange = self._exchange
-        while message := exchange.first_message():
-            try:
-                self._socket.send(message[0], zmq.DONTWAIT)
-            except zmq.Again:
-                break
-            exchange.outgoing.popleft()
-        exchange.forget()
+        send_at_once(self._exchange, self._socket)
 
     def _take_news(self) -> None:
         """Whether the connection was lost, or is there again. The replies that have come are to be taken in before."""
@@ -110,16 +107,33 @@ class Connection(Requester, Generic[T]):
 
     def _disconnect(self) -> None:
         """Hands over what is still to be sent, and closes whatever comes of it."""
-        exchange = self._exchange
-        exchange.close_message()
-        exchange.connected()
+        close(self._exchange, self._socket, self._monitor, self._linger)
+
+
+def send_at_once(exchange: Exchange[T], socket: "zmq.Socket[bytes]") -> None:
+    """Sends what ZeroMQ has room for."""
+    while message := exchange.first_message():
         try:
-            self._send_at_once()
-        finally:
-            exchange.close()
-            self._socket.disable_monitor()
-            self._monitor.close()
-            self._socket.close(linger=self._linger)
+            socket.send(message[0], zmq.DONTWAIT)
+        except zmq.Again:
+            break
+        exchange.outgoing.popleft()
+    exchange.forget()
+
+
+def close(exchange: Exchange[T], socket: "zmq.Socket[bytes]", monitor: "zmq.Socket[bytes]", linger: int = LINGER_MS) -> None:
+    """Hands over what is still to be sent, and closes whatever comes of it. Does nothing where that is done."""
+    if exchange.closed:
+        return
+    exchange.close_message()
+    exchange.connected()
+    try:
+        send_at_once(exchange, socket)
+    finally:
+        exchange.close()
+        socket.disable_monitor()
+        monitor.close()
+        socket.close(linger=linger)
 
 
 def raise_first(tickets: Iterable[InFlight]) -> None:

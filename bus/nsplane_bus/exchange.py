@@ -67,7 +67,8 @@ class InFlight(msgspec.Struct, gc=False, eq=False):
     """A request, from when it is taken up until its reply is here: what the tickets of all clients are."""
 
     # Without `gc`: who keeps a hundred thousand of these does not have the garbage collector go through them again and again.
-    _client: Any
+    _client: "weakref.ref[Any]"
+    """Not the client itself: that has its tickets, which the garbage collector does not go through."""
     id: int
     op: str
     size: int
@@ -84,6 +85,17 @@ class InFlight(msgspec.Struct, gc=False, eq=False):
     def done(self) -> bool:
         """Whether its reply is here (of those that have come; nothing is received)."""
         return self._reply is not None
+
+    @property
+    def _is_settled(self) -> bool:
+        return self._reply is not None or self._error is not None
+
+    def _owner(self) -> Any:
+        """The client. Closed where it is there no more."""
+        client = self._client()
+        if client is None:
+            raise Closed("the client is closed, for nobody holds it any more")
+        return client
 
     def _failure(self) -> BusError | None:
         refusal = self._refusal
@@ -121,12 +133,13 @@ _decode_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
 class Exchange(Generic[T]):
-    """What is in flight between one client and one agent. `ticket` makes what stands for a request, `settled` (where there is one)
-    is told of each that has its reply, or never gets it. `window` and `window_bytes` bound what is in flight."""
+    """What is in flight between one client and one agent. `ticket` makes what stands for a request, with a reference to the client,
+    `settled` (where there is one) is told of each that has its reply, or never gets it. `window` and `window_bytes` bound what is
+    in flight."""
 
     def __init__(
         self,
-        client: object,
+        client: "weakref.ref[Any] | None",
         ticket: Callable[..., T],
         endpoint: str,
         window: int,
@@ -347,7 +360,7 @@ class Exchange(Generic[T]):
 
     def close(self) -> None:
         self.closed = True
-        self.in_flight.clear()  # tickets hold the client
+        self.in_flight.clear()
         self._log.clear()
         self._repeated.clear()
         self.outgoing.clear()

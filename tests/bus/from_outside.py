@@ -43,9 +43,10 @@ def shown(netns: str | Path) -> list[Any]:
     return [json.loads(part.strip() or "[]") for part in done.stdout.split("%\n")]
 
 
-def seen(netns: str, foreign: str) -> Seen:
-    """What a named namespace has. Links whose names begin with `foreign`, and `lo`, are others'."""
-    links, routes4, routes6, neighbours = shown(f"/run/netns/{netns}")
+def seen(netns: str | Path, foreign: str) -> Seen:
+    """What a namespace has that has a name, or that is behind an nsfs path. Links whose names begin with `foreign`, and `lo`, are
+    others'."""
+    links, routes4, routes6, neighbours = shown(Path("/run/netns", netns))
     found = Seen()
     for link in links:
         name, addresses = link["ifname"], _addresses(link)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import random
@@ -17,36 +16,10 @@ import pytest
 from nsplane_bus import BusError, Client
 
 from .conftest import NETNS, RunningAgent, eventually, left_of, start_agent
+from .disk import Disk
 
 Item = dict[str, Any]
 _numbers = itertools.count(1)
-
-
-class Disk:
-    """A small file system, and a file that fills it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._filler = path / "filler"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "nsplane-test", path], check=True)
-
-    def fill(self) -> None:
-        with self._filler.open("ab", buffering=0) as file:
-            try:
-                while file.write(bytes(4096)):
-                    pass
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-
-    def free(self) -> None:
-        self._filler.unlink()
-
-    def grow(self) -> None:
-        subprocess.run(["mount", "-o", "remount,size=8m", self.path], check=True)
-
-    def remove(self) -> None:
-        subprocess.run(["umount", self.path], check=True)
 
 
 @pytest.fixture
@@ -174,6 +147,17 @@ def test_what_was_acknowledged_until_the_disk_was_full_is_wanted(begin: Callable
     client = agent.client()
     client.put([bridge(agent, "late")]).expect()
     assert keys(client) == {*wanted, "interface/late"}
+    client.clear()
+    assert agent.stop() == 0
+
+
+def test_the_log_of_many_small_requests_does_not_fill_a_small_disk(begin: Callable[[], RunningAgent], disk: Disk) -> None:
+    """Each takes whole pages of it, however little it says."""
+    disk.grow()
+    agent = begin()
+    client = agent.client()
+    for n in range(1000):
+        client.put([bridge(agent, "a", mtu=1300 + n % 100)]).expect()
     client.clear()
     assert agent.stop() == 0
 

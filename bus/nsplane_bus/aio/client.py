@@ -7,6 +7,7 @@ it. So nothing runs where nothing happens, and nothing is left when it is closed
 import asyncio
 import contextlib
 import functools
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import zmq
 
 from .. import blocks, operations
 from ..client import PAGE
-from ..connection import Connection, raise_first
+from ..connection import Connection, close, raise_first
 from ..errors import Unreachable
 from ..exchange import InFlight, Item, Wait, listed
 from ..keys.pair import Key
@@ -38,7 +39,8 @@ class Ticket(InFlight, gc=False, eq=False):
     async def reply(self, timeout: float | None = None) -> bytes:
         """The reply as it came. Raises BusError where the request was refused, TimedOut where nothing came, Interrupted where the
         connection was lost. Where it is cancelled, the request goes on."""
-        await self._client.await_reply(self, timeout)
+        if not self._is_settled:
+            await self._owner().await_reply(self, timeout)
         return self._taken()
 
     async def result(self, timeout: float | None = None) -> Result:
@@ -93,7 +95,7 @@ class Client(Connection[Ticket]):
             check=check,
             resubmit=resubmit,
             key=key,
-            settled=self._settled,
+            settled=weakly(self._settled),
         )
         self._replies: dict[int, list[asyncio.Future[None]]] = {}
         """Who waits for the reply to a request."""
@@ -109,7 +111,8 @@ class Client(Connection[Ticket]):
         if is_ipc(self.endpoint):
             refuse_unreachable(self.endpoint)
         self._connect()
-        self._readiness = Readiness(self._socket, self._monitor, changed=self._look)
+        self._readiness = Readiness(self._socket, self._monitor, changed=weakly(self._look))
+        self._close_when_dropped(functools.partial(close_in, self._loop, self._readiness))
 
     put = awaited(operations.put)
     delete = awaited(operations.delete)
@@ -422,6 +425,36 @@ class Client(Connection[Ticket]):
     async def _ask_for_events(self, seconds: float | None) -> str:
         self._events = await self._take_steps(operations.events_endpoint(self, seconds))
         return self._events
+
+
+def weakly(method: Callable[P, object]) -> Callable[P, None]:
+    """The method, as long as somebody else holds the client that it is of."""
+    known = weakref.WeakMethod(method)
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        bound = known()
+        if bound is not None:
+            bound(*args, **kwargs)
+
+    return call
+
+
+def close_in(loop: asyncio.AbstractEventLoop, readiness: Readiness, *parts: Any) -> None:
+    """Closes a client's parts in its event loop, whatever thread has let go of it."""
+
+    def close_all() -> None:
+        readiness.close()
+        close(*parts)
+
+    try:
+        is_here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        is_here = False
+    if is_here or loop.is_closed():
+        close_all()
+    else:
+        with contextlib.suppress(RuntimeError):  # It is being closed.
+            loop.call_soon_threadsafe(close_all)
 
 
 def wake(waiting: "asyncio.Future[None]") -> None:

@@ -36,7 +36,9 @@ from nsplane.world.processes import boot_id
 VERSION = kernel.library_version()
 PAGE = 16_384
 CHECKPOINT_BYTES = 32 << 20
-"""When so much has been recorded, a thread begins to move it from SQLite's log into its file."""
+"""When SQLite's log is so long, a thread begins to move it into the file."""
+CHECKPOINT_LEAST = 1 << 20
+"""When it is so long, and longer than what is free on the disk, too."""
 CHECKPOINT_PAGES = 16_000
 """A log of so many pages is moved by the commit that makes it so long: the thread has not come to an end."""
 SNAPSHOT_REQUESTS = 8_192
@@ -255,7 +257,8 @@ class Journal:
             raise NotRecorded(self.trouble) from None
         self.trouble = ""
         size = sum(len(row[5]) + ROW_BYTES for row in appended)
-        self._unmoved += size
+        # The log gets whole pages: of requests, of their ends, and of what is to be remembered.
+        self._unmoved += size + PAGE * (bool(appended) + ends + len(self._unsaved))
         self._grown += size
         self.come += requests
         if ends:
@@ -267,9 +270,14 @@ class Journal:
             damage.write_mark(self._lock, damage.Mark(self.seq, self._boot))
         if self._checkpointer.nearly_done:
             self._checkpointer.finish(self._db)
-        if self._unmoved > CHECKPOINT_BYTES:
+        if self._unmoved > CHECKPOINT_BYTES or (self._unmoved > CHECKPOINT_LEAST and self._unmoved > self._free()):
             self._unmoved = 0
             self._checkpointer.due()
+
+    def _free(self) -> int:
+        """Bytes on the disk."""
+        disk = os.statvfs(self.directory)
+        return disk.f_bavail * disk.f_frsize
 
     def look(self) -> None:
         """NotRecorded where the file is not there any more under its name: what is written would be found by nobody."""

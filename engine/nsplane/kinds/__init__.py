@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from threading import RLock
 from typing import Any, get_args
 
 import msgspec
@@ -126,9 +127,17 @@ class _OfKind(msgspec.Struct):
 _kind_decoder = msgspec.msgpack.Decoder(_OfKind)
 
 
-@cache
+_decoders: dict[type[Interface], msgspec.msgpack.Decoder[Interface]] = {}
+_one_at_a_time = RLock()
+"""msgspec has the fields of a class be found by others before it knows all their types: what is decoded then ends the process."""
+
+
 def _decoder(struct: type[Interface]) -> msgspec.msgpack.Decoder[Interface]:
-    return msgspec.msgpack.Decoder(struct)
+    known = _decoders.get(struct)
+    if known is None:
+        with _one_at_a_time:
+            known = _decoders.get(struct) or _decoders.setdefault(struct, msgspec.msgpack.Decoder(struct))
+    return known
 
 
 @cache

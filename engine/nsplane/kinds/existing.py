@@ -58,6 +58,24 @@ class AdoptedKind(LinkKind):
         link = held.link
         return link is not None and node.wanted_name not in link.names
 
+    def resume(self, node: LinkNode) -> bool:
+        known = node.scope.saved_state.saved("former").get(node.key)
+        if known is None:
+            return True
+        if node.gone and node.scope.awaits_namespaces(node):
+            return False
+        *_, index = where = known["where"]
+        netns = node.scope.netns_at(where, index)
+        link = None if netns is None else netns.links.get(index)
+        if netns is None or link is None:
+            if node.gone:
+                node.scope.saved_state.save("former", node.key, None)
+            return True
+        stays = not node.gone and node.kind is self and node.netns is netns and node.wanted_name in link.names
+        if not stays and index not in netns.holders:
+            node.take(HeldLink(netns, index, self, former=dict(known["was"])))
+        return True
+
     def acquire(self, node: LinkNode, netns: Netns) -> None:
         link = netns.link(node.wanted_name)
         if link is not None and node.claim(netns, link.name):
@@ -169,9 +187,9 @@ def _altnames(held: HeldLink) -> list[str]:
 
 
 def _save_former(node: LinkNode, held: HeldLink) -> None:
-    """How the link was before it was adopted is known after a restart too."""
+    """That the link is adopted is known after a restart too, and how it was before."""
     known = {"where": held.netns.location(held.index), "was": dict(held.former)}
-    save_now(node.scope.saved_state, "former", node.key, known if held.former else None)
+    save_now(node.scope.saved_state, "former", node.key, known)
 
 
 def _saved_former(node: LinkNode, netns: Netns, link: Link) -> dict[str, object]:

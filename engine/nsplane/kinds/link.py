@@ -151,6 +151,11 @@ class LinkKind:
         """Is the item's host name free for its link? Where not: an operation was started, or the node has failed."""
         return True
 
+    def resume(self, node: LinkNode) -> bool:
+        """Takes a link into the node's care that an earlier life has adopted for it as one of this kind, and that is to be given
+        back. False where that is to be seen later."""
+        return True
+
     def adopts(self, link: Link) -> bool:
         """Can somebody else's link be taken over as one of this kind?"""
         return False
@@ -224,6 +229,8 @@ class LinkNode(PortNode):
     _supplied_mtu: int | None = None
     _supplied_vrf_table: int | None = None
     _held: HeldLink | None = None
+    _adopter: LinkKind | None = None
+    """The last kind that it was wanted of whose links others make."""
     _is_outdated = False
     """Has the link something of an earlier item that the kernel cannot be told to forget?"""
     _sets_vlans = False
@@ -243,6 +250,8 @@ class LinkNode(PortNode):
         is_same_kind = self._held is not None and type(self.item) is type(item)
         self._is_outdated |= is_same_kind and kind.withdraws(self.item, item)
         self.kind, self._kept, self.wanted_data, self.found_out, self.birth_fact = kind, None, {}, None, ""
+        if not kind.makes_link:
+            self._adopter = kind
         self.mac = parse_mac(item.mac) or kind.own_mac(self.scope.ownership.agent_id, item)
         self.port = self.port.then(item)
         self.altnames = item.altnames if item.altnames is not None or self.altnames is None else ()
@@ -340,6 +349,9 @@ class LinkNode(PortNode):
             if held.netns.holders.get(held.index) is self:
                 del held.netns.holders[held.index]
             self.scope.drop_later(held.netns)
+
+    def resume(self) -> bool:
+        return self._adopter is None or self._adopter.resume(self)
 
     def notice_loss(self) -> None:
         held = self._held

@@ -10,7 +10,7 @@ import errno
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nsplane.kernel import KernelError, errno_name
 from nsplane.model.items import Interface
@@ -78,6 +78,9 @@ class Scope(Protocol):
         """Deletes a link at the end of this run, or when what is being deleted in its namespace has gone."""
 
     def netns_of(self, fact: str) -> Netns | None: ...
+
+    def netns_at(self, known: Sequence[Any], *index: int) -> Netns | None:
+        """The one of those in play that was known so, with a link or without."""
 
     def held_of(self, fact: str) -> Held | None: ...
 
@@ -190,6 +193,11 @@ class Node(ABC):
     @abstractmethod
     def touch_others(self) -> None:
         """Has others looked at which depend on what this node lacks."""
+
+    @abstractmethod
+    def resume(self) -> bool:
+        """Looks after an object once more that an earlier life had adopted for it, where that is to be given back now. False where
+        it is not known yet whether that is there."""
 
     @abstractmethod
     def notice_loss(self) -> None:
@@ -331,6 +339,8 @@ class Node(ABC):
         if self.busy:
             return
         self.notice_loss()
+        if self.held is None and not self.resume():
+            return
         missing = [] if self.gone else self.lacks(Loss.REMAKE) or self.also_lacks()
         refusal = None if self.gone else self.refusal()
         self._take(decide(self._situation(missing, refusal)), missing, refusal)

@@ -10,7 +10,7 @@ import errno
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nsplane.kernel import RECHECK_REFUSED, Address, Core, KernelError, LinkChange, OpResult
@@ -445,6 +445,9 @@ class Planner:
     def netns_of(self, fact: str) -> Netns | None:
         value = self.facts.get(fact)
         return value if isinstance(value, Netns) else None
+
+    def netns_at(self, known: Sequence[Any], *index: int) -> Netns | None:
+        return self.namespaces.at(known, *index)
 
     def held_of(self, fact: str) -> Held | None:
         value = self.facts.get(fact)

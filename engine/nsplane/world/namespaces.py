@@ -7,8 +7,9 @@ import errno
 import logging
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from socket import AF_INET, AF_INET6
+from typing import Any
 
 from nsplane import kernel
 from nsplane.kernel import IPV6_MIN_MTU, Address, AddressIdentity, Core, Event, EventsLost, KernelError, Link, Monitor
@@ -73,6 +74,11 @@ class Namespaces:
 
     def is_in_play(self, identity: tuple[int, int]) -> bool:
         return identity in self._by_identity
+
+    def at(self, known: Sequence[Any], *index: int) -> Netns | None:
+        """The one that was known so (Netns.location)."""
+        netns = self._by_identity.get((known[1], known[2]))
+        return netns if netns is not None and netns.is_location(known, *index) else None
 
     def create(self, name: str, mark: str) -> Netns:
         """Makes a namespace (EEXIST) whose `lo` bears the mark, and holds it."""
