@@ -64,8 +64,8 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static chromium docker.io fish fonts-liberation graphviz groff-base \
-		mandoc zsh
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static chromium containernetworking-plugins crun docker.io fish \
+		fonts-liberation graphviz groff-base mandoc podman runc zsh
 
 # For the example in Node, where there is one.
 npm: build/npm/node_modules/zeromq

@@ -1,6 +1,7 @@
 """The agent: the engine, its bus, and the loop that turns both."""
 
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -17,10 +18,11 @@ import zmq
 from nsplane import Engine, Journal, machine_id
 
 from .client import Client
-from .docker.child import WatcherProcess
-from .docker.containers import SOURCE
+from .docker.containers import SOURCE as DOCKER
 from .door import Reserve
 from .events import Publisher
+from .gate import SOURCE as GATE
+from .kept import KeptProcess
 from .lock import Lock, refuse_open, refuse_taken
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
 from .router import Router
@@ -167,18 +169,24 @@ def serve(
     state: State | None = None,
     watcher: Sequence[str] | None = None,
     nexthop_objects: bool = False,
+    gate: Sequence[str] | None = None,
 ) -> None:
-    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none)."""
+    """Runs an agent until SIGTERM or SIGINT; with a docker watcher and a gate of its own where these have arguments (perhaps
+    none)."""
     gc.collect()
     gc.freeze()  # what was imported stays: no need to go through it again and again
     with contextlib.ExitStack() as owned:
         agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
-        if watcher is not None:
-            where = ("--bus", endpoints.bus, "--events", endpoints.events)
-            arguments = (*where, *watcher)
-            owned.enter_context(contextlib.closing(WatcherProcess(arguments, lambda: Client(endpoints.bus, SOURCE, timeout=10))))
+        where = ("--bus", endpoints.bus, "--events", endpoints.events)
+        for command, called, source, arguments in (
+            ("gate", "gate", GATE, gate),  # first: a container's start waits for it, and not for the watcher
+            ("watch-docker", "watcher", DOCKER, watcher),
+        ):
+            if arguments is not None:
+                connect = functools.partial(Client, endpoints.bus, source, timeout=10)
+                owned.enter_context(contextlib.closing(KeptProcess(command, called, (*where, *arguments), connect)))
         agent.run()
     log.info("stopped; the network is left as it is")
 

@@ -121,6 +121,7 @@ class Client(Connection[Ticket]):
     wait = blocking(operations.wait)
 
     started = blocking(operations.started)
+    hold_start = blocking(operations.hold_start)
     stopped = blocking(operations.stopped)
     running = blocking(operations.running)
     status = blocking(operations.status)

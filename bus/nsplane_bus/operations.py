@@ -269,23 +269,54 @@ def started(
     self: Requester,
     /,
     label: str,
-    pid: int,
+    pid: int | None = None,
     *,
     container: str | None = None,
     name: str | None = None,
     started_at: float | None = None,
     start_time: int | None = None,
+    netns: str | None = None,
 ) -> Steps[None]:
-    """Says that the microservice with this label runs as process `pid`, since `started_at` (seconds since the epoch); of which
-    `container` and that one's `name`. With the process's `start_time` (clock ticks since the boot, proc_pid_stat(5)) no other
-    that got its PID meanwhile is taken for it. BusError `no-such-process` where it is not there."""
-    about = {"pid": pid, "container": container, "name": name, "started_at": started_at, "start_time": start_time}
+    """Says that the microservice with this label runs as process `pid` (or, where no process is known, in the namespace at the path
+    `netns`), since `started_at` (seconds since the epoch); of which `container` and that one's `name`. With the process's
+    `start_time` (clock ticks since the boot, proc_pid_stat(5)) no other that got its PID meanwhile is taken for it. BusError
+    `no-such-process` where it is not there."""
+    about = {"pid": pid, "container": container, "name": name, "started_at": started_at, "start_time": start_time, "netns": netns}
     yield from _announce(self, "started", label=label, **about)
 
 
-def stopped(self: Requester, /, label: str, pid: int | None = None, *, container: str | None = None) -> Steps[None]:
+def hold_start(
+    self: Requester,
+    /,
+    label: str,
+    pid: int | None = None,
+    *,
+    seconds: float,
+    wait_for: Iterable[str] | None = None,
+    container: str | None = None,
+    name: str | None = None,
+    started_at: float | None = None,
+    start_time: int | None = None,
+    netns: str | None = None,
+) -> Steps[list[str]]:
+    """As started(), and returns when what depends on the label has been applied or, with `wait_for`, when the items with these keys
+    are configured; after `seconds` at the latest. What was still under way then, in words: nothing where all is applied.
+
+    What lacks something that is not just coming, or was refused, is not waited for unless it is named. BusError `no-such-process`
+    where the process is not there, or ends meanwhile; `no-resources` where too many starts are held already."""
+    about = {"pid": pid, "container": container, "name": name, "started_at": started_at, "start_time": start_time, "netns": netns}
+    keys = None if wait_for is None else list(wait_for)
+    request = self.request("microservice", event="started", label=label, wait_for=keys, timeout=seconds, **about)
+    request["wait"] = "applied"
+    waiting: list[str] = (yield from _answer(request, seconds + ANSWER_SECONDS + self.timeout))["waiting"]
+    return waiting
+
+
+def stopped(
+    self: Requester, /, label: str, pid: int | None = None, *, container: str | None = None, netns: str | None = None
+) -> Steps[None]:
     """Says that it does no longer."""
-    yield from _announce(self, "stopped", label=label, pid=pid, container=container)
+    yield from _announce(self, "stopped", label=label, pid=pid, container=container, netns=netns)
 
 
 def running(self: Requester, /, microservices: Iterable[Mapping[str, Any]]) -> Steps[list[str]]:

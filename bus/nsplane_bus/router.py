@@ -132,12 +132,15 @@ class Router:
         """Requests that are followed one by one, and the numbers of their messages."""
         self._ready: set[int] = set()
         """Messages with `replies` to be sent."""
+        self._held: dict[int, set[Request]] = {}
+        """Requests that are held for the one who asked, by the descriptor of its connection: they end with that."""
         # ZeroMQ closes a connection whose frame is over the limit in silence: the disconnects tell.
-        self.door = open_door(self.socket, endpoint, reserve, self.counters)
+        self.door = open_door(self.socket, endpoint, reserve, self.counters, self._gone)
 
     def read(self) -> bool:
         """Hands what waits to the engine, up to a turn's worth. True where more may be waiting."""
         waiting: list[tuple[int, memoryview]] = []
+        frames: dict[int, zmq.Frame] = {}
         size = 0
         more = True
         try:
@@ -152,13 +155,14 @@ class Router:
                     self._last_number += 1
                     self._senders[self._last_number] = Sender(envelope)
                     waiting.append((self._last_number, frame.buffer))
+                    frames[self._last_number] = frame
         except zmq.Again:
             more = False
         if waiting:
-            self._take(waiting)
+            self._take(waiting, frames)
         return more
 
-    def _take(self, waiting: list[tuple[int, memoryview]]) -> None:
+    def _take(self, waiting: list[tuple[int, memoryview]], frames: dict[int, zmq.Frame]) -> None:
         try:
             messages, taken = self.engine.take(waiting)
         except Exception:
@@ -173,7 +177,18 @@ class Router:
                 sender.gathered, sender.left = True, message.requests
         for one in taken:
             self._follow(one)
+            if isinstance(one.request, Request) and one.request.abandoned is not None and not one.request.done:
+                self.door.turn()  # else it might not be known yet that another connection with this descriptor has ended
+                self._held.setdefault(int(frames[one.message].get(zmq.SRCFD)), set()).add(one.request)
         self._send_ready()
+
+    def _gone(self, fd: int) -> None:
+        """A connection has ended."""
+        for request in self._held.pop(fd, ()):
+            _, number = self._followed.pop(id(request))
+            self._reply(number, b"")
+            if request.abandoned is not None:
+                request.abandoned()
 
     def answer(self, done: list[Request]) -> None:
         """Replies to those of the requests done that somebody waits for."""
@@ -182,6 +197,8 @@ class Router:
                 self._count_errors(request)
                 continue
             _, number = self._followed.pop(id(request), (None, 0))
+            if request.abandoned is not None:
+                self._let_go(request)
             if number:
                 self._reply(number, replied(request))
         for number, requests, errors, data in self.engine.answers():
@@ -191,6 +208,13 @@ class Router:
                 self._send(sender.envelope, data)
             self._ended(number, sender, requests)
         self._send_ready()
+
+    def _let_go(self, request: Request) -> None:
+        """It is not held any more."""
+        for fd, held in list(self._held.items()):
+            held.discard(request)
+            if not held:
+                del self._held[fd]
 
     def hold(self) -> bool:
         """Whether requests are to be left where they are for now, because the kernel is behind."""

@@ -143,6 +143,7 @@ struct nsp_core {
 	bool stop, running, paused, defers_wakeup;
 	bool idle;	/* the writer waits for work */
 	bool monitored; /* there is who listens for what others do */
+	bool awaited;	/* somebody wants to know when the writer has done something */
 	bool signals;	/* something was completed, and is told of when the lock is let go of */
 	bool signalled; /* the event is readable, or about to be; it may be though this is not set */
 	int event;

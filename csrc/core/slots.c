@@ -311,6 +311,41 @@ int nsp_slot_info(const struct nsp_core *core, uint32_t number, struct nsp_slot_
 	return 0;
 }
 
+static bool is_busy(const struct nsp_core *core, uint32_t slot, uint32_t id)
+{
+	const struct row *row = table_row(&core->table, id);
+
+	return row->slot == slot && row->list == LIST_OPEN && row->flags & (ROW_QUEUED | ROW_SENT);
+}
+
+uint32_t nsp_slot_busy(struct nsp_core *core, uint32_t number, uint32_t id)
+{
+	struct walk walk;
+
+	if (!nsp_slot_key(core, number))
+		return NIL;
+	core_lock(core);
+	const struct slot *slot = core->slots[number];
+	if (!slot->ready) {
+		id = NIL;
+	} else if (!id || !table_has(&core->table, id) || !is_busy(core, number, id)) {
+		walk_begin(core, &walk, number, LIST_OPEN);
+		while ((id = walk_next(core, &walk)) && !is_busy(core, number, id))
+			;
+		if (id)
+			walk_end(core, &walk);
+	}
+	core_unlock(core);
+	return id;
+}
+
+void nsp_core_await_writer(struct nsp_core *core)
+{
+	core_lock(core);
+	core->awaited = true;
+	core_unlock(core);
+}
+
 int nsp_slot_free(struct nsp_core *core, uint32_t number)
 {
 	int rc = 0;

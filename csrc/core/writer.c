@@ -421,6 +421,15 @@ static bool work(struct writer *writer)
 	return true;
 }
 
+/* Who looks for what rows have come to looks again. */
+static void tell_awaiting(struct nsp_core *core)
+{
+	if (!core->awaited)
+		return;
+	core->awaited = false;
+	core_signal(core);
+}
+
 #define TURNS_AWAY 8
 
 /* Between two pieces of a look: it is not to last for ever, though there is always something else. */
@@ -429,7 +438,7 @@ static void give_way(void *arg)
 	struct writer *writer = arg;
 
 	for (int turn = 0; turn < TURNS_AWAY && !writer->core->stop && work(writer); turn++)
-		;
+		tell_awaiting(writer->core);
 }
 
 void *writer_run(void *arg)
@@ -442,7 +451,9 @@ void *writer_run(void *arg)
 	writer->core = core;
 	core_lock(core);
 	while (!core->stop)
-		if (!work(writer))
+		if (work(writer))
+			tell_awaiting(core);
+		else
 			wait_for_work(core);
 	while (core->queue.count) { /* what nobody wants anything of any more is left as it was found */
 		uint64_t entry = queue_pop(&core->queue);

@@ -52,6 +52,7 @@ from nsplane.request.checks import bad_frame
 from nsplane.request.diff import Diff
 from nsplane.request.information import Information
 from nsplane.request.listing import Listing
+from nsplane.request.starts import Starts
 from nsplane.request.transactions import Transactions
 from nsplane.world.agent_lock import AgentLock
 from nsplane.world.idle_trim import IdleTrim
@@ -133,10 +134,15 @@ class Engine:
             self.agent_id,
         )
         planner.lent.references = self._references
-        self._microservices = Microservices(planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._state)
-        self._announcements = Announcements(self._microservices, self.instance)
+        self._microservices = Microservices(
+            planner.facts, planner.namespaces, watch, unwatch, self._note_microservice, self._state, planner.timers
+        )
+        self._starts = Starts(self._core, planner, self._microservices)
+        self._announcements = Announcements(self._microservices, self._starts, self.instance)
         self._listing = Listing(self._core, planner, self._microservices)
-        self._information = Information(self.agent_id, self.instance, self._core, planner, self._transactions, self._listing)
+        self._information = Information(
+            self.agent_id, self.instance, self._core, planner, self._transactions, self._listing, self._starts
+        )
         watch(self._core.fd)
         watch(planner.timers.fd, planner.timers.fire)
         self._monitors = frozenset((planner.namespaces.monitor.fd, planner.namespaces.route_monitor.fd))
@@ -432,7 +438,7 @@ class Engine:
         return found[0] if found else None
 
     def microservice(self, event: str, label: str, **fields: Any) -> dict[str, Any]:
-        """Announces that a microservice `started` (with `pid`) or `stopped`."""
+        """Announces that a microservice `started` (with `pid`, or the path `netns`) or `stopped`."""
         return self._ask({"op": "microservice", "event": event, "label": label, **fields}, None)
 
     def _ask(self, message: dict[str, Any], timeout: float | None) -> dict[str, Any]:

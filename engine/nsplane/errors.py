@@ -45,7 +45,7 @@ class BadRequest(ValueError):
     """A request that cannot be carried out at all; nothing was changed.
 
     `code` is one of `bad-request`, `unknown-op`, `too-large`, `refused`, `undone`, `no-such-process`, `no-resources`,
-    `not-recorded`, `internal`; `path` names the field; `id` is the request's, where it could be read.
+    `not-recorded`, `cancelled`, `internal`; `path` names the field; `id` is the request's, where it could be read.
     """
 
     def __init__(self, code: str, message: str, path: str = "", id: object = None) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from nsplane_bus import BusError, Client
+from nsplane_bus import BusError, Client, kept
 from nsplane_bus.agent import Agent
-from nsplane_bus.docker import child
-from nsplane_bus.docker.child import WatcherProcess
+from nsplane_bus.kept import KeptProcess
 from nsplane_bus.protocol import endpoints
 
 from .conftest import eventually
@@ -89,9 +88,9 @@ def test_the_doors_go_on(agent: Agent, monkeypatch: pytest.MonkeyPatch, place: s
 def test_a_watcher_that_cannot_be_started_is_started_later(
     agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(child, "AGAIN", 0.01)
+    monkeypatch.setattr(kept, "AGAIN", 0.01)
     monkeypatch.setattr(sys, "executable", "/nonexistent")
-    watcher = WatcherProcess((), lambda: Client(agent.endpoints.bus, "docker", timeout=10))
+    watcher = KeptProcess("watch-docker", "watcher", (), lambda: Client(agent.endpoints.bus, "docker", timeout=10))
     with caplog.at_level(logging.WARNING):
         eventually(lambda: caplog.text.count("the watcher cannot be started: No such file or directory") > 1)
     with Client(agent.endpoints.bus, timeout=20) as client:

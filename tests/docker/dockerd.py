@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
@@ -54,10 +55,28 @@ def run(*command: str, check: bool = True) -> str:
     return printed(ended(*command), check)
 
 
-def program(name: str) -> str:
-    path = shutil.which(name)
-    assert path is not None, f"there is no {name}: apt-get install docker.io busybox-static (`make packages` does)"
-    return path
+def program(name: str, path: str | None = None) -> str:
+    found = shutil.which(name, path=path)
+    assert found is not None, f"there is no {name}: apt-get install docker.io busybox-static (`make packages` does)"
+    return found
+
+
+def runtimes(gate: Path) -> dict[str, object]:
+    """nsplane-runc in front of Debian's runc, for each policy: with much patience, and with little (`-hasty`)."""
+    made = {}
+    for policy in ("open", "closed"):
+        for name, deadline in ((policy, PATIENCE), (f"{policy}-hasty", 1)):
+            arguments = [f"--nsplane-gate={gate}", f"--nsplane-policy={policy}", f"--nsplane-deadline={deadline}"]
+            made[name] = {"path": str(Path(sysconfig.get_path("scripts"), "nsplane-runc")), "runtimeArgs": arguments}
+    return made
+
+
+def install_busybox(tree: Path) -> None:
+    """Makes a folder that is a container's root: of busybox alone."""
+    for folder in ("bin", "etc", "proc", "sys", "tmp"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copy(program("busybox"), tree / "bin/busybox")
+    run("chroot", str(tree), "/bin/busybox", "--install", "-s", "/bin")
 
 
 @dataclass(frozen=True)
@@ -89,15 +108,21 @@ class Container:
 
 
 class Dockerd:
-    """One engine. start() and stop() or kill() may be called again and again; close() takes all of it away."""
+    """One engine. start() and stop() or kill() may be called again and again; close() takes all of it away.
 
-    def __init__(self) -> None:
+    It is Debian's, or that of a folder of programs; `settings` are more of dockerd's configuration. Its runtimes `open`, `closed` and so on
+    ask a gate at `gate`, where there need not be one.
+    """
+
+    def __init__(self, programs: Path | None = None, **settings: object) -> None:
+        self._path = os.environ["PATH"] if programs is None else f"{programs}:{os.environ['PATH']}"
         for needed in ("docker", "dockerd", "containerd", "busybox"):
-            program(needed)
+            program(needed, self._path)
         self.directory = Path(tempfile.mkdtemp(prefix="nspd-"))
         self.name = self.directory.name
         self.socket = self.directory / "docker.sock"
         self.host = f"unix://{self.socket}"
+        self.gate = self.directory / "gate.sock"
         self.starts = 0
         self.running = False
         """Whether it answers: true from the end of start() to the beginning of stop() or kill()."""
@@ -106,7 +131,7 @@ class Dockerd:
         self._processes: list[subprocess.Popen[bytes]] = []
         (self.directory / "containerd").mkdir()
         (self.directory / "containerd/config").write_text(CONTAINERD.format(self.directory))
-        (self.directory / "config").write_text("{}")
+        (self.directory / "config").write_text(json.dumps({"runtimes": runtimes(self.gate), **settings}))
         run("ip", "netns", "add", self.name)
         self._in_netns("ip", "link", "set", "lo", "up")
 
@@ -171,7 +196,7 @@ class Dockerd:
 
     @property
     def cli(self) -> list[str]:
-        return [program("docker"), f"--config={self.directory}/cli", f"--host={self._control}"]
+        return [program("docker", self._path), f"--config={self.directory}/cli", f"--host={self._control}"]
 
     def create(
         self,
@@ -265,9 +290,10 @@ class Dockerd:
 
     def _spawn(self, name: str, *arguments: str) -> None:
         # Not `ip netns exec`, which hides the cgroup mounts.
-        command = ["nsenter", f"--net=/run/netns/{self.name}", program(name), *arguments]
+        command = ["nsenter", f"--net=/run/netns/{self.name}", program(name, self._path), *arguments]
+        environment = os.environ | {"PATH": self._path}
         with (self.directory / "log").open("ab") as log:
-            self._processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+            self._processes.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
     def _what_it_does(self) -> str:
         """Where its processes are in the kernel, and for what the engine and its containerd have waited for minutes."""
@@ -293,10 +319,7 @@ class Dockerd:
     def _import_image(self) -> None:
         """Makes the image of busybox alone: nothing can be pulled where there is no registry."""
         tree = self.directory / "image"
-        for folder in ("bin", "etc", "proc", "sys", "tmp"):
-            (tree / folder).mkdir(parents=True)
-        shutil.copy(program("busybox"), tree / "bin/busybox")
-        run("chroot", str(tree), "/bin/busybox", "--install", "-s", "/bin")
+        install_busybox(tree)
         run("tar", "--directory", str(tree), "--create", "--file", f"{tree}.tar", ".")
         self.docker("import", f"{tree}.tar", IMAGE)
 

@@ -132,6 +132,7 @@ class Client(Connection[Ticket]):
     wait = awaited(operations.wait)
 
     started = awaited(operations.started)
+    hold_start = awaited(operations.hold_start)
     stopped = awaited(operations.stopped)
     running = awaited(operations.running)
     status = awaited(operations.status)

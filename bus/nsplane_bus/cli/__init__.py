@@ -29,6 +29,7 @@ MODULES = {
     "delete": "publish:delete",
     "doctor": "doctor:doctor",
     "exec": "run:execute",
+    "gate": "gate:gate",
     "get": "query:get",
     "graph": "graph:graph",
     "history": "transactions:history",

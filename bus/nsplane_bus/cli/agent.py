@@ -9,6 +9,7 @@ from nsplane.journal import InUse, Lost, NotRecorded
 
 from ..agent import State, serve
 from ..door import CannotListen
+from ..gate import SOCKET
 from ..lock import NotOurOwn, Taken
 from ..privileges import ALL, require
 from .logs import log_options, passed_on
@@ -50,6 +51,14 @@ state_dir = click.option(
 @click.option("--no-docker", is_flag=True, help="Follow no docker engine.")
 @click.option("--docker-host", metavar="URL", help="The docker engine to follow [default: where docker's own client would go].")
 @watcher_options
+@click.option(
+    "--gate",
+    "gate_socket",
+    metavar="[PATH]",
+    is_flag=False,
+    flag_value="",
+    help="Hold the starts of containers at this socket [default: gate.sock in the agent's directory].",
+)
 @log_options
 @where()
 @pass_settings
@@ -67,15 +76,20 @@ def agent(
     environment_key: str,
     label_key: str,
     docker_silence: int,
+    gate_socket: str | None,
 ) -> None:
-    """Run the agent: the bus, the engine behind it, and the docker watcher, until SIGTERM or SIGINT. The network is left as it is
-    then."""
-    keys = ["--environment-key", environment_key, "--label-key", label_key]
-    options = [*passed_on(), *keys, "--docker-silence", str(docker_silence)]
-    watcher = None if no_docker else [*options, *(["--host", docker_host] if docker_host else [])]
+    """Run the agent: the bus, the engine behind it, the docker watcher and, with --gate, the gate, until SIGTERM or SIGINT. The
+    network is left as it is then."""
+    options = [*passed_on(), "--environment-key", environment_key, "--label-key", label_key]
+    host = [docker_host] if docker_host else []
+    watcher = None if no_docker else [*options, "--docker-silence", str(docker_silence), *(["--host", *host] if host else [])]
+    gate = None
+    if gate_socket is not None:
+        path = Path(gate_socket).absolute() if gate_socket else settings.directory / SOCKET
+        gate = [*options, "--socket", str(path), *(["--no-docker"] if no_docker else ["--docker-host", *host] if host else [])]
     require("agent", *ALL)
     try:
         state = None if state_directory == "none" else State(Path(state_directory).absolute(), durable, accept_loss)
-        serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto")
+        serve(settings.directory, settings.endpoints, agent_id, state, watcher, nexthop_objects == "auto", gate)
     except (Taken, NotOurOwn, CannotListen, InUse, Lost, NotRecorded, OSError) as error:
         raise click.ClickException(str(error)) from None

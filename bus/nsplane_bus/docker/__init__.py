@@ -5,7 +5,6 @@ context.py     docker's contexts: where an engine is, by a name
 inspection.py  one inspect a start
 engine.py      connections to an engine, and the stream of its events
 watcher.py     subscribe, list, follow, and begin again for ever
-child.py       the watcher as a process of the agent's
 """
 
 SILENCE = 20

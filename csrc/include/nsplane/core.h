@@ -349,6 +349,13 @@ struct nsp_slot_info {
 };
 NSP_API int nsp_slot_info(const struct nsp_core *core, uint32_t slot, struct nsp_slot_info *info);
 
+/* Is a row of a slot that is ready, and is not configured, still to be written or just being written? The number of such a row, for the next
+ * call, which looks at that one first (0 at first); 0 where there is none. */
+NSP_API uint32_t nsp_slot_busy(struct nsp_core *core, uint32_t slot, uint32_t row);
+
+/* Has the descriptor become readable when the writer has done something next, once. */
+NSP_API void nsp_core_await_writer(struct nsp_core *core);
+
 /* Forgets a slot that has no rows (-EBUSY otherwise). */
 NSP_API int nsp_slot_free(struct nsp_core *core, uint32_t slot);
 

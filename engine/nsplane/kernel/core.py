@@ -236,6 +236,14 @@ class Core(Handle):
         info = ffi.new("struct nsp_slot_info *")
         return (0, 0) if lib.nsp_slot_info(self._raw, slot, info) < 0 else (info.rows, info.unsettled)
 
+    def slot_busy(self, slot: int, row: int = 0) -> int:
+        """A row of a slot that is still to be written or just being written, or 0; `row` is what was returned before."""
+        return int(lib.nsp_slot_busy(self._raw, slot, row))
+
+    def await_writer(self) -> None:
+        """Has `fd` become readable when the writer has done something next, once."""
+        lib.nsp_core_await_writer(self._raw)
+
     def slot_ready(self, slot: int, netns: int, ifindex: int, vrf_table: int) -> None:
         lib.nsp_slot_ready_in_vrf(self._raw, slot, netns, ifindex, vrf_table)
 

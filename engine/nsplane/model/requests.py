@@ -104,20 +104,23 @@ class Get(Envelope, tag="get", kw_only=True):
 
 
 class Running(msgspec.Struct, forbid_unknown_fields=True):
-    """A microservice that runs: the process `pid`, which started at `start_time` (clock ticks since the boot, where known), of the
-    `container` called `name`, where it is of one. `started_at` is in seconds since the epoch."""
+    """A microservice that runs: the process `pid`, which started at `start_time` (clock ticks since the boot, where known), or
+    whatever runs in the namespace `netns` (an absolute path); of the `container` called `name`, where it is of one. `started_at` is
+    in seconds since the epoch."""
 
     label: str
-    pid: int
+    pid: int | None = None
     container: str | None = None
     name: str | None = None
     started_at: float | None = None
     start_time: int | None = None
+    netns: str | None = None
 
 
 class Microservice(Envelope, tag="microservice", kw_only=True):
     """What runs under a label: one that started or stopped, or (`list`) all that run, as this source knows them; or (`status`) how
-    the source itself is."""
+    the source itself is. A start with `wait` `applied` is answered when what depends on the label has been applied or, with
+    `wait_for`, when the items with these keys are configured; or after `timeout` seconds."""
 
     event: Literal["started", "stopped", "list", "status"]
     source: str = "default"
@@ -127,6 +130,10 @@ class Microservice(Envelope, tag="microservice", kw_only=True):
     name: str | None = None
     started_at: float | None = None
     start_time: int | None = None
+    netns: str | None = None
+    wait: Literal["accepted", "applied"] = "accepted"
+    wait_for: tuple[str, ...] | None = None
+    timeout: float | None = None
     microservices: tuple[Running, ...] | None = None
     state: Literal["following", "unreachable", "ended"] | None = None
     message: str = ""
@@ -144,7 +151,11 @@ FIELDS = {str(envelope.__struct_config__.tag): {*envelope.__struct_fields__, "op
 INSIDE = {"microservices": Running.__struct_fields__}
 
 TEXT_LIMIT = 1_024
-"""Bytes of what a source says of itself, and of a container's id and name."""
+"""Bytes of what a source says of itself, of a container's id and name, and of a namespace's path."""
+WAITED_FOR_MOST = 256
+"""Keys that a start may wait for."""
+WAIT_LONGEST = 3_600
+"""Seconds that a start may be held."""
 
 _decoder: msgspec.msgpack.Decoder[AnyEnvelope] = msgspec.msgpack.Decoder(AnyEnvelope)
 _encode = msgspec.msgpack.Encoder().encode
@@ -191,12 +202,31 @@ def _check_announced(envelope: Microservice) -> None:
     announced: list[tuple[str, Microservice | Running]] = [("", envelope)]
     announced += [(f"microservices[{i}].", one) for i, one in enumerate(listed)]
     for path, one in announced:
-        for name in ("container", "name", "message"):
+        for name in ("container", "name", "message", "netns"):
             text = getattr(one, name, None)
             if text is not None and len(text.encode(errors="surrogatepass")) > TEXT_LIMIT:
                 raise BadRequest("bad-request", f"is longer than {TEXT_LIMIT} bytes", path + name, envelope.id)
         if one.started_at is not None and not math.isfinite(one.started_at):
             raise BadRequest("bad-request", "is no finite number", f"{path}started_at", envelope.id)
+        if one.netns is not None and (not one.netns.startswith("/") or "\0" in one.netns):
+            raise BadRequest("bad-request", f"{one.netns!r} is no absolute path", f"{path}netns", envelope.id)
+    _check_wait(envelope)
+
+
+def _check_wait(envelope: Microservice) -> None:
+    if envelope.wait == "applied" and envelope.event != "started":
+        raise BadRequest("bad-request", "only a start can be waited for", "wait", envelope.id)
+    for name in ("wait_for", "timeout"):
+        if getattr(envelope, name) is not None and envelope.wait != "applied":
+            raise BadRequest("bad-request", "wants `wait`: `applied`", name, envelope.id)
+    if len(envelope.wait_for or ()) > WAITED_FOR_MOST:
+        raise BadRequest("bad-request", f"has more than {WAITED_FOR_MOST} keys", "wait_for", envelope.id)
+    for i, key in enumerate(envelope.wait_for or ()):
+        if not 1 <= len(key.encode(errors="surrogatepass")) <= TEXT_LIMIT or "\0" in key:
+            raise BadRequest("bad-request", f"wants 1 to {TEXT_LIMIT} bytes without NUL", f"wait_for[{i}]", envelope.id)
+    if envelope.timeout is not None and not 0 <= envelope.timeout <= WAIT_LONGEST:
+        text = f"{envelope.timeout:g} is not 0 to {WAIT_LONGEST} seconds"
+        raise BadRequest("bad-request", text, "timeout", envelope.id)
 
 
 def refuse_list(envelope: AnyEnvelope, frame: Frame) -> None:
@@ -266,6 +296,8 @@ class Request:
         self._rows = NO_ROWS
         self._body: dict[str, object] | None = None
         self.error: BadRequest | None = None
+        self.abandoned: Callable[[], None] | None = None
+        """To be called when whoever asked has gone: of what would be held for it alone."""
 
     @property
     def done(self) -> bool:

@@ -325,6 +325,14 @@ class Planner:
         """Is an operation under way, or a namespace still to be made or deleted?"""
         return self._more or bool(self._running)
 
+    def is_settled(self, waiter: Node | Slot) -> bool:
+        """Is nothing to be done for it, nor for what it waits for? The rows of a slot are left out."""
+        if isinstance(waiter, Slot):
+            is_due = waiter in self._touched_slots
+        else:
+            is_due = waiter in self._touched or any(waiter in behind for behind in self._looked_at_behind.values())
+        return not is_due and not self._verdicts.is_coming(waiter, self.references)
+
     # ---- operations ----
 
     def operation(self, *nodes: Node) -> Operation:

@@ -59,6 +59,11 @@ class Verdicts:
             else:
                 waiter.report(waiter.state)
 
+    def is_coming(self, waiter: Waiter, references: References) -> bool:
+        """Is it just being made or given up, or what it waits for?"""
+        lacking = list(self._lacking(waiter)) if waiter.missing else []
+        return self._busy(waiter, lacking) is not None or any(map(references.is_coming, lacking))
+
     def _busy(self, waiter: Waiter, lacking: Iterable[str]) -> Node | None:
         """The node with an operation under way that changes the waiter, or those who have the names that it waits for, or brings
         about what is missing."""

@@ -8,65 +8,97 @@ from nsplane.errors import BadRequest, ItemError
 from nsplane.kernel import KernelError
 from nsplane.model.items import check_label
 from nsplane.model.requests import Microservice, Request, Running
-from nsplane.world.microservices import Microservices
+from nsplane.request.starts import Starts
+from nsplane.world.microservices import Instance, Microservices
 
 
 class Announcements:
-    """Requests that say what runs. One is answered when it is recorded, and recorded when what waited for it is under way."""
+    """Requests that say what runs. One is answered when it is recorded, and recorded when what waited for it is under way; a start
+    that is to be held, when that has been applied."""
 
-    def __init__(self, microservices: Microservices, instance: str) -> None:
+    def __init__(self, microservices: Microservices, starts: Starts, instance: str) -> None:
         self._microservices = microservices
+        self._starts = starts
         self._instance = instance
         self._taken: list[tuple[Request, dict[str, object]]] = []
 
     def take(self, envelope: Microservice, request: Request) -> None:
         """Has it known; `answer` answers it. BadRequest."""
-        self._taken.append((request, {"instance": self._instance} | announce(self._microservices, envelope)))
+        body: dict[str, object] = {"instance": self._instance}
+        if envelope.event == "started":
+            if envelope.wait == "applied":
+                self._starts.refuse_more(envelope)
+            instance = start(self._microservices, envelope)
+            if envelope.wait == "applied":
+                self._starts.hold(envelope, request, instance, body)
+                return
+        else:
+            body |= announce(self._microservices, envelope)
+        self._taken.append((request, body))
 
     def answer(self) -> None:
-        """What waited for those that were taken is under way."""
+        """What waited for those that were taken is under way; perhaps it is done, for those that wait for that."""
         taken, self._taken = self._taken, []
         for request, body in taken:
             request.complete(body)
+        self._starts.look()
+
+
+def start(microservices: Microservices, envelope: Microservice) -> Instance:
+    """Has a start known. BadRequest."""
+    about = envelope.pid, envelope.container, envelope.name, envelope.started_at, envelope.start_time, envelope.netns
+    running = Running(_label(envelope), *about)
+    _check(envelope, running, "")
+    _check_place(envelope, running, "")
+    try:
+        return microservices.started(envelope.source, running)
+    except KernelError as error:
+        code = "no-such-process" if error.errno in (errno.ESRCH, errno.ENOENT, errno.EINVAL) else "no-resources"
+        path = "pid" if running.netns is None else "netns"
+        raise BadRequest(code, error.strerror or str(error), path, envelope.id) from None
 
 
 def announce(microservices: Microservices, envelope: Microservice) -> dict[str, object]:
-    """Has it known. Returns what the answer has of it; BadRequest."""
-
-    def refuse(path: str, message: str) -> BadRequest:
-        return BadRequest("bad-request", message, path, envelope.id)
-
-    def check(label: str, pid: int | None, path: str) -> None:
-        try:
-            check_label(label, "label")
-        except ItemError as error:
-            raise refuse(path + "label", error.message) from None
-        if pid is not None and not 1 <= pid < 2**31:
-            raise refuse(path + "pid", f"{pid} is no process number")
-
+    """Has anything else known that is not a start. Returns what the answer has of it; BadRequest."""
     if envelope.event == "status":
         if envelope.state is None:
-            raise refuse("state", "is missing")
+            raise _refuse(envelope, "state", "is missing")
         microservices.heard_of(envelope.source, envelope.state, envelope.message)
         return {}
     if envelope.event == "list":
         if envelope.microservices is None:
-            raise refuse("microservices", "is missing")
+            raise _refuse(envelope, "microservices", "is missing")
         for i, one in enumerate(envelope.microservices):
-            check(one.label, one.pid, f"microservices[{i}].")
+            _check(envelope, one, f"microservices[{i}].")
+            _check_place(envelope, one, f"microservices[{i}].")
         return {"refused": microservices.replace(envelope.source, envelope.microservices)}
-    if envelope.label is None:
-        raise refuse("label", "is missing")
-    check(envelope.label, envelope.pid, "")
-    if envelope.event == "stopped":
-        microservices.stopped(envelope.source, envelope.label, envelope.pid, envelope.container)
-        return {}
-    if envelope.pid is None:
-        raise refuse("pid", "is missing")
-    running = Running(envelope.label, envelope.pid, envelope.container, envelope.name, envelope.started_at, envelope.start_time)
-    try:
-        microservices.started(envelope.source, running)
-    except KernelError as error:
-        code = "no-such-process" if error.errno == errno.ESRCH else "no-resources"
-        raise BadRequest(code, error.strerror or str(error), "pid", envelope.id) from None
+    label = _label(envelope)
+    _check(envelope, Running(label, envelope.pid), "")
+    microservices.stopped(envelope.source, label, envelope.pid, envelope.container, envelope.netns)
     return {}
+
+
+def _label(envelope: Microservice) -> str:
+    if envelope.label is None:
+        raise _refuse(envelope, "label", "is missing")
+    return envelope.label
+
+
+def _check(envelope: Microservice, running: Running, path: str) -> None:
+    try:
+        check_label(running.label, "label")
+    except ItemError as error:
+        raise _refuse(envelope, path + "label", error.message) from None
+    if running.pid is not None and not 1 <= running.pid < 2**31:
+        raise _refuse(envelope, path + "pid", f"{running.pid} is no process number")
+
+
+def _check_place(envelope: Microservice, running: Running, path: str) -> None:
+    if running.pid is None and running.netns is None:
+        raise _refuse(envelope, path + "pid", "is missing")
+    if running.pid is not None and running.netns is not None:
+        raise _refuse(envelope, path + "netns", "is given beside `pid`")
+
+
+def _refuse(envelope: Microservice, path: str, message: str) -> BadRequest:
+    return BadRequest("bad-request", message, path, envelope.id)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from nsplane.kernel import BUCKET_BOUNDS, DRIFT, PERIOD_SECONDS, Core, Figures, Histogram, errno_name, library_version
 from nsplane.plan.planner import Planner
 from nsplane.request.listing import Listing
+from nsplane.request.starts import Starts
 from nsplane.request.transactions import Transactions
 from nsplane.world.longest import Longest
 
@@ -20,7 +21,14 @@ class Information:
     """Version, protocol, instance, limits and counts of an engine."""
 
     def __init__(
-        self, agent_id: str, instance: str, core: Core, planner: Planner, transactions: Transactions, listing: Listing
+        self,
+        agent_id: str,
+        instance: str,
+        core: Core,
+        planner: Planner,
+        transactions: Transactions,
+        listing: Listing,
+        starts: Starts,
     ) -> None:
         self._agent_id = agent_id
         self._instance = instance
@@ -28,6 +36,7 @@ class Information:
         self._planner = planner
         self._transactions = transactions
         self._listing = listing
+        self._starts = starts
         self._started = time.time()
         self._requests: dict[str, Histogram] = {}
         self.turns = Longest()
@@ -50,6 +59,7 @@ class Information:
             **self._listing.totals(),
             "planner": {"longest_turn": self.turns.ever, "longest_turn_lately": self.turns.lately(time.monotonic())},
             "transactions": self._transactions.counts(),
+            "starts": self._starts.counts(),
             "timers": len(self._planner.timers),
             "taken": figures.taken,
             "errors": self._errors(figures),

@@ -35,7 +35,8 @@ def microservice_entry(instance: Instance, stands: bool) -> dict[str, object]:
         "pid": instance.pid,
         "container": instance.container,
         "name": instance.name,
-        "source": instance.source,
+        "source": instance.sources[0],
+        "netns": instance.path,
         "started_at": instance.started_at,
         "current": stands,
     }
@@ -43,7 +44,7 @@ def microservice_entry(instance: Instance, stands: bool) -> dict[str, object]:
 
 def awaited_entry(label: str) -> dict[str, object]:
     """How a microservice is shown that items wait for."""
-    fields = ("pid", "container", "name", "source", "started_at")
+    fields = ("pid", "container", "name", "source", "netns", "started_at")
     return {"key": f"microservice/{label}", "state": "awaited", "label": label, **dict.fromkeys(fields), "current": False}
 
 

@@ -1,4 +1,4 @@
-"""The watcher as a process of the agent's: a process, so that what the SDK does never holds up the bus."""
+"""A command of ours as a process of the agent's: a process, so that nothing that it does ever holds up the bus."""
 
 import logging
 import subprocess
@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import zmq
 
-from ..client import Client
-from ..errors import BusError
+from .client import Client
+from .errors import BusError
 
 log = logging.getLogger("nsplane.agent")
 
@@ -17,17 +17,18 @@ AGAIN = 1.0
 """Seconds before one that has ended is started anew."""
 
 
-class WatcherProcess:
-    """Runs `nsplane watch-docker` with these arguments until it is closed, and starts it anew where it ends. The child ends when
-    its standard input does: so it never outlives the agent, however that ends."""
+class KeptProcess:
+    """Runs `nsplane COMMAND` (which is `called` so in the log) with these arguments until it is closed, and starts it anew where it
+    ends. The child ends when its standard input does: so it never outlives the agent, however that ends."""
 
-    def __init__(self, arguments: Sequence[str], connect_bus: Callable[[], Client]) -> None:
+    def __init__(self, command: str, called: str, arguments: Sequence[str], connect_bus: Callable[[], Client]) -> None:
+        self._called = called
         self._connect_bus = connect_bus
-        self._command = [sys.executable, "-m", "nsplane_bus", "watch-docker", "--until-input-ends", *arguments]
+        self._command = [sys.executable, "-m", "nsplane_bus", command, "--until-input-ends", *arguments]
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._started = threading.Lock()
-        self._thread = threading.Thread(target=self._keep, name="docker watcher", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=called, daemon=True)
         self._thread.start()
 
     def _keep(self) -> None:
@@ -36,7 +37,7 @@ class WatcherProcess:
                 if self._closing.is_set():
                     return
                 process = self._start()
-            trouble = "the watcher cannot be started" if process is None else f"the watcher has ended with code {process.wait()}"
+            trouble = f"the {self._called} " + ("cannot be started" if process is None else f"has ended with code {process.wait()}")
             if not self._closing.is_set():
                 self._tell(trouble)
             self._closing.wait(AGAIN)
@@ -46,7 +47,7 @@ class WatcherProcess:
         try:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
         except OSError as error:
-            log.warning("the watcher cannot be started: %s", error.strerror)
+            log.warning("the %s cannot be started: %s", self._called, error.strerror)
             self._process = None
         return self._process
 
