@@ -98,7 +98,6 @@ static uint32_t carry_out(const struct nsp_run *run, const struct nsp_message *m
 		need(!request.frame == !!request.text);
 		if (!request.frame)
 			continue;
-		need_values(NULL, 0, 0);
 		long count = nsp_core_compare(core, request.frame, origin, i & NSP_FORCE, &data, &len);
 		need_values(data, len, count);
 		count = nsp_core_compare_sweep(core, request.frame, origin, &data, &len);

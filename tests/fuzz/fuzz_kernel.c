@@ -664,16 +664,33 @@ static void operate(struct bytes *steps)
 	free(copy);
 }
 
+/* Whatever is asked while the writer is at work. */
 static void list(uint8_t how)
 {
-	uint64_t cursor = 0;
+	static struct nsp_figures figures;
+	struct nsp_slot_info info;
+	uint64_t cursor = 0, generation;
 	const uint8_t *data;
+	uint32_t origin;
 	size_t len;
 
 	do {
 		long count = nsp_core_rows(core, how & 1 ? "route/" : "", how >> 2, NULL, &cursor, 4, 1024, &data, &len);
 		need_values(data, len, count);
 	} while (cursor);
+	do {
+		long count = nsp_core_items(core, &cursor, 1024, &origin, &data, &len);
+		need_values(data, len, count);
+		need(!count || nsp_core_origin_source(core, origin, &generation));
+	} while (cursor);
+	long count = nsp_core_compare_sweep(core, NULL, nsp_core_origin(core, sources[how & 1], 3), &data, &len);
+	need_values(data, len, count);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		uint32_t slot = nsp_slot_find(core, slots[i]);
+		need(nsp_slot_info(core, slot, &info) == 0 && info.ready == is_ready[i] &&
+		     !strcmp(nsp_slot_key(core, slot), slots[i]));
+	}
+	nsp_core_figures(core, &figures);
 	nsp_core_watch(core, how & 2);
 	nsp_core_changes(core, &data, &len);
 }

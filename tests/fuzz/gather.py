@@ -61,7 +61,7 @@ def reached(target: Path, folders: Iterable[Path]) -> dict[Path, set[str]]:
     with tempfile.TemporaryDirectory() as folder:
         merged, control = Path(folder) / "merged", Path(folder) / "control"
         merged.mkdir()
-        options = ["-merge=1", "-use_counters=0", "-max_len=4096", f"-merge_control_file={control}"]
+        options = ["-set_cover_merge=1", "-use_counters=0", "-max_len=4096", f"-merge_control_file={control}"]
         command = [str(target), *options, str(merged), *(str(path) for path in folders if path.exists())]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
         count, _, *lines = control.read_text().splitlines()
