@@ -19,7 +19,7 @@
 static struct nsp_core *core;
 static struct nsp_turn *turn;
 static struct nsp_frame *frame;
-static uint32_t sources;
+static uint32_t plain_runs; /* of this input: what the first one has put is still there when it is looked at */
 
 /* Gives what waits for interfaces that are not there its verdict, as the planner does. */
 static void settle(void)
@@ -80,12 +80,12 @@ static uint32_t carry_out(const struct nsp_run *run, const struct nsp_message *m
 
 	if (run->plain) {
 		nsp_turn_commit(core, turn, run->first, run->count, 1, message);
-		sources++;
+		plain_runs++;
 		for (uint32_t i = run->first; !run->deletes && i < run->first + run->count; i++) {
 			struct nsp_turn_request request;
 
 			nsp_turn_request(turn, i, &request);
-			if (run->count == 1 && sources == 1)
+			if (run->count == 1 && plain_runs == 1)
 				check_put(request.frame);
 		}
 		return run->count;
@@ -192,7 +192,6 @@ static void check_items(void)
 /* Deletes all, whosever it is. */
 static void clear(void)
 {
-	struct mp_out request = { 0 };
 	uint64_t cursor = 0;
 	const uint8_t *data;
 	uint32_t origin;
@@ -209,7 +208,6 @@ static void clear(void)
 		free(source);
 		cursor = 0;
 	}
-	mp_free(&request);
 	settle();
 	need(!wanted());
 }
@@ -245,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		frame = nsp_frame_new();
 		nsp_core_watch(core, 1);
 	}
-	sources = 0;
+	plain_runs = 0;
 	while (bytes.at < bytes.end && count < MESSAGES) {
 		struct bytes part = take_part(&bytes);
 		struct nsp_message message = { .data = copies[count] = exact(part.at, bytes_left(&part)),

@@ -234,10 +234,8 @@ static void encode(const struct object *object, enum encode_mode mode)
 static void read_object(const struct nlmsghdr *msg)
 {
 	struct object object;
-	struct sock_filter *none = NULL;
 	char text[200];
 
-	(void)none;
 	filter_passes(msg, 4711);
 	if (!object_read(msg, &object))
 		return;
