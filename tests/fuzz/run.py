@@ -60,8 +60,10 @@ def run_target(folder: Path, name: str, seconds: int) -> Outcome:
     ]
     before = set(crashes.glob(f"{name}-*"))
     began = time.monotonic()
+    # What is undefined is an error too, and not only said.
+    environment = os.environ | {"UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1"}
     with log.open("wb") as file:
-        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False, env=environment).returncode
     text = log.read_text(errors="replace")
     stats = {key: int(value) for key, value in re.findall(r"^stat::(\w+): +(\d+)$", text, re.MULTILINE)}
     edges = re.findall(r" cov: (\d+) ", text)
