@@ -1,5 +1,6 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator test-c tsan test-fuzz fuzz corpus test-py test-vm bench screenshots docs man stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator newer-docker test-c tsan test-fuzz fuzz corpus test-py test-vm \
+	test-deb bench screenshots docs man deb stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -14,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Folders are in it too: one changes when a file in it is removed.
 sources := $(shell find csrc engine bus -name __pycache__ -prune -o -print) meson.build meson.options pyproject.toml
 c_files := $(wildcard csrc/*/*.[ch] csrc/include/*/*.h tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*/*.[ch] benchmarks/*/*/*.[ch] examples/c/*.[ch])
-typed := $(wildcard csrc engine bus tests benchmarks docs examples)
+typed := $(wildcard csrc engine bus tests benchmarks debian docs examples)
 
 # What the tests run is a plain install, not an editable one: tests that change privileges and namespaces must not start a
 # compiler on import.
@@ -64,8 +65,8 @@ format: .venv/.dev
 
 # Of Debian, for the tests.
 packages:
-	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static chromium containernetworking-plugins crun docker.io fish \
-		fonts-liberation graphviz groff-base mandoc podman runc zsh
+	@.ci/need iproute2 clang libclang-rt-dev pkgconf libzmq3-dev busybox-static chromium containernetworking-plugins crun debhelper docker.io \
+		fish fonts-liberation graphviz groff-base mandoc podman runc systemd zsh
 
 # For the example in Node, where there is one.
 npm: build/npm/node_modules/zeromq
@@ -75,6 +76,11 @@ build/npm/node_modules/zeromq:
 # For the tests on other kernels.
 emulator:
 	@.ci/need qemu-system-x86 busybox-static kmod xz-utils
+
+# A docker newer than Debian 12's, beside it: where it is, `make test` tests the gate with it too. 70 MB.
+newer-docker: build/newer-docker/dockerd
+build/newer-docker/dockerd: tests/docker/newer-docker .venv/.tools
+	$< $(@D)
 
 # What the benchmarks compare with. (pyroute2 is in .venv.)
 peers:
@@ -137,6 +143,7 @@ corpus: build .venv/.dev build/c/build.ninja build/fuzz/build.ninja
 # Two workers a processor, for tests wait as long as they compute; each in namespaces of its own: what a test makes goes with its
 # worker, also when that is killed.
 test-py: packages npm peers emulator build .venv/.dev
+	@if command -v dh >/dev/null; then $(MAKE) --no-print-directory deb; else echo 'skipped: the package: there is no debhelper'; fi
 	tests/box pytest --tx "$$((2 * $$(nproc)))*popen//python=tests/box python" --dist worksteal
 
 # All tests of the engine and of the C library on the kernels of Debian 12, the oldest that is supported and a newer one, in an
@@ -148,6 +155,20 @@ test-vm: packages emulator build .venv/.dev build/c/build.ninja
 		tests/vm/run-in-vm -k $$kernel -t 14400 sh -c \
 			'meson test -C build/c --no-rebuild --print-errorlogs --timeout-multiplier 20 && pytest --timeout 3600 tests/engine tests/vm' || exit 1; \
 	done
+
+# The package once more, on a Debian that has nothing but what it depends on, from where apt-get gets it. `make test` does it on this
+# machine's own root.
+test-deb: packages deb build/root/.made .venv/.dev
+	@.ci/need lintian
+	lintian --fail-on error,warning build/deb/*.deb
+	NSPLANE_LOWER=$(CURDIR)/build/root tests/box pytest tests/service/test_package.py
+
+build/root/.made:
+	@.ci/need debootstrap
+	@rm -rf build/root
+	debootstrap --variant=minbase --include=libstdc++6,python3,systemd-sysv "$$(. /etc/os-release && echo $$VERSION_CODENAME)" $(@D) \
+		"$$(apt-get indextargets --format '$$(REPO_URI)' | head -n 1)" >build/root.log
+	@touch $@
 
 # Measures everything, and fails where a bar is missed. `python -m benchmarks all --document` makes docs/performance.md.
 bench: peers build .venv/.bench
@@ -171,6 +192,18 @@ man: .venv/.installed
 	@rm -rf build/man
 	python docs/man.py build/man
 	@mkdir -p .venv/share/man && cp -r build/man/. .venv/share/man
+
+# A package for the Debian that this is: build/deb/nsplane_VERSION_ARCHITECTURE.deb. It has all that nsplane needs of Python's in it, as
+# wheels, which are fetched here. They are for Debian's own interpreter.
+deb: build/deb/.built
+build/deb/.built: .venv/.installed $(wildcard debian/* debian/source/* docs/*.md docs/man.py) README.md
+	@.ci/need debhelper dpkg-dev python3-venv
+	@rm -rf build/deb && mkdir -p build/deb/nsplane
+	@test .venv/bin/python3 -ef /usr/bin/python3 || { echo "needed: a .venv with Debian's own interpreter, PYTHON=/usr/bin/python3"; exit 1; }
+	pip wheel -q --no-build-isolation -C build-dir=build/python -w build/deb/wheels '.[metrics,web]'
+	cp -r debian docs LICENSE README.md build/deb/nsplane
+	cd build/deb/nsplane && dpkg-buildpackage --build=binary --no-sign >../log 2>&1 || { cat ../log; exit 1; }
+	@touch $@
 
 # After a change to csrc/include/nsplane/.
 stubs: .venv/.tools

@@ -22,10 +22,11 @@ STOP_SECONDS = 60
 
 
 class RunningAgent(NamedTuple):
-    """Where it is spoken to, and its process, which leads a group of its own and its children."""
+    """Where it is spoken to, its runtime directory, and its process, which leads a group of its own and its children."""
 
     bus: str
     events: str
+    directory: Path
     process: subprocess.Popen[bytes]
 
     @contextlib.contextmanager
@@ -52,7 +53,7 @@ def running_agent(*options: str, environment: Mapping[str, str] | None = None) -
             wait_until(lambda: process.poll() is not None or why_unreachable(where.bus) is None, START_SECONDS)
             if process.poll() is not None:
                 raise AgentFailed(log.read_text())
-            yield RunningAgent(where.bus, where.events, process)
+            yield RunningAgent(where.bus, where.events, Path(directory), process)
             if process.poll() is not None:
                 raise AgentFailed(log.read_text())
         finally:

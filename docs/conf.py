@@ -10,9 +10,21 @@ from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parent.parent
 NAVIGATION = {
-    "Use": ("first-hour", "items", "command-line", "web", "docker", "keeping", "metrics"),
+    "Use": (
+        "first-hour",
+        "install",
+        "items",
+        "command-line",
+        "web",
+        "docker",
+        "gate",
+        "kubernetes",
+        "privileges",
+        "keeping",
+        "metrics",
+    ),
     "Programs": ("client", "protocol", "engine", "c-library"),
-    "Inside": ("architecture", "performance"),
+    "Inside": ("architecture", "performance", "../SECURITY"),
 }
 """Pages by the headings that they stand under. One that stands under none fails the build."""
 
@@ -20,7 +32,7 @@ project = "nsplane"
 release = "".join(re.findall(r"^  version: '(.*)',$", (ROOT / "meson.build").read_text(), re.MULTILINE))
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["README.md", "docs/*.md"]
+include_patterns = ["README.md", "SECURITY.md", "docs/*.md"]
 exclude_patterns = [path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "docs"]
 highlight_language = "none"
 myst_heading_anchors = 4  # as GitHub has them

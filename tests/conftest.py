@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from .docker.dockerd import Dockerd
+from .podman.engine import Podman
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +13,14 @@ def dockerd() -> Iterator[Dockerd]:
     """A docker engine for the session, with an image to run."""
     made = Dockerd()
     made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Podman for the session, with the same image."""
+    made = Podman()
     yield made
     made.close()
 

@@ -41,7 +41,7 @@ def test_each_scenario_tells_both_rates(scenario: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no network namespaces")
 def test_containers_that_start_are_timed_on_both_sides() -> None:
-    command = [sys.executable, "-m", "benchmarks", "start", "--json", "--containers", "2"]
+    command = [sys.executable, "-m", "benchmarks", "start", "--json", "--containers", "2", "--gated", "2"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         out, _ = process.communicate(timeout=180)
     assert process.returncode == 0
@@ -52,6 +52,11 @@ def test_containers_that_start_are_timed_on_both_sides() -> None:
     assert 0 < report["floor"] <= report["floor_worst"]
     assert 0 < report["milliseconds"] <= report["worst"]
     assert report["ratio"] == pytest.approx(report["milliseconds"] / report["floor"], rel=0.01)
+    gate = report["gate"]
+    assert (gate["starts"], gate["complete"]) == (2, 1.0)
+    for name in ("held", "unlabelled_held"):
+        assert 0 < gate[f"{name}_median"] <= gate[f"{name}_p99"]
+    assert [one["side"] for one in report["gated"]] == ["gate", "watcher", "unlabelled"] * 2
     assert not list(NETNS.glob(f"nsp-bench-{process.pid}-*"))
     cgroups = Path("/sys/fs/cgroup")
     assert not [*cgroups.glob(f"nsp-bench-{process.pid}-*"), *cgroups.glob(f"*/nsp-bench-{process.pid}-*")]

@@ -23,6 +23,7 @@ from nsplane.kernel import STATES
 from nsplane.model.requests import AnyEnvelope
 
 from .docker.dockerd import IMAGE, Dockerd
+from .podman.engine import Podman
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -39,6 +40,7 @@ trap 'code=$?; ((code == 3)) || exit $code' ERR
 trap 'code=$?; kill $(jobs -p) 2>/dev/null || :; wait; exit $code' EXIT
 """
 BEGUN = {
+    "nsplane agent --gate": "until [ -S ${NSPLANE_GATE-$NSPLANE_RUNTIME_DIR/gate.sock} ]; do sleep 0.05; done\n",
     "nsplane agent": "until nsplane info >/dev/null 2>&1; do sleep 0.05; done\n",
     "nsplane metrics ": "until (: </dev/tcp/127.0.0.1/9464) 2>/dev/null; do sleep 0.05; done\n",
     "nsplane web": "until (exec 3<>/dev/tcp/127.0.0.1/8480) 2>/dev/null; do sleep 0.05; done\n",
@@ -56,8 +58,13 @@ def pages_with(*languages: str) -> list[Path]:
     return [page for page in PAGES if blocks(page, *languages)]
 
 
-def wants_docker(page: Path) -> bool:
-    return any(text.startswith("docker ") or "\ndocker " in text for _, text in blocks(page, "sh"))
+def wants(page: Path, engine: str) -> bool:
+    return any(text.startswith(f"{engine} ") or f"\n{engine} " in text for _, text in blocks(page, "sh"))
+
+
+def engines(page: Path) -> list[str]:
+    """Whom the page calls."""
+    return [engine for engine in ("docker", "podman") if wants(page, engine)]
 
 
 def by_name(page: Path) -> str:
@@ -83,7 +90,8 @@ def environment() -> Iterator[dict[str, str]]:
     state = tempfile.mkdtemp(prefix="nspt-")
     directory = tempfile.mkdtemp(prefix="nspt-")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    yield os.environ | {"NSPLANE_RUNTIME_DIR": directory, "NSPLANE_STATE_DIR": state, "TMPDIR": directory, "PATH": path}
+    ours = {"NSPLANE_RUNTIME_DIR": directory, "NSPLANE_STATE_DIR": state, "NSPLANE_GATE": f"{directory}/gate.sock"}
+    yield os.environ | ours | {"TMPDIR": directory, "PATH": path}
     shutil.rmtree(directory)
     shutil.rmtree(state)
 
@@ -117,10 +125,22 @@ def left_of(page: Path) -> list[str]:
 def with_docker(dockerd: Dockerd, environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """An environment that leads to a docker engine, which has what a page runs."""
     dockerd.docker("tag", IMAGE, "busybox")
-    yield environment | {"DOCKER_HOST": dockerd.host, "DOCKER_CONFIG": environment["TMPDIR"]}
+    more = {"DOCKER_HOST": dockerd.host, "DOCKER_CONFIG": environment["TMPDIR"], "NSPLANE_GATE": str(dockerd.gate)}
+    yield environment | more
     left = dockerd.containers("--all")
     dockerd.remove_all()
     dockerd.docker("rmi", "busybox")
+    assert not left, "containers are left behind"
+
+
+@pytest.fixture
+def with_podman(podman: Podman, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The same with podman."""
+    podman.podman("tag", IMAGE, "docker.io/library/busybox")
+    yield environment | {"PATH": f"{podman.directory}/bin:{environment['PATH']}"}
+    left = podman.containers()
+    podman.remove_all()
+    podman.podman("rmi", "docker.io/library/busybox")
     assert not left, "containers are left behind"
 
 
@@ -131,15 +151,19 @@ def do_what_it_says(page: Path, environment: dict[str, str]) -> None:
 
 
 @needs_root
-@pytest.mark.parametrize("page", [page for page in pages_with("sh", "python") if not wants_docker(page)], ids=by_name)
+@pytest.mark.parametrize("page", [page for page in pages_with("sh", "python") if not engines(page)], ids=by_name)
 def test_the_commands_and_programs_of_a_page_work(page: Path, environment: dict[str, str]) -> None:
     do_what_it_says(page, environment)
 
 
 @needs_root
-@pytest.mark.parametrize("page", [page for page in PAGES if wants_docker(page)], ids=by_name)
-def test_the_commands_of_a_page_work_with_a_docker_engine(page: Path, with_docker: dict[str, str]) -> None:
-    do_what_it_says(page, with_docker)
+@pytest.mark.parametrize("page", [page for page in PAGES if engines(page)], ids=by_name)
+def test_the_commands_of_a_page_work_with_the_engines_that_it_calls(
+    page: Path, environment: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    for engine in engines(page):
+        environment |= request.getfixturevalue(f"with_{engine}")
+    do_what_it_says(page, environment)
 
 
 @needs_root

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -9,11 +10,14 @@ import struct
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.models.containers import Container
+
+from nsplane_bus.gate.install import program
 
 from ..agent import wait_until
 from ..failures import EngineMissing
@@ -22,6 +26,8 @@ from ..network import NETNS, ip, remove_namespace
 START_SECONDS = 60
 STOP_SECONDS = 60
 IMAGE = "nsplane-bench"
+RUNTIME = "nsplane"
+"""By it starts are held: it asks at `gate` of the engine."""
 PT_INTERP = 3
 NOTHING: Mapping[str, str] = {}
 
@@ -31,6 +37,7 @@ class Engine:
 
     def __init__(self, directory: Path) -> None:
         self.socket = directory / "docker.sock"
+        self.gate = directory / "gate.sock"
         self.host = f"unix://{self.socket}"
         self.client = docker.DockerClient(base_url=self.host)
 
@@ -40,6 +47,16 @@ class Engine:
         return self.client.containers.create(
             IMAGE, ["sleep", "3600"], name=name, network_mode="none", environment=variables, labels=named
         )
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str], **more: Any) -> str:
+        """What a container prints that runs this command and ends."""
+        made = self.client.containers.create(IMAGE, [*command], network_mode="none", environment=dict(environment), **more)
+        try:
+            made.start()
+            made.wait(timeout=STOP_SECONDS)
+            return bytes(made.logs()).decode()
+        finally:
+            made.remove(force=True)
 
     def start_event(self, container: Container) -> int:
         """The time stamp of the event of its (first) start, in nanoseconds since the epoch."""
@@ -73,9 +90,12 @@ def running_engine(name: str) -> Iterator[Engine]:
 
 @contextlib.contextmanager
 def running_daemon(dockerd: str, name: str, directory: Path) -> Iterator[Engine]:
-    log = directory / "log"
+    log, config = directory / "log", directory / "config.json"
+    forwarder = {"path": program("nsplane-runc"), "runtimeArgs": [f"--nsplane-gate={directory}/gate.sock", "--nsplane-deadline=60"]}
+    config.write_text(json.dumps({"runtimes": {RUNTIME: forwarder}}))
     # Not `ip netns exec`: that mounts a /sys of its own, without the cgroups.
     command = ["nsenter", f"--net={NETNS / name}", dockerd, f"--host=unix://{directory}/docker.sock"]
+    command += [f"--config-file={config}"]
     command += [f"--data-root={directory}/root", f"--exec-root={directory}/exec", f"--pidfile={directory}/pid"]
     command += ["--bridge=none", "--iptables=false", "--ip6tables=false", f"--cgroup-parent=/{name}"]
     # Where the machine has a containerd of its own, dockerd uses that: it shall not meet anybody else's containers there.
@@ -143,13 +163,14 @@ def is_dynamic(program: bytes) -> bool:
 
 
 def tree(busybox: Path) -> bytes:
-    """What the image consists of, as a tar archive: busybox, and `sleep`, which is a link to it."""
+    """What the image consists of, as a tar archive: busybox, and `sleep` and `cat`, which are links to it."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(busybox.resolve(), "bin/busybox")
-        sleep = tarfile.TarInfo("bin/sleep")
-        sleep.type, sleep.linkname = tarfile.SYMTYPE, "busybox"
-        tar.addfile(sleep)
+        for name in ("sleep", "cat"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
     return archive.getvalue()
 
 

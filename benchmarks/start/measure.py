@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ..agent import RunningAgent, running_agent
 from ..network import removed_at_the_end
 from .docker_engine import Engine, running_engine
+from .gate import start_gated
 from .report import Start, StartReport
 from .sides import Side, floor_side, nsplane_side
 
@@ -18,18 +19,19 @@ QUIET_SECONDS = 0.5
 """What the start of a container leaves to be done, in the engine and elsewhere, is done meanwhile."""
 
 
-def measure(containers: int) -> StartReport:
-    """Starts so many containers for either side."""
+def measure(containers: int, gated: int) -> StartReport:
+    """Starts so many containers for either side, and so many with the gate and without."""
     prefix = f"nsp-bench-{os.getpid()}"
     bridge = f"{prefix}-nsplane"
     with (
         running_engine(f"{prefix}-docker") as engine,
         floor_side(engine, f"{prefix}-floor", containers) as floor,
         removed_at_the_end(bridge),  # Not before the agent's end: it would make the namespace again.
-        running_agent(environment={"DOCKER_HOST": engine.host}) as agent,
-        nsplane_side(engine, agent, bridge, containers) as nsplane,
+        running_agent("--gate", environment={"DOCKER_HOST": engine.host}) as agent,
     ):
-        return StartReport(scenario="start", rounds=list(start_all(engine, agent, floor, nsplane, containers)))
+        with nsplane_side(engine, agent, bridge, containers) as nsplane:
+            rounds = list(start_all(engine, agent, floor, nsplane, containers))
+        return StartReport(scenario="start", rounds=rounds, gated=list(start_gated(engine, agent, bridge, gated)))
 
 
 def start_all(engine: Engine, agent: RunningAgent, floor: Side, nsplane: Side, containers: int) -> Iterator[Start]:

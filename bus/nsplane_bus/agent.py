@@ -1,6 +1,7 @@
 """The agent: the engine, its bus, and the loop that turns both."""
 
 import contextlib
+import errno
 import functools
 import gc
 import logging
@@ -9,7 +10,8 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +25,9 @@ from .door import Reserve
 from .events import Publisher
 from .gate import SOURCE as GATE
 from .kept import KeptProcess
-from .lock import Lock, refuse_open, refuse_taken
+from .lock import Lock, join, refuse_open, refuse_taken
+from .notify import ServiceManager
+from .privileges import EVERYTHING, KEPT, confine
 from .protocol import FRAME_LIMIT, REQUEST_LIMIT, Endpoints, ipc_path
 from .router import Router
 
@@ -43,7 +47,8 @@ class State(NamedTuple):
 
 
 class Agent:
-    """An agent on a runtime directory, which it holds for itself. Raises lock.Taken where another has it."""
+    """An agent on a runtime directory, which it holds for itself: raises lock.Taken where another has it. Its sockets are for its
+    own user and a `group`, of which this process is a member."""
 
     def __init__(
         self,
@@ -52,15 +57,16 @@ class Agent:
         agent_id: str | None = None,
         state: State | None = None,
         nexthop_objects: bool = False,
+        group: int | None = None,
     ) -> None:
         self.endpoints = endpoints
         self._stopping = False
         with contextlib.ExitStack() as undo:
-            # What is made here is for the agent's own user: an ipc socket's mode follows the umask.
+            # What is made here is for the agent's own user, but where the door says otherwise.
             undo.callback(os.umask, os.umask(0o077))
             for endpoint in endpoints:
                 refuse_open(endpoint)
-            lock = Lock(directory)
+            lock = Lock(directory, group)
             with contextlib.ExitStack() as owned:
                 owned.callback(lock.release)
                 for endpoint in endpoints:
@@ -83,9 +89,9 @@ class Agent:
                 owned.callback(context.destroy, linger=0)  # with all its sockets: one that is left open is waited for, for ever
                 self.reserve = Reserve()
                 owned.callback(self.reserve.close)
-                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve)
+                self.publisher = Publisher(context, endpoints.events, self.engine, self.reserve, group)
                 owned.callback(self.publisher.close)
-                self.router = Router(context, endpoints.bus, self.engine, self.reserve)
+                self.router = Router(context, endpoints.bus, self.engine, self.reserve, group)
                 owned.callback(self.router.close)
                 self.reserve.refill()
                 self._owned = owned.pop_all()
@@ -98,8 +104,10 @@ class Agent:
             "descriptors": self.reserve.counters,
         }
 
-    def run(self) -> None:
-        """Serves until stop() is called."""
+    def run(self, manager: ServiceManager | None = None) -> None:
+        """Serves until stop() is called. Signs of life come from here, and not from a thread of their own: there are none when this
+        does not turn any more."""
+        manager = manager or ServiceManager({})
         router, publisher, engine = self.router, self.publisher, self.engine
         doors = router.door, publisher.door
         always = [router.door.monitor, publisher.door.monitor, publisher.socket, engine.fileno(), self._woken.fileno()]
@@ -110,7 +118,7 @@ class Agent:
             polled: list[Any] = [
                 (one, zmq.POLLIN) for one in (*always, *waited_for, None if held else router.socket) if one is not None
             ]
-            pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms]
+            pauses = [0 if more else None, HELD_MS if held else None, self.reserve.pause_ms, publisher.pause_ms, manager.pause_ms]
             pauses += [door.pause_ms for door in doors]
             # A zmq.Poller does the same, and takes several times as long to say so.
             ready: list[Any] = [one for one, _ in zmq.zmq_poll(polled, min((ms for ms in pauses if ms is not None), default=-1))]
@@ -126,6 +134,19 @@ class Agent:
             more = router.socket in ready and self._guarded(router.read)
             self._guarded(self._answer)
             more = self._guarded(publisher.publish) or more
+            self._guarded(manager.look)
+            if manager.due:
+                manager.alive()
+                self._guarded(lambda: manager.status(self.status()))
+
+    def status(self) -> str:
+        """What there is, in a line."""
+        info = self.engine.info()
+        states: Counter[str] = Counter()
+        for counts in info["items"].values():  # type: ignore[attr-defined]
+            states.update(counts)
+        shown = ", ".join(f"{count} {state}" for state, count in states.items() if count and state != "none")
+        return f"{shown or 'no items'}; {info['namespaces']} namespaces, {info['microservices']} microservices"
 
     def _answer(self) -> None:
         self.router.answer(self.engine.process())
@@ -162,6 +183,13 @@ class Agent:
                 signal.signal(number, handler)
 
 
+def is_listened_at(path: Path) -> bool:
+    """Does somebody take connections at this unix socket, or will he when he has the time?"""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
+        error = connection.connect_ex(str(path))
+    return error in (0, errno.EAGAIN)
+
+
 def serve(
     directory: Path,
     endpoints: Endpoints,
@@ -169,25 +197,42 @@ def serve(
     state: State | None = None,
     watcher: Sequence[str] | None = None,
     nexthop_objects: bool = False,
-    gate: Sequence[str] | None = None,
+    gate: tuple[Path, Sequence[str]] | None = None,
+    group: int | None = None,
+    keep: Iterable[str] = (),
 ) -> None:
-    """Runs an agent until SIGTERM or SIGINT; with a docker watcher and a gate of its own where these have arguments (perhaps
-    none)."""
+    """Runs an agent until SIGTERM or SIGINT; with a docker watcher of its own where that has arguments (perhaps none), and with a
+    gate where that has a socket and arguments.
+
+    Of its privileges it has only those that it needs from then on (privileges.KEPT), and those to `keep`. For a process without
+    other threads.
+    """
+    if group is not None:
+        join(group)
+    if EVERYTHING not in keep:
+        confine((*KEPT, *keep))
     gc.collect()
     gc.freeze()  # what was imported stays: no need to go through it again and again
     with contextlib.ExitStack() as owned:
-        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects)))
+        manager = owned.enter_context(contextlib.closing(ServiceManager()))
+        manager.tell("STATUS=carrying out the journal")
+        agent = owned.enter_context(contextlib.closing(Agent(directory, endpoints, agent_id, state, nexthop_objects, group)))
         owned.enter_context(agent.stopped_by(signal.SIGTERM, signal.SIGINT))
         log.info("listening at %s, events at %s", endpoints.bus, endpoints.events)
         where = ("--bus", endpoints.bus, "--events", endpoints.events)
+        at_gate = None if gate is None else ["--socket", str(gate[0]), *gate[1]]
         for command, called, source, arguments in (
-            ("gate", "gate", GATE, gate),  # first: a container's start waits for it, and not for the watcher
+            ("gate", "gate", GATE, at_gate),  # first: a container's start waits for it, and not for the watcher
             ("watch-docker", "watcher", DOCKER, watcher),
         ):
             if arguments is not None:
                 connect = functools.partial(Client, endpoints.bus, source, timeout=10)
                 owned.enter_context(contextlib.closing(KeptProcess(command, called, (*where, *arguments), connect)))
-        agent.run()
+        # Whoever starts containers after the agent is to find the gate.
+        ready = (lambda: True) if gate is None else functools.partial(is_listened_at, gate[0])
+        manager.tell_when(ready, "READY=1", f"MAINPID={os.getpid()}", f"STATUS={agent.status()}")
+        agent.run(manager)
+        manager.tell("STOPPING=1", "STATUS=stopping; the network is left as it is")
     log.info("stopped; the network is left as it is")
 
 

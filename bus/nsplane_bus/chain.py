@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .client import Client
-from .words import Entry, age, container
+from .words import Entry, age, who
 
 DEPTH = 32
 """So many facts behind one another are followed."""
@@ -52,7 +52,7 @@ def sentence(entry: Entry, waiting: Entry | None) -> str:
             f" {label}` does, or a container with MICROSERVICE_LABEL={label}."
         )
     if state == "running":
-        return f"{key} runs: process {entry['pid']} of {container(entry) or entry['source']}, for {age(entry['started_at'])}."
+        return f"{key} runs: {who(entry)}, for {age(entry['started_at'])}."
     parts = [f"{key} is {state} for {age(entry['since'])} (since {stamp(entry['since'])}, source {entry['source']})"]
     if entry.get("missing"):
         parts.append("it waits for " + ", ".join(entry["missing"]))

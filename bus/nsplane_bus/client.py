@@ -19,7 +19,7 @@ from .connection import Connection, raise_first
 from .errors import BusError, TimedOut
 from .exchange import InFlight, Item, Wait, listed
 from .operations import LOOK_AGAIN_SECONDS, WAITED_FOR, Await, Hear, Listen, Page, Requester, Steps, Submit, decode_result, shown_as
-from .protocol import REQUEST_LIMIT, endpoints, why_unreachable
+from .protocol import REQUEST_LIMIT, endpoints, is_refused, why_unreachable
 from .reach import refuse_unreachable, timed_out
 from .result import Entry, Result
 from .subscription import Subscription
@@ -307,7 +307,7 @@ class Client(Connection[Ticket]):
                 if any(one is self._monitor for one, _ in ready):
                     self._take_news()
                     self._send_queued()
-                return True
+                return self._let_in or not is_refused(self.endpoint)
             if time.monotonic() >= end or (not exchange.resubmit and why_unreachable(self.endpoint)):
                 return False
 

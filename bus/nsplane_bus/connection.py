@@ -48,6 +48,8 @@ class Connection(Requester, Generic[T]):
         """Milliseconds for what is still to be sent when it is closed: none where nothing was heard of the agent lately."""
         self._answered = -math.inf
         """When the last reply came."""
+        self._let_in = False
+        """Whether an agent has ever greeted it."""
 
     def _connect(self) -> None:
         self._socket, self._monitor = connect(self.endpoint, self.window)
@@ -68,6 +70,7 @@ class Connection(Requester, Generic[T]):
     def _hear(self, now: float) -> None:
         """A reply came."""
         self._answered = now
+        self._let_in = True
         self._linger = LINGER_MS
 
     def _no_room(self) -> TimedOut:
@@ -93,6 +96,7 @@ class Connection(Requester, Generic[T]):
                     self._exchange.lost()
                 else:
                     self._exchange.connected()
+                    self._let_in = True
                     self._linger = LINGER_MS
 
     def _disconnect(self) -> None:

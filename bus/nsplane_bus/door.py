@@ -3,6 +3,9 @@
 libzmq ends the process where accept(2) finds no descriptor for a connection to an ipc endpoint. So those are let in by groups whose
 size is known: who connects waits in the queue of a listening socket of ours. When there are descriptors for a whole queue, a new
 socket takes its place at the path, and libzmq gets the old one, to which nobody can come any more.
+
+Whoever gets as far as that, past the mode of the socket, is let in by who it is (SO_PEERCRED, before a byte is read): root, the
+agent's own user and, where there is a group, its members.
 """
 
 import contextlib
@@ -132,8 +135,8 @@ class Reserve:
 
 
 class Door:
-    """The connections to a socket, as its monitor tells of them. `counters` gets `connections` (those there are) and
-    `disconnects`."""
+    """The connections to a socket, as its monitor tells of them. `counters` gets `connections` (those there are),
+    `disconnects`, and `refused` (those that were turned away, by who it was)."""
 
     def __init__(self, to: zmq.Socket[bytes], reserve: Reserve, counters: dict[str, int], ended: Ended) -> None:
         self.socket = to
@@ -143,7 +146,7 @@ class Door:
             zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
         )
         self._counters = counters
-        counters |= {"connections": 0, "disconnects": 0}
+        counters |= {"connections": 0, "disconnects": 0, "refused": 0}
 
     @property
     def waited_for(self) -> int | None:
@@ -199,9 +202,16 @@ class IpcDoor(Door):
     """Lets in by groups. libzmq keeps each one's listening socket as long as one of them is connected: it ends what came through
     a socket with that."""
 
-    def __init__(self, to: zmq.Socket[bytes], path: str, reserve: Reserve, counters: dict[str, int], ended: Ended) -> None:
+    def __init__(
+        self, to: zmq.Socket[bytes], path: str, reserve: Reserve, counters: dict[str, int], ended: Ended, group: int | None
+    ) -> None:
         super().__init__(to, reserve, counters, ended)
         self._path = path
+        self._gid = group
+        for uid in {0, os.geteuid()}:
+            to.setsockopt(zmq.IPC_FILTER_UID, uid)
+        if group is not None:  # of whoever is in it, or is among its members in the machine's list
+            to.setsockopt(zmq.IPC_FILTER_GID, group)
         self._groups: dict[str, Group] = {}
         self._passing: list[Group] = []
         self._empty: list[tuple[Group, float]] = []
@@ -219,6 +229,9 @@ class IpcDoor(Door):
             os.fchmod(made.fileno(), 0o600)
             made.bind(name)
             undo.callback(os.unlink, name)
+            if self._gid is not None:
+                os.chown(name, -1, self._gid, follow_symlinks=False)
+                os.chmod(name, 0o660)
             made.listen(self.reserve.queue)
             os.rename(name, self._path)
             undo.pop_all()
@@ -275,6 +288,12 @@ class IpcDoor(Door):
         if group is not None:  # else somebody came so late that nobody was expected any more
             group.inside += change
             self._note_empty(group, time.monotonic())
+
+    def heard(self, event: int, value: int) -> None:
+        if event == zmq.EVENT_ACCEPT_FAILED and value != errno.ENFILE:  # where it is refused, `value` means nothing
+            if not self._counters["refused"]:
+                log.warning("%s: a user is refused who is not root, nor the agent's own, nor in its group", self._path)
+            self._counters["refused"] += 1
 
     def _note_empty(self, group: Group, now: float) -> None:
         if not group.inside and not group.passing:
@@ -339,12 +358,20 @@ class TcpDoor(Door):
 
 
 def open_door(
-    to: zmq.Socket[bytes], endpoint: str, reserve: Reserve, counters: dict[str, int], ended: Ended = lambda _: None
+    to: zmq.Socket[bytes],
+    endpoint: str,
+    reserve: Reserve,
+    counters: dict[str, int],
+    ended: Ended = lambda _: None,
+    group: int | None = None,
 ) -> Door:
-    """Binds a socket. `ended` is called with the descriptor of each connection that has ended. Raises CannotListen."""
+    """Binds a socket, one of a file for this user and a `group`. `ended` is called with the descriptor of each connection that has
+    ended. Raises CannotListen."""
     path = ipc_path(endpoint)
     try:
-        return TcpDoor(to, endpoint, reserve, counters, ended) if path is None else IpcDoor(to, path, reserve, counters, ended)
+        if path is None:
+            return TcpDoor(to, endpoint, reserve, counters, ended)
+        return IpcDoor(to, path, reserve, counters, ended, group)
     except (OSError, zmq.ZMQError) as error:
         raise CannotListen(endpoint, error.strerror or str(error)) from None
 

@@ -41,7 +41,9 @@ BEAT_SECONDS = 1.0
 
 
 class Publisher:
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine, reserve: Reserve) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine, reserve: Reserve, group: int | None = None
+    ) -> None:
         self.engine = engine
         self.socket = context.socket(zmq.XPUB)
         self.socket.setsockopt(zmq.LINGER, 0)
@@ -61,7 +63,7 @@ class Publisher:
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._seq = 0
         self._lost = 0
-        self.door = open_door(self.socket, endpoint, reserve, self.counters, lambda peer: self._taken_up.pop(peer, None))
+        self.door = open_door(self.socket, endpoint, reserve, self.counters, self._forget, group)
         engine.watch(False)
 
     def take_subscriptions(self) -> None:
@@ -119,6 +121,9 @@ class Publisher:
             finally:
                 connection.detach()
         return False
+
+    def _forget(self, peer: int) -> None:
+        self._taken_up.pop(peer, None)
 
     @property
     def pause_ms(self) -> int | None:

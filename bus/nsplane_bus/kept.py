@@ -24,7 +24,7 @@ class KeptProcess:
     def __init__(self, command: str, called: str, arguments: Sequence[str], connect_bus: Callable[[], Client]) -> None:
         self._called = called
         self._connect_bus = connect_bus
-        self._command = [sys.executable, "-m", "nsplane_bus", command, "--until-input-ends", *arguments]
+        self._command = [sys.executable, "-P", "-m", "nsplane_bus", command, "--until-input-ends", *arguments]
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._started = threading.Lock()

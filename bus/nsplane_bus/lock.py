@@ -21,7 +21,7 @@ class NotOurOwn(Exception):
 class Lock:
     """An flock on a file that holds the PID of who has it and is gone when nobody has."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, group: int | None = None) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_shared(directory)
         self.path = directory / "lock"
@@ -37,6 +37,11 @@ class Lock:
             if self._is_the_file():
                 break
             os.close(self.fd)
+        try:
+            open_to(group, directory)
+        except OSError:
+            self.release()
+            raise
         os.truncate(self.fd, 0)
         os.pwrite(self.fd, f"{os.getpid()}\n".encode(), 0)
 
@@ -56,9 +61,31 @@ def refuse_shared(directory: Path) -> None:
     found = directory.stat()
     if found.st_uid != os.geteuid():
         raise NotOurOwn(f"the runtime directory {directory} belongs to user {found.st_uid}, and the agent is user {os.geteuid()}")
-    if found.st_mode & 0o077:
+    if found.st_mode & 0o027:
         mode = stat.S_IMODE(found.st_mode)
         raise NotOurOwn(f"the runtime directory {directory} is open to others (mode {mode:04o}): chmod 700 {directory}")
+
+
+def open_to(group: int | None, directory: Path) -> None:
+    """Members of the group can reach what is in the directory, and not see what that is; nobody else can, whoever could before."""
+    found = directory.stat()
+    if group is not None and found.st_gid != group:
+        os.chown(directory, -1, group)
+    wanted = 0o700 if group is None else 0o710
+    if stat.S_IMODE(found.st_mode) != wanted:
+        directory.chmod(wanted)
+
+
+def join(group: int) -> None:
+    """Makes this process a member of a group, for only members (or CAP_CHOWN) can give files to it. Raises NotOurOwn."""
+    groups = os.getgroups()
+    if group in (os.getegid(), *groups):
+        return
+    try:
+        os.setgroups([*groups, group])
+    except PermissionError:
+        why = f"user {os.geteuid()} is not in it, and without CAP_SETGID cannot be (systemd: SupplementaryGroups={group})"
+        raise NotOurOwn(f"the bus cannot be opened to the group {group}: {why}") from None
 
 
 def refuse_open(endpoint: str) -> None:

@@ -5,10 +5,11 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
-from nsplane.kernel import enter_netns, list_netns, open_netns_name, open_netns_pid, unshare_netns
+from nsplane.kernel import enter_netns, list_netns, open_netns, open_netns_name, open_netns_pid, unshare_netns
 
 from .client import Client
 from .errors import BusError
@@ -17,6 +18,8 @@ FORWARDED = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 )
 SI_KERNEL = 0x80
+SIGNAL_SECONDS = 0.5
+"""How often one that is held looks for signals."""
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
@@ -77,12 +80,23 @@ class Child:
         self.code = code if code >= 0 else 128 - code
 
 
-def run(connect: Callable[[], Client], label: str, command: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Held:
+    """For how long a start is held (`seconds`, at most), for which items where some are named, and what becomes of it when that was
+    not enough: with `closed` there is none, otherwise `warn` is told."""
+
+    seconds: float
+    wait_for: tuple[str, ...] | None
+    closed: bool
+    warn: Callable[[str], object]
+
+
+def run(connect: Callable[[], Client], label: str, command: Sequence[str], held: Held) -> int:
     """Runs a command in a new network namespace and announces it as the microservice `label` while it lasts.
 
-    It is announced before it begins. Returns its exit code, 128 + N where signal N ended it; signals are passed on to it.
-    Raises BusError, and starts nothing, where the agent does not answer or refuses; CannotStart where there is no such
-    command. For the main thread of a process without others.
+    It begins when what depends on the label has been applied. Returns its exit code, 128 + N where signal N ended it; signals are
+    passed on to it. Raises BusError, and starts nothing, where the agent does not answer or refuses; CannotStart where there is no
+    such command, or not all was applied in time and it is not to begin so. For the main thread of a process without others.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     former = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
@@ -90,8 +104,10 @@ def run(connect: Callable[[], Client], label: str, command: Sequence[str]) -> in
         child = Child(command, former)
         try:
             with connect() as client:
-                client.started(label, child.pid, started_at=time.time())
                 try:
+                    stopped_by = hold(client, label, child, held)
+                    if stopped_by is not None:
+                        return 128 + stopped_by
                     child.release()
                     pass_signals(child)
                 finally:
@@ -102,6 +118,29 @@ def run(connect: Callable[[], Client], label: str, command: Sequence[str]) -> in
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
     return child.code or 0
+
+
+def hold(client: Client, label: str, child: Child, held: Held) -> int | None:
+    """Announces a child and waits until it may begin, or for a signal, which it returns. CannotStart."""
+    started_at = time.time()
+    end = time.monotonic() + held.seconds
+    while True:
+        left = max(0.0, end - time.monotonic())
+        waiting = client.hold_start(
+            label, child.pid, seconds=min(left, SIGNAL_SECONDS), wait_for=held.wait_for, started_at=started_at
+        )
+        if not waiting:
+            return None
+        told = signal.sigtimedwait(FORWARDED, 0)
+        if told is not None:
+            return told.si_signo
+        if left <= SIGNAL_SECONDS:
+            break
+    text = f"not all is applied for {label}: {'; '.join(waiting)}"
+    if held.closed:
+        raise CannotStart(text)
+    held.warn(f"started without all of its network: {text}")
+    return None
 
 
 def pass_signals(child: Child) -> None:
@@ -118,9 +157,8 @@ def enter(client: Client | None, target: str) -> None:
     `client`), into the one under /run/netns. Raises CannotStart."""
     entry = None if client is None else client.entry(f"microservice/{target}")
     try:
-        if entry is not None:
-            fd, pidfd = open_netns_pid(entry["pid"])
-            os.close(pidfd)
+        if entry is not None and entry["state"] != "awaited":
+            fd = open_microservice(entry)
         elif target in list_netns():
             fd = open_netns_name(target)
         else:
@@ -130,6 +168,18 @@ def enter(client: Client | None, target: str) -> None:
         os.close(fd)
     except OSError as error:
         raise CannotStart(f"{target}: {error.strerror}") from None
+
+
+def open_microservice(entry: Mapping[str, Any]) -> int:
+    """Opens the namespace of what runs, as its entry has it. KernelError where that is gone."""
+    return open_netns(entry["netns"]) if entry["pid"] is None else open_process(entry["pid"])
+
+
+def open_process(pid: int) -> int:
+    """Opens the namespace of a process. KernelError (ESRCH) where there is none."""
+    fd, pidfd = open_netns_pid(pid)
+    os.close(pidfd)
+    return fd
 
 
 def execute(command: Sequence[str]) -> NoReturn:

@@ -107,6 +107,24 @@ def why_unreachable(endpoint: str) -> str | None:
     return None
 
 
+def is_refused(endpoint: str) -> bool:
+    """Is a connection to an ipc endpoint closed as soon as it is accepted, every time? Otherwise ZeroMQ's greeting comes."""
+    path = ipc_path(endpoint)
+    return path is not None and _is_closed_at_once(path) and _is_closed_at_once(path)
+
+
+def _is_closed_at_once(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+            return not probe.recv(1)
+        except (ConnectionResetError, BrokenPipeError):
+            return True
+        except OSError:  # nobody listens, or nothing is heard for now
+            return False
+
+
 def error_reply(request_id: object, code: str, message: str, path: str = "") -> bytes:
     error = {"code": code, "message": message, "path": path}
     return msgpack.encode({"id": request_id, "ok": False, "error": error})

@@ -105,7 +105,9 @@ class Sender:
 class Router:
     """The ROUTER socket and the requests that are under way."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine, reserve: Reserve) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, engine: Engine, reserve: Reserve, group: int | None = None
+    ) -> None:
         self.engine = engine
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)
@@ -135,7 +137,7 @@ class Router:
         self._held: dict[int, set[Request]] = {}
         """Requests that are held for the one who asked, by the descriptor of its connection: they end with that."""
         # ZeroMQ closes a connection whose frame is over the limit in silence: the disconnects tell.
-        self.door = open_door(self.socket, endpoint, reserve, self.counters, self._gone)
+        self.door = open_door(self.socket, endpoint, reserve, self.counters, self._gone, group)
 
     def read(self) -> bool:
         """Hands what waits to the engine, up to a turn's worth. True where more may be waiting."""

@@ -10,8 +10,8 @@ Entry = Mapping[str, Any]
 def reason(entry: Entry) -> str:
     """Why an item is as it is: what is missing, or what the kernel said; and what a microservice is."""
     parts = []
-    if entry.get("pid"):
-        parts.append(f"process {entry['pid']} of {container(entry) or entry['source']}")
+    if entry.get("pid") or entry.get("netns"):
+        parts.append(who(entry))
     if entry.get("current") is False and entry.get("event") != "stopped":
         parts.append("(does not stand behind the label)")
     if entry.get("missing"):
@@ -84,6 +84,15 @@ def container(entry: Entry) -> str:
     """A microservice's container, as docker shows it: its name, and the beginning of its id."""
     short = (entry.get("container") or "")[:12]
     return f"{entry['name']} ({short})" if entry.get("name") else short
+
+
+def who(entry: Entry) -> str:
+    """What runs as a microservice: its process, or the namespace where that alone is known, and whose it is; empty where none
+    does."""
+    if not entry.get("pid") and not entry.get("netns"):
+        return ""
+    place = f"process {entry['pid']}" if entry.get("pid") else str(entry["netns"])
+    return f"{place} of {container(entry) or entry['source']}"
 
 
 def drift(body: Entry) -> str:

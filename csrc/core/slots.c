@@ -328,7 +328,8 @@ uint32_t nsp_slot_busy(struct nsp_core *core, uint32_t number, uint32_t id)
 	const struct slot *slot = core->slots[number];
 	if (!slot->ready) {
 		id = NIL;
-	} else if (!id || !table_has(&core->table, id) || !is_busy(core, number, id)) {
+	} else if (!id || id >> CHUNK_BITS >= core->table.chunk_count || !table_has(&core->table, id) ||
+		   !is_busy(core, number, id)) {
 		walk_begin(core, &walk, number, LIST_OPEN);
 		while ((id = walk_next(core, &walk)) && !is_busy(core, number, id))
 			;

@@ -39,7 +39,7 @@ enum cni_read cni_read(struct cni *cni, const char *text, size_t len)
 	cni->before = (struct json){ "", 0 };
 	if (!json_value(text, len, &cni->config) || cni->config.at[0] != '{')
 		return CNI_READ_NO_OBJECT;
-	if (!json_member(cni->config, "prevResult", &cni->before))
+	if (!json_member(cni->config, "prevResult", &cni->before) || cni->before.at[0] == 'n') /* null */
 		cni->before.len = 0;
 	return read_version(cni) ? CNI_READ : CNI_READ_OTHER_VERSION;
 }
@@ -66,12 +66,35 @@ bool cni_settings(const struct cni *cni, struct gate *gate, char texts[CNI_SETTI
 	return true;
 }
 
+/* Is the argument NAME=VALUE among those of CNI_ARGS, with a value? */
+static bool given(const char *args, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = args; at; at = strchr(at, ';')) {
+		at += *at == ';';
+		if (strncmp(at, name, len) == 0 && at[len] == '=' && at[len + 1] && at[len + 1] != ';')
+			return true;
+	}
+	return false;
+}
+
+/* Does the template with a pod's name make a label of these arguments? One that cannot be read might. */
+static bool fills_template(const struct cni *cni, const char *args)
+{
+	char template[256] = "{namespace}/{pod}";
+	struct json value;
+
+	if (json_member(cni->config, "label", &value) && !json_string(value, template, sizeof(template)))
+		return true;
+	return template[0] && (!strstr(template, "{namespace}") || given(args, "K8S_POD_NAMESPACE")) &&
+	       (!strstr(template, "{pod}") || given(args, "K8S_POD_NAME"));
+}
+
 bool cni_names_label(const struct cni *cni, const struct gate *gate)
 {
 	const char *args = cni->args ? cni->args : "";
-	const char *found = strstr(args, gate->environment_key);
-	struct json label;
 
-	return (found && found[strlen(gate->environment_key)] == '=') || strstr(args, "K8S_POD_NAME=") ||
-	       json_member(cni->config, "label", &label) || gate_finds_label(gate, cni->config.at, cni->config.len);
+	return given(args, gate->environment_key) || fills_template(cni, args) ||
+	       gate_finds_label(gate, cni->config.at, cni->config.len);
 }

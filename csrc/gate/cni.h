@@ -33,7 +33,7 @@ enum cni_read cni_read(struct cni *cni, const char *text, size_t len);
 #define CNI_SETTINGS 4
 bool cni_settings(const struct cni *cni, struct gate *gate, char texts[CNI_SETTINGS][256], char *reason);
 
-/* Does anything that came from the runtime name a label, or a pod, which has one? */
+/* Does anything that came from the runtime name a label, or make one: an argument, an annotation, a pod's name? */
 bool cni_names_label(const struct cni *cni, const struct gate *gate);
 
 #endif

@@ -50,7 +50,7 @@ static int cni_print_version(const struct cni *cni)
 	for (size_t i = 0; i < count; i++)
 		printf("%s\"%s\"", i ? "," : "", cni_versions[i]);
 	puts("]}");
-	return fflush(stdout) ? 1 : 0;
+	return fflush(stdout) || ferror(stdout) ? 1 : 0;
 }
 
 static void ask_field(const char *name, const char *value)
@@ -86,7 +86,7 @@ static int cni_add(const struct cni *cni, const struct gate *gate)
 	else /* alone: all that there is of a network, nsplane makes */
 		printf("{\"cniVersion\":\"%s\",\"interfaces\":[],\"ips\":[]}", cni->version);
 	putchar('\n');
-	return fflush(stdout) ? 1 : 0;
+	return fflush(stdout) || ferror(stdout) ? 1 : 0;
 }
 
 /* What a deletion or a collection asks for is done by itself as namespaces end: neither fails for want of a gate. */

@@ -18,8 +18,8 @@ def encoded(verb: str, **fields: object) -> bytes:
 
 def connected(path: Path) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.settimeout(60)
     made.connect(str(path))
+    made.settimeout(60)  # not before: where its queue is full a socket with a timeout does not wait for room in that (connect(2))
     return made
 
 

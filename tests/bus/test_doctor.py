@@ -14,6 +14,7 @@ from nsplane_bus.doctor.finding import Agent, Findings
 from nsplane_bus.doctor.look import LOOKS
 from nsplane_bus.doctor.machine import look_at_kinds, look_at_networkd
 from nsplane_bus.doctor.running import look_at_descriptors, look_at_journal
+from nsplane_bus.privileges import KEPT
 
 from .conftest import NSPLANE, RunningAgent
 
@@ -42,14 +43,15 @@ def test_everything_is_looked_at_and_what_is_wrong_has_its_mend(agent: RunningAg
     assert done.returncode == (1 if "problem" in states else 3 if "warning" in states else 0)
 
 
-def test_a_capability_that_is_missing_is_named_and_what_gives_it(directory: Path) -> None:
-    command = ["setpriv", "--bounding-set", "-net_broadcast", *NSPLANE, "--runtime-dir", str(directory), "doctor"]
+@pytest.mark.parametrize(("name", "state"), [("NET_BROADCAST", "problem"), ("SYS_PTRACE", "note")])
+def test_a_capability_that_is_missing_is_named_and_what_gives_it(directory: Path, name: str, state: str) -> None:
+    command = ["setpriv", "--bounding-set", f"-{name.lower()}", *NSPLANE, "--runtime-dir", str(directory), "doctor"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
+    assert (done.returncode == 1) is (state == "problem")
     lines = done.stdout.splitlines()
-    said = "problem: privileges: this command has no CAP_NET_BROADCAST: all namespaces are heard of on one socket by it"
+    said = f"{state}: privileges: this command has no CAP_{name}: {KEPT[f'CAP_{name}']}"
     assert said in lines
-    assert "--cap-add NET_BROADCAST" in lines[lines.index(said) + 1]
+    assert f"--cap-add {name}" in lines[lines.index(said) + 1]
     assert any(line.startswith("note: agent: no agent at ") for line in lines)
 
 

@@ -17,7 +17,7 @@ from .conftest import RunningAgent, eventually, start_agent
 from .test_what_is_printed import EVIL, SHOWN
 
 UNITS = ("_seconds", "_bytes")
-LABELS = {"kind", "state", "errno", "found", "op", "le", "queue", "what", "reason", "endpoint", "source"}
+LABELS = {"kind", "state", "errno", "found", "op", "le", "queue", "what", "reason", "endpoint", "source", "end"}
 
 
 def bridge(agent: RunningAgent, **more: Any) -> dict[str, Any]:

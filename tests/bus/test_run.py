@@ -160,3 +160,34 @@ def test_usage(agent: RunningAgent) -> None:
     assert agent.nsplane("run", "--label", "web").returncode == 2
     assert agent.nsplane("exec", "web").returncode == 2
     assert agent.nsplane("exec", "web", "--").returncode == 2
+
+
+def test_the_command_begins_when_all_is_there(agent: RunningAgent) -> None:
+    """Its first look sees the whole network."""
+    place = {"type": "microservice", "microservice": "web"}
+    bridge = {"kind": "bridge", "name": "br", "namespace": place, "addresses": ["10.7.0.1/24"]}
+    routes = [{"kind": "route", "interface": "br", "dst": f"10.8.{number}.0/24", "gateway": "10.7.0.2"} for number in range(250)]
+    agent.client().put([bridge, *routes])
+    for _ in range(5):
+        done = agent.nsplane("run", "--label", "web", "--", "ip", "route")
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 251
+
+
+def test_a_command_that_would_begin_too_early(agent: RunningAgent) -> None:
+    named = ("run", "--label", "web", "--wait", "interface/never,interface/later", "--deadline", "0.2")
+    done = agent.nsplane(*named, "--", "echo", "begun")
+    text = "not all is applied for web: interface/never is removed; interface/later is removed"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "begun\n", f"nsplane: started without all of its network: {text}\n")
+    done = agent.nsplane(*named, "--policy", "closed", "--", "echo", "begun")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"nsplane: {text}\n")
+    assert microservice(agent, "web") is None
+
+
+def test_a_signal_ends_one_that_is_held(agent: RunningAgent) -> None:
+    process = agent.start("run", "--label", "web", "--wait", "interface/never", "--deadline", "3600", "--", "echo", "begun")
+    client = agent.client()
+    eventually(lambda: client.info()["starts"]["held"])
+    process.terminate()
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert microservice(agent, "web") is None

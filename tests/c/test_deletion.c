@@ -4,6 +4,8 @@
 
 #define P "10.0.0.0/8"
 #define P6 "fd00::/16"
+/* A link-local address ends its duplicate detection when it likes, and has its own route then. */
+#define OF_ALL_TABLES " table all | grep -v fe80"
 
 /* The route of metric 0 has gone, and nobody has heard of it: the one of another metric stays, or is there again at once. */
 static void test_own_sibling(void)
@@ -141,7 +143,7 @@ static void test_among_others(void)
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		by_ip(rig, others[i]);
 	by_ip(rig, "route del " P " proto bgp metric 0"); /* it would be in the way: back when ours is there */
-	snprintf(before, sizeof(before), "%s", by_ip_shown(rig, "route show table all"));
+	snprintf(before, sizeof(before), "%s", by_ip_shown(rig, "route show" OF_ALL_TABLES));
 	for (int i = 0; i < 2; i++) {
 		rig_put(rig, ours[i]);
 		CHECK_EQ(rig->counts[NSP_STATE_CONFIGURED], 2);
@@ -149,13 +151,13 @@ static void test_among_others(void)
 		rig_delete(rig, "[route/web0/" P ", route/web0/" P6 "]");
 		CHECK_EQ(rig->counts[NSP_STATE_REMOVED], 2);
 		by_ip(rig, "route del " P " proto bgp metric 0");
-		CHECK_STR(by_ip_shown(rig, "route show table all"), before);
+		CHECK_STR(by_ip_shown(rig, "route show" OF_ALL_TABLES), before);
 	}
-	snprintf(before, sizeof(before), "%s", by_ip_shown(rig, "-6 route show table all"));
+	snprintf(before, sizeof(before), "%s", by_ip_shown(rig, "-6 route show" OF_ALL_TABLES));
 	for (int i = 0; i < 2; i++) {
 		rig_put(rig, ours[i]);
 		rig_delete(rig, "[route/web0/" P ", route/web0/" P6 "]");
-		CHECK_STR(by_ip_shown(rig, "-6 route show table all"), before);
+		CHECK_STR(by_ip_shown(rig, "-6 route show" OF_ALL_TABLES), before);
 	}
 	rig_free(rig);
 }

@@ -302,12 +302,29 @@ static void test_cni(void)
 	CHECK(gate.closed);
 	CHECK_EQ(gate.deadline_ms, 2000);
 	CHECK(!cni_names_label(&cni, &gate));
-	cni.args = "IgnoreUnknown=1;K8S_POD_NAME=web";
+	cni.args = "IgnoreUnknown=1;K8S_POD_NAME=web"; /* podman's: of no namespace, and so there is no NAMESPACE/POD */
+	CHECK(!cni_names_label(&cni, &gate));
+	cni.args = "K8S_POD_NAMESPACE=;K8S_POD_NAME=web";
+	CHECK(!cni_names_label(&cni, &gate));
+	cni.args = "K8S_POD_NAMESPACE=lab;K8S_POD_NAME=web";
 	CHECK(cni_names_label(&cni, &gate));
 	cni.args = "MICROSERVICE_LABEL=web";
 	CHECK(cni_names_label(&cni, &gate));
 	cni.args = NULL;
 	CHECK_EQ(cni_of(&cni, "{\"label\":\"web\"}"), CNI_READ);
+	CHECK(cni_names_label(&cni, &gate));
+	cni.args = "K8S_POD_NAME=web";
+	CHECK_EQ(cni_of(&cni, "{\"label\":\"\"}"), CNI_READ);
+	CHECK(!cni_names_label(&cni, &gate));
+
+	cni.args = "IgnoreUnknown=1;K8S_POD_NAME=web";
+	CHECK_EQ(cni_of(&cni, "{\"label\":\"{pod}\",\"prevResult\":null}"), CNI_READ);
+	CHECK_EQ(cni.before.len, 0);
+	CHECK(cni_names_label(&cni, &gate));
+	cni.args = "K8S_POD_NAMESPACE=lab;K8S_POD_NAME=web";
+	CHECK_EQ(cni_of(&cni, "{\"label\":\"\"}"), CNI_READ);
+	CHECK(!cni_names_label(&cni, &gate));
+	CHECK_EQ(cni_of(&cni, "{\"label\":\"\",\"runtimeConfig\":{\"a\":{\"io.nsplane.label\":\"web\"}}}"), CNI_READ);
 	CHECK(cni_names_label(&cni, &gate));
 
 	CHECK_EQ(cni_of(&cni, "{\"deadline\":\"never\"}"), CNI_READ);

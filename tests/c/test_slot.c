@@ -2,6 +2,8 @@
 /* An interface comes, goes and moves, at any moment: its rows are written where it is, and nowhere else. */
 #include "rig.h"
 
+#include <poll.h>
+
 static void test_lost_and_back(void)
 {
 	struct rig *rig = rig_new_ready();
@@ -416,9 +418,51 @@ static void test_many_namespaces(void)
 	rig_free(rig);
 }
 
+static bool readable(int fd, int milliseconds)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+
+	return poll(&polled, 1, milliseconds) > 0;
+}
+
+/* Whoever waits for the rows of a slot hears of the writer until none of them is under way, whoever's they are. */
+static void test_busy(void)
+{
+	struct rig *rig = rig_new();
+	struct nsp_done done;
+
+	rig_put(rig, "[{kind: route, interface: web0, dst: 10.0.0.0/8}, {kind: route, interface: web0, dst: 10.9.0.0/16, gateway: "
+		     "203.0.113.1}]");
+	CHECK_EQ(nsp_slot_busy(rig->core, rig->slot, 0), 0); /* it is not ready: nothing is to be written */
+	CHECK_EQ(nsp_slot_busy(rig->core, 4711, 0), 0);
+	while (nsp_core_poll(rig->core, &done))
+		;
+	nsp_core_pause(rig->core, 1);
+	rig_ready(rig);
+	uint32_t row = nsp_slot_busy(rig->core, rig->slot, 0);
+	CHECK(row != 0);
+	CHECK_EQ(nsp_slot_busy(rig->core, rig->slot, row), row);
+	CHECK(nsp_slot_busy(rig->core, rig->slot, 1000000) != 0); /* a number of no row is no harm */
+	nsp_core_await_writer(rig->core);
+	CHECK(!readable(nsp_core_fd(rig->core), 0));
+	nsp_core_pause(rig->core, 0);
+	for (int i = 0; i < 100 && row; i++) {
+		CHECK(readable(nsp_core_fd(rig->core), WAIT_MS));
+		while (nsp_core_poll(rig->core, &done))
+			;
+		nsp_core_await_writer(rig->core); /* before it is looked: what is written meanwhile is told of */
+		row = nsp_slot_busy(rig->core, rig->slot, row);
+	}
+	CHECK_EQ(row, 0);
+	CHECK_HAS(rig_row(rig, "route/web0/10.0.0.0/8"), "state: configured");
+	CHECK_HAS(rig_row(rig, "route/web0/10.9.0.0/16"), "state: pending"); /* which holds nobody up */
+	rig_free(rig);
+}
+
 int main(void)
 {
 	test_needs_root();
+	test_busy();
 	test_lost_and_back();
 	test_lost_in_flight(0);
 	test_lost_in_flight(NSP_SLOT_WITHDRAW);

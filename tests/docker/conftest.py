@@ -16,6 +16,11 @@ from .dockerd import PATIENCE, Dockerd
 from .proxy import Proxy
 
 __all__ = ["directory"]
+
+# What is not there is not skipped: `make newer-docker` downloads it.
+NEWER_DOCKER = Path(__file__).parents[2] / "build/newer-docker"
+if not NEWER_DOCKER.exists():
+    collect_ignore = ["test_gate_newer_docker.py"]
 _numbers = itertools.count(1)
 
 
@@ -46,15 +51,20 @@ def finish(agent: RunningAgent) -> None:
     assert not left_of(agent.name), "namespaces are left behind"
 
 
-def watchers(agent: RunningAgent) -> list[int]:
-    """The processes of its docker watcher: one, or none while it is being started anew."""
+def children(agent: RunningAgent, command: str) -> list[int]:
+    """The agent's processes that run this command: one, or none while it is being started anew."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):  # It has ended meanwhile.
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == agent.process.pid and "watch-docker" in (process / "cmdline").read_text():
+            if parent == agent.process.pid and command in (process / "cmdline").read_text().split("\0"):
                 found.append(int(process.name))
     return found
+
+
+def watchers(agent: RunningAgent) -> list[int]:
+    """The processes of its docker watcher."""
+    return children(agent, "watch-docker")
 
 
 def end(agent: RunningAgent, how: signal.Signals) -> None:
@@ -89,6 +99,15 @@ def docker_agent(dockerd: Dockerd, directory: Path) -> Iterator[RunningAgent]:
         dockerd.start()
     dockerd.remove_all()
     finish(agent)
+
+
+@pytest.fixture
+def gated_agent(dockerd: Dockerd, directory: Path) -> Iterator[RunningAgent]:
+    """One that also holds the starts of its containers, and knows the wiring of all labels."""
+    from .gated import gated
+
+    with gated(dockerd, directory) as agent:
+        yield agent
 
 
 @pytest.fixture(params=[False, True], ids=["forgetful", "journal"])

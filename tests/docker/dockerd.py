@@ -12,7 +12,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +63,12 @@ def program(name: str, path: str | None = None) -> str:
 
 def runtimes(gate: Path) -> dict[str, object]:
     """nsplane-runc in front of Debian's runc, for each policy: with much patience, and with little (`-hasty`)."""
-    made = {}
+    made: dict[str, object] = {}
     for policy in ("open", "closed"):
         for name, deadline in ((policy, PATIENCE), (f"{policy}-hasty", 1)):
             arguments = [f"--nsplane-gate={gate}", f"--nsplane-policy={policy}", f"--nsplane-deadline={deadline}"]
             made[name] = {"path": str(Path(sysconfig.get_path("scripts"), "nsplane-runc")), "runtimeArgs": arguments}
-    return made
+    return made | {"nsplane": made["open"]}
 
 
 def install_busybox(tree: Path) -> None:
@@ -110,11 +110,11 @@ class Container:
 class Dockerd:
     """One engine. start() and stop() or kill() may be called again and again; close() takes all of it away.
 
-    It is Debian's, or that of a folder of programs; `settings` are more of dockerd's configuration. Its runtimes `open`, `closed` and so on
-    ask a gate at `gate`, where there need not be one.
+    It is Debian's, or that of a folder of programs; `settings` are more of dockerd's configuration. Its runtimes `open`, `closed`
+    and so on ask a gate at `gate`, where there need not be one.
     """
 
-    def __init__(self, programs: Path | None = None, **settings: object) -> None:
+    def __init__(self, programs: Path | None = None, settings: Mapping[str, object] | None = None) -> None:
         self._path = os.environ["PATH"] if programs is None else f"{programs}:{os.environ['PATH']}"
         for needed in ("docker", "dockerd", "containerd", "busybox"):
             program(needed, self._path)
@@ -131,7 +131,7 @@ class Dockerd:
         self._processes: list[subprocess.Popen[bytes]] = []
         (self.directory / "containerd").mkdir()
         (self.directory / "containerd/config").write_text(CONTAINERD.format(self.directory))
-        (self.directory / "config").write_text(json.dumps({"runtimes": runtimes(self.gate), **settings}))
+        (self.directory / "config").write_text(json.dumps({"runtimes": runtimes(self.gate), **(settings or {})}))
         run("ip", "netns", "add", self.name)
         self._in_netns("ip", "link", "set", "lo", "up")
 

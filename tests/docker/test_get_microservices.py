@@ -52,6 +52,7 @@ def test_as_json(listed: dict[str, Any], dockerd: Dockerd, docker_agent: Running
             "container": inspected["Id"],
             "name": f"{label}-1",
             "source": "docker",
+            "netns": None,
             "current": True,
             "items": items,
         }
@@ -61,7 +62,7 @@ def test_as_json(listed: dict[str, Any], dockerd: Dockerd, docker_agent: Running
         "label": "db",
         "items": {"configured": 0, "waiting": 2},
         "current": False,
-        **dict.fromkeys(("pid", "container", "name", "source", "started_at")),
+        **dict.fromkeys(("pid", "container", "name", "source", "netns", "started_at")),
     }
 
 

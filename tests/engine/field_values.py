@@ -26,6 +26,7 @@ from nsplane.kernel.codecs import (
     join,
     split,
 )
+from nsplane.kinds.sit import Prefix
 from nsplane.model.rules import GIVEN, wants_of
 
 from .rtnetlink import RTM_DELLINKPROP, RTM_NEWLINKPROP, link_info, set_attributes
@@ -40,6 +41,8 @@ OTHERS: dict[str, Any] = {
     "ethertype": "ipv4",
     "ingress_qos_map": ("1:6", "4:2"),
     "ns_ip6_target": ("fd00::9", "fd00::8"),
+    "sixrd_prefix": "2001:db8::/32",
+    "sixrd_relay_prefix": "10.0.0.0/8",
 }
 """Values of fields that their types do not give away."""
 BESIDE: dict[str, dict[str, Any]] = {
@@ -141,6 +144,8 @@ def a_third(codec: Codec[Any]) -> Any:
             return "10.0.0.77"
         case Mac():
             return "02:00:00:00:00:77"
+        case Prefix(usual=usual):
+            return "2001:db9::/32" if ":" in usual else "172.16.0.0/12"
     return 17
 
 
@@ -149,5 +154,6 @@ def beside(struct: type[msgspec.Struct], field: str) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     for name, _, others in wants_of(struct):
         if name == field:
-            wanted |= {other: LOWER if value is GIVEN else value for other, value in others.items() if other != "remote"}
+            given = {other: OTHERS.get(other, LOWER) if value is GIVEN else value for other, value in others.items()}
+            wanted |= {other: value for other, value in given.items() if other != "remote"}
     return wanted | (BESIDE.get(field, {}) if "hoplimit" not in struct.__struct_fields__ else {})

@@ -188,7 +188,6 @@ def test_what_items_cannot_say_is_named(engine: Engine, red: Place) -> None:
         "link add br0 type bridge",
         "link set br0 up alias mine",
         "addr add 10.0.0.1/24 dev br0",
-        "addr add 10.1.0.1 peer 10.1.0.2/32 dev br0",
         "addr add 10.2.0.1/24 dev br0 valid_lft 3600 preferred_lft 3600",
         "route add 10.7.0.0/16 dev br0 mtu 1300",
         "route add 10.6.0.0/16 via 10.0.0.7 dev br0 tos 8",
@@ -198,7 +197,6 @@ def test_what_items_cannot_say_is_named(engine: Engine, red: Place) -> None:
     found = capture([red])
     said = {note.what: note.why for note in found.notes}
     assert said.keys() == {
-        "address 10.1.0.1/32 of br0",
         "address 10.2.0.1/24 of br0",
         "br0",
         "route 10.7.0.0/16",
@@ -207,6 +205,30 @@ def test_what_items_cannot_say_is_named(engine: Engine, red: Place) -> None:
         "1 rules of IPv4",
     }
     assert [item["kind"] for item in found.items] == ["bridge"]
+    take_over(engine, found, red)
+
+
+def test_addresses_of_which_there_is_more_to_say(engine: Engine, red: Place) -> None:
+    make(
+        red,
+        "link add br0 type bridge",
+        "link set br0 up",
+        "addr add 10.0.0.1/24 broadcast + dev br0 label br0:1",
+        "addr add 10.1.0.1 peer 10.1.0.2/32 dev br0 scope link",
+        "addr add 10.2.0.1/24 dev br0 noprefixroute metric 77",
+        "addr add fd00::1 peer fd00::2/128 dev br0 nodad",
+        "addr add fd01::1/64 dev br0 nodad home",
+    )
+    found = capture([red])
+    assert found.notes == []
+    (item,) = found.items
+    assert sorted(item["addresses"], key=str) == [
+        {"address": "10.0.0.1/24", "broadcast": "10.0.0.255", "label": "br0:1"},
+        {"address": "10.1.0.1", "peer": "10.1.0.2/32", "scope": "link"},
+        {"address": "10.2.0.1/24", "metric": 77, "noprefixroute": True},
+        {"address": "fd00::1", "peer": "fd00::2/128"},
+        {"address": "fd01::1/64", "home": True},
+    ]
     take_over(engine, found, red)
 
 

@@ -18,7 +18,7 @@ import pytest
 from nsplane import Engine
 from nsplane.kernel.attributes import ALONE, DOWN, decode, differences, encode, table_of
 from nsplane.kernel.codecs import U8, U32, split
-from nsplane.kinds import KINDS
+from nsplane.kinds import all_kinds
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.pair import PairKind
 from nsplane.kinds.tun import A as TunAttribute
@@ -31,13 +31,15 @@ from .rtnetlink import link_info, set_link
 from .tuntap import IFF_NO_PI, IFF_TAP, IFF_TUN, give
 
 Item = dict[str, Any]
-MADE = {str(item.__struct_config__.tag): kind for item, kind in KINDS.items() if isinstance(kind, CreatedKind)}
+MADE = {name: kind for name, kind in all_kinds().items() if isinstance(kind, CreatedKind)}
 REQUIRED: dict[str, Item] = {
     "bareudp": {"dstport": 6635, "ethertype": "mpls_uc"},
+    "erspan": {"local": "10.0.0.1", "key": 7},
     "geneve": {"id": 7, "remote": "10.0.0.2"},
     "gre": {"local": "10.0.0.1"},
     "gretap": {"local": "10.0.0.1"},
     "hsr": {"slave1": LOWER, "slave2": LOWERS[1]},
+    "ip6erspan": {"local": "fd00::1", "key": 7},
     "ip6gre": {"local": "fd00::1"},
     "ip6gretap": {"local": "fd00::1"},
     "ip6tnl": {"local": "fd00::1"},
@@ -168,7 +170,7 @@ class Subject:
 
     def _fields(self, value: Any) -> Item:
         fields = self._base | {self._field: value}
-        return fields | dict.fromkeys(("id", "if_id", "local", "remote"), None) if fields.get("external") else fields
+        return fields | dict.fromkeys(("id", "if_id", "key", "local", "remote"), None) if fields.get("external") else fields
 
     def item(self, value: Any) -> Item:
         fields = self._fields(value)

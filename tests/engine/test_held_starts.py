@@ -7,6 +7,7 @@ import select
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +15,9 @@ import pytest
 
 from nsplane import BadRequest, Engine
 from nsplane.model.requests import Request
-from nsplane.request.starts import NAMED, OF_ONE_SOURCE
+from nsplane.request.starts import NAMED, OF_ONE_SOURCE, Start
 
-from .conftest import Lab, Process, ip, quiet, run_in, until
+from .conftest import Lab, Process, ip, life, quiet, run_in, until
 from .wishes import Item, arp, bridge, by_label, by_name, existing, route, veth
 
 Settle = Callable[..., dict[str, Any]]
@@ -277,6 +278,44 @@ def test_a_microservice_that_is_known_by_the_path_of_its_namespace(engine: Engin
     settle("interface/b", "pending")
     with pytest.raises(BadRequest, match="No such file"):
         raise engine.settle(engine.submit(_encode(about | {"event": "started"})), 5).error or AssertionError
+
+
+def test_a_later_life_knows_who_runs_and_by_whose_word(lab: Lab, tmp_path: Path) -> None:
+    names, process = [lab.netns("one"), lab.netns("two")], lab.process()
+    with life(lab, tmp_path) as engine:
+        for name in names:
+            engine.microservice("started", name, netns=f"/run/netns/{name}", container=name, source="gate")
+        for source in ("gate", "docker"):
+            engine.microservice("started", "web", pid=process.pid, container="c1", source=source)
+    subprocess.run(["ip", "netns", "del", lab.namespaces.pop()], check=True)
+    with life(lab, tmp_path) as engine:
+        assert sorted(entry["label"] for entry in listed(engine)) == sorted([names[0], "web"])
+        engine.microservice("stopped", "web", source="docker")
+        assert len(listed(engine)) == 2
+        engine.microservice("stopped", "web", source="gate")
+        engine.microservice("stopped", names[0], netns=f"/run/netns/{names[0]}", source="gate")
+    with life(lab, tmp_path) as engine:
+        assert not listed(engine)
+
+
+def test_a_fault_of_ours_costs_one_start(engine: Engine, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = lab.process()
+    first = asked(engine, "web", process.pid, timeout=20.0, wait_for=["interface/b"])
+    second = asked(engine, "web", process.pid, timeout=20.0, wait_for=["interface/b"])
+    held_by, faulty = engine._starts._is_held, engine._starts._held[first]
+
+    def fail(start: Start) -> bool:
+        if start is faulty:
+            raise ZeroDivisionError
+        return held_by(start)
+
+    monkeypatch.setattr(engine._starts, "_is_held", fail)
+    error = engine.settle(first, 20).error
+    assert error is not None
+    assert error.code == "internal"
+    assert not second.done
+    engine.put([bridge("b", by_label("web"))], timeout=5)
+    assert answered(engine, second)["applied"]
 
 
 @pytest.mark.parametrize(

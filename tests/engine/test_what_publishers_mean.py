@@ -10,7 +10,7 @@ import pytest
 
 from nsplane import BadRequest, Engine, check_frame
 from nsplane.kernel.frames import bulk_fields
-from nsplane.kinds import KINDS
+from nsplane.kinds import all_kinds
 from nsplane.model.requests import AnyEnvelope
 from nsplane.world.microservices import SOURCES
 
@@ -20,22 +20,19 @@ encode = msgspec.msgpack.encode
 PLACE = by_name("place")
 
 
-def tag_of(item: type[msgspec.Struct]) -> str:
-    return str(item.__struct_config__.tag)
-
-
 def is_number(annotation: Any) -> bool:
     return annotation is int or any(is_number(part) for part in get_args(annotation))
 
 
+STRUCTS = {name: kind.item for name, kind in all_kinds().items()}
 REQUIRED: dict[str, Item] = {
     **{
-        tag_of(item): {
+        name: {
             field.name: 7 if is_number(field.type) else f"n{i}"
             for i, field in enumerate(msgspec.structs.fields(item))
             if field.required
         }
-        for item in KINDS
+        for name, item in STRUCTS.items()
     },
     "route": {"interface": "b", "dst": "10.1.0.0/16"},
     "arp": {"interface": "b", "ip": "10.0.0.9", "mac": "02:00:00:00:00:09"},
@@ -45,10 +42,12 @@ WANTED: dict[str, Item] = {
     "geneve": {"id": 7, "remote": "10.0.0.9"},
     "host_device": {"device": "d", "namespace": {"type": "microservice", "microservice": "none"}},
     "vxlan": {"id": 7},
+    "erspan": {"key": 7},
+    "ip6erspan": {"key": 7},
     "xfrm": {"if_id": 7},
 }
 """What has to be given though a decoder does without."""
-FIELDS = {str(kind.__struct_config__.tag): set(kind.__struct_encode_fields__) for kind in KINDS}
+FIELDS = {name: set(struct.__struct_encode_fields__) for name, struct in STRUCTS.items()}
 for field in bulk_fields():
     FIELDS.setdefault(field.kind, set()).add(field.name)
     FIELDS[field.kind].discard("kind")

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..bus.conftest import eventually
-from ..docker.dockerd import CGROUPS, IMAGE, PATIENCE, STUCK, install_busybox, printed, run
+from ..docker.dockerd import CGROUPS, IMAGE, PATIENCE, STUCK, install_busybox, printed, program, run
 
 PLUGINS = Path("/usr/lib/cni")
 """Debian's CNI plugins."""
+KEPT = ("/var/lib/cni", "/var/lib/containers")
+"""Where plugins keep which addresses are taken, and podman which images it has seen, whatever it is told."""
 NETWORK = "podman"
+"""The one that podman makes by itself."""
 
 # As it is beside no system service: no systemd, no journal; its locks are files of its own.
 SETTINGS = """\
@@ -28,6 +31,7 @@ log_driver = "k8s-file"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 hooks_dir = ["{0}/hooks"]
+infra_image = "{2}"
 lock_type = "file"
 tmp_dir = "{0}/tmp"
 [network]
@@ -53,18 +57,21 @@ class Podman:
         self.runtime = runtime
         self.directory = Path(tempfile.mkdtemp(prefix="nspp-"))
         self.name = self.directory.name
+        self._program = program("podman")
         self.hooks, self.networks, self.plugins = (self.directory / name for name in ("hooks", "networks", "plugins"))
         for folder in (self.hooks, self.networks, self.plugins):
             folder.mkdir()
         found = ", ".join(json.dumps(str(path)) for path in (self.plugins, PLUGINS))
-        (self.directory / "containers.conf").write_text(SETTINGS.format(self.directory, found))
+        (self.directory / "containers.conf").write_text(SETTINGS.format(self.directory, found, IMAGE))
         (self.directory / "storage.conf").write_text(STORAGE.format(self.directory))
         self.environment = {
             "CONTAINERS_CONF": f"{self.directory}/containers.conf",
             "CONTAINERS_STORAGE_CONF": f"{self.directory}/storage.conf",
         }
+        self._pods: list[str] = []
         self._service: subprocess.Popen[bytes] | None = None
         self._make_namespaces()
+        self._write_command()
         self._import_image()
 
     def podman(self, *arguments: str, check: bool = True) -> str:
@@ -80,7 +87,7 @@ class Podman:
 
     def command(self, *arguments: str, runtime: str | None = None) -> list[str]:
         """How podman is called, in the environment that `environment` adds to."""
-        return [*self._enter, "podman", "--runtime", runtime or self.runtime, *arguments]
+        return [*self._enter, self._program, "--runtime", runtime or self.runtime, *arguments]
 
     def run(
         self, label: str | None, *options: str, command: Sequence[str] = ("sleep", "600"), runtime: str | None = None
@@ -108,6 +115,7 @@ class Podman:
 
     def remove_all(self) -> None:
         """`podman rm -f` of every pod and container."""
+        self._pods += self.podman("pod", "ps", "--quiet", "--no-trunc").split()
         self.podman("pod", "rm", "--all", "--force", "--time=0")
         self.podman("rm", "--all", "--force", "--time=0", "--volumes")
 
@@ -137,6 +145,9 @@ class Podman:
             for group in sorted((hierarchy / self.name).glob("**/"), reverse=True):
                 with suppress(FileNotFoundError):  # It has gone already, by the hierarchy's other name.
                     group.rmdir()
+            # Of what cannot be told where to be. What stands around it may be another podman's too.
+            for left in (*self._pods, "conmon", ""):
+                run("rmdir", str(hierarchy / "libpod_parent" / left), check=False)
         shutil.rmtree(self.directory)
 
     def processes(self) -> dict[int, str]:
@@ -151,6 +162,15 @@ class Podman:
                 found[int(process.name)] = called
         return found
 
+    def _write_command(self) -> None:
+        """For who calls it by its name: `podman` in the folder `bin`."""
+        command = self.directory / "bin/podman"
+        command.parent.mkdir()
+        settings = [f"{name}={value}" for name, value in self.environment.items()]
+        # It would want a file of docker's where that is set.
+        command.write_text(f'#!/bin/sh\nexec env -u DOCKER_CONFIG {" ".join(settings)} {" ".join(self.command())} "$@"\n')
+        command.chmod(0o755)
+
     @property
     def _enter(self) -> list[str]:
         return ["nsenter", f"--target={self._holder.pid}", "--net", "--mount"]
@@ -164,6 +184,10 @@ class Podman:
         inside = Path(f"/proc/{self._holder.pid}")
         eventually(lambda: (inside / "comm").read_text() == "sleep\n")
         run(*self._enter, "ip", "link", "set", "lo", "up")
+        run(*self._enter, "mount", "--make-private", "/")
+        for folder in KEPT:
+            run(*self._enter, "mkdir", "--parents", folder)
+            run(*self._enter, "mount", "-t", "tmpfs", "tmpfs", folder)
         # crun wants no control group of version 2 that has controllers beside those of version 1.
         if (CGROUPS / "unified/cgroup.controllers").exists():
             run(*self._enter, "mount", "--make-rprivate", "/sys")
@@ -174,4 +198,4 @@ class Podman:
         tree = self.directory / "image"
         install_busybox(tree)
         run("tar", "--directory", str(tree), "--create", "--file", f"{tree}.tar", ".")
-        self.podman("import", f"{tree}.tar", IMAGE)
+        self.podman("import", "--change=CMD sleep 600", "--change=ENV PATH=/bin", f"{tree}.tar", IMAGE)

@@ -30,14 +30,19 @@ def addresses(shown: str) -> set[str]:
 def lacks(shown: str, label: str) -> set[object]:
     """What of the wiring of the label (see docker/truth.py) SHOWS did not show."""
     number = int(label.removeprefix("m"))
-    wanted = {
+    wanted: set[object] = {
         ("address", f"10.77.{number}.1"),
         ("route", "eth1", f"10.{100 + number}.0.0", GATEWAY),
         ("route", "eth1", f"10.{200 + number}.0.0", f"10.77.{number}.2"),
         ("neighbour", f"10.77.{number}.9", MAC),
     }
-    found = {("address", address) for address in addresses(shown)}
-    return {*wanted} - found - {("route", *route) for route in routes(shown)} - {("neighbour", *one) for one in _NEIGHBOUR.findall(shown)}
+    found: set[object] = {("address", address) for address in addresses(shown)}
+    return (
+        {*wanted}
+        - found
+        - {("route", *route) for route in routes(shown)}
+        - {("neighbour", *one) for one in _NEIGHBOUR.findall(shown)}
+    )
 
 
 def _address(text: str) -> str:

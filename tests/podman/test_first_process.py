@@ -32,7 +32,7 @@ def run_all(podman: Podman, labels: Iterable[str], *options: str, runtime: str) 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_eight_that_start_at_once_see_all_of_it(runtime: str, podman: Podman, gated_agent: RunningAgent, install: Install) -> None:
-    install()
+    install(gated_agent)
     for label, done in zip(LABELS, run_all(podman, LABELS, runtime=runtime), strict=True):
         assert done.returncode == 0, f"{label}: {done.stdout}{done.stderr}"
         assert "1 packets received" in done.stdout or lacks(done.stdout, label) == set()
@@ -43,7 +43,7 @@ def test_what_goes_over_podmans_own_interface_is_there_as_well(
     runtime: str, podman: Podman, gated_agent: RunningAgent, install: Install
 ) -> None:
     """Podman makes it before the hook runs, and its default route stays beside ours."""
-    install()
+    install(gated_agent)
     gated_agent.client().put(
         [
             route("eth0", "10.9.0.0/16", by_label("m1"), gateway="10.88.0.1"),
@@ -66,10 +66,10 @@ def test_who_follows_podmans_events_comes_too_late(podman: Podman, following_age
 
 
 def test_what_the_gate_and_the_events_tell_is_one_start(podman: Podman, following_agent: RunningAgent, install: Install) -> None:
-    install()
+    install(following_agent)
     client = following_agent.client()
     started = podman.started("m1")
-    assert client.entry("interface/m1")["state"] == "configured"
+    assert [entry["state"] for entry in client.get("interface/m1") if entry["key"] == "interface/m1"] == ["configured"]
     podman.started(None, "--label=nsplane.microservice=m2")  # the gate is not told of such a label: the events are
     client.wait("interface/m2", timeout=PATIENCE)
     (one,) = [entry for entry in client.get("microservice/") if entry["label"] == "m1"]

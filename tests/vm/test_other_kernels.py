@@ -30,9 +30,9 @@ born in another namespace), and what asks most of it."""
 KINDS = sorted(f"tests/vm/{path.name}" for path in Path(__file__).parent.glob("test_*.py") if path.name not in NOT_KINDS)
 """What few machines' kernels have: links of kinds, and VLANs of bridges."""
 FIELDS = (
-    "bond-xmit_hash_policy dummy-mac geneve-ttl gre-ikey gretap-mac hsr-slave2 ip6gre-tclass ip6gretap-master ip6tnl-encaplimit "
-    "ipip-mode ipvlan-flags ipvtap-mode netkit-policy nlmon-enabled sit-isatap vcan-mtu vlan-egress_qos_map vrf-table vti-okey "
-    "vxcan-enabled wireguard-addresses xfrm-if_id"
+    "bond-xmit_hash_policy dummy-mac erspan-index geneve-ttl gre-ikey gretap-mac hsr-slave2 ip6erspan-key ip6gre-tclass "
+    "ip6gretap-master ip6tnl-encaplimit ipip-mode ipvlan-flags ipvtap-mode netkit-policy nlmon-enabled sit-isatap vcan-mtu "
+    "vlan-egress_qos_map vrf-table vti-okey vxcan-enabled wireguard-addresses xfrm-if_id"
 )
 """One of each kind that few machines' kernels have, but 6.12 has."""
 

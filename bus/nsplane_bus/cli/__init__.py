@@ -1,6 +1,5 @@
 """The command `nsplane`."""
 
-import importlib.metadata
 import os
 import sqlite3
 import sys
@@ -68,7 +67,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(importlib.metadata.version("nsplane"), package_name="nsplane")
+@click.version_option(package_name="nsplane")
 @where(source=True)
 def nsplane() -> None:
     """Configures Linux network namespaces from a stream of wanted state, and keeps them so.

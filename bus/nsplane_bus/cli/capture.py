@@ -9,11 +9,13 @@ from collections.abc import Iterator
 import click
 
 from nsplane.capture import Found, Place, capture
-from nsplane.kernel import KernelError, identify_netns, list_netns, open_netns, open_netns_name, open_netns_pid
+from nsplane.kernel import KernelError, identify_netns, list_netns, open_netns, open_netns_name
 from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Namespace
 
 from ..printable import printable
 from ..privileges import require
+from ..process import open_microservice, open_process
+from ..rootless import join
 from .completion import asked, captured
 from .output import print_json
 from .settings import Settings, pass_settings, where
@@ -32,6 +34,7 @@ def capture_command(settings: Settings, namespaces: tuple[str, ...], as_json: bo
     A NAMESPACE is a name below /run/netns, `.` for this one, or pid:PID, file:PATH, microservice:LABEL. What items cannot say is
     named in comments.
     """
+    join(settings.endpoints.bus)
     names = namespaces or (".", *list_netns())
     if names != (".",):
         require("capture", "CAP_SYS_ADMIN")
@@ -58,27 +61,21 @@ def opened_place(settings: Settings, name: str) -> Place:
             case "." if not colon:
                 return Place("", None, None)
             case "pid" if value.isdecimal():
-                return Place(name, ByPid(int(value)), of_process(int(value)))
+                return Place(name, ByPid(int(value)), open_process(int(value)))
             case "file" if value:
                 return Place(value.rpartition("/")[2] or value, ByFile(value), open_netns(value))
             case "microservice" if value:
                 with settings.client() as client:
                     entry = client.entry(name.replace(":", "/", 1))
-                if entry is None or entry["pid"] is None:
+                if entry is None or entry["state"] == "awaited":
                     raise click.UsageError(f"nothing runs as the microservice {value!r}.")
-                return Place(value, ByMicroservice(value), of_process(entry["pid"]))
+                return Place(value, ByMicroservice(value), open_microservice(entry))
             case "name":
                 name = value
         reference = ByName(name)
         return Place(name, reference, open_netns_name(name))
     except KernelError as error:
         raise click.UsageError(f"{name}: {error.strerror}.") from None
-
-
-def of_process(pid: int) -> int:
-    fd, pidfd = open_netns_pid(pid)
-    os.close(pidfd)
-    return fd
 
 
 def identity_of(place: Place) -> object:

@@ -35,8 +35,8 @@ def doctor(
     """Look for what keeps nsplane from working on this machine, or may, and say the commands that mend it. Nothing is changed.
 
     Looked at are the agent, kernel and kinds of links, privileges, mounts, descriptors, settings, systemd-networkd, docker, the
-    journal, and what other agents have left. The exit code is 0 where there is nothing to mend, 3 after a warning, 1 where
-    something does not work.
+    gate, the journal, and what other agents have left. The exit code is 0 where there is nothing to mend, 3 after a warning, 1
+    where something does not work.
     """
     findings = look(find(settings, agent_id, state_directory))
     counts = Counter[str](finding.state for finding in findings)

@@ -99,15 +99,24 @@ SEVERALS = (
     Several(
         GAUGE,
         "nsplane_queue_length",
-        "Rows and operations for the kernel, items behind an atomic request, requests to be confirmed, reverts, timers.",
+        "Rows and operations for the kernel, items behind an atomic request, requests to be confirmed, reverts, held starts,"
+        " timers.",
         "queue",
         {
             "kernel": "writer.queued",
             "held": "transactions.held",
             "unconfirmed": "transactions.unconfirmed",
             "reverts": "transactions.reverts",
+            "starts": "starts.held",
             "timers": "timers",
         },
+    ),
+    Several(
+        COUNTER,
+        "nsplane_starts",
+        "Starts of microservices that were held, by how that ended.",
+        "end",
+        {end: f"starts.{end}" for end in ("answered", "late", "refused", "cancelled")},
     ),
     Several(
         COUNTER,
@@ -133,6 +142,13 @@ SEVERALS = (
         "Connections that have ended.",
         "endpoint",
         {"bus": "bus.router.disconnects", "events": "bus.publisher.disconnects"},
+    ),
+    Several(
+        COUNTER,
+        "nsplane_refused_connections",
+        "Connections of users who may not connect.",
+        "endpoint",
+        {"bus": "bus.router.refused", "events": "bus.publisher.refused"},
     ),
 )
 

@@ -2,7 +2,7 @@
 
 import click
 
-from nsplane.kinds import FIELDS
+from nsplane.kinds import LINK_KINDS
 
 from ..graph import NoLayout, graph_of, to_dot, to_json, to_mermaid, to_svg
 from .completion import asked, keys, places, sources
@@ -32,7 +32,7 @@ LARGE = 600
     shell_complete=asked(places),
     help="Only what is in this one: a name, or TYPE:REFERENCE; `.` is the agent's own.",
 )
-@click.option("--kind", type=click.Choice(sorted(FIELDS)), metavar="KIND", help="Only links of this kind.")
+@click.option("--kind", type=click.Choice(LINK_KINDS), metavar="KIND", help="Only links of this kind.")
 @click.option("--state", type=click.Choice(("configured", "pending", "failed", "retrying")), help="Only what is in this state.")
 @click.option("--source", shell_complete=asked(sources), help="Only what this source wants.")
 @where()

@@ -124,7 +124,7 @@ def print_microservices(entries: Sequence[Entry], no_trunc: bool = False) -> Non
             container(entry) or "-",
             entry["source"] or "-",
             age(entry["started_at"]) or "awaited",
-            "-" if entry["pid"] is None else "yes" if entry["current"] else "no",
+            "-" if entry["state"] == "awaited" else "yes" if entry["current"] else "no",
             str(entry["items"]["configured"]),
             str(entry["items"]["waiting"]),
         )

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from nsplane.kinds import KINDS
+from nsplane.kinds import all_kinds
 from nsplane.request.schema import document_schema
 
 from .elements import Path
 from .suggestions import meant, reference_types
 
-PAIRS = tuple(str(item.__struct_config__.tag) for item in KINDS if "peer" in item.__struct_fields__)
+PAIRS = tuple(name for name, kind in all_kinds().items() if "peer" in kind.item.__struct_fields__)
 """The kinds of which two links are made at once."""
 ENTRY = frozenset(("key", "state", "item"))
 REFERENCES = {"name": "name", "pid": "pid", "file": "path", "microservice": "microservice"}

@@ -16,7 +16,7 @@ from nsplane.journal import InUse, NotRecorded
 from ..errors import Unreachable
 from ..past import last_groups, outcome, revisions_of, took
 from ..printable import printable
-from ..privileges import ALL, require
+from ..privileges import NEEDED, require
 from ..result import Result
 from ..words import counted
 from .agent import checked_id, state_dir
@@ -212,7 +212,7 @@ def clear(context: click.Context, settings: Settings, agent_id: str | None, stat
         with settings.client() as client:
             result = client.clear()
     except Unreachable:
-        require("clear", *ALL)
+        require("clear", *NEEDED)
         result = clear_alone(agent_id or machine_id(str(settings.directory.resolve())), state_directory)
     if result.items:
         print_entries(result.items)

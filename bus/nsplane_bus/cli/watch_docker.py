@@ -13,6 +13,7 @@ import click
 from ..docker import SILENCE
 from ..docker.containers import ENVIRONMENT_KEY, LABEL_KEY, SOURCE, Keys
 from ..errors import BusError
+from ..privileges import CHILDREN_GIVE_UP, give_up
 from .logs import log_options
 from .settings import Settings, pass_settings, where
 
@@ -46,6 +47,7 @@ def watch_docker(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if until_input_ends:
+        give_up(CHILDREN_GIVE_UP)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the agent has it too
         threading.Thread(target=end_with_input, daemon=True).start()
     source = settings.source or SOURCE

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from .docker_engine import look_at_docker
 from .finding import Agent, Finding, Findings
+from .gate import look_at_gate
 from .machine import look_at_kernel, look_at_kinds, look_at_networkd, look_at_settings
 from .running import (
     look_at_agent,
@@ -26,6 +27,7 @@ LOOKS: tuple[Callable[[Agent, Findings], None], ...] = (
     look_at_settings,
     look_at_networkd,
     look_at_docker,
+    look_at_gate,
     look_at_journal,
     look_at_leftovers,
 )

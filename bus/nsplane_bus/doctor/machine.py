@@ -7,7 +7,7 @@ import platform
 import re
 from pathlib import Path
 
-from nsplane.kinds import KINDS
+from nsplane.kinds import all_kinds
 from nsplane.kinds.created import CreatedKind
 
 from .finding import Agent, Findings
@@ -38,7 +38,7 @@ def look_at_kernel(agent: Agent, found: Findings) -> None:
 def look_at_kinds(agent: Agent, found: Findings, modules: Path | None = None) -> None:
     """Which kinds of links the kernel has or could load: by the names that modules give themselves. Nothing is loaded."""
     folder = modules or Path("/lib/modules") / platform.release()
-    wanted = sorted({kind.kind for kind in KINDS.values() if isinstance(kind, CreatedKind)})
+    wanted = sorted({kind.kind for kind in all_kinds().values() if isinstance(kind, CreatedKind)})
     known = _loaded() | _named_in(folder / "modules.alias") | _named_in(folder / "modules.builtin.modinfo")
     lacking = [kind for kind in wanted if kind not in known]
     if not (folder / "modules.alias").exists():
@@ -62,8 +62,8 @@ def _named_in(file: Path) -> set[str]:
 def _loaded() -> set[str]:
     """Modules that are there have a folder; most are called as the kind is."""
     called = {
-        "ip_gre": ("gre", "gretap"),
-        "ip6_gre": ("ip6gre", "ip6gretap"),
+        "ip_gre": ("gre", "gretap", "erspan"),
+        "ip6_gre": ("ip6gre", "ip6gretap", "ip6erspan"),
         "ip6_tunnel": ("ip6tnl",),
         "xfrm_interface": ("xfrm",),
     }

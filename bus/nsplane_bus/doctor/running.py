@@ -13,7 +13,7 @@ from pathlib import Path
 import nsplane
 from nsplane.kernel import KernelError, Monitor, list_netns, open_netns_name
 
-from ..privileges import CAPABILITIES
+from ..privileges import KEPT, NEEDED, NUMBERS, effective
 from .finding import Agent, Findings
 
 NETNS = "/run/netns"
@@ -21,14 +21,8 @@ FEW_DESCRIPTORS = 4096
 PER_NAMESPACE = 3
 """Descriptors, about, with the quarter that is for command sockets."""
 LITTLE_ROOM = 256 << 20
-GIVES = {
-    "CAP_NET_ADMIN": "links, addresses, routes and neighbours are changed by it",
-    "CAP_SYS_ADMIN": "namespaces are made and entered by it",
-    "CAP_NET_BROADCAST": "all namespaces are heard of on one socket by it",
-    "CAP_SYS_PTRACE": "the namespaces of other users' processes are opened by it",
-    "CAP_DAC_OVERRIDE": "names under /run/netns, where that is another user's, want it",
-}
-NUMBERS = {**CAPABILITIES, "CAP_DAC_OVERRIDE": 1, "CAP_SYS_PTRACE": 19}
+MANY = 10
+"""Names, and more, are no list that anybody reads."""
 
 
 def look_at_agent(agent: Agent, found: Findings) -> None:
@@ -54,37 +48,53 @@ def look_at_agent(agent: Agent, found: Findings) -> None:
 
 def look_at_privileges(agent: Agent, found: Findings) -> None:
     """Those of the agent or, without one, of this command, which could be it."""
-    status = (agent.process / "status").read_text()
-    effective = int(re.search(r"^CapEff:\s*(\w+)", status, re.MULTILINE)[1], 16)  # type: ignore[index]
-    missing = [name for name in GIVES if not effective >> NUMBERS[name] & 1]
+    has = effective(agent.process / "status")
+    missing = [name for name in KEPT if not has >> NUMBERS[name] & 1]
     whose = "the agent" if agent.info else "this command"
     for name in missing:
         option = f"docker run --cap-add {name.removeprefix('CAP_')} ... (in a container), or AmbientCapabilities={name} (systemd)"
         mend = option if agent.info else f"sudo nsplane agent; {option}"
-        state = "problem" if name in CAPABILITIES else "note"
-        found.add("privileges", state, f"{whose} has no {name}: {GIVES[name]}", mend)  # type: ignore[arg-type]
+        found.add("privileges", "problem" if name in NEEDED else "note", f"{whose} has no {name}: {KEPT[name]}", mend)
+    more = [name for name, number in NUMBERS.items() if has >> number & 1 and name not in KEPT]
+    if agent.info and more:
+        text = f"{whose} has more than it needs (--keep): {', '.join(more) if len(more) < MANY else 'all, or nearly all'}"
+        found.add("privileges", "note", text, "systemctl restart nsplane (without --keep)")
     if not missing:
-        found.add("privileges", "ok", f"{whose} has {', '.join(GIVES)}")
+        found.add("privileges", "ok", f"{whose} has {', '.join(KEPT)}")
 
 
 def look_at_mounts(agent: Agent, found: Findings) -> None:
-    """Names are seen elsewhere where the mounts under /run/netns are passed on."""
-    mounts = [line.split() for line in (agent.process / "mountinfo").read_text().splitlines()]
-    covering = [mount for mount in mounts if mount[4] == "/" or f"{NETNS}/".startswith(f"{mount[4]}/")]
-    place = max(covering, key=lambda mount: len(mount[4]), default=None)
-    is_apart = _mount_namespace(agent.process) != _mount_namespace(Path("/proc/1"))
-    is_shared = place is not None and any(option.startswith("shared:") for option in place[6 : place.index("-")])
+    """Names are seen elsewhere where the mounts under /run/netns are passed on; from a mount namespace of the agent's own, where
+    these have the peer group that they have in the machine's (mount_namespaces(7))."""
+    place = _mount_of_names(agent.process)
+    groups = _peer_groups(place)
+    machine = _mount_namespace(Path("/proc/1"))
+    is_apart = machine is not None and _mount_namespace(agent.process) != machine
+    if is_apart:
+        groups &= _peer_groups(_mount_of_names(Path("/proc/1")))
     mend = f"mkdir -p {NETNS} && mount --bind {NETNS} {NETNS} && mount --make-shared {NETNS}"
-    if is_shared:
+    if groups:
         found.add("mounts", "ok", f"names under {NETNS} are passed on to other mount namespaces")
     elif is_apart:
         text = (
             f"the agent is in a mount namespace of its own, and {NETNS} in it is private: names that it makes are not seen outside"
         )
-        found.add("mounts", "warning", text, f"docker run -v {NETNS}:{NETNS}:shared ... (in a container), or: {mend}")
+        service = "no ProtectSystem=, PrivateTmp= and the like (in a service)"
+        found.add("mounts", "warning", text, f"docker run -v {NETNS}:{NETNS}:shared ... (in a container), {service}, or: {mend}")
     else:
         text = f"{NETNS} is private: names that are made now are not seen in mount namespaces of containers and services"
         found.add("mounts", "note", text, mend)
+
+
+def _mount_of_names(process: Path) -> list[str]:
+    """The fields of what is mounted where a process has the names of namespaces (proc_pid_mountinfo(5))."""
+    mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
+    covering = [mount for mount in mounts if mount[4] == "/" or f"{NETNS}/".startswith(f"{mount[4]}/")]
+    return max(covering, key=lambda mount: len(mount[4]), default=[])
+
+
+def _peer_groups(mount: list[str]) -> set[str]:
+    return {option for option in mount[6:] if option.startswith("shared:")}
 
 
 def _mount_namespace(process: Path) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from nsplane import KernelError
+from nsplane.errors import Closed
 from nsplane.world.processes import process_start_time
 
 from ..aio import Client
@@ -44,8 +45,9 @@ class Bus:
         """Announces a container and waits until what it waits for has been applied, or until `end` (of the event loop's time). What
         is still under way then, in words. Raises BusError."""
         assert container.label is not None
+        about = container.announced()
         waiting: list[str] = await self._asked(
-            lambda client, seconds: client.hold_start(seconds=seconds, wait_for=container.wait_for, **container.announced()), end
+            lambda client, seconds: client.hold_start(seconds=_earlier(seconds), wait_for=container.wait_for, **about), end
         )
         self._remember(container)
         return waiting
@@ -71,6 +73,25 @@ class Bus:
 
         return await self._asked(ask, end)
 
+    async def is_configured(self, key: str, end: float) -> bool:
+        """Is there an item of this key, and as it is to be? Raises BusError."""
+        entry = await self._asked(lambda client, seconds: client.entry(key), end)
+        return entry is not None and entry["state"] == "configured"
+
+    async def failed(self, label: str, end: float) -> list[str]:
+        """The items of a microservice that have failed, each with the reason. Raises BusError."""
+
+        async def ask(client: Client, seconds: float) -> list[str]:
+            there = {"type": "microservice", "microservice": label}
+            links = {entry["item"]["name"] async for entry in client.get("interface/") if entry["item"].get("namespace") == there}
+            return [
+                f"{entry['key']}: {entry['message']}"
+                async for entry in client.get(state="failed")
+                if entry["item"].get("namespace") == there or entry["item"].get("interface", entry["item"].get("name")) in links
+            ]
+
+        return await self._asked(ask, end)
+
     async def _stop(self, label: str, container_id: str, end: float) -> None:
         await self._asked(lambda client, seconds: client.stopped(label, container=container_id), end)
         self._known.pop((label, container_id), None)
@@ -80,24 +101,25 @@ class Bus:
         loop = asyncio.get_running_loop()
         backoff = Backoff(0.02, 0.5)
         while True:
-            left = end - loop.time()
+            client = None
             try:
+                client = self._connected()
                 async with asyncio.timeout_at(end + SLACK):
-                    return await ask(self._connected(), max(left, 0.0))
+                    return await ask(client, max(end - loop.time(), 0.0))
             except TimeoutError:
                 raise TimedOut("the agent has not answered in time") from None
-            except (Unreachable, TimedOut) as error:
-                self._forget_client(error)
+            except (Unreachable, Closed) as error:
+                self._lose(client)
                 pause = backoff.next()
                 if loop.time() + pause >= end:
-                    raise
+                    raise error if isinstance(error, Unreachable) else TimedOut("the agent has gone") from None
                 await asyncio.sleep(pause)
 
-    def _forget_client(self, error: BusError) -> None:
-        """A connection that was lost is made again by itself; one on which nothing comes is made anew."""
-        if isinstance(error, TimedOut) and self._client is not None:
-            self._client.close()
+    def _lose(self, client: Client | None) -> None:
+        """What is still to be sent on a connection that was lost is not sent to the next agent: it is asked again."""
+        if client is not None and client is self._client:
             self._client = None
+            client.close()
 
     async def beat(self, message: str) -> None:
         """Says every second that the gate is there, for ever, and tells another agent of what runs."""
@@ -140,9 +162,15 @@ class Bus:
             self._client.close()
 
 
+EARLIER = 0.2
+"""Seconds before the end at which the agent is to say what is still under way: on a busy machine its answer takes a while."""
 SLACK = 0.05
 """Seconds beyond its end in which an answer that the agent gives at that very moment may come: a forwarder waits a tenth of a
 second longer than it says."""
+
+
+def _earlier(seconds: float) -> float:
+    return max(seconds - EARLIER, seconds / 2)
 
 
 def _runs(container: Container) -> bool:

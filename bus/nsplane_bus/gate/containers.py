@@ -6,7 +6,6 @@ https://github.com/containernetworking/cni/blob/main/SPEC.md and, of pods, CNI_A
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from nsplane.model.items import check_label
 from nsplane.world.processes import process_start_time
 
 from ..docker.containers import ENVIRONMENT_KEY
-
-log = logging.getLogger("nsplane.gate")
 
 LABEL_ANNOTATION = "io.nsplane.label"
 WAIT_ANNOTATION = "io.nsplane.wait"
@@ -53,11 +50,12 @@ class Container:
     netns: str | None = None
     start_time: int | None = None
     wait_for: tuple[str, ...] | None = None
+    name: str | None = None
 
     def announced(self) -> dict[str, Any]:
         """As the bus has it."""
         about = {"label": self.label, "pid": self.pid, "netns": self.netns, "start_time": self.start_time}
-        return about | {"container": self.id}
+        return about | {"container": self.id, "name": self.name}
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,13 @@ def of_pod(container_id: str, netns: str, args: str, config: str, settings: Sett
     template = given.get("label", POD_LABEL)
     if not isinstance(template, str):
         raise BadWish("label of the plugin's configuration is no text")
-    label = annotations.get(settings.annotation) or filled(template, fields)
+    label = annotations.get(settings.annotation) or pairs.get(settings.environment_key) or filled(template, fields)
     return Container(
-        container_id, _checked(label), netns=netns or None, wait_for=_keys(annotations.get(WAIT_ANNOTATION), WAIT_ANNOTATION)
+        container_id,
+        _checked(label),
+        netns=netns or None,
+        wait_for=_keys(annotations.get(WAIT_ANNOTATION), WAIT_ANNOTATION),
+        name=filled(POD_LABEL, fields),
     )
 
 
@@ -129,12 +131,10 @@ def _of_config(
 
 
 def _checked(label: str | None) -> str | None:
-    """A label that cannot be one names no microservice."""
     try:
         return check_label(label, "label") if label else None
     except ItemError as error:
-        log.warning("a container is left alone: %s", error)
-        return None
+        raise BadWish(str(error)) from None
 
 
 def _keys(text: str | None, name: str) -> tuple[str, ...] | None:
@@ -149,6 +149,8 @@ def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
             data = opened.read(CONFIG_LIMIT + 1)
+    except FileNotFoundError:  # in the kernel's words podman would take it for the container's command that is missing
+        raise CannotRead(f"{file} is not to be seen from here") from None
     except OSError as error:
         raise CannotRead(f"{file}: {error.strerror}") from None
     if len(data) > CONFIG_LIMIT:

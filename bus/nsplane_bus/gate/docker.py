@@ -24,6 +24,16 @@ class DockerLabels:
         self._engine: Any = None
         self._said = ""
 
+    def prepare(self) -> None:
+        """Has what takes its time done before the first container asks."""
+        self._thread.submit(self._prepare)
+
+    @staticmethod
+    def _prepare() -> None:
+        from ..docker import engine
+
+        log.debug("labels are asked for by %s", engine.__name__)
+
     async def label_of(self, container_id: str) -> str | None:
         """The label that names a container's microservice; None where it has none, or the engine does not say."""
         ask = asyncio.get_running_loop().run_in_executor(self._thread, self._label_of, container_id)

@@ -54,6 +54,8 @@ class Gate:
         identity = os.stat(path)
         server = await asyncio.start_unix_server(self._meet, sock=listener, limit=REQUEST_LIMIT)
         log.info("holding starts of containers at %s", path)
+        if self._labels is not None:
+            self._labels.prepare()
         beat = asyncio.create_task(self._bus.beat(f"listening at {path}"))
         try:
             async with server:
@@ -150,9 +152,11 @@ class Gate:
         pod = self._pod(question)
         if pod.label is None:
             return Answer("ignored")
-        if any((entry["label"], entry["container"]) == (pod.label, pod.id) for entry in await self._bus.of_paths(end)):
-            return Answer("ok")
-        return Answer("refused", f"the agent does not know container {pod.id} as {pod.label}")
+        if not any((entry["label"], entry["container"]) == (pod.label, pod.id) for entry in await self._bus.of_paths(end)):
+            return Answer("refused", f"the agent does not know container {pod.id} as {pod.label}")
+        lacking = [f"{key} is not configured" for key in pod.wait_for or () if not await self._bus.is_configured(key, end)]
+        wrong = lacking + await self._bus.failed(pod.label, end)
+        return Answer("refused", f"{pod.label}: {'; '.join(wrong)}") if wrong else Answer("ok")
 
 
 async def unless_gone(reader: asyncio.StreamReader, answering: Coroutine[Any, Any, Answer]) -> Answer | None:

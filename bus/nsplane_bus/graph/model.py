@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import msgpack
 
-from nsplane.kinds import KINDS, decode
+from nsplane.kinds import decode, kind_of
 from nsplane.kinds.pair import PairKind, peer_of
 from nsplane.model.items import ByFile, ByMicroservice, ByName, ByPid, Interface, Namespace, interface_key
 
@@ -194,7 +194,7 @@ def _node(key: str, item: Interface, box: str, entry: Entry) -> Node:
 
 def _relations(item: Interface) -> Iterator[tuple[Relation, str, str | None]]:
     """What the item names, by what its kind says: how, the logical name, and the id of the box that this has to be in."""
-    kind, box = KINDS[type(item)], box_of(item.namespace).id
+    kind, box = kind_of(item), box_of(item.namespace).id
     if isinstance(kind, PairKind):
         yield "peer", peer_of(item), None
     if item.master is not None:

@@ -95,7 +95,7 @@ class Pages:
         def listed(client: Client) -> dict[str, Any]:
             rows: list[Row] = []
             if state is None and not prefix:
-                rows = [row_of(entry) for entry in client.get("microservice/") if entry["current"] or not entry["pid"]]
+                rows = [row_of(entry) for entry in client.get("microservice/") if entry["current"] or entry["state"] == "awaited"]
             found = client.get(prefix, state=state, limit=PAGE)
             rows += map(row_of, islice(found, MOST_ITEMS))
             return {"items": rows, "more": next(found, None) is not None}

@@ -6,7 +6,7 @@ from typing import Any
 from ..chain import sentence
 from ..event import Event
 from ..past import Group, outcome, revisions_of, took
-from ..words import Entry, container, drift, gist, place_text, reason
+from ..words import Entry, drift, gist, place_text, reason, who
 
 Row = dict[str, Any]
 
@@ -41,7 +41,7 @@ def microservice_row(entry: Entry) -> Row:
         "kind": "microservice",
         "where": f"microservice:{entry['label']}",
         "on": None,
-        "what": f"process {entry['pid']} of {container(entry) or entry['source']}" if entry["pid"] else "",
+        "what": who(entry),
         "why": f"{items['configured']} configured in it" + (f", {items['waiting']} wait" if items["waiting"] else ""),
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from nsplane.kernel.dumps import Told
+from nsplane.kernel.vlans import Vlans
 from nsplane.model.items import Namespace
 
 Item = dict[str, Any]
@@ -80,6 +81,8 @@ class LinkFound:
     mac: bytes
     altnames: tuple[str, ...]
     peer_place: Place | None = None
+    vlans: Vlans | None = None
+    """Of a bridge, or of a port of one, where the kernel tells them."""
     logical: str = ""
     """The name of its item, where it has one."""
 

@@ -16,11 +16,13 @@ from nsplane.errors import ItemError
 from nsplane.kernel import ADDR_GEN_MODE_EUI64, ADDR_GEN_MODE_NONE, attributes
 from nsplane.kernel.codecs import TEXT, U8, U32, UNTOLD, split
 from nsplane.kernel.dumps import Told
+from nsplane.kernel.vlans import vlans_of_new_port
 from nsplane.kinds.created import CreatedKind
 from nsplane.kinds.pair import PairKind
 from nsplane.model.items import AddrGenMode
 from nsplane.model.links import PacketLink
 from nsplane.model.ports import PORTS
+from nsplane.model.vlans import vlan_list
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 5, 10, 18, 20
 IFLA_LINK_NETNSID, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 37, 52, 53
@@ -34,7 +36,7 @@ BY_SPEED = frozenset((2, 4, 5, 19, 100))
 """What a port's cost is by the speed of its link."""
 _IFINFO = struct.Struct("=BxHiII")
 
-MADE = [kind for kind in kinds.KINDS.values() if isinstance(kind, CreatedKind)]
+MADE = [kind for kind in kinds.all_kinds().values() if isinstance(kind, CreatedKind)]
 BY_KERNEL_NAME = {kind.kind: kind for kind in MADE if kind.is_told_whole}
 """The kinds whose links are made and known whole by what is told of links, by the kernel's names."""
 NOT_WHOLE = {kind.kind for kind in MADE} - BY_KERNEL_NAME.keys()
@@ -84,11 +86,11 @@ def link_items(read: Sequence[Netns], found: Found) -> None:
                     item, why = None, "its other end is not one that could be made"
             shown = _item_of(link, item, why, addresses[place].get(link.index, []), found)
             items += [shown] if shown is not None else []
-            if shown is not None and _filters_vlans(links.get(link.master)):
+            if shown is not None and item is None and _vlans(link, every) is not None:
                 found.note(place, link.name, "its VLANs of the bridge stay as they are, and are in no item")
 
 
-def _item_of(link: LinkFound, made: Item | None, why: str, addresses: list[str], found: Found) -> Item | None:
+def _item_of(link: LinkFound, made: Item | None, why: str, addresses: list[str | Item], found: Found) -> Item | None:
     place = link.place
     given: Item = {"addresses": addresses} if addresses else {}
     if link.is_agents:
@@ -107,12 +109,6 @@ def _item_of(link: LinkFound, made: Item | None, why: str, addresses: list[str],
     if why:
         found.note(place, link.name, f"{why}: it is adopted where it is, and not made (`existing`)")
     return {"kind": "existing", **_named(link), **given}
-
-
-def _filters_vlans(master: LinkFound | None) -> bool:
-    if master is None or master.kind != "bridge":
-        return False
-    return bool(attributes.decode(BY_KERNEL_NAME["bridge"].table, master.data).get("vlan_filtering"))
 
 
 def _named(link: LinkFound) -> Item:
@@ -178,6 +174,11 @@ def _made(link: LinkFound, every: Links) -> tuple[Item | None, str]:
         item["mtu"] = link.mtu
     item |= _of_all_links(link)
     port = _port(link, every) if "port" in names else {}
+    vlans = _vlans(link, every)
+    if vlans is not None and link.kind == "bridge":
+        item["vlans"] = vlans
+    elif vlans is not None:
+        port["vlans"] = vlans
     if port:
         item["port"] = port
     return _checked(item)
@@ -222,6 +223,14 @@ def _port(link: LinkFound, every: Links) -> Item:
         fields["cost"] = None
     defaults = {field.name: field.default for field in msgspec.structs.fields(struct_)}
     return {name: value for name, value in fields.items() if value is not None and value != defaults[name]}
+
+
+def _vlans(link: LinkFound, every: Links) -> list[int | str | Item] | None:
+    """The VLANs of a bridge, or of a port of one, where they are not those of a new one."""
+    bridge = link if link.kind == "bridge" else every[link.place].get(link.master)
+    if link.vlans is None or bridge is None or bridge.kind != "bridge" or link.vlans == vlans_of_new_port(bridge.data):
+        return None
+    return vlan_list(link.vlans)
 
 
 def _checked(item: Item) -> tuple[Item | None, str]:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from socket import AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC
 
 from nsplane.capture.found import Found, LinkFound, Netns, Place
-from nsplane.capture.links import IFLA_LINK_NETNSID, link_items, read_link
+from nsplane.capture.links import IFLA_AF_SPEC, IFLA_LINK_NETNSID, link_items, read_link
 from nsplane.capture.neighbours import NTF_PROXY, forwarding_items, neighbour_items
 from nsplane.capture.routes import route_items
 from nsplane.kernel import KernelError
-from nsplane.kernel.codecs import S32
+from nsplane.kernel.codecs import S32, U32
 from nsplane.kernel.dumps import RTM_GETADDR, RTM_GETLINK, RTM_GETNEIGH, RTM_GETROUTE, RTM_GETRULE, Dumps, Told
+from nsplane.kernel.vlans import decode_vlans
 
 _IFINFO, _IFADDR, _RTMSG, _NDMSG, _RULE = (
     struct.Struct(text) for text in ("=BxHiII", "=BBBBI", "=BBBBBBBBI", "=BxxxiHBB", "=BBBBBBBBI")
 )
 FRA_PROTOCOL, RTPROT_KERNEL = 21, b"\2"
+IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED = 29, 4
 
 
 def capture(places: Sequence[Place]) -> Found:
@@ -43,15 +45,27 @@ def capture(places: Sequence[Place]) -> Found:
 
 def _read(place: Place, dumps: Dumps) -> Netns:
     links = [read_link(place, told) for told in dumps.dump(RTM_GETLINK, _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0))]
+    by_index = {link.index: link for link in links}
+    _read_vlans(by_index, dumps)
     return Netns(
         place,
-        {link.index: link for link in links},
+        by_index,
         dumps.dump(RTM_GETADDR, _IFADDR.pack(AF_UNSPEC, 0, 0, 0, 0)),
         _both(dumps, RTM_GETROUTE, _RTMSG, 7),
         [told for flags in (0, NTF_PROXY) for told in dumps.dump(RTM_GETNEIGH, _NDMSG.pack(AF_UNSPEC, 0, 0, flags, 0))],
         dumps.dump(RTM_GETNEIGH, _NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)),
         _both(dumps, RTM_GETRULE, _RULE, 7),
     )
+
+
+def _read_vlans(links: Mapping[int, LinkFound], dumps: Dumps) -> None:
+    """Those of bridges and their ports. A kernel without VLANs of bridges tells none."""
+    head = _IFINFO.pack(AF_BRIDGE, 0, 0, 0, 0)
+    for told in dumps.dump(RTM_GETLINK, head, [(IFLA_EXT_MASK, U32.pack(RTEXT_FILTER_BRVLAN_COMPRESSED))]):
+        _, _, index, _, _ = _IFINFO.unpack(told.head)
+        link, spec = links.get(index), told.attributes.get(IFLA_AF_SPEC)
+        if link is not None and spec is not None:
+            link.vlans = decode_vlans(spec)
 
 
 def _both(dumps: Dumps, message: int, head: struct.Struct, zeros: int) -> list[Told]:

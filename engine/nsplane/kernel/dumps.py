@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from nsplane.kernel.codecs import S32, U32, join, split
@@ -45,10 +45,12 @@ class Dumps:
     def close(self) -> None:
         self._socket.close()
 
-    def dump(self, message: int, head: bytes) -> list[Told]:
-        """All that the kernel answers; `head` is the header of this sort of message (struct ifinfomsg and the like)."""
+    def dump(self, message: int, head: bytes, attributes: Iterable[tuple[int, bytes]] = ()) -> list[Told]:
+        """All that the kernel answers; `head` is the header of this sort of message (struct ifinfomsg and the like), of a multiple
+        of four bytes where there are attributes."""
+        asked = head + join(attributes)
         for _ in range(TRIES):
-            self._ask(message, NLM_F_REQUEST | NLM_F_DUMP, head)
+            self._ask(message, NLM_F_REQUEST | NLM_F_DUMP, asked)
             told, interrupted = [], False
             for flags, body in self._answers():
                 interrupted |= bool(flags & NLM_F_DUMP_INTR)

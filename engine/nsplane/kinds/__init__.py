@@ -1,4 +1,7 @@
-"""The kinds of interfaces: one module each, with its fields and what is done for it, as `KIND`."""
+"""The kinds of interfaces: one module each, of the kind's name, with its fields and what is done for it, as `KIND`.
+
+A kind's module is imported when the first item of the kind comes: of most kinds an agent never sees one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ import msgspec
 from nsplane.errors import ItemError
 from nsplane.kernel import BULK_KINDS
 from nsplane.kinds.link import LinkKind
-from nsplane.kinds.wireguard import WireguardPeer
 from nsplane.model.addresses import LinkAddress
 from nsplane.model.items import Interface, Namespace, check_birth, check_name, check_namespace
 from nsplane.model.leniency import as_meant
@@ -21,11 +23,12 @@ from nsplane.model.rules import check_wants
 from nsplane.model.secrets import hide, hide_refused, refuse_hidden, secret_names
 from nsplane.model.vlans import BridgeVlan
 
-MODULES = (
+LINK_KINDS = (
     "bareudp",
     "bond",
     "bridge",
     "dummy",
+    "erspan",
     "existing",
     "geneve",
     "gre",
@@ -33,6 +36,7 @@ MODULES = (
     "host_device",
     "hsr",
     "ifb",
+    "ip6erspan",
     "ip6gre",
     "ip6gretap",
     "ip6tnl",
@@ -58,24 +62,59 @@ MODULES = (
     "xfrm",
 )
 
-KINDS: dict[type[Interface], LinkKind] = {
-    kind.item: kind for kind in (import_module(f"nsplane.kinds.{module}").KIND for module in MODULES)
-}
-FIELDS = {str(item.__struct_config__.tag): {*item.__struct_encode_fields__, "kind"} for item in KINDS}
-NAMES = sorted((*BULK_KINDS, *FIELDS))
-STRUCTS = {str(item.__struct_config__.tag): item for item in KINDS}
-IN_LISTS: dict[type[msgspec.Struct], str] = {WireguardPeer: "peer of a wireguard", LinkAddress: "address of a link"}
-"""What lists in items hold, and how that is called."""
+NAMES = sorted((*BULK_KINDS, *LINK_KINDS))
 _REFERENCE = {"type", *(name for by in get_args(Namespace) for name in by.__struct_fields__)}
-INSIDE = {
-    "namespace": _REFERENCE,
-    "birth": _REFERENCE,
-    "from": _REFERENCE,
-    "port": set(Port.__struct_fields__),
-    "vlans": set(BridgeVlan.__struct_fields__),
-    "addresses": set(LinkAddress.__struct_fields__),
-    "peers": set(WireguardPeer.__struct_fields__),
-}
+
+
+@cache
+def _named(name: str) -> LinkKind:
+    kind: LinkKind = import_module(f"nsplane.kinds.{name}").KIND
+    return kind
+
+
+@cache
+def _of(struct: type[Interface]) -> LinkKind:
+    return _named(str(struct.__struct_config__.tag))
+
+
+def kind_of(item: Interface) -> LinkKind:
+    """What is done for an item."""
+    return _of(type(item))
+
+
+def struct_of(name: object) -> type[Interface] | None:
+    """The fields of the kind of links of that name; None where there is no such kind."""
+    return _named(name).item if isinstance(name, str) and name in LINK_KINDS else None
+
+
+def all_kinds() -> dict[str, LinkKind]:
+    """All kinds of links, by their names."""
+    return {name: _named(name) for name in LINK_KINDS}
+
+
+@cache
+def lists_in_items() -> dict[type[msgspec.Struct], str]:
+    """What lists in items hold, and how that is called."""
+    from nsplane.kinds.wireguard import WireguardPeer
+
+    return {WireguardPeer: "peer of a wireguard", LinkAddress: "address of a link"}
+
+
+def _fields_of(name: str) -> set[str]:
+    struct = struct_of(name)
+    return set() if struct is None else {*struct.__struct_encode_fields__, "kind"}
+
+
+@cache
+def _fields_inside() -> dict[str, set[str]]:
+    """Those of the maps, and of the maps in lists, that are fields."""
+    from nsplane.kinds.wireguard import WireguardPeer
+
+    structs = {"port": Port, "vlans": BridgeVlan, "addresses": LinkAddress, "peers": WireguardPeer}
+    return {
+        **dict.fromkeys(("namespace", "birth", "from"), _REFERENCE),
+        **{name: set(struct.__struct_fields__) for name, struct in structs.items()},
+    }
 
 
 class _OfKind(msgspec.Struct):
@@ -88,21 +127,21 @@ _kind_decoder = msgspec.msgpack.Decoder(_OfKind)
 
 
 @cache
-def _decoder(kind: str) -> msgspec.msgpack.Decoder[Interface]:
-    """A kind's: what its fields are takes milliseconds to find out, and of most kinds an agent never sees an item."""
-    return msgspec.msgpack.Decoder(STRUCTS[kind])
+def _decoder(struct: type[Interface]) -> msgspec.msgpack.Decoder[Interface]:
+    return msgspec.msgpack.Decoder(struct)
 
 
 @cache
 def _all_secret_names() -> frozenset[str]:
-    return frozenset(name for item in KINDS for name in secret_names(item))
+    return frozenset(name for kind in all_kinds().values() for name in secret_names(kind.item))
 
 
 def _decode(data: bytes) -> Interface:
     kind = _kind_decoder.decode(data).kind
-    if kind not in STRUCTS:
+    struct = struct_of(kind)
+    if struct is None:
         raise ItemError("kind", f"{kind!r} is not one of {', '.join(NAMES)}")
-    return _decoder(kind).decode(data)
+    return _decoder(struct).decode(data)
 
 
 def decode(data: bytes) -> Interface:
@@ -111,7 +150,7 @@ def decode(data: bytes) -> Interface:
         try:
             item = _decode(data)
         except msgspec.ValidationError:
-            data = as_meant(data, "kind", FIELDS, INSIDE)
+            data = as_meant(data, "kind", _fields_of, _fields_inside())
             item = _decode(data)
     except msgspec.ValidationError as error:
         raise _as_item_error(data, str(error)) from None
@@ -141,14 +180,13 @@ def _as_item_error(data: bytes, text: str) -> ItemError:
 
 def as_shown(item: Any, before: Any = None) -> Any:
     """An item as it comes over the bus, or None, as it is shown. With `before` it is said of which secrets that had others."""
-    struct = STRUCTS.get(item["kind"]) if isinstance(item, dict) else None
+    struct = struct_of(item["kind"]) if isinstance(item, dict) else None
     return item if struct is None else hide(struct, item, before)
 
 
 def refused_as_shown(came: Any) -> Any:
     """What is refused, as it is shown."""
-    kind = came.get("kind") if isinstance(came, dict) else None
-    return hide_refused(STRUCTS.get(kind) if isinstance(kind, str) else None, came, _all_secret_names())
+    return hide_refused(struct_of(came.get("kind")) if isinstance(came, dict) else None, came, _all_secret_names())
 
 
 def check(item: Interface) -> None:
@@ -161,4 +199,4 @@ def check(item: Interface) -> None:
     check_wants(item)
     item.check()
     check_link(item)
-    KINDS[type(item)].check(item)
+    kind_of(item).check(item)

@@ -20,9 +20,15 @@ from nsplane.kinds.tunnels import (
     REMOTE,
     Byte,
     G,
-    GreTunnel,
+    Icsum,
+    Ikey,
+    Iseq,
     Label,
     Number32,
+    Ocsum,
+    Okey,
+    Oseq,
+    OverGre,
     inherited,
 )
 from nsplane.model.formats import says
@@ -30,8 +36,8 @@ from nsplane.model.formats import says
 LIMIT, TCLASS, LABEL, MARKS = inherited(G.FLAGS)
 
 
-class Ip6gre(GreTunnel, frozen=True, kw_only=True, tag="ip6gre"):
-    """A tunnel of GRE over IPv6: of packets."""
+class GreOverIpv6(OverGre, frozen=True, kw_only=True):
+    """What all that is carried in GRE over IPv6 has."""
 
     local: Annotated[str, Attr(G.LOCAL, HOST6), HOST, OURS, LOCAL] | None = None
     remote: Annotated[str, Attr(G.REMOTE, HOST6), HOST, OURS, REMOTE] | None = None
@@ -42,6 +48,17 @@ class Ip6gre(GreTunnel, frozen=True, kw_only=True, tag="ip6gre"):
     dscp_inherit: Annotated[bool, Attr(G.FLAGS, DSCP), says("what comes in has the DSCP of its tunnel")] = False
     allow_localremote: Annotated[bool, Attr(G.FLAGS, LOCAL_REMOTE), says("the remote may be of this host")] = False
     fwmark: Annotated[Number32 | Literal["inherit"], Attr(G.FWMARK, MARKS), MARK] = 0
+
+
+class Ip6gre(GreOverIpv6, frozen=True, kw_only=True, tag="ip6gre"):
+    """A tunnel of GRE over IPv6: of packets."""
+
+    ikey: Ikey | None = None
+    okey: Okey | None = None
+    icsum: Icsum = False
+    ocsum: Ocsum = False
+    iseq: Iseq = False
+    oseq: Oseq = False
 
 
 KIND = CreatedKind(Ip6gre, "ip6gre", is_whole=True)

@@ -33,7 +33,7 @@ from nsplane.model.rules import wants
 G = IntEnum(
     "G",
     "LINK IFLAGS OFLAGS IKEY OKEY LOCAL REMOTE TTL TOS PMTUDISC ENCAP_LIMIT FLOWINFO FLAGS ENCAP_TYPE ENCAP_FLAGS ENCAP_SPORT "
-    "ENCAP_DPORT COLLECT_METADATA IGNORE_DF FWMARK",
+    "ENCAP_DPORT COLLECT_METADATA IGNORE_DF FWMARK ERSPAN_INDEX ERSPAN_VER ERSPAN_DIR ERSPAN_HWID",
 )
 """IFLA_GRE_*, in their order."""
 T = IntEnum(
@@ -134,16 +134,10 @@ Number32 = Annotated[int, Meta(ge=0, lt=1 << 32)]
 Encap = Literal["none", "fou", "gue"]
 
 
-class GreTunnel(PacketLink, frozen=True, kw_only=True):
-    """What tunnels of GRE have, over IPv4 and IPv6."""
+class OverGre(PacketLink, frozen=True, kw_only=True):
+    """What all that is carried in GRE has, over IPv4 and IPv6."""
 
     parent: Annotated[str, Attr(G.LINK, IFINDEX), NAME, OURS, PARENT] | None = None
-    ikey: Annotated[Number32, Attr(G.IKEY, Key(G.IFLAGS)), OURS, says("the key that packets have which come in")] | None = None
-    okey: Annotated[Number32, Attr(G.OKEY, Key(G.OFLAGS)), OURS, says("the key of those that are sent")] | None = None
-    icsum: Annotated[bool, Attr(G.IFLAGS, Bit(CSUM, BE16)), says("checksums are wanted")] = False
-    ocsum: Annotated[bool, Attr(G.OFLAGS, Bit(CSUM, BE16)), says("checksums are sent")] = False
-    iseq: Annotated[bool, Attr(G.IFLAGS, Bit(SEQ, BE16)), says("numbers in a row are wanted")] = False
-    oseq: Annotated[bool, Attr(G.OFLAGS, Bit(SEQ, BE16)), says("packets are numbered")] = False
     encap: Annotated[Encap, Attr(G.ENCAP_TYPE, ENCAP), ENCAPSULATION] = "none"
     encap_sport: Annotated[Port, Attr(G.ENCAP_SPORT, BE16), SPORT] = 0
     encap_dport: Annotated[Port, Attr(G.ENCAP_DPORT, BE16), DPORT] = 0
@@ -151,6 +145,14 @@ class GreTunnel(PacketLink, frozen=True, kw_only=True):
     encap_csum6: Annotated[bool, Attr(G.ENCAP_FLAGS, Bit(2, U16)), CSUM6] = False
     encap_remcsum: Annotated[bool, Attr(G.ENCAP_FLAGS, Bit(4, U16)), REMCSUM] = False
     external: Annotated[bool, Attr(G.COLLECT_METADATA, FLAG, REMAKE), EXTERNAL] = False
+
+
+Ikey = Annotated[Number32, Attr(G.IKEY, Key(G.IFLAGS)), OURS, says("the key that packets have which come in")]
+Okey = Annotated[Number32, Attr(G.OKEY, Key(G.OFLAGS)), OURS, says("the key of those that are sent")]
+Icsum = Annotated[bool, Attr(G.IFLAGS, Bit(CSUM, BE16)), says("checksums are wanted")]
+Ocsum = Annotated[bool, Attr(G.OFLAGS, Bit(CSUM, BE16)), says("checksums are sent")]
+Iseq = Annotated[bool, Attr(G.IFLAGS, Bit(SEQ, BE16)), says("numbers in a row are wanted")]
+Oseq = Annotated[bool, Attr(G.OFLAGS, Bit(SEQ, BE16)), says("packets are numbered")]
 
 
 class IpTunnel(PacketLink, frozen=True, kw_only=True):

@@ -172,7 +172,10 @@ def _key(field: str, text: str | None, path: str | None) -> bytes:
     try:
         return read_key(path)
     except OSError as error:
-        raise KernelError(error.errno or errno.EIO, f"{field}_file: {path}: {error.strerror}") from None
+        hint = (
+            " (the agent reads what is its own user's: chown, or --keep CAP_DAC_READ_SEARCH)" if error.errno == errno.EACCES else ""
+        )
+        raise KernelError(error.errno or errno.EIO, f"{field}_file: {path}: {error.strerror}{hint}") from None
     except (ValueError, binascii.Error) as error:
         raise KernelError(errno.EINVAL, f"{field}_file: {path} {error}") from None
 

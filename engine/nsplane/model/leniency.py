@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -21,7 +21,7 @@ _encode = msgspec.msgpack.Encoder().encode
 Fields = Collection[str]
 
 
-def as_meant(data: bytes, tag: str, fields: Mapping[str, Fields], inside: Mapping[str, Fields]) -> bytes:
+def as_meant(data: bytes, tag: str, fields: Callable[[str], Fields], inside: Mapping[str, Fields]) -> bytes:
     """A map without those of its fields that are nil, and with whole numbers where floats are whole. Which fields it has, `fields`
     says by the value of its `tag`; `inside` those of the fields that are a map, or a list in which there are maps. What is no map
     is returned as it is, and so is a field that there is none of."""
@@ -30,7 +30,7 @@ def as_meant(data: bytes, tag: str, fields: Mapping[str, Fields], inside: Mappin
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return data
     kind = pairs.get(tag)
-    return _encode(_meant(pairs, fields.get(_text(bytes(kind)) if kind else "", ()), inside))
+    return _encode(_meant(pairs, fields(_text(bytes(kind)) if kind else ""), inside))
 
 
 def _meant(pairs: dict[str, msgspec.Raw], fields: Fields, inside: Mapping[str, Fields]) -> dict[str, msgspec.Raw]:

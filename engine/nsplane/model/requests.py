@@ -167,7 +167,7 @@ def decode_envelope(data: bytes) -> AnyEnvelope:
         try:
             envelope = _decoder.decode(data)
         except msgspec.ValidationError:
-            data = as_meant(data, "op", FIELDS, INSIDE)
+            data = as_meant(data, "op", lambda op: FIELDS.get(op, ()), INSIDE)
             envelope = _decoder.decode(data)
     except msgspec.ValidationError as error:
         raise _as_bad_request(data, str(error)) from None

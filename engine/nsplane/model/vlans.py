@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from itertools import groupby
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -48,6 +49,18 @@ def parse_vlans(given: tuple[int | str | BridgeVlan, ...] | None, field: str) ->
             raise ItemError(where, f"VLAN {twice} is in the list twice")
         found |= dict.fromkeys(vids, (PVID if vlan.pvid else 0) | (UNTAGGED if vlan.untagged else 0))
     return found
+
+
+def vlan_list(vlans: Vlans) -> list[int | str | dict[str, Any]]:
+    """The list that says these VLANs: ranges of those that follow each other and are alike."""
+    runs = groupby(enumerate(sorted(vlans.items())), lambda one: (one[1][1], one[1][0] - one[0]))
+    listed: list[int | str | dict[str, Any]] = []
+    for (flags, _), run in runs:
+        vids = [vid for _, (vid, _) in run]
+        vid = vids[0] if len(vids) == 1 else f"{vids[0]}-{vids[-1]}"
+        words = {"pvid": bool(flags & PVID), "untagged": bool(flags & UNTAGGED)}
+        listed.append({"vid": vid, **{word: True for word, is_so in words.items() if is_so}} if flags else vid)
+    return listed
 
 
 def _vids(vid: int | str, field: str) -> range:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-
 from nsplane.errors import BadRequest, ItemError
 from nsplane.kernel import KernelError
 from nsplane.model.items import check_label
 from nsplane.model.requests import Microservice, Request, Running
 from nsplane.request.starts import Starts
-from nsplane.world.microservices import Instance, Microservices
+from nsplane.world.microservices import GONE, Instance, Microservices
 
 
 class Announcements:
@@ -53,7 +51,7 @@ def start(microservices: Microservices, envelope: Microservice) -> Instance:
     try:
         return microservices.started(envelope.source, running)
     except KernelError as error:
-        code = "no-such-process" if error.errno in (errno.ESRCH, errno.ENOENT, errno.EINVAL) else "no-resources"
+        code = "no-such-process" if error.errno in GONE else "no-resources"
         path = "pid" if running.netns is None else "netns"
         raise BadRequest(code, error.strerror or str(error), path, envelope.id) from None
 

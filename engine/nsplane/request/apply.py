@@ -108,4 +108,4 @@ class Applier:
             self._planner.touch(node)  # and whom it named until now
         assert isinstance(node, LinkNode)
         node.report_to(request)
-        node.want(item, kinds.KINDS[type(item)], source, generation)
+        node.want(item, kinds.kind_of(item), source, generation)

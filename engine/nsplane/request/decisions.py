@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from nsplane.kernel import Frame
-from nsplane.kinds import KINDS
+from nsplane.kinds import kind_of
 from nsplane.model.items import Interface, interface_key
 from nsplane.model.requests import Changing, Clear, Delete, Put, Replace, Sweep
 from nsplane.plan.node import Node
@@ -84,4 +84,4 @@ def _compare(now: Any, item: Interface) -> Action:
     if now == item:
         return "unchanged"
     moved = type(now) is not type(item) or now.namespace != item.namespace
-    return "recreate" if moved or KINDS[type(item)].is_made_anew(now, item) else "change"
+    return "recreate" if moved or kind_of(item).is_made_anew(now, item) else "change"

@@ -150,7 +150,7 @@ class Forecast:
         item = self.item(interface_key(slot)) if is_of_item(slot) else None
         if item is not None and item.master is not None:
             return self.link(interface_key(item.master)).state == CONFIGURED
-        if item is not None and kinds.KINDS[type(item)].brings_link:
+        if item is not None and kinds.kind_of(item).brings_link:
             return False
         where = self._look(namespace) if item is None else self._place_of(interface_key(slot), item)
         link = where.links.get(name if item is None else item.link_name)
@@ -192,7 +192,7 @@ class Forecast:
         node, item = self._planner.nodes.get(key), self.item(key)
         if node is None or item is None or type(node.item) is not type(item):
             return False, []
-        asks = kinds.KINDS[type(item)].changes(node.item, item)
+        asks = kinds.kind_of(item).changes(node.item, item)
         masters = {node.item.master, item.master}
         if not asks & {DOWN, ALONE} and (len(masters) == 1 or not any(map(self._is_bond, masters))):
             return False, []
@@ -219,7 +219,7 @@ class Forecast:
                 node = self._planner.nodes[dependent]
                 if dependent == key or dependent in self._goes or node.held is None or found.get(dependent) == LINK:
                     continue
-                rests_on = map(interface_key, kinds.KINDS[type(node.item)].rests_on(node.item))
+                rests_on = map(interface_key, kinds.kind_of(node.item).rests_on(node.item))
                 found[dependent] = LINK if name in rests_on else MASTER
                 if found[dependent] == LINK:
                     look.append(dependent)
@@ -241,7 +241,7 @@ class Forecast:
         found: dict[str, list[str]] = {}
         for key, node in self._planner.nodes.items():
             item = node.item
-            needed = () if node.gone else {item.master, *kinds.KINDS[type(item)].rests_on(item)}
+            needed = () if node.gone else {item.master, *kinds.kind_of(item).rests_on(item)}
             for name in needed:
                 if name is not None:
                     found.setdefault(interface_key(name), []).append(key)
@@ -276,8 +276,8 @@ class Forecast:
                 return failed(*refusal)
             if not self.has_link(interface_key(master)):
                 return Verdict(PENDING, [interface_key(master)])
-        up = (key for key in map(interface_key, kinds.KINDS[type(item)].needs_up(item)) if self._on(key).state != CONFIGURED)
-        beside = map(interface_key, (*links_of(item.port), *kinds.KINDS[type(item)].ports(item)))
+        up = (key for key in map(interface_key, kinds.kind_of(item).needs_up(item)) if self._on(key).state != CONFIGURED)
+        beside = map(interface_key, (*links_of(item.port), *kinds.kind_of(item).ports(item)))
         lacking = [*up, *(key for key in beside if not self.has_link(key))]
         return Verdict(PENDING, lacking) if lacking else self._as_it_is(key)
 
@@ -288,10 +288,10 @@ class Forecast:
         where = self._place_of(key, item)
         birth = where if item.birth is None else self._look(birth_namespace(item.birth))
         lacking = where.missing or birth.missing
-        missing = [lacking] if lacking else kinds.KINDS[type(item)].will_lack(item, self)
+        missing = [lacking] if lacking else kinds.kind_of(item).will_lack(item, self)
         if missing:
             return Verdict(PENDING, missing)
-        failure = where.failure or birth.failure or kinds.KINDS[type(item)].will_fail(item, self)
+        failure = where.failure or birth.failure or kinds.kind_of(item).will_fail(item, self)
         if failure is not None:
             return failed(*failure)
         return self._claimed(key, item, where) or Verdict()
@@ -332,7 +332,7 @@ class Forecast:
             now, item = self.held(loan.key), self.item(loan.key)
             if now is None or item is None or type(now) is not type(item):
                 continue
-            if not kinds.KINDS[type(item)].is_made_anew(now, item):
+            if not kinds.kind_of(item).is_made_anew(now, item):
                 yield loan
 
     def _wrong_master(self, item: Interface, where: _Where) -> tuple[int, str] | None:
@@ -344,7 +344,7 @@ class Forecast:
         if there.missing:
             return None
         if there.identity == where.identity:
-            kind = kinds.KINDS[type(master)].kernel_kind
+            kind = kinds.kind_of(master).kernel_kind
             link = there.links.get(master.link_name)
             if kind is None:
                 kind = None if link is None else link.kind
@@ -357,7 +357,7 @@ class Forecast:
 
     def _claimed(self, key: str, item: Interface, where: _Where) -> Verdict | None:
         """Why the item's host name cannot be its link's, where that is so."""
-        link, brings_link = where.links.get(item.link_name), kinds.KINDS[type(item)].brings_link
+        link, brings_link = where.links.get(item.link_name), kinds.kind_of(item).brings_link
         name = item.link_name if link is None or brings_link else link.name
         holder = self._holder(where, name, key)
         if holder != key:
@@ -368,7 +368,7 @@ class Forecast:
             return failed(errno.EEXIST, f"exists: {name} is another name (altname) of {link.name}")
         if link is None or item.override or self._planner.ownership.is_agents(link) or self._planner.ownership.is_lent(link):
             return None
-        if item.adopt and kinds.KINDS[type(item)].adopts(link):
+        if item.adopt and kinds.kind_of(item).adopts(link):
             return None
         return failed(errno.EEXIST, f"exists: a {link.kind or 'physical'} link {name} that nsplane did not make")
 
@@ -400,7 +400,7 @@ class Forecast:
         same = node is not None and not node.gone and (key not in self._comes or self._comes[key] == node.item)
         if node is None or not same or node.failure is None or node.failure.error == errno.EEXIST:
             item = self.item(key)
-            return Verdict() if item is None else Verdict(message=kinds.KINDS[type(item)].will_cost(item, self))
+            return Verdict() if item is None else Verdict(message=kinds.kind_of(item).will_cost(item, self))
         return failed(node.failure.error, node.failure.text)
 
     # ---- places ----

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from nsplane.kernel import FieldInfo, bulk_fields
-from nsplane.kinds import IN_LISTS, KINDS
+from nsplane.kinds import all_kinds, lists_in_items
 from nsplane.model.formats import FORMATS
 from nsplane.model.items import Namespace
 from nsplane.model.ports import Port
@@ -150,7 +150,7 @@ def document_schema() -> Schema:
 
 
 def _interfaces() -> dict[str, Schema]:
-    structs = tuple(KINDS)
+    structs = tuple(kind.item for kind in all_kinds().values())
     _, made = msgspec.json.schema_components(structs, ref_template="#/$defs/{name}")
     return {
         tag: _map("kind", tag, made[struct.__name__], [*map(dict, struct.schema_rules), *schema_rules(struct)])
@@ -174,9 +174,9 @@ def _bridge_vlan() -> Schema:
 
 def _inside() -> dict[str, Schema]:
     """What lists in interface items hold, by the Struct's name."""
-    _, made = msgspec.json.schema_components(IN_LISTS, ref_template="#/$defs/{name}")
+    _, made = msgspec.json.schema_components(lists_in_items(), ref_template="#/$defs/{name}")
     found = {}
-    for struct, title in IN_LISTS.items():
+    for struct, title in lists_in_items().items():
         rules = [*map(dict, getattr(struct, "schema_rules", ())), *schema_rules(struct)]
         found[struct.__name__] = _map("", "", made[struct.__name__], rules) | {"title": title}
     return found

@@ -7,6 +7,7 @@ something that is not just coming or was refused, is not waited for.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterator
 
@@ -14,7 +15,7 @@ import msgspec
 
 from nsplane.errors import BadRequest
 from nsplane.kernel import Core
-from nsplane.kinds import KINDS
+from nsplane.kinds import kind_of
 from nsplane.kinds.pair import PairKind, peer_of
 from nsplane.model.items import interface_key
 from nsplane.model.requests import Microservice, Request
@@ -24,6 +25,8 @@ from nsplane.plan.planner import Planner
 from nsplane.plan.slots import Slot
 from nsplane.world.microservices import Instance, Microservices
 from nsplane.world.timers import Appointment
+
+log = logging.getLogger(__name__)
 
 SECONDS = 10.0
 """How long a start is held at most, where it does not say so."""
@@ -77,6 +80,7 @@ class Starts:
     def hold(self, envelope: Microservice, request: Request, instance: Instance, body: dict[str, object]) -> None:
         """Holds a start for as long as it has to be; `body` is the answer but for what it waited for."""
         start = self._held[request] = Start(envelope, request, instance, body)
+        request.op = "start"  # how long it is held is not how long an announcement takes
         self._of_sources[start.source] += 1
         seconds = SECONDS if envelope.timeout is None else envelope.timeout
 
@@ -92,22 +96,32 @@ class Starts:
             return
         self._core.await_writer()  # before rows are looked at: what is written meanwhile is told of
         for start in tuple(self._held.values()):
-            if start.instance not in self._microservices.instances(start.label):
-                self._end(start, "answered")
-                text = f"{start.instance.what} has ended while its start was held"
-                start.request.fail(BadRequest("no-such-process", text, "pid", start.id))
-            elif not self._is_held(start):
-                self._end(start, "answered")
-                start.request.complete(start.body | {"applied": True, "waiting": []})
-            elif start.late:
-                self._end(start, "late")
-                start.request.complete(start.body | {"applied": False, "waiting": self._waiting(start)})
+            try:
+                self._look_at(start)
+            except Exception:
+                # A fault of ours: it costs this start and no other.
+                log.exception("a held start met an error", extra={"label": start.label, "source": start.source})
+                self._fail(start, "answered", "internal", "the agent met an error of its own: its log has more")
+
+    def _look_at(self, start: Start) -> None:
+        if start.instance not in self._microservices.instances(start.label):
+            self._fail(start, "answered", "no-such-process", f"{start.instance.what} has ended while its start was held", "pid")
+        elif not self._is_held(start):
+            self._end(start, "answered")
+            start.request.complete(start.body | {"applied": True, "waiting": []})
+        elif start.late:
+            waiting = self._waiting(start)
+            self._end(start, "late")
+            start.request.complete(start.body | {"applied": False, "waiting": waiting})
 
     def _cancel(self, start: Start) -> None:
         """Whoever asked has gone."""
         if start.request in self._held:
-            self._end(start, "cancelled")
-            start.request.fail(BadRequest("cancelled", "who asked has gone", "", start.id))
+            self._fail(start, "cancelled", "cancelled", "who asked has gone")
+
+    def _fail(self, start: Start, how: str, code: str, text: str, path: str = "") -> None:
+        self._end(start, how)
+        start.request.fail(BadRequest(code, text, path, start.id))
 
     def _end(self, start: Start, how: str) -> None:
         del self._held[start.request]
@@ -158,7 +172,7 @@ class Starts:
 
     def _other_ends(self, node: Node, seen: set[object], look: list[str]) -> Iterator[Node]:
         """The other end of a pair depends on this one, though it needs no fact of it."""
-        kind = KINDS[type(node.item)]
+        kind = kind_of(node.item)
         peer = self._planner.nodes.get(interface_key(peer_of(node.item))) if isinstance(kind, PairKind) else None
         if peer is not None and peer not in seen:
             seen.add(peer)

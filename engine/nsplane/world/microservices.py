@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 SOURCES = 256
 """How many sources' own words are kept: of more, those heard of last."""
+GONE = (errno.ESRCH, errno.ENOENT, errno.EINVAL)
+"""A process, or what a path led to, is not there any more."""
 LOOK_SECONDS = 1.0
 """How often paths are looked at by which namespaces are known."""
 
@@ -111,7 +113,7 @@ class Microservices:
             try:
                 self.started(again.pop("source"), Running(**again))
             except KernelError as error:
-                if error.errno != errno.ESRCH:  # descriptors are short: it is known to the next start still
+                if error.errno not in GONE:  # descriptors are short: it is known to the next start still
                     self._state.save("microservice", key, known | {"boot": self._boot})
                     about = {
                         "label": known["label"],
