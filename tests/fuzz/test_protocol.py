@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsplane.kernel import bulk_fields
-from nsplane.kinds import KINDS
+from nsplane.kinds import all_kinds
 from nsplane.model.requests import FIELDS
 
 from ..bus.conftest import RunningAgent, eventually, left_of, start_agent
@@ -44,7 +44,7 @@ names = st.sampled_from([f"{NAME}{letter}" for letter in "abcd"] + [NAME, "name"
 given_values = values(names)
 
 
-ITS_FIELDS = {str(kind.__struct_config__.tag): [*kind.__struct_fields__, "kind"] for kind in KINDS}
+ITS_FIELDS = {name: [*kind.item.__struct_fields__, "kind"] for name, kind in all_kinds().items()}
 for of in bulk_fields():
     ITS_FIELDS.setdefault(of.kind, ["kind"]).append(of.name)
 
