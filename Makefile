@@ -1,6 +1,6 @@
 # A plain machine with Debian 12, python3, gcc and make is enough: everything else is installed into .venv or, as root, by apt-get.
-.PHONY: build demo test lint format pictures packages npm peers frr emulator newer-docker test-c fuzz test-py test-vm test-deb soak bench \
-	screenshots docs man deb stubs clean
+.PHONY: build demo test lint format pictures packages npm peers frr emulator newer-docker test-c tsan test-fuzz fuzz corpus test-py test-vm \
+	test-deb soak bench screenshots docs man deb stubs clean
 .NOTPARALLEL:
 
 # Debian's interpreter where there is one, for it is built with optimisations, which another (pyenv's, say) often is not: then all
@@ -104,6 +104,9 @@ build/c/build.ninja: .venv/.tools
 build/asan/build.ninja: .venv/.tools
 	@rm -rf $(@D)
 	@CC=gcc meson setup $(@D) $(options) $(sanitized) >/dev/null
+build/tsan/build.ninja: .venv/.tools
+	@rm -rf $(@D)
+	@CC=gcc meson setup $(@D) $(options) -Db_sanitize=thread -Db_lundef=false >/dev/null
 build/fuzz/build.ninja: .venv/.tools
 	@rm -rf $(@D)
 	@CC=clang meson setup $(@D) $(options) $(sanitized) -Dfuzz=true >/dev/null
@@ -111,12 +114,31 @@ build/fuzz/build.ninja: .venv/.tools
 test-c: packages build/c/build.ninja build/asan/build.ninja
 	$(call meson_test,build/c)
 	$(call meson_test,build/asan)
+	@$(MAKE) --no-print-directory tsan
 	@if echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null; \
-	then $(MAKE) --no-print-directory fuzz; \
+	then $(MAKE) --no-print-directory test-fuzz; \
 	else echo 'skipped: the fuzz targets and the build with clang: there is no clang with libFuzzer'; fi
 
-fuzz: build/fuzz/build.ninja
+# The tests in which planner and writer run beside each other, watched for data races.
+tsan: build/tsan/build.ninja
+	$(call meson_test,build/tsan) --suite threads
+
+# With clang: the C tests, and each fuzz target for a minute.
+test-fuzz: build/fuzz/build.ninja
 	$(call meson_test,build/fuzz)
+	python tests/fuzz/run.py build/fuzz
+
+# All of them, and what hypothesis makes of requests, journals and files of items, for so long together; a table at the end. What is found is
+# kept in build/fuzz/found, and an input that makes one crash in build/fuzz/crashes.
+FUZZ_SECONDS = 3600
+fuzz: packages build .venv/.dev build/fuzz/build.ninja
+	ninja --quiet -C build/fuzz
+	python tests/fuzz/run.py --all $(FUZZ_SECONDS) --python build/fuzz
+
+# The corpus anew: of what is in it, what `make fuzz` has found and what comes in from outside in tests, the least that reaches as much.
+corpus: build .venv/.dev build/c/build.ninja build/fuzz/build.ninja
+	ninja --quiet -C build/c && ninja --quiet -C build/fuzz
+	python tests/fuzz/gather.py
 
 # Two workers a processor, for tests wait as long as they compute; each in namespaces of its own: what a test makes goes with its
 # worker, also when that is killed.

@@ -87,11 +87,12 @@ static void object_seen(void *arg, uint32_t index, const void *msg)
 	}
 }
 
+/* An answer that is about something else is none. */
 static void answer_seen(void *arg, uint32_t index, const void *msg)
 {
 	struct conflict **asked = arg;
 
-	if (!asked[index]->found)
+	if (!asked[index]->found && kind_of_message(msg) == asked[index]->kind)
 		asked[index]->found = array_copy(msg, ((const struct nlmsghdr *)msg)->nlmsg_len);
 }
 

@@ -211,7 +211,9 @@ int kind_of_family(int kind, uint8_t family);
 /* Which of the names it has, counted from 0 in their order. */
 unsigned kind_name_index(int kind);
 
-/* The kind that a message is about, or -1. */
+/* The kind that a message is about, or -1. The message has a whole body: all kinds have one of this length. */
+#define KIND_MESSAGE_BODY sizeof(struct rtmsg)
+_Static_assert(sizeof(struct rtmsg) == sizeof(struct ndmsg), "or each kind says how long it is");
 int kind_of_message(const struct nlmsghdr *msg);
 
 /* Does a deletion with this key hit its object and no other? May one that is not exact hit the object of this key? */

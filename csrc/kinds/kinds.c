@@ -51,7 +51,7 @@ unsigned kind_name_index(int kind)
 
 int kind_of_message(const struct nlmsghdr *msg)
 {
-	const uint8_t *family = nsp_msg_body(msg, 1); /* the first byte of rtmsg and ndmsg */
+	const uint8_t *family = nsp_msg_body(msg, KIND_MESSAGE_BODY); /* which begins with it */
 
 	for (int i = 0; family && i < KINDS_MAX && kinds[i]; i++)
 		if ((msg->nlmsg_type == kinds[i]->new_type || msg->nlmsg_type == kinds[i]->del_type) && *family == kinds[i]->family)

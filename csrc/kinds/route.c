@@ -3,6 +3,7 @@
 #include "kinds/route.h"
 
 #include <arpa/inet.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "kinds/filter.h"
@@ -402,23 +403,34 @@ static const char *ip_text(uint8_t family, const uint8_t *ip, bool given, char b
 	return buf;
 }
 
+/* Behind what is there; what has no room is cut off. */
+static void append(char *text, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void append(char *text, size_t cap, const char *format, ...)
+{
+	size_t n = strlen(text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + n, cap - n, format, args);
+	va_end(args);
+}
+
 static void describe(const struct nlmsghdr *msg, const char *link, char *text, size_t cap)
 {
 	const struct rtmsg *rtm = nsp_msg_body(msg, sizeof(*rtm));
 	char protocol[16], ip[INET6_ADDRSTRLEN];
 	struct nsp_route route;
-	size_t n = (size_t)snprintf(text, cap, "exists: a%s route of protocol %s", type_name(rtm->rtm_type),
-				    protocol_name(rtm->rtm_protocol, protocol));
 
+	snprintf(text, cap, "exists: a%s route of protocol %s", type_name(rtm->rtm_type),
+		 protocol_name(rtm->rtm_protocol, protocol));
 	if (nsp_route_read(msg, &route) == 0)
-		n += (size_t)snprintf(text + n, cap - n, ", gateway %s",
-				      ip_text(route.family, route.gateway, route.fields & NSP_ROUTE_GATEWAY, ip));
+		append(text, cap, ", gateway %s", ip_text(route.family, route.gateway, route.fields & NSP_ROUTE_GATEWAY, ip));
 	else if (find_attr(msg, RTA_NH_ID))
-		n += (size_t)snprintf(text + n, cap - n, " by a nexthop object");
+		append(text, cap, " by a nexthop object");
 	else if (find_attr(msg, RTA_MULTIPATH))
-		n += (size_t)snprintf(text + n, cap - n, " with several gateways");
+		append(text, cap, " with several gateways");
 	if (*link && rtm->rtm_type == RTN_UNICAST)
-		snprintf(text + n, cap - n, ", link %s", link);
+		append(text, cap, ", link %s", link);
 }
 
 static void describe_made(const struct kind *kind, const struct object *object, char *text, size_t cap)

@@ -177,6 +177,43 @@ def test_a_record_that_is_not_what_was_written(tmp_path: Path) -> None:
         wanted(tmp_path, journal)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE requests SET frame = CAST(frame AS TEXT) WHERE seq = 2", "request 2 (put of source test) is damaged"),
+        ("UPDATE requests SET frame = CAST(x'ff' AS TEXT) WHERE seq = 2", "request 2 (put of source test) is damaged"),
+        ("UPDATE requests SET run = 1 << 40 WHERE seq = 2", "request 2 (put of source test) is damaged"),
+        ("UPDATE requests SET run = 'x' WHERE seq = 2", "request 2 (put of source test) is damaged"),
+        (
+            "INSERT INTO memories VALUES ('replaced', 'x', CAST(x'ff' AS TEXT))",
+            "the journal is damaged (replaced x is none of ours)",
+        ),
+        ("INSERT INTO memories VALUES ('replaced', 'x', 7)", "the journal is damaged (replaced x is none of ours)"),
+    ],
+)
+def test_a_value_that_is_of_another_type_is_damage(tmp_path: Path, change: str, said: str) -> None:
+    record(tmp_path, 3)
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+        db.execute(change)
+    with pytest.raises(Lost) as caught, closing(Journal(tmp_path)) as journal:
+        wanted(tmp_path, journal)
+    assert said in str(caught.value)
+    with closing(Journal(tmp_path, accept_loss=True)) as journal:
+        assert [one.seq for one in journal.records() if not one.damage] == ([1, 3] if "request 2" in said else [1, 2, 3])
+
+
+def test_a_mark_that_is_damaged_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    record(tmp_path, 3)
+    with (tmp_path / "lock").open("r+b") as file:
+        file.write(b"\xb2")
+    with closing(Journal(tmp_path)) as journal:
+        assert wanted(tmp_path, journal) == [1, 2, 3]
+    assert "the mark of how far the journal has come is damaged" in caplog.text
+    caplog.clear()
+    with closing(Journal(tmp_path)):
+        assert not caplog.text
+
+
 @pytest.mark.parametrize("how", ["missing", "damaged", "no database", "of fewer parts"])
 def test_a_snapshot_that_cannot_be_used_costs_nothing(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
     record(tmp_path, 30, 10, 20)

@@ -6,23 +6,15 @@
  *   | what the rest is, 1 byte: a request, a key, a request in words, the fields of an item of a bulk kind in words, the columns of a
  *     block, a message of a turn | ... |
  */
-#include "kernel/internal.h"
+#include "fuzz.h"
 
 #include "core/array.h"
 #include "core/frame.h"
 #include "kinds/item.h"
 #include "kinds/key.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct nsp_frame *frame;
 static struct nsp_turn *turn;
-
-static void need(int holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void check_text(const char *text, size_t cap)
 {
@@ -115,15 +107,10 @@ static void read_frame(const uint8_t *data, size_t size)
 		check_decoded(&frame->bulk[i]);
 }
 
-/* A copy of exactly this length, so that the sanitizer sees one byte too many. */
 static void read_copy(const uint8_t *data, size_t size)
 {
-	uint8_t *copy = malloc(size ? size : 1);
+	uint8_t *copy = exact(data, size);
 
-	if (!copy)
-		abort();
-	if (size)
-		memcpy(copy, data, size);
 	read_frame(copy, size);
 	free(copy);
 }

@@ -18,10 +18,12 @@ import msgspec
 
 from nsplane.journal import private
 from nsplane.journal.formats import FORMAT, RUNS, SCHEMA, TABLES, convert_deadlines
-from nsplane.journal.records import read_ends
+from nsplane.journal.records import read_ends, with_any_text
 from nsplane.world.processes import boot_id
 
 DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+UNREADABLE = (sqlite3.DatabaseError, msgspec.DecodeError)
+"""What reading a value may raise that is not what was written: SQLite looks at the shape of a row, not at what stands in it."""
 ASIDE = "damaged"
 """What cannot be read any more keeps its name with this behind it."""
 log = logging.getLogger(__name__)
@@ -42,9 +44,16 @@ MARK_BYTES = 128
 
 
 def read_mark(lock: int) -> Mark | None:
-    """None of a new journal, and of one that an older nsplane left."""
-    with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
-        return msgspec.json.decode(os.pread(lock, MARK_BYTES, 0), type=Mark)
+    """None of a new journal, of one that an older nsplane left, and where it cannot be read, which is said."""
+    left = os.pread(lock, MARK_BYTES, 0)
+    try:
+        return msgspec.json.decode(left, type=Mark)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # of what is not UTF-8
+        if left.strip(b"\0 \n"):
+            log.warning(
+                "the mark of how far the journal has come is damaged (%s): whether what was recorded last is there is not known",
+                error,
+            )
     return None
 
 
@@ -65,10 +74,12 @@ def find(directory: Path, mark: Mark | None, thorough: bool) -> tuple[str, bool]
     commits, readable = log_commits(directory)
     last = None
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as db:
+        with contextlib.closing(with_any_text(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True))) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version:
-                for (value,) in db.execute("SELECT value FROM memories"):
+                for kind, key, value in db.execute("SELECT kind, key, value FROM memories"):
+                    if not isinstance(value, bytes):
+                        return f"the journal is damaged ({kind} {key} is none of ours): what cannot be read of it", False
                     msgspec.msgpack.decode(value)
                 last_of_run = "seq"
                 if version >= RUNS:
@@ -81,8 +92,8 @@ def find(directory: Path, mark: Mark | None, thorough: bool) -> tuple[str, bool]
             if well != "ok":
                 return f"the journal is damaged ({well}): what cannot be read of it", False
             taken = log_taken(directory) if commits else 0
-    except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
-        if isinstance(error, sqlite3.Error) and not is_damage(error):
+    except UNREADABLE as error:
+        if not is_damage(error):
             raise
         return f"the journal is damaged ({error}): what cannot be read of it", False
     text = ""
@@ -139,9 +150,9 @@ def log_taken(directory: Path) -> int:
     return int(taken)
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Is the file not what it was, or can it only not be written or read now?"""
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in DAMAGES
+    return not isinstance(error, sqlite3.Error) or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in DAMAGES
 
 
 def salvage(directory: Path) -> None:
@@ -153,9 +164,10 @@ def salvage(directory: Path) -> None:
         for statement in SCHEMA:
             out.execute(statement)
         if (directory / "journal.db").exists():
-            with contextlib.closing(sqlite3.connect(directory / "journal.db", isolation_level=None)) as db:
+            with contextlib.closing(with_any_text(sqlite3.connect(directory / "journal.db", isolation_level=None))) as db:
                 for table, order in TABLES.items():
                     _copy(db, out, table, order)
+            out.execute("DELETE FROM memories WHERE typeof(value) != 'blob'")
         for path in directory.glob("snapshot-*.db"):  # of some, only the file may be left
             with contextlib.suppress(ValueError):
                 seq = int(path.stem.removeprefix("snapshot-"))
@@ -172,7 +184,7 @@ def salvage(directory: Path) -> None:
 def _copy(db: sqlite3.Connection, out: sqlite3.Connection, table: str, order: str) -> None:
     """Each row that can be read: from the beginning up to the damage, and from the end back to it."""
     for direction in ("", " DESC"):
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(*UNREADABLE):
             columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
             known = {row[1] for row in out.execute(f"PRAGMA table_info({table})")}
             used = ", ".join(name for name in columns if name in known)

@@ -50,6 +50,10 @@ class End(msgspec.Struct, array_like=True):
     error: str | None
 
 
+DAMAGED = "is damaged: it is not what was written"
+LONGEST_RUN = 1 << 20
+
+
 class Loss(NamedTuple):
     """What is not wanted any more though it was recorded: so many items of a request (WHOLE: all of it), and why."""
 
@@ -103,16 +107,18 @@ def read_records(db: sqlite3.Connection, directory: Path, until: int | None = No
     for seq, run, op, source, frame, counts, error, note, version, form, stored, accepted in rows:
         if seq != expected:
             yield missing(expected, seq - 1)
-        expected = seq + run
         damage, frames = "", []
         if frame is None:
             damage = "is forgotten, for the snapshot that had it was there"
-        elif form > RECORD:
+        elif isinstance(form, int) and form > RECORD:
             damage = f"is of format {form}, and this nsplane knows no later one than {RECORD}"
-        elif stored is not None and stored != checksum(frame):
-            damage = "is damaged: it is not what was written"
+        elif not isinstance(frame, bytes) or (stored is not None and stored != checksum(frame)):
+            damage = DAMAGED
         else:
-            frames = split(frame, run)
+            frames = _whole(frame, run)
+        if not isinstance(run, int) or not 0 < run <= LONGEST_RUN or (not damage and not frames):
+            run, damage = 1, DAMAGED  # and what else it had is missing
+        expected = seq + run
         for number in range(seq, min(expected, last + 1)):
             end = ends.get(number) or older_end(number, counts, None, error)
             if (note == ATOMIC and (end.counts is None or end.error is not None)) or end.error == INTERNAL:
@@ -139,15 +145,21 @@ def what_is_wrong(path: Path, parts: int | None) -> str:
             count = 0
             for _, frame, stored in db.execute(_frames_query(db)):
                 count += 1
-                if stored is not None and stored != checksum(frame):
+                if not isinstance(frame, bytes) or (stored is not None and stored != checksum(frame)):
                     return f"part {count} of the snapshot is damaged"
     except sqlite3.DatabaseError as error:
         return f"the snapshot is damaged ({error})"
     return "" if parts in (None, count) else f"the snapshot has {count} parts of {parts}"
 
 
+def with_any_text(db: sqlite3.Connection) -> sqlite3.Connection:
+    """Reads what is no text as one too, so that it is seen to be another value than what was written."""
+    db.text_factory = lambda data: data.decode(errors="replace")
+    return db
+
+
 def open_snapshot(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    return with_any_text(sqlite3.connect(f"file:{path}?mode=ro", uri=True))
 
 
 def _frames_query(db: sqlite3.Connection) -> str:
@@ -182,6 +194,14 @@ def split(frame: bytes, run: int) -> list[bytes]:
     if run == 1:
         return [frame]
     return [bytes(one) for one in msgspec.msgpack.decode(frame, type=list[msgspec.Raw])]
+
+
+def _whole(frame: bytes, run: Any) -> list[bytes]:
+    """The requests of a record; none where they are not as many."""
+    with contextlib.suppress(msgspec.DecodeError):
+        frames = split(frame, run)
+        return frames if len(frames) == run else []
+    return []
 
 
 def read_ends(db: sqlite3.Connection, after: int) -> dict[int, End]:

@@ -30,6 +30,7 @@ from nsplane.journal.records import (
     open_snapshot,
     read_ends,
     read_records,
+    with_any_text,
 )
 from nsplane.world.processes import boot_id
 
@@ -111,7 +112,7 @@ class Journal:
             raise
         try:
             self._look_through(durable, (snapshot_bytes, snapshot_requests))
-        except sqlite3.DatabaseError as error:
+        except damage.UNREADABLE as error:
             self._db.close()
             os.close(self._lock)
             raise self._unreadable(error) from None
@@ -174,7 +175,7 @@ class Journal:
             raise
         return db
 
-    def _unreadable(self, error: sqlite3.Error) -> Exception:
+    def _unreadable(self, error: Exception) -> Exception:
         if damage.is_damage(error):
             return Lost(self.directory, [f"the journal is damaged ({error}): what cannot be read of it is lost"])
         return NotRecorded(f"{self.directory}: {error}")
@@ -331,7 +332,7 @@ class Journal:
         self._use()
         try:
             yield from read_records(self._db, self.directory)
-        except sqlite3.DatabaseError as error:
+        except damage.UNREADABLE as error:
             raise self._unreadable(error) from None
 
     def history(self, most: int) -> list[Recorded]:
@@ -471,7 +472,7 @@ def open_reader(directory: Path) -> sqlite3.Connection:
 def _open(directory: Path, mode: str) -> sqlite3.Connection:
     if mode == "rwc":
         private.make_file(directory / "journal.db")
-    db = sqlite3.connect(f"file:{directory / 'journal.db'}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+    db = with_any_text(sqlite3.connect(f"file:{directory / 'journal.db'}?mode={mode}", uri=True, isolation_level=None, timeout=10))
     if mode != "ro":
         db.execute(f"PRAGMA page_size={PAGE}")
         db.execute("PRAGMA journal_mode=WAL")
