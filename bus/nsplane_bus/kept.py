@@ -13,6 +13,8 @@ from .errors import BusError
 
 log = logging.getLogger("nsplane.agent")
 
+ENDS = 3.0
+"""Seconds in which a watcher has ended by itself: one that is stopped (SIGSTOP), or stuck, does not."""
 AGAIN = 1.0
 """Seconds before one that has ended is started anew."""
 
@@ -65,4 +67,7 @@ class KeptProcess:
             process = self._process
         if process is not None and process.stdin is not None:
             process.stdin.close()
+        self._thread.join(ENDS)
+        if process is not None and self._thread.is_alive():
+            process.kill()
         self._thread.join()

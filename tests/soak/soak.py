@@ -7,12 +7,15 @@ import itertools
 import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from nsplane_bus import BusError
 
 from ..bus.conftest import eventually, left_of
 from ..bus.from_outside import descriptors, mounts
@@ -63,8 +66,8 @@ def soak(seconds: float, seed: int, logs: Path | None = None, say: Callable[[str
     with World(seed, logs) as world:
         try:
             _soak(world, seconds, report, say)
-        except AssertionError as error:
-            report.faults.append(str(error))
+        except (AssertionError, BusError, subprocess.TimeoutExpired) as error:
+            report.faults.append(f"{type(error).__name__}: {error}")
         finally:
             report.seconds, report.lives, report.refused = time.monotonic() - began, world.lives, world.refused
             report.story = world.story
