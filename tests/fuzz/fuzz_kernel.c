@@ -14,6 +14,7 @@
 
 #include "core/core.h"
 #include "core/frame.h"
+#include "core/lock.h"
 #include "core/writer.h"
 #include "kinds/key.h"
 #include "nsplane/core.h"
@@ -760,7 +761,10 @@ static void step(struct bytes *steps, struct mp_out *request)
 	take_completed();
 	if (what & 0x80)
 		take_notices();
-	if (what & 0x40 && core->queue.count && !core->paused)
+	core_lock(core); /* the writer takes from the queue meanwhile */
+	bool waits = core->queue.count && !core->paused;
+	core_unlock(core);
+	if (what & 0x40 && waits)
 		quiet();
 }
 
