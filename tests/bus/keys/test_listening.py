@@ -82,3 +82,30 @@ def test_descriptors_are_short(directory: Path, tmp_path: Path, key: Key, two_po
         eventually(lambda: here.info()["bus"]["tcp"]["router"]["turned_away"] > 0)
         eventually(lambda: here.info()["bus"]["tcp"]["router"]["connections"] <= most)
         assert agent.client().info()["pid"] == agent.process.pid
+
+
+def test_where_there_is_no_descriptor_left_they_are_turned_away(
+    directory: Path, tmp_path: Path, key: Key, two_ports: Callable[[], int]
+) -> None:
+    """Connections at the agent's own socket have taken all: who is inside is answered, and all come in when these have gone."""
+    port = two_ports()
+    agent = listening(directory, tmp_path, str(port), *FEW)
+    here = agent.client()
+    bus = f"tcp://127.0.0.1:{port}"
+    with zmq.Context() as context, contextlib.ExitStack() as opened:
+        context.max_sockets = 1_000
+        for _ in range(500):
+            dealer = opened.enter_context(context.socket(zmq.DEALER))
+            dealer.setsockopt(zmq.LINGER, 0)
+            dealer.connect(agent.bus)
+            dealer.send(msgpack.encode({"op": "info"}))
+        eventually(lambda: "no connection is accepted" in agent.log)
+        strangers = [opened.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(60)]
+        assert here.info()["bus"]["descriptors"]["short"]
+        for stranger in strangers[:30]:
+            stranger.close()
+        assert here.info()["pid"] == agent.process.pid
+    eventually(lambda: "connections are accepted again" in agent.log)
+    with Client(bus, timeout=20, key=key) as client:
+        assert client.info()["bus"]["descriptors"]["short"] is False
+    assert agent.stop() == 0, agent.log
