@@ -48,6 +48,16 @@ class Nested(NamedTuple):
     path: str
 
 
+def at_each(what: str) -> dict[str, str]:
+    """Where a count of connections stands, by the sockets that have one."""
+    return {
+        "bus": f"bus.router.{what}",
+        "events": f"bus.publisher.{what}",
+        "bus-tcp": f"bus.tcp.router.{what}",
+        "events-tcp": f"bus.tcp.publisher.{what}",
+    }
+
+
 SINGLES = (
     Single(GAUGE, "nsplane_start_time_seconds", "When the agent was started, since the epoch.", "started"),
     Single(GAUGE, "nsplane_namespaces", "Network namespaces in play.", "namespaces"),
@@ -94,7 +104,7 @@ SEVERALS = (
         "nsplane_refused_requests",
         "Requests that were none, or too large.",
         "reason",
-        {"bad-request": "bus.router.bad_requests", "too-large": "bus.router.too_large"},
+        {"bad-request": "bus.router.bad_requests", "too-large": "bus.router.too_large", "forbidden": "bus.tcp.forbidden"},
     ),
     Several(
         GAUGE,
@@ -134,21 +144,28 @@ SEVERALS = (
         "nsplane_connections",
         "Connections to the bus and to the events.",
         "endpoint",
-        {"bus": "bus.router.connections", "events": "bus.publisher.connections"},
+        at_each("connections"),
     ),
     Several(
         COUNTER,
         "nsplane_disconnects",
         "Connections that have ended.",
         "endpoint",
-        {"bus": "bus.router.disconnects", "events": "bus.publisher.disconnects"},
+        at_each("disconnects"),
     ),
     Several(
         COUNTER,
         "nsplane_refused_connections",
-        "Connections of users who may not connect.",
+        "Connections of users who may not connect, or by TCP with keys that may not.",
         "endpoint",
-        {"bus": "bus.router.refused", "events": "bus.publisher.refused"},
+        at_each("refused"),
+    ),
+    Several(
+        COUNTER,
+        "nsplane_turned_away_connections",
+        "Connections by TCP that were one too many.",
+        "endpoint",
+        {"bus-tcp": "bus.tcp.router.turned_away", "events-tcp": "bus.tcp.publisher.turned_away"},
     ),
 )
 
@@ -209,7 +226,8 @@ def metrics_of(info: Info) -> Iterator[Metric]:
             value = at(info, path)
             if value is not None:
                 metric.add_metric([name], value)
-        yield metric
+        if metric.samples:
+            yield metric
     for nested in NESTED:
         metric = nested.sort(nested.name, nested.text, labels=nested.labels)
         for kind, counts in (at(info, nested.path) or {}).items():

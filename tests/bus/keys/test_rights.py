@@ -11,6 +11,7 @@ from msgspec import msgpack
 from nsplane_bus import BusError, Client, Subscription, Unreachable
 from nsplane_bus.keys.rights import NoRight, rights_of
 
+from ..test_metrics import told, value
 from .conftest import RIGHTS, Keyed, asked
 
 ITEM = {"kind": "bridge", "name": "k-br0"}
@@ -88,6 +89,16 @@ def test_what_is_forbidden_changes_nothing_and_is_counted(keyed: Keyed) -> None:
     with keyed.client("admin") as client:
         assert not list(client.get("interface/k-br0"))
         assert not [one for one in client.history() if one["source"] == "forbidden"]
+
+
+def test_prometheus_is_told_of_who_comes_by_tcp(keyed: Keyed) -> None:
+    with keyed.client("reader") as reader:
+        with pytest.raises(BusError):
+            reader.delete(["interface/nothing"])
+        metrics, info = told(keyed.agent), keyed.info
+        assert value(metrics["nsplane_refused_requests"], reason="forbidden") == info["forbidden"] >= 1
+        assert value(metrics["nsplane_connections"], endpoint="bus-tcp") == info["router"]["connections"] >= 1
+    assert value(metrics["nsplane_turned_away_connections"], endpoint="events-tcp") == info["publisher"]["turned_away"]
 
 
 def test_requests_of_several_keys_that_come_at_once_are_told_apart(keyed: Keyed) -> None:
