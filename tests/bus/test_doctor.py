@@ -57,14 +57,18 @@ def test_a_capability_that_is_missing_is_named_and_what_gives_it(directory: Path
 
 def test_links_of_another_agent_are_told(agent: RunningAgent) -> None:
     agent.client().put([{"kind": "bridge", "name": "br", "namespace": agent.namespace}])
-    (own,) = findings(agent.nsplane("doctor", "--json"))["leftovers"]
-    assert own["state"] == "ok"
+    assert "the agent gone" not in leftovers(agent)
     for command in ("add xother type bridge", "set xother alias nsplane:gone:0123456789abcdef"):
         subprocess.run(["ip", "-n", agent.name, "link", *command.split()], check=True)
-    (other,) = findings(agent.nsplane("doctor", "--json"))["leftovers"]
+    found = leftovers(agent)
     subprocess.run(["ip", "-n", agent.name, "link", "del", "xother"], check=True)
-    assert "1 links bear the mark of the agent gone" in other["text"]
-    assert other["mend"] == "nsplane clear --id gone"
+    assert "1 links bear the mark of the agent gone" in found
+    assert "nsplane clear --id gone" in found
+
+
+def leftovers(agent: RunningAgent) -> str:
+    """What is said of links of other agents: some may run here meanwhile."""
+    return json.dumps(findings(agent.nsplane("doctor", "--json"))["leftovers"])
 
 
 def test_a_damaged_journal_is_a_problem(tmp_path: Path) -> None:

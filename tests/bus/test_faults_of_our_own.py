@@ -78,7 +78,7 @@ def test_the_publisher_goes_on(agent: Agent, client: Client, monkeypatch: pytest
 
 @pytest.mark.parametrize("place", ["router", "publisher"])
 def test_the_doors_go_on(agent: Agent, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    door = getattr(agent, place).door
+    (door,) = getattr(agent, place).doors
     failed = fails_once(monkeypatch, door, "turn")
     with Client(agent.endpoints.bus, events=agent.endpoints.events, timeout=20) as client, client.subscribe() as events:
         events.ready()

@@ -78,8 +78,10 @@ def test_what_comes_while_nobody_is_there_goes_to_the_agent_that_comes(agent: Ru
         tickets += [client.submit("put", items=[route(n)]) for n in range(5, 10)]
     silent = client.submit("put", items=[route(10)], wait="none")
     after = again(agent)
-    assert [ticket.result().counts for ticket in tickets] == [{"pending": 1}] * 10
+    # What lay in ZeroMQ's queue may come too, and be overtaken by what was said once more.
+    assert all(set(ticket.result().counts) <= {"pending", "superseded"} for ticket in tickets)
     assert len(gateways(client)) == 11
+    assert {entry["state"] for entry in client.get("route/")} == {"pending"}
     assert not silent.done
     client.replace([])
     assert after.stop() == 0

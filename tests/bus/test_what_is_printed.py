@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from nsplane_bus.keys.pair import new_pair
 from nsplane_bus.printable import printable
 
 from .conftest import NSPLANE, RunningAgent, eventually
@@ -82,7 +83,10 @@ except RuntimeError:
     "option", [(), ("--bus", "foo://x"), ("--bus", "tcp://nosuchhost"), ("--bus", "tcp://127.0.0.1:9")], ids=str
 )
 def test_nobody_there_is_said_in_one_line(directory: Path, option: tuple[str, ...]) -> None:
-    done = subprocess.run([*NSPLANE, "--runtime-dir", str(directory), *option, "get"], capture_output=True, text=True, timeout=20)
+    public, secret = new_pair()
+    keys = os.environ | {"NSPLANE_KEY": secret, "NSPLANE_SERVER_KEY": public}
+    command = [*NSPLANE, "--runtime-dir", str(directory), *option, "get"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=keys)
     assert done.returncode == 1
     assert done.stderr.startswith("nsplane: no agent at ")
     assert done.stderr.count("\n") == 1

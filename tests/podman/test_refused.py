@@ -13,6 +13,7 @@ import pytest
 
 from ..bus.conftest import RunningAgent, eventually
 from ..docker.dockerd import PATIENCE
+from ..docker.truth import keys
 from .conftest import Install, gate_of
 from .engine import Podman
 from .seen import SHOWS, lacks
@@ -25,7 +26,8 @@ def test_the_reason_is_told_and_the_next_start_succeeds(
     """runc tells it in podman's own message; crun writes it to where an annotation says."""
     install(gated_agent, policy="closed", deadline="1")
     told = tmp_path / "told"
-    options = ("--env=NSPLANE_WAIT=interface/never", f"--annotation=run.oci.hooks.stderr={told}")
+    wishes = ",".join([*keys("m1"), "interface/never"])
+    options = (f"--env=NSPLANE_WAIT={wishes}", f"--annotation=run.oci.hooks.stderr={told}")
     for name in ("one", "two", "three"):
         done = podman.run("m1", f"--name={name}", *options, command=SHOWS, runtime=runtime)
         assert (done.returncode, done.stdout) == (126, ""), done

@@ -126,7 +126,7 @@ def keyed(two_ports: Callable[[], int]) -> Iterator[Keyed]:
     keys.mkdir(mode=0o700)
     server = ServerPair(keys).made()
     bus = f"tcp://127.0.0.1:{two_ports()}"
-    name = f"k{os.getpid() % 100000}"
+    name = f"keyed{os.getpid()}"
     state = ("--state-dir", str(directory / "state"))
     agent = start_agent(directory, name, "--no-docker", *state, "--tcp", bus.removeprefix("tcp://"), "--keys-dir", str(keys))
     made = Keyed(agent, bus, ListFile(keys), server, {})
