@@ -70,6 +70,7 @@ class InFlight(msgspec.Struct, gc=False, eq=False):
     _client: "weakref.ref[Any]"
     """Not the client itself: that has its tickets, which the garbage collector does not go through."""
     id: int
+    """Another one when it is submitted again."""
     op: str
     size: int
     """Bytes of the request."""
@@ -127,6 +128,7 @@ def _close_all() -> None:
 os.register_at_fork(after_in_child=_close_all)
 
 _encode = msgspec.msgpack.Encoder().encode
+_ID = _encode("id")
 _decode_head = msgspec.msgpack.Decoder(_Head).decode
 _decode_heads = msgspec.msgpack.Decoder(list[_Head]).decode
 _decode_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
@@ -301,13 +303,27 @@ class Exchange(Generic[T]):
             if ticket.id in unsent:
                 continue
             if ticket._again is not None:
-                again.append((ticket._again, (ticket,)))
+                again.append((self._renumber(ticket, ticket._again), (ticket,)))
                 if ticket._reply is not None:
                     self._repeated.add(ticket.id)
             elif ticket.id in self.in_flight:
                 self.drop(ticket, Interrupted(self._endpoint))
         self.outgoing.extendleft(reversed(again))
         self.held = self.resubmit
+
+    def _renumber(self, ticket: T, frame: bytes) -> bytes:
+        """The request with another id. What was on its way may arrive too (ZeroMQ keeps it for the next connection): the reply to
+        that is nobody's, for it may say that the request was overtaken, which it was by itself."""
+        before = _ID + _encode(ticket.id)
+        at = frame.rindex(before)  # behind it is `wait` at most: see encode()
+        self._repeated.discard(ticket.id)
+        waits = self.in_flight.pop(ticket.id, None) is not None
+        self._last_id += 1
+        ticket.id = self._last_id
+        if waits:
+            self.in_flight[ticket.id] = ticket
+        ticket._again = frame[:at] + _ID + _encode(ticket.id) + frame[at + len(before) :]
+        return ticket._again
 
     def _unsent(self) -> set[int]:
         unsent = {ticket.id for _, tickets in self.outgoing for ticket in tickets}

@@ -78,10 +78,8 @@ def test_what_comes_while_nobody_is_there_goes_to_the_agent_that_comes(agent: Ru
         tickets += [client.submit("put", items=[route(n)]) for n in range(5, 10)]
     silent = client.submit("put", items=[route(10)], wait="none")
     after = again(agent)
-    # What lay in ZeroMQ's queue may come too, and be overtaken by what was said once more.
-    assert all(set(ticket.result().counts) <= {"pending", "superseded"} for ticket in tickets)
+    assert [ticket.result().counts for ticket in tickets] == [{"pending": 1}] * 10
     assert len(gateways(client)) == 11
-    assert {entry["state"] for entry in client.get("route/")} == {"pending"}
     assert not silent.done
     client.replace([])
     assert after.stop() == 0
@@ -211,25 +209,26 @@ def reply(about: Exchange[InFlight], ticket: InFlight, ok: bool = True) -> None:
     about.receive(msgpack.encode({"id": ticket.id, "ok": ok}))
 
 
-def again_sent(about: Exchange[InFlight]) -> list[int]:
+def again_sent(about: Exchange[InFlight]) -> list[InFlight]:
     about.lost()
-    ids = [ticket.id for _, tickets in about.outgoing for ticket in tickets]
+    sent = [(data, ticket) for data, tickets in about.outgoing for ticket in tickets]
+    assert [msgpack.decode(data)["id"] for data, _ in sent] == [ticket.id for _, ticket in sent]
     about.outgoing.clear()
     about.connected()
-    return ids
+    return [ticket for _, ticket in sent]
 
 
 def test_what_was_answered_goes_again_only_behind_something_older_that_was_not() -> None:
     about = exchange()
     first, second, third = added(about), added(about), added(about)
     reply(about, second)
-    assert again_sent(about) == [1, 2, 3]
+    assert again_sent(about) == [first, second, third]
     reply(about, first)
-    assert again_sent(about) == [2, 3], "the new agent may not have come to the second one yet"
+    assert again_sent(about) == [second, third], "the new agent may not have come to the second one yet"
     reply(about, third)
-    assert again_sent(about) == [2, 3], "and not to either when it ended in its turn"
+    assert again_sent(about) == [second, third], "and not to either when it ended in its turn"
     reply(about, second)
-    assert again_sent(about) == [3]
+    assert again_sent(about) == [third]
     reply(about, third)
     assert again_sent(about) == []
     assert about.has_room(1000)
@@ -239,7 +238,7 @@ def test_where_the_agent_is_given_up_no_reply_to_a_repetition_is_waited_for() ->
     about = exchange(window=2)
     first, second = added(about), added(about)
     reply(about, second)
-    assert again_sent(about) == [1, 2]
+    assert again_sent(about) == [first, second]
     reply(about, first)
     assert about.has_room(10)
     added(about)
@@ -247,6 +246,18 @@ def test_where_the_agent_is_given_up_no_reply_to_a_repetition_is_waited_for() ->
     about.give_up(list(about.in_flight.values()), BusError("timeout", ""))
     assert about.has_room(1000)
     assert again_sent(about) == []
+
+
+def test_a_reply_to_what_was_on_its_way_is_not_that_to_what_goes_again() -> None:
+    """ZeroMQ may have kept it for the next connection: then it was overtaken by its own repetition, and its reply says so."""
+    about = exchange()
+    request = added(about, wait="accepted")
+    on_its_way = request.id
+    assert again_sent(about) == [request]
+    about.receive(msgpack.encode({"id": on_its_way, "ok": True}))
+    assert not request.done
+    reply(about, request)
+    assert request.done
 
 
 def test_what_is_kept_is_so_many_at_most() -> None:
@@ -266,7 +277,7 @@ def test_what_was_refused_or_asked_or_given_up_goes_no_more() -> None:
     reply(about, refused, ok=False)
     reply(about, question)
     about.drop(given_up, BusError("timeout", ""))
-    assert again_sent(about) == [first.id, last.id]
+    assert again_sent(about) == [first, last]
 
 
 def test_without_a_reply_it_goes_again_where_its_place_is_between_others() -> None:
@@ -274,9 +285,8 @@ def test_without_a_reply_it_goes_again_where_its_place_is_between_others() -> No
     added(about, wait="none")
     about.forget()
     assert again_sent(about) == []
-    added(about)
-    added(about, wait="none")
-    assert again_sent(about) == [2, 3]
+    first, second = added(about), added(about, wait="none")
+    assert again_sent(about) == [first, second]
 
 
 def test_what_is_kept_counts_in_the_window() -> None:
@@ -290,16 +300,16 @@ def test_what_is_kept_counts_in_the_window() -> None:
 
 def test_what_was_not_sent_yet_is_sent_once_and_behind_what_goes_again() -> None:
     about = exchange(window=100)
-    added(about)
+    sent = added(about)
     with about.gathering():
         gathered = [added(about, "clear" if n else "put") for n in range(2)]
         for ticket in gathered:
             about.queue(ticket, b"\x80")
         about.lost()
         assert about.held
-        assert [tickets for _, tickets in about.outgoing] == [(about.in_flight[1],)]
+        assert [tickets for _, tickets in about.outgoing] == [(sent,)]
         about.lost()
-    assert [[ticket.id for ticket in tickets] for _, tickets in about.outgoing] == [[1], [2, 3]]
+    assert [tickets for _, tickets in about.outgoing] == [(sent,), tuple(gathered)]
     assert not any(ticket._error for ticket in gathered)
 
 

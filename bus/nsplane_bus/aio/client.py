@@ -97,7 +97,7 @@ class Client(Connection[Ticket]):
             key=key,
             settled=weakly(self._settled),
         )
-        self._replies: dict[int, list[asyncio.Future[None]]] = {}
+        self._replies: dict[Ticket, list[asyncio.Future[None]]] = {}
         """Who waits for the reply to a request."""
         self._turns: deque[tuple[asyncio.Future[None], int]] = deque()
         """Who waits for room in the window, and for how many bytes."""
@@ -211,7 +211,7 @@ class Client(Connection[Ticket]):
             self._refuse_others()
             seconds = self.timeout if timeout is None else timeout
             reply = self._loop.create_future()
-            self._replies.setdefault(ticket.id, []).append(reply)
+            self._replies.setdefault(ticket, []).append(reply)
             self._look_soon()
             self._probe_later()
             try:
@@ -225,11 +225,11 @@ class Client(Connection[Ticket]):
                     ticket._error = await self._probe.timed_out(self.endpoint, seconds)
                     raise ticket._error from None
             finally:
-                waiting = self._replies.get(ticket.id)
+                waiting = self._replies.get(ticket)
                 if waiting is not None and reply in waiting:
                     waiting.remove(reply)
                     if not waiting:
-                        del self._replies[ticket.id]
+                        del self._replies[ticket]
         self._refuse_unanswered(ticket)
 
     def close(self) -> None:
@@ -325,7 +325,7 @@ class Client(Connection[Ticket]):
             if self._answered >= began:
                 raise self._no_room() from None
             self._linger = 0
-            lost = [ticket for ticket in self._in_flight() if ticket.id not in self._replies]
+            lost = [ticket for ticket in self._in_flight() if ticket not in self._replies]
             self._exchange.give_up(lost, no_answer(self.endpoint, self.timeout, None))
             raise await self._probe.timed_out(self.endpoint, self.timeout) from None
         finally:
@@ -381,7 +381,7 @@ class Client(Connection[Ticket]):
             self._refusals.come_again(self._socket, self.endpoint, at_once=True)
 
     def _settled(self, ticket: Ticket) -> None:
-        for reply in self._replies.pop(ticket.id, ()):
+        for reply in self._replies.pop(ticket, ()):
             wake(reply)
 
     def _probe_later(self) -> None:
