@@ -30,6 +30,10 @@ log = logging.getLogger("nsplane.agent")
 QUEUE = 50_000
 """Events that wait for one slow subscriber before it loses some."""
 
+AHEAD = 16
+"""Messages of one peer that libzmq reads before they are looked at. It takes in all that it has read whenever it is asked for one, and
+keeps them: with more, who subscribes without end is ahead of who counts that."""
+
 ROW_TOPICS = tuple(f"{topic}/{kind}/".encode() for topic in ("item", "drift") for kind in BULK_KINDS)
 """What the core notes only where somebody wants to hear of it."""
 
@@ -86,6 +90,7 @@ class Publisher:
         made = context.socket(zmq.XPUB)
         made.setsockopt(zmq.LINGER, 0)
         made.setsockopt(zmq.SNDHWM, QUEUE)
+        made.setsockopt(zmq.RCVHWM, AHEAD)
         made.setsockopt(zmq.XPUB_VERBOSE, 1)
         # A full peer is then told by EAGAIN, and counted; the event goes to the others all the same.
         made.setsockopt(zmq.XPUB_NODROP, 1)
