@@ -171,6 +171,7 @@ build/root/.made:
 	@touch $@
 
 # A real agent under disturbances that are drawn at random, for SOAK_SECONDS (half an hour); SOAK_SEED=N draws what another one drew.
+# `make test` has five minutes of it.
 soak: packages build .venv/.dev
 	tests/box python -m tests.soak
 

@@ -31,8 +31,8 @@ QUEUE = 50_000
 """Events that wait for one slow subscriber before it loses some."""
 
 AHEAD = 16
-"""Messages of one peer that libzmq reads before they are looked at. It takes in all that it has read whenever it is asked for one, and
-keeps them: with more, who subscribes without end is ahead of who counts that."""
+"""Messages of one peer that libzmq reads before they are looked at. It takes in all that it has read whenever it is asked for one,
+and keeps them: with more, who subscribes without end is ahead of who counts that."""
 
 ROW_TOPICS = tuple(f"{topic}/{kind}/".encode() for topic in ("item", "drift") for kind in BULK_KINDS)
 """What the core notes only where somebody wants to hear of it."""

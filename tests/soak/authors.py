@@ -168,14 +168,20 @@ class Borrower:
         dice = self._dice
         while True:
             link = dice.choice(self._links)
+            dst = beyond(self._links.index(link))
             if dice.random() < 0.5:
                 fields: Item = {"mtu": 1400, "addresses": ["10.66.0.1/24"], "mac": "02:00:00:00:66:01"}
                 items = [existing(link) | {name: value for name, value in fields.items() if dice.random() < 0.6}]
-                request: Request = {"op": "put", "source": self.source, "items": [*items, route(link, "10.67.0.0/16")]}
+                request: Request = {"op": "put", "source": self.source, "items": [*items, route(link, dst)]}
             else:
-                keys = [f"interface/{link}"] + ([f"route/{link}/10.67.0.0/16"] if dice.random() < 0.8 else [])
+                keys = [f"interface/{link}"] + ([f"route/{link}/{dst}"] if dice.random() < 0.8 else [])
                 request = {"op": "delete", "source": self.source, "keys": keys}
             yield Ask(request, request)
+
+
+def beyond(number: int) -> str:
+    """The network behind a lent link: each its own, for they are in one namespace."""
+    return f"10.67.{number}.0/24"
 
 
 def placed(wishes: Wishes, running: Set[str]) -> Wishes:

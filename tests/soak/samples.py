@@ -116,8 +116,12 @@ class Sampler(threading.Thread):
 
 
 def _status(pid: int, field: str) -> str:
+    """ProcessLookupError of one that has ended and was not reaped yet: it has no memory."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return status.partition(f"\n{field}:")[2].split(maxsplit=1)[0]
+    _, found, rest = status.partition(f"\n{field}:")
+    if not found:
+        raise ProcessLookupError(pid)
+    return rest.split(maxsplit=1)[0]
 
 
 def _memory(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""`make soak`, by its command: one that is interrupted leaves nothing behind."""
+"""Five minutes of `make soak`, by its command; and that one which is interrupted leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..bus.conftest import NETNS, eventually
 from ..docker.dockerd import CGROUPS
 
 ROOT = Path(__file__).parents[2]
+SECONDS = 300
 SEED = int(os.environ.get("SOAK_SEED", "1"))
 COMMAND = (sys.executable, "-m", "tests.soak", "--seed", str(SEED))
 
@@ -52,6 +53,17 @@ def expect_as(before: dict[str, set[str]], folder: Path) -> None:
     with suppress(AssertionError):
         eventually(lambda: remains(folder) == before)
     assert remains(folder) == before
+
+
+@pytest.mark.begins_a_worker
+@pytest.mark.timeout(1800)
+def test_it_holds(folder: Path) -> None:
+    before = remains(folder)
+    command = [*COMMAND, "--seconds", str(SECONDS)]
+    done = subprocess.run(command, cwd=ROOT, env=in_folder(folder), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "it held" in done.stdout
+    expect_as(before, folder)
 
 
 def in_folder(folder: Path) -> dict[str, str]:

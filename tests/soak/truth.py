@@ -15,7 +15,7 @@ from ..bus.conftest import NETNS
 from ..bus.from_outside import links_of_ours, mounts, seen
 from ..bus.wishing import Network, Wishes, configured, links_of, networks
 from ..docker.truth import Truth
-from .authors import place_of, placed
+from .authors import beyond, place_of, placed
 from .world import World, here_is
 
 PARTS = ("links", "addresses", "routes", "neighbours")
@@ -146,14 +146,14 @@ class _Look:
             yield f"parked for ever: {sorted(links)}"
 
     def _borrowed(self) -> Iterator[str]:
-        for link in self.world.lent:
+        for number, link in enumerate(self.world.lent):
             wish = self.borrowed.get(f"interface/{link}")
             fields = wish.item if wish else {}
             wanted = dict(self.world.lent_before[link])
             wanted |= {field: fields[field] for field in ("mtu", "mac") if field in fields}
             wanted["addresses"] = sorted([*wanted["addresses"], *fields.get("addresses", ())])
-            if f"route/{link}/10.67.0.0/16" in self.there:
-                wanted["routes"] = ["10.67.0.0/16"]
+            if f"route/{link}/{beyond(number)}" in self.there:
+                wanted["routes"] = [beyond(number)]
             if (found := here_is(link)) != wanted:
                 yield f"{link}, which is somebody else's: {_unlike(wanted, found)}"
 
